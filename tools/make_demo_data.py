@@ -54,7 +54,7 @@ def read_sources(archive: Path) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFram
 
 
 def with_times(flights: pl.DataFrame, airports: pl.DataFrame) -> pl.DataFrame:
-    """Add the hour each flight was to leave in (UTC seconds) and how long it was to take (minutes).
+    """Add the hour each flight was to leave in (UTC seconds) and its planned minutes.
 
     The timetable gives clock times at each end only, so the two airports' distance from UTC at
     departure tells the planned duration, between 0 and 1,439 minutes.
@@ -113,7 +113,7 @@ def make_table(
             sched_dep=pl.col("sched_dep_time").cast(pl.Int16),
             duration_min=pl.col("duration_min").cast(pl.Int16),
             distance=pl.col("distance").cast(pl.Int16),
-            *(pl.col(name).cast(pl.Float64).round(2) for name in WEATHER),
+            **{name: pl.col(name).cast(pl.Float64).round(2) for name in WEATHER},
             arr_delay_min=pl.col("arr_delay").cast(pl.Int16),
             late=(pl.col("arr_delay") > LATE_AFTER_MIN).cast(pl.Int8),
         )
