@@ -1,0 +1,184 @@
+"""Every error a user can meet, in one tree.
+
+::
+
+    MainspringError
+    ├── BadInputError            400  exit 2   a value that was given cannot be used
+    │   ├── TooLargeError        413           a body, a depth, a count above its budget
+    │   ├── NotExactError                      a value that could not be stored exactly
+    │   └── ProjectError                       the project's own Python cannot be used as written
+    ├── UnauthenticatedError     401           nobody known is asking
+    ├── PermissionDeniedError    403           somebody known asks for what their role may not do
+    ├── NotFoundError            404           the thing named is not there
+    ├── ConflictError            409           the thing is there, but its state forbids this
+    │   ├── AlreadyExistsError
+    │   ├── GateRefusedError                   the champion alias needs a passed gate
+    │   └── LeaseLostError                     another worker owns the task by now
+    ├── OverloadedError          503           come back after retry_after_s
+    ├── UnavailableError         503           a server that should answer does not
+    ├── DeadlineError            504           no answer within its time
+    ├── StoreError               500           a database or disk failed; nothing was acknowledged
+    │   └── DamagedError                       bytes do not have the digest they should have
+    ├── StepFailedError          500           the user's own step raised; carries their traceback
+    └── MissingExtraError        500           an optional package is not installed
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class MainspringError(Exception):
+    """Something was wanted that could not be done.
+
+    ``message`` says what was wanted and what was found, ``hint`` what to do about it.
+    ``field`` names the input that was wrong, where there is one.
+    """
+
+    code: ClassVar[str] = "ERROR"
+    status: ClassVar[int] = 500
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, field: str | None = None, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}" if self.hint else self.message
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the form that crosses HTTP and ``--json``."""
+        out: dict[str, Any] = {"error": self.code, "message": self.message}
+        if self.field is not None:
+            out["field"] = self.field
+        if self.hint is not None:
+            out["hint"] = self.hint
+        return out
+
+
+class BadInputError(MainspringError):
+    """A value that was given cannot be used."""
+
+    code = "BAD_INPUT"
+    status = 400
+    exit_code = 2
+
+
+class TooLargeError(BadInputError):
+    """A body, a depth or a count is above its budget."""
+
+    code = "TOO_LARGE"
+    status = 413
+
+
+class NotExactError(BadInputError):
+    """A value cannot be stored exactly, so it is refused rather than altered."""
+
+    code = "NOT_EXACT"
+
+
+class ProjectError(BadInputError):
+    """The project's own Python cannot be used as written."""
+
+    code = "PROJECT"
+
+
+class UnauthenticatedError(MainspringError):
+    """Nobody known is asking."""
+
+    code = "UNAUTHENTICATED"
+    status = 401
+
+
+class PermissionDeniedError(MainspringError):
+    """The principal's role does not allow this."""
+
+    code = "PERMISSION_DENIED"
+    status = 403
+
+
+class NotFoundError(MainspringError):
+    """The thing named is not there."""
+
+    code = "NOT_FOUND"
+    status = 404
+
+
+class ConflictError(MainspringError):
+    """The thing is there, but its state forbids this."""
+
+    code = "CONFLICT"
+    status = 409
+
+
+class AlreadyExistsError(ConflictError):
+    """The name is taken."""
+
+    code = "ALREADY_EXISTS"
+
+
+class GateRefusedError(ConflictError):
+    """The champion alias goes only to a version with a passed gate."""
+
+    code = "GATE_REFUSED"
+
+
+class LeaseLostError(ConflictError):
+    """Another worker owns the task by now; this result is dropped."""
+
+    code = "LEASE_LOST"
+
+
+class OverloadedError(MainspringError):
+    """There is more work than room; come back after ``retry_after_s`` seconds."""
+
+    code = "OVERLOADED"
+    status = 503
+
+    def __init__(self, message: str, *, retry_after_s: int = 1, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_s = retry_after_s
+
+
+class UnavailableError(MainspringError):
+    """A server that should answer does not."""
+
+    code = "UNAVAILABLE"
+    status = 503
+
+
+class DeadlineError(MainspringError):
+    """No answer came within the time allowed."""
+
+    code = "DEADLINE"
+    status = 504
+
+
+class StoreError(MainspringError):
+    """The database or a disk failed; nothing was acknowledged."""
+
+    code = "STORE"
+
+
+class DamagedError(StoreError):
+    """Stored bytes do not have the digest they should have."""
+
+    code = "DAMAGED"
+
+
+class StepFailedError(MainspringError):
+    """The user's own step raised. ``trace`` holds the user's traceback."""
+
+    code = "STEP_FAILED"
+
+    def __init__(self, message: str, *, trace: str = "", hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.trace = trace
+
+
+class MissingExtraError(MainspringError):
+    """An optional package is not installed."""
+
+    code = "MISSING_EXTRA"

@@ -1,0 +1,392 @@
+"""The records: what a run, a version, a window, a decision is. The data dictionary.
+
+All are frozen. Times are UTC seconds. ``MOVES`` says which state follows which.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, Literal
+
+import msgspec
+
+Kind = Literal["binary", "multiclass", "regression"]
+DAY_S = 86_400.0
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
+    """The root of every record: frozen, by keyword, comparable."""
+
+
+# ---------------------------------------------------------------- data
+
+
+class Column(Record, frozen=True, kw_only=True):
+    """One raw column of a signature."""
+
+    name: str
+    type: Literal["float", "int", "str", "bool"]
+    nullable: bool = True
+    categories: list[str] | None = None  #: known values of a str column, at most 1,000
+
+
+class Signature(Record, frozen=True, kw_only=True):
+    """What a version takes and gives."""
+
+    columns: list[Column]
+    kind: Kind
+    target: str
+    classes: list[str] = []  #: labels in the order of the scores; binary: [negative, positive]
+    time: str | None = None  #: the column that holds event time, if any; it is not an input
+    scale: float = 1.0  #: regression only: the error at which the bounded loss is 1
+
+
+class ColumnProfile(Record, frozen=True, kw_only=True):
+    """Statistics of one column, mergeable, with the edges they were counted on."""
+
+    name: str
+    type: Literal["number", "category"]
+    rows: int
+    missing: int
+    share: float = 0.0  #: of the model's response, 0 to 1: what the column is worth to the model
+    edges: list[float] = []  #: numbers: the right edges of the bins, ascending
+    counts: list[int] = []  #: numbers: rows per bin, len(edges) + 1
+    categories: dict[str, int] = {}  #: categories: rows per value
+    low: float | None = None
+    high: float | None = None
+    mean: float | None = None
+    std: float | None = None
+
+
+class Profile(Record, frozen=True, kw_only=True):
+    """Statistics of a dataset. A version's training profile is its baseline."""
+
+    rows: int
+    columns: list[ColumnProfile]
+    score: ColumnProfile | None = None  #: the model's own output on those rows
+    loss: float | None = None  #: mean bounded loss on held-out rows
+    metrics: dict[str, float] = {}  #: quality on held-out rows
+
+
+# ---------------------------------------------------------------- runs
+
+
+class RunStatus(StrEnum):
+    """How far a run is."""
+
+    RUNNING = "running"  #: started, or waiting for a worker
+    FINISHED = "finished"  #: every step done
+    FAILED = "failed"  #: a step raised or a check refused
+    CANCELLED = "cancelled"  #: somebody stopped it
+
+
+class StepState(StrEnum):
+    """How far a step of a run is."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    REUSED = "reused"  #: same code, inputs, params and environment as before
+    FAILED = "failed"
+    SKIPPED = "skipped"  #: something before it failed
+
+
+class Run(Record, frozen=True, kw_only=True):
+    """One tracked piece of work: a script's run or a pipeline's."""
+
+    id: str
+    experiment: str
+    name: str
+    status: RunStatus
+    started: float
+    ended: float | None = None
+    pipeline: str | None = None
+    parent: str | None = None
+    cause: str | None = None  #: "kind:id" of what asked for it, such as a loop's command
+    params: dict[str, str] = {}
+    metrics: dict[str, float] = {}  #: the latest value by key
+    tags: dict[str, str] = {}
+
+
+class StepRecord(Record, frozen=True, kw_only=True):
+    """What one step of one run did."""
+
+    run: str
+    step: str
+    state: StepState
+    key: str | None = None  #: digest of code + inputs + params + environment
+    why: str = ""  #: why it ran or was reused, in words
+    parts: dict[str, str] = {}  #: digest of each part of the key
+    needs: list[str] = []  #: names of the steps before it
+    inputs: dict[str, str] = {}  #: argument -> digest
+    output: str | None = None  #: digest of what it returned
+    output_type: str | None = None
+    reused_from: str | None = None  #: the run that computed it
+    started: float | None = None
+    ended: float | None = None
+    attempt: int = 0
+    error: str = ""
+    trace: str = ""
+    log: str | None = None  #: digest of its stdout and stderr
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+
+
+# ---------------------------------------------------------------- versions, gate, decisions
+
+
+class Card(Record, frozen=True, kw_only=True):
+    """What a person should know of a version before trusting it."""
+
+    purpose: str
+    owner: str
+    limitations: str
+    data: str = ""  #: which rows, from when to when
+    metrics: dict[str, float] = {}
+    notes: str = ""
+
+
+class Version(Record, frozen=True, kw_only=True):
+    """One trained model in the registry: ``model/number``."""
+
+    model: str
+    number: int
+    run: str | None
+    package: str  #: digest of the package's manifest
+    signature: Signature
+    card: Card | None
+    metrics: dict[str, float]
+    created: float
+    by: str
+    cause: str | None = None  #: "alarm:...", "schedule", "request:...": what asked for it
+    data: dict[str, str] = {}  #: name -> digest of the data it saw
+    code: str = ""  #: digest of the pipeline's code
+    trained_until: float | None = None  #: event time of the newest row it learnt from
+    command: str | None = None  #: the loop's command that made it; unique, so it is made once
+
+
+class CheckResult(Record, frozen=True, kw_only=True):
+    """What one check of the gate found."""
+
+    name: str
+    passed: bool
+    found: str  #: what was measured, in words with figures
+    wanted: str
+    evidence: dict[str, Any] = {}
+
+
+class GateResult(Record, frozen=True, kw_only=True):
+    """All checks on one version. Passed only if every check passed."""
+
+    id: str
+    model: str
+    number: int
+    passed: bool
+    checks: list[CheckResult]
+    at: float
+    by: str
+
+
+class Decision(Record, frozen=True, kw_only=True):
+    """One written reason. The timeline of a loop is its decisions in order."""
+
+    id: str
+    at: float  #: event time of the loop
+    made: float  #: wall time
+    kind: (
+        str  #: what was done: retrain, canary, promote, reject, roll_back, dismiss, override, ...
+    )
+    subject: str  #: "model/number", "loop:name", "alarm:id"
+    reason: str
+    by: str
+    loop: str | None = None
+    cause: str | None = None
+    evidence: dict[str, Any] = {}
+
+
+# ---------------------------------------------------------------- serving
+
+
+class Strategy(StrEnum):
+    """How a new version meets traffic."""
+
+    SHADOW = "shadow"  #: scores copies, answers nobody
+    CANARY = "canary"  #: answers a share of the rows
+    BLUE_GREEN = "blue_green"  #: answers everybody at once, the old one stands by
+
+
+class Rollout(Record, frozen=True, kw_only=True):
+    """A challenger meeting traffic beside the champion of one endpoint."""
+
+    id: str
+    endpoint: str
+    model: str
+    champion: int
+    challenger: int
+    strategy: Strategy
+    share: float  #: of the rows the challenger answers, 0 to 1
+    state: Literal["running", "promoted", "rolled_back", "rejected", "ended"]
+    started: float  #: event time
+    purpose: Literal["challenge", "watch"] = "challenge"
+    #: watch: after a promotion the champion before it scores in the shadow, ready to return
+    ended: float | None = None
+    better: list[float] = []  #: log-wealths of the promotion test
+    worse: list[float] = []  #: log-wealths of the harm test
+    rows: int = 0  #: paired, labelled rows seen
+    cursor: int = 0  #: the last label batch taken into account
+
+
+class Routing(Record, frozen=True, kw_only=True):
+    """What an endpoint must serve right now; derived, never stored."""
+
+    endpoint: str
+    model: str
+    champion: int | None
+    champion_package: str | None
+    challenger: int | None = None
+    challenger_package: str | None = None
+    strategy: Strategy | None = None
+    share: float = 0.0
+    rollout: str | None = None
+
+
+# ---------------------------------------------------------------- monitoring
+
+
+class Alarm(Record, frozen=True, kw_only=True):
+    """Something a monitor is sure of. It ends in exactly one outcome."""
+
+    id: str
+    endpoint: str
+    kind: Literal["drift", "score_drift", "performance", "quality", "traffic", "regret"]
+    subject: str  #: the column, metric or check
+    reason: str
+    raised: float  #: event time
+    window: str
+    evidence: dict[str, Any] = {}
+    outcome: Literal["promoted", "rejected", "rolled_back", "dismissed"] | None = None
+    decision: str | None = None
+
+
+class Window(Record, frozen=True, kw_only=True):
+    """What was found in one stretch of traffic."""
+
+    id: str
+    endpoint: str
+    start: float
+    end: float
+    rows: int
+    version: int | None  #: the champion most rows were answered by
+    drift: list[
+        dict[str, Any]
+    ] = []  #: one row a column: distance, radius, smallest visible, verdict
+    quality: list[dict[str, Any]] = []
+    traffic: dict[str, Any] = {}
+    performance: dict[str, Any] | None = None  #: set once its labels are mature
+    labelled: int = 0
+
+
+# ---------------------------------------------------------------- what a Loop declares
+
+
+class Gate(Record, frozen=True, kw_only=True):
+    """The checks a candidate must pass."""
+
+    at_least: dict[str, float] = {}  #: metric -> lowest value allowed
+    at_most: dict[str, float] = {}  #: metric -> highest value allowed
+    max_latency_ms: float = 100.0  #: 95th percentile for one row, measured
+    tolerance: float = (
+        0.0  #: mean bounded loss by which a candidate may be worse than the champion
+    )
+    needs_card: bool = True
+
+
+class RolloutPolicy(Record, frozen=True, kw_only=True):
+    """How a passed candidate meets traffic and what decides."""
+
+    strategy: Strategy = Strategy.CANARY
+    share: float = 0.2
+    alpha: float = 0.05  #: chance of promoting one that is not better (by margin)
+    harm_alpha: float = 0.01  #: chance of rolling back one that is not worse
+    margin: float = 0.0  #: mean bounded loss that counts as equal, for both tests
+    min_period_s: float = 0.0
+    max_period_s: float = 28 * DAY_S  #: then an undecided rollout ends in a rejection
+    watch_s: float = 14 * DAY_S  #: the previous champion is kept ready that long after a promotion
+
+
+class MonitorPolicy(Record, frozen=True, kw_only=True):
+    """How traffic is cut and what is alarming."""
+
+    window_s: float = 7 * DAY_S
+    grace_s: float = 0.0  #: rows may be that late
+    label_delay_s: float = 3 * DAY_S  #: a window's labels are mature that long after its end
+    alpha: float = 0.001  #: chance of a false alarm per window, however many columns
+    material: float = 0.05  #: distance below which a certain drift does not matter
+    material_score: float = 0.03
+    relevant: float = 0.01  #: least share of the model's response
+    loss_tolerance: float = 0.01  #: rise of the mean bounded loss that is alarming
+    min_rows: int = 200
+
+
+class RetrainingPolicy(Record, frozen=True, kw_only=True):
+    """When a new version is trained, and on what."""
+
+    on_drift: Literal["check", "retrain", "note"] = "check"
+    on_performance: Literal["check", "retrain", "note"] = "retrain"
+    check_every_s: float | None = 7 * DAY_S  #: regret is measured at least that often
+    max_age_s: float | None = None  #: schedule: retrain a champion older than this
+    cooldown_s: float = 14 * DAY_S
+    budget: int = 50  #: retrainings in all; then a person must raise it
+    history_s: float | None = None  #: only the newest rows; None: all there are
+    max_rows: int = 200_000
+    holdout_s: float = 7 * DAY_S  #: newest labelled rows kept for the gate, never trained on
+    value_per_loss: float = 1.0  #: worth of one unit of bounded loss on one prediction
+    cost: float = 0.0  #: of one retraining, in the same unit
+
+
+class LoopSpec(Record, frozen=True, kw_only=True):
+    """One loop as declared: immutable; an edit makes a new loop version."""
+
+    name: str
+    model: str
+    pipeline: str  #: "module:function"
+    endpoint: str
+    target: str
+    kind: Kind
+    time: str | None = None
+    positive: str | None = None  #: binary: the class whose probability is the score
+    gate: Gate = Gate()
+    rollout: RolloutPolicy = RolloutPolicy()
+    monitor: MonitorPolicy = MonitorPolicy()
+    retraining: RetrainingPolicy = RetrainingPolicy()
+    params: dict[str, Any] = {}
+    card: Card | None = None
+    root: str = ""  #: folder of the project
+    code: str = ""  #: digest of the project file when declared
+
+
+#: Which state may follow which; the store refuses any other move.
+MOVES: dict[str, dict[str, frozenset[str]]] = {
+    "run": {
+        "running": frozenset({"finished", "failed", "cancelled"}),
+        "failed": frozenset({"running"}),  # a resumed run
+        "cancelled": frozenset({"running"}),
+        "finished": frozenset(),
+    },
+    "rollout": {
+        "running": frozenset({"promoted", "rolled_back", "rejected", "ended"}),
+        "ended": frozenset(),
+        "promoted": frozenset(),
+        "rolled_back": frozenset(),
+        "rejected": frozenset(),
+    },
+    "task": {
+        "waiting": frozenset({"ready", "skipped", "cancelled"}),
+        "ready": frozenset({"leased", "cancelled"}),
+        "leased": frozenset({"done", "ready", "failed", "cancelled"}),
+        "done": frozenset(),
+        "failed": frozenset({"ready"}),  # a person asks for another try
+        "skipped": frozenset({"waiting", "ready"}),
+        "cancelled": frozenset({"ready", "waiting"}),
+    },
+}

@@ -1,0 +1,179 @@
+"""What a backend promises: the store, the objects, the executor. At most ten methods each.
+
+``mainspring.testing`` holds these promises as test suites; a backend is done when it
+passes its suite. Only ``workspace`` knows which backend stands behind a port.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+
+from mainspring.ground.permissions import Permission, Principal
+
+T = TypeVar("T")
+
+
+class Tx(Protocol):
+    """One transaction, as the rooms see it.
+
+    Statements are SQLAlchemy Core; rows are read by attribute (``row.name``).
+
+    * **Atomic:** everything done in one ``Store.write`` is kept together or not at all.
+    * **Ordered:** writes happen one after another; a read sees every write acknowledged before.
+    """
+
+    @property
+    def who(self) -> Principal:
+        """Who asked for this transaction."""
+        ...
+
+    @property
+    def dialect(self) -> str:
+        """``sqlite`` or ``postgresql``."""
+        ...
+
+    def all(self, statement: Any) -> Sequence[Any]:
+        """Return every row of a SELECT (or of a RETURNING)."""
+        ...
+
+    def one(self, statement: Any) -> Any | None:
+        """Return the first row, or None."""
+        ...
+
+    def run(self, statement: Any, rows: Sequence[Mapping[str, Any]] | None = None) -> int:
+        """Execute a change, once or for each of ``rows``; return how many rows changed."""
+        ...
+
+    def audit(
+        self, action: str, subject: str, detail: Mapping[str, Any], reason: str = ""
+    ) -> None:
+        """Append one row to the hash-chained audit log, in this same transaction."""
+        ...
+
+    def lease_now(self) -> float:
+        """Return seconds on the clock by which leases are kept; it never goes backwards.
+
+        The database's own clock on PostgreSQL; the machine's boot-relative clock on SQLite.
+        """
+        ...
+
+
+class Store(Protocol):
+    """The database, asked by somebody for something. Denied by default.
+
+    * **Authorised:** every call names a principal and a permission; the store refuses before
+      any statement runs.
+    * **Durable:** when ``write`` returns, a power cut loses nothing of it.
+    * **Grouped:** concurrent writers of one process share one fsync. ``work`` may be run
+      again if the database asks for it, so it does nothing but talk to its transaction.
+    * **Fail-stop:** after a failed fsync every further write raises ``StoreError``.
+    """
+
+    def read(self, who: Principal, permission: Permission, work: Callable[[Tx], T]) -> T:
+        """Run ``work`` on one consistent view of the data; it must not change anything."""
+        ...
+
+    def write(self, who: Principal, permission: Permission, work: Callable[[Tx], T]) -> T:
+        """Run ``work`` in one durable transaction and return its result.
+
+        An exception raised by ``work`` undoes all of it and is raised here.
+        """
+        ...
+
+    def changed(self) -> int:
+        """Return a number that differs after anybody, in any process, committed a write.
+
+        Cheap enough to be asked ten times a second.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of every connection."""
+        ...
+
+
+class Objects(Protocol):
+    """Bytes kept under the sha256 of their plain content. Created once, never changed.
+
+    * **Durable:** when ``put`` returns the digest, a power cut loses nothing.
+    * **Idempotent:** putting the same bytes again is a hit, not an error.
+    * **Verified:** reads check the digest of the bytes they return.
+    """
+
+    def put(self, data: bytes) -> str:
+        """Keep bytes and return their digest."""
+        ...
+
+    def put_file(self, path: Path) -> str:
+        """Keep a file's bytes without holding them in memory; return their digest."""
+        ...
+
+    def get(self, digest: str) -> bytes:
+        """Return the bytes.
+
+        Raises:
+            NotFoundError: if there are none by that digest.
+            DamagedError: if what is kept does not have that digest any more.
+        """
+        ...
+
+    def fetch(self, digest: str, target: Path) -> None:
+        """Write the bytes to a file, verified, without holding them in memory."""
+        ...
+
+    def has(self, digest: str) -> bool:
+        """Return whether the bytes are kept."""
+        ...
+
+    def size(self, digest: str) -> int:
+        """Return the number of bytes kept under a digest."""
+        ...
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """Work for a process of its own: a function of ours and its JSON-like payload."""
+
+    target: str  #: "package.module:function", taking the payload and returning JSON-like values
+    payload: dict[str, Any]
+    cwd: str | None = None
+    env: dict[str, str] = {}
+    path: list[str] = []  #: put in front of sys.path, for the user's own modules
+    log: str | None = None  #: a file that receives stdout and stderr
+    timeout_s: float | None = None
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """How a call ended."""
+
+    ok: bool
+    value: Any = None  #: what the function returned
+    error: str = ""  #: one line: the exception, the signal or the time-out
+    code: str = ""  #: the MainspringError code, when it was one of ours
+    trace: str = ""  #: the traceback, the user's frames only where there are any
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    peak_mb: float = 0.0
+
+
+class Executor(Protocol):
+    """Runs calls in processes of their own, each the leader of its process group.
+
+    * **Isolated:** a crash, a segfault or a kill of the child is an Outcome, never ours.
+    * **Mortal:** when this process dies, by kill -9 too, its children die with it.
+    """
+
+    def run(self, call: Call, cancelled: Callable[[], bool] | None = None) -> Outcome:
+        """Run one call to its end; safe to use from several threads.
+
+        ``cancelled`` is asked a few times a second; once true, the child's whole process
+        group gets SIGTERM and, a grace later, SIGKILL.
+        """
+        ...
+
+    def close(self) -> None:
+        """End every child."""
+        ...
