@@ -75,7 +75,7 @@ def update(wealth: Wealth, differences: npt.ArrayLike, margin: float = 0.0) -> W
     Example:
         >>> grown = update(Wealth(), [1.0] * 20)
         >>> round(value(grown)), crossed(grown, alpha=0.05)
-        (437, True)
+        (452, True)
 
     Source: Waudby-Smith and Ramdas, Estimating means of bounded random variables by betting
     (JRSSB 2024, arXiv 2010.09686); a mixture over fixed bets.
@@ -180,7 +180,7 @@ class EDetector:
 
         Example:
             >>> EDetector(base=0.1, run_length=1000).update([0.0] * 50 + [1.0] * 50)[1]
-            55
+            56
         """
         rows = np.asarray(losses, dtype=np.float64).ravel()
         if rows.size and not (rows.min() >= 0 and rows.max() <= 1):
