@@ -1,0 +1,50 @@
+# Two commands from a fresh machine with Python 3.11 and make: `make demo` and `make test`.
+# Everything is set up on the way: a virtual environment, and Debian packages when root.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+SOURCES := src tests bench tools docs
+
+.PHONY: default demo test check bench soak docs clean lock system
+
+default: test
+
+$(VENV)/ready: requirements-dev.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --requirement requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	touch $@
+
+# A real PostgreSQL and a real browser for the tests; refused loudly where they cannot be had.
+system:
+	sh tools/system.sh
+
+demo: $(VENV)/ready
+	$(BIN)/mainspring demo --home .demo/.mainspring --clean $(DEMO)
+
+check: $(VENV)/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python tools/house.py
+	$(BIN)/python tools/reference.py --check
+
+test: $(VENV)/ready system check
+	$(BIN)/pytest -n 2 $(PYTEST)
+
+bench: $(VENV)/ready
+	for script in bench/*.py; do $(BIN)/python $$script || exit 1; done
+
+soak: $(VENV)/ready system
+	MAINSPRING_SOAK=1 $(BIN)/pytest -n 2 -m soak --timeout 7200
+
+docs: $(VENV)/ready
+	$(BIN)/python tools/reference.py
+
+lock:
+	sh tools/lock.sh
+
+clean:
+	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build

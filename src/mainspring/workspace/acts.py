@@ -1,0 +1,244 @@
+"""What people do by hand: declare, promote, roll back, override, pause, ask, label.
+
+Each is one transaction that moves the state and tells the loop, so that neither can happen
+without the other.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from mainspring.engine import reactor
+from mainspring.ground import messages as m
+from mainspring.ground.errors import BadInputError, ConflictError, NotFoundError
+from mainspring.ground.identity import new_id
+from mainspring.ground.objects import Decision, LoopSpec, Rollout
+from mainspring.ground.permissions import Permission
+from mainspring.ground.ports import Tx
+from mainspring.monitoring import labels
+from mainspring.readiness import decisions, registry
+from mainspring.scaling.serving import endpoints, rollouts
+from mainspring.workspace.opening import Workspace
+
+
+def declare(ws: Workspace, spec: LoopSpec) -> int:
+    """Store a loop as declared, with its endpoint; return its version. Same again, same version."""
+    now = ws.clock.now()
+
+    def work(tx: Tx) -> int:
+        registry.ensure_model(tx, spec.model, at=now)
+        endpoints.ensure(tx, spec.endpoint, spec.model, at=now, loop=spec.name)
+        before = reactor.spec_or_none(tx, spec.name)
+        version = reactor.declare(tx, spec, at=_event_time(tx, spec.name, now))
+        if before != spec:
+            tx.audit("loop.declare", f"loop:{spec.name}", {"version": version})
+        return version
+
+    return ws.write(Permission.LOOP, work)
+
+
+def promote(ws: Workspace, model: str, number: int, reason: str) -> int | None:
+    """Make a version champion by hand and return the champion before it.
+
+    A running rollout of the model's endpoint ends in the same transaction.
+
+    Raises:
+        GateRefusedError: if the version has no passed gate.
+    """
+    return _move(ws, model, number, _needed(reason), back=False)
+
+
+def roll_back(ws: Workspace, model: str, reason: str, to: int | None = None) -> int:
+    """Give the champion alias back to the champion before, or to a version named; return it.
+
+    Raises:
+        ConflictError: if there is nothing to go back to.
+    """
+    if to is None:
+        to = ws.read(Permission.READ, lambda tx: registry.previous_champion(tx, model))
+    if to is None:
+        raise ConflictError(
+            f"{model} never had another champion, so there is nothing to go back to.",
+            hint=f"Promote a version instead: mainspring promote {model}/NUMBER --reason WHY",
+        )
+    _move(ws, model, to, _needed(reason), back=True)
+    return to
+
+
+def _move(ws: Workspace, model: str, number: int, reason: str, *, back: bool) -> int | None:
+    def work(tx: Tx) -> int | None:
+        now = ws.clock.now()
+        before = registry.champion(tx, model)
+        if before == number:
+            raise ConflictError(f"{model}/{number} is the champion already.", field="number")
+        registry.promote(tx, model, number, reason=reason, at=now)
+        for endpoint in endpoints.of_model(tx, model):
+            _end_rollout(tx, endpoint.name, number, now)
+            loop = endpoint.loop
+            if loop is None:
+                _note(tx, "roll_back" if back else "promote", f"{model}/{number}", reason, now)
+                continue
+            at = _event_time(tx, loop, now)
+            event: m.AnyEvent = m.Promoted(
+                loop=loop, at=at, version=number, previous=before, by=tx.who.name, reason=reason
+            )
+            if back and before is not None:
+                event = m.RolledBack(
+                    loop=loop, at=at, version=before, champion=number, by=tx.who.name, reason=reason
+                )
+            reactor.emit(tx, event, key=new_id("hand"))
+        return before
+
+    return ws.write(Permission.PROMOTE, work)
+
+
+def _end_rollout(tx: Tx, endpoint: str, champion: int, now: float) -> None:
+    running = rollouts.running(tx, endpoint)
+    if running is not None:
+        state = "promoted" if running.challenger == champion else "rejected"
+        if running.purpose == "watch":
+            state = "ended"
+        rollouts.end(tx, running.id, state, at=max(now, running.started))
+
+
+def override(ws: Workspace, model: str, number: int, reason: str) -> None:
+    """Let a refused version into a canary. It can never get past one."""
+    reason = _needed(reason)
+
+    def work(tx: Tx) -> None:
+        registry.get(tx, model, number)
+        loop = _loop_of(tx, model)
+        now = ws.clock.now()
+        decisions.override(tx, model, number, reason=reason, at=now)
+        event = m.Overridden(
+            loop=loop, at=_event_time(tx, loop, now), version=number, by=tx.who.name, reason=reason
+        )
+        reactor.emit(tx, event, key=new_id("hand"))
+        _note(tx, "override", f"{model}/{number}", reason, now, loop=loop, at=event.at)
+
+    ws.write(Permission.PROMOTE, work)
+
+
+def pause(ws: Workspace, loop: str, reason: str) -> None:
+    """Stop a loop from acting. Monitoring, and a roll-back that must be, go on."""
+    _tell(ws, loop, m.Paused, _needed(reason), "loop.pause")
+
+
+def resume(ws: Workspace, loop: str, reason: str) -> None:
+    """Let a paused loop act again."""
+    _tell(ws, loop, m.Resumed, _needed(reason), "loop.resume")
+
+
+def retrain(ws: Workspace, loop: str, reason: str) -> None:
+    """Ask a loop for a new version now; it declines inside its cool-down, and says so."""
+    _tell(ws, loop, m.RetrainRequested, _needed(reason), "loop.retrain")
+
+
+def _tell(ws: Workspace, loop: str, kind: type[Any], reason: str, action: str) -> None:
+    def work(tx: Tx) -> None:
+        reactor.spec(tx, loop)
+        at = _event_time(tx, loop, ws.clock.now())
+        reactor.emit(
+            tx, kind(loop=loop, at=at, by=tx.who.name, reason=reason), key=new_id("hand")
+        )
+        tx.audit(action, f"loop:{loop}", {}, reason)
+
+    ws.write(Permission.LOOP, work)
+
+
+def add_labels(ws: Workspace, endpoint: str, ids: list[str], values: list[Any]) -> int:
+    """Keep ground truth for predictions, by prediction id; return the batch's number."""
+
+    def work(tx: Tx) -> int:
+        endpoints.get(tx, endpoint)
+        return labels.add(tx, endpoint, ids, values, at=ws.clock.now())
+
+    return ws.write(Permission.LABEL, work)
+
+
+def create_endpoint(ws: Workspace, name: str, model: str) -> None:
+    """Serve a model's champion under a name. The engine starts its process.
+
+    Raises:
+        NotFoundError: if the model has no champion.
+    """
+
+    def work(tx: Tx) -> None:
+        if registry.champion(tx, model) is None:
+            raise NotFoundError(
+                f"{model} has no champion to serve.",
+                field="model",
+                hint=f"Promote a version first: mainspring promote {model}/NUMBER --reason WHY",
+            )
+        endpoints.ensure(tx, name, model, at=ws.clock.now(), loop=None)
+        tx.audit("endpoint.create", f"endpoint:{name}", {"model": model})
+
+    ws.write(Permission.SERVE, work)
+
+
+def remove_endpoint(ws: Workspace, name: str) -> None:
+    """Stop serving under a name. Captured traffic and labels are kept."""
+
+    def work(tx: Tx) -> None:
+        endpoints.remove(tx, name)
+        tx.audit("endpoint.remove", f"endpoint:{name}", {})
+
+    ws.write(Permission.SERVE, work)
+
+
+def running_rollout(ws: Workspace, endpoint: str) -> Rollout | None:
+    """Return the rollout an endpoint is in, if any."""
+    return ws.read(Permission.READ, lambda tx: rollouts.running(tx, endpoint))
+
+
+def _loop_of(tx: Tx, model: str) -> str:
+    for spec in reactor.loops(tx):
+        if spec.model == model:
+            return spec.name
+    raise NotFoundError(f"No loop looks after the model {model}.", field="model")
+
+
+def _event_time(tx: Tx, loop: str, now: float) -> float:
+    """Return the loop's own time: of its newest event, or the wall's before the first."""
+    view = reactor.view_or_none(tx, loop)
+    return view.now if view is not None and view.now > 0 else now
+
+
+def _note(
+    tx: Tx,
+    kind: str,
+    subject: str,
+    reason: str,
+    now: float,
+    *,
+    loop: str | None = None,
+    at: float | None = None,
+) -> None:
+    decision = Decision(
+        id=new_id("dec"),
+        at=now if at is None else at,
+        made=now,
+        kind=kind,
+        subject=subject,
+        reason=reason,
+        by=tx.who.name,
+        loop=loop,
+    )
+    decisions.record(tx, decision)
+
+
+def _needed(reason: str) -> str:
+    text = reason.strip()
+    if not text:
+        raise BadInputError("A reason is needed: it is what others will read.", field="reason")
+    if len(text) > 2000:
+        raise BadInputError("A reason is at most 2,000 characters.", field="reason")
+    return text
+
+
+def changed(before: LoopSpec, after: LoopSpec) -> dict[str, tuple[Any, Any]]:
+    """Return what differs between two declarations, by field."""
+    old, new = msgspec.to_builtins(before), msgspec.to_builtins(after)
+    return {key: (old[key], new[key]) for key in new if old[key] != new[key]}

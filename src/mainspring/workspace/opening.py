@@ -1,0 +1,147 @@
+"""Open a workspace: the one place where settings become backends."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from mainspring.ground.clock import Clock, SystemClock
+from mainspring.ground.errors import BadInputError
+from mainspring.ground.permissions import Permission, Principal, owner
+from mainspring.ground.ports import Executor, Objects, Store, Tx
+from mainspring.ground.settings import Settings
+
+if TYPE_CHECKING:
+    from sqlalchemy import MetaData
+
+T = TypeVar("T")
+_STARTING = threading.Lock()
+
+#: Imported by the fork server before it forks, so that a step starts in milliseconds.
+PRELOAD = (
+    "numpy",
+    "polars",
+    "sklearn.ensemble",
+    "sklearn.pipeline",
+    "sklearn.compose",
+    "sklearn.preprocessing",
+    "sklearn.linear_model",
+    "skops.io",
+    "mainspring.workspace.children",
+    "mainspring.scaling.models.model",
+    "mainspring.scaling.models.package",
+    "mainspring.scaling.models.load",
+)
+
+
+class Workspace:
+    """Everything one principal needs to work, opened once and shared by threads."""
+
+    def __init__(self, settings: Settings, store: Store, objects: Objects, clock: Clock) -> None:
+        self.settings = settings
+        self.store = store
+        self.objects = objects
+        self.clock = clock
+        self.who = owner()
+        self._started: list[Executor] = []  # shared by all who act in this workspace
+
+    @property
+    def home(self) -> Path:
+        """Return the folder where everything is kept."""
+        return Path(self.settings.home)
+
+    def captures(self, endpoint: str) -> Path:
+        """Return the folder of an endpoint's captured traffic."""
+        return self.home / "captures" / endpoint
+
+    @property
+    def executor(self) -> Executor:
+        """Return what runs calls in processes of their own; started on first need."""
+        with _STARTING:
+            if not self._started:
+                from mainspring.backends.executors.local import LocalExecutor
+
+                self._started.append(LocalExecutor(preload=PRELOAD, run_dir=self.home / "run"))
+            return self._started[0]
+
+    def acting_as(self, who: Principal) -> Workspace:
+        """Return the same workspace, asked by somebody else."""
+        other = Workspace(self.settings, self.store, self.objects, self.clock)
+        other.who = who
+        other._started = self._started
+        return other
+
+    def read(self, permission: Permission, work: Callable[[Tx], T]) -> T:
+        """Run ``work`` on one view of the data, as this workspace's principal."""
+        return self.store.read(self.who, permission, work)
+
+    def write(self, permission: Permission, work: Callable[[Tx], T]) -> T:
+        """Run ``work`` in one durable transaction, as this workspace's principal."""
+        return self.store.write(self.who, permission, work)
+
+    def close(self) -> None:
+        """Let go of the database and end the fork server."""
+        for executor in self._started:
+            executor.close()
+        self.store.close()
+
+
+def open_workspace(
+    settings: Settings, *, clock: Clock | None = None, create: bool = True
+) -> Workspace:
+    """Return the workspace that the settings describe; its home is made if it is missing.
+
+    Raises:
+        BadInputError: if ``create`` is False and there is no home yet.
+        StoreError: if the database cannot be opened or is newer than this version.
+    """
+    from mainspring.backends.objects import open_objects
+    from mainspring.backends.sql import open_store
+
+    home = Path(settings.home)
+    if not home.is_dir():
+        if not create:
+            raise BadInputError(
+                f"There is no Mainspring home at {home}.",
+                field="home",
+                hint="Run: mainspring init, or name one with --home.",
+            )
+        make_home(home)
+    clock = clock or SystemClock()
+    store = open_store(settings.database_url, metadata(), clock, guards=guards())
+    return Workspace(settings, store, open_objects(settings.objects_url), clock)
+
+
+def make_home(home: Path) -> None:
+    """Make the folders of a home, readable by their owner alone."""
+    for folder in (
+        home,
+        home / "run",
+        home / "run" / "endpoints",
+        home / "logs",
+        home / "captures",
+    ):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def metadata() -> list[MetaData]:
+    """Return the tables of every room."""
+    from mainspring.engine import tables as engine
+    from mainspring.experiments import tables as experiments
+    from mainspring.monitoring import tables as monitoring
+    from mainspring.pipelines import tables as pipelines
+    from mainspring.readiness import tables as readiness
+    from mainspring.scaling.serving import tables as serving
+    from mainspring.workspace import tokens
+
+    rooms: list[Any] = [engine, experiments, monitoring, pipelines, readiness, serving, tokens]
+    return [room.METADATA for room in rooms]
+
+
+def guards() -> list[Any]:
+    """Return the triggers by which the database itself guards the champion alias."""
+    from mainspring.readiness import tables as readiness
+
+    return list(readiness.GUARDS)

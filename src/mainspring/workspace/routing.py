@@ -1,0 +1,35 @@
+"""Say what an endpoint must serve right now: derived from registry and rollouts, never stored."""
+
+from __future__ import annotations
+
+from mainspring.ground.objects import Routing
+from mainspring.ground.ports import Tx
+from mainspring.readiness import registry
+from mainspring.scaling.serving import endpoints, rollouts
+
+
+def routing(tx: Tx, endpoint: str) -> Routing:
+    """Return the champion of an endpoint's model and the challenger of its running rollout.
+
+    Raises:
+        NotFoundError: if there is no such endpoint.
+    """
+    model = endpoints.get(tx, endpoint).model
+    champion = registry.champion(tx, model)
+    rollout = rollouts.running(tx, endpoint)
+    meets = rollout is not None and rollout.champion == champion
+    return Routing(
+        endpoint=endpoint,
+        model=model,
+        champion=champion,
+        champion_package=_package(tx, model, champion),
+        challenger=rollout.challenger if rollout and meets else None,
+        challenger_package=_package(tx, model, rollout.challenger) if rollout and meets else None,
+        strategy=rollout.strategy if rollout and meets else None,
+        share=rollout.share if rollout and meets else 0.0,
+        rollout=rollout.id if rollout and meets else None,
+    )
+
+
+def _package(tx: Tx, model: str, number: int | None) -> str | None:
+    return None if number is None else registry.get(tx, model, number).package
