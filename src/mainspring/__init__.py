@@ -4,4 +4,60 @@ The public names are loaded on first use, so that ``import mainspring`` costs ne
 nothing: the verbs live in :mod:`mainspring.sdk`, the idea in :mod:`mainspring.loop`.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mainspring.sdk import Card as Card
+    from mainspring.sdk import FittedModel as FittedModel
+    from mainspring.sdk import Gate as Gate
+    from mainspring.sdk import Loop as Loop
+    from mainspring.sdk import Model as Model
+    from mainspring.sdk import Monitor as Monitor
+    from mainspring.sdk import Pipeline as Pipeline
+    from mainspring.sdk import Ref as Ref
+    from mainspring.sdk import Retraining as Retraining
+    from mainspring.sdk import Rollout as Rollout
+    from mainspring.sdk import Step as Step
+    from mainspring.sdk import log as log
+    from mainspring.sdk import open as open  # noqa: A004
+    from mainspring.sdk import pipeline as pipeline
+    from mainspring.sdk import rows as rows
+    from mainspring.sdk import step as step
+
 __version__ = "0.1.0"
+
+_PUBLIC = (
+    "Card",
+    "FittedModel",
+    "Gate",
+    "Loop",
+    "Model",
+    "Monitor",
+    "Pipeline",
+    "Ref",
+    "Retraining",
+    "Rollout",
+    "Step",
+    "log",
+    "open",
+    "pipeline",
+    "rows",
+    "step",
+)
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name on first use (PEP 562)."""
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'mainspring' has no attribute {name!r}")
+    from mainspring import sdk
+
+    value = getattr(sdk, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted((*globals(), *_PUBLIC))

@@ -1,0 +1,233 @@
+"""The verbs and words a user types: ``import mainspring as ms``.
+
+A project file is plain Python: functions marked ``@ms.step``, one ``@ms.pipeline`` that wires
+them, and one ``ms.Loop`` that says what to do with the result.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from mainspring.ground.durations import seconds
+from mainspring.ground.errors import BadInputError, ProjectError
+from mainspring.ground.identity import check_name
+from mainspring.ground.objects import (
+    Card,
+    Gate,
+    Kind,
+    LoopSpec,
+    MonitorPolicy,
+    RetrainingPolicy,
+    RolloutPolicy,
+    Strategy,
+)
+from mainspring.pipelines.context import log
+from mainspring.pipelines.declare import Pipeline, Ref, Step, pipeline, step
+from mainspring.scaling.models.model import FittedModel, Model
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from mainspring.workspace.opening import Workspace
+
+__all__ = [
+    "Card",
+    "FittedModel",
+    "Gate",
+    "Loop",
+    "Model",
+    "Monitor",
+    "Pipeline",
+    "Ref",
+    "Retraining",
+    "Rollout",
+    "Step",
+    "log",
+    "open",
+    "pipeline",
+    "rows",
+    "step",
+]
+
+
+def Rollout(  # noqa: N802  reads as the record it makes
+    strategy: Literal["canary", "shadow", "blue_green"] = "canary",
+    *,
+    share: float = 0.2,
+    alpha: float = 0.05,
+    harm_alpha: float = 0.01,
+    margin: float = 0.0,
+    min_period: str | float = 0,
+    max_period: str | float = "28d",
+    watch: str | float = "14d",
+) -> RolloutPolicy:
+    """Say how a passed candidate meets traffic and what decides.
+
+    ``share`` of the rows is answered by the challenger; every row is scored by both, so that
+    losses are paired. It is promoted once it is shown better than the champion minus
+    ``margin`` (in mean bounded loss) at level ``alpha``, rolled back once shown worse at
+    ``harm_alpha``, both however often one looks.
+
+    >>> Rollout(share=0.1, min_period="2d").min_period_s
+    172800.0
+    """
+    _inside("share", share, 0, 1)
+    _inside("alpha", alpha, 0, 1)
+    _inside("harm_alpha", harm_alpha, 0, 1)
+    return RolloutPolicy(
+        strategy=Strategy(strategy),
+        share=share,
+        alpha=alpha,
+        harm_alpha=harm_alpha,
+        margin=margin,
+        min_period_s=seconds(min_period, "min_period"),
+        max_period_s=seconds(max_period, "max_period"),
+        watch_s=seconds(watch, "watch"),
+    )
+
+
+def Monitor(  # noqa: N802
+    window: str | float = "7d",
+    *,
+    grace: str | float = 0,
+    label_delay: str | float = "3d",
+    alpha: float = 0.001,
+    material: float = 0.05,
+    relevant: float = 0.01,
+    loss_tolerance: float = 0.01,
+    min_rows: int = 200,
+) -> MonitorPolicy:
+    """Say how traffic is cut into windows and what is alarming.
+
+    ``alpha`` is the chance of a false alarm in one window, however many columns there are. An
+    alarm also needs a distance above ``material`` in a column worth ``relevant`` to the model.
+    """
+    _inside("alpha", alpha, 0, 1)
+    if seconds(window, "window") <= 0:
+        raise BadInputError("window must be longer than 0 s.", field="window")
+    return MonitorPolicy(
+        window_s=seconds(window, "window"),
+        grace_s=seconds(grace, "grace"),
+        label_delay_s=seconds(label_delay, "label_delay"),
+        alpha=alpha,
+        material=material,
+        relevant=relevant,
+        loss_tolerance=loss_tolerance,
+        min_rows=min_rows,
+    )
+
+
+def Retraining(  # noqa: N802
+    *,
+    on_drift: Literal["check", "retrain", "note"] = "check",
+    on_performance: Literal["check", "retrain", "note"] = "retrain",
+    check_every: str | float | None = "7d",
+    max_age: str | float | None = None,
+    cooldown: str | float = "14d",
+    budget: int = 50,
+    history: str | float | None = None,
+    max_rows: int = 200_000,
+    holdout: str | float = "7d",
+    value_per_loss: float = 1.0,
+    cost: float = 0.0,
+) -> RetrainingPolicy:
+    """Say when a new version is trained, and on what.
+
+    ``check`` measures regret first: would a fresh model do better on the newest labelled rows
+    by enough to pay for a retraining? ``holdout`` is the stretch of newest labelled rows kept
+    for the gate.
+    """
+    return RetrainingPolicy(
+        on_drift=on_drift,
+        on_performance=on_performance,
+        check_every_s=None if check_every is None else seconds(check_every, "check_every"),
+        max_age_s=None if max_age is None else seconds(max_age, "max_age"),
+        cooldown_s=seconds(cooldown, "cooldown"),
+        budget=budget,
+        history_s=None if history is None else seconds(history, "history"),
+        max_rows=max_rows,
+        holdout_s=seconds(holdout, "holdout"),
+        value_per_loss=value_per_loss,
+        cost=cost,
+    )
+
+
+class Loop:
+    """A closed loop: the model, the pipeline that makes it, and the policy that renews it."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        pipeline: Pipeline | Callable[..., Any],
+        target: str,
+        kind: Kind,
+        model: str | None = None,
+        endpoint: str | None = None,
+        time: str | None = None,
+        positive: str | None = None,
+        gate: Gate | None = None,
+        rollout: RolloutPolicy | None = None,
+        monitor: MonitorPolicy | None = None,
+        retraining: RetrainingPolicy | None = None,
+        card: Card | None = None,
+        params: dict[str, Any] | None = None,
+    ) -> None:
+        if not isinstance(pipeline, Pipeline):
+            raise ProjectError(
+                f"Loop {name!r} needs a function marked @ms.pipeline, found {pipeline!r}.",
+                field="pipeline",
+            )
+        self.name = check_name(name, "Loop name")
+        self.pipeline = pipeline
+        self._spec = LoopSpec(
+            name=name,
+            model=check_name(model or name, "model"),
+            pipeline=f"{pipeline.module}:{pipeline.name}",
+            endpoint=check_name(endpoint or name, "endpoint"),
+            target=target,
+            kind=kind,
+            time=time,
+            positive=positive,
+            gate=gate or Gate(),
+            rollout=rollout or RolloutPolicy(),
+            monitor=monitor or MonitorPolicy(),
+            retraining=retraining or RetrainingPolicy(),
+            params=params or {},
+            card=card,
+        )
+
+    def spec(self, root: str = "", code: str = "") -> LoopSpec:
+        """Return the loop as it is stored."""
+        import msgspec
+
+        return msgspec.structs.replace(self._spec, root=root, code=code)
+
+
+def rows(digest: str) -> pl.DataFrame:
+    """Return the rows that the loop assembled, inside a step, by the digest it was given."""
+    import io
+
+    import polars as pl
+
+    from mainspring.pipelines.context import objects
+
+    return pl.read_parquet(io.BytesIO(objects().get(digest)))
+
+
+def open(home: str | Path | None = None) -> Workspace:  # noqa: A001  ms.open reads best
+    """Open the workspace of a home (default: MAINSPRING_HOME, else .mainspring)."""
+    from mainspring.ground.settings import load
+    from mainspring.workspace.opening import open_workspace
+
+    return open_workspace(load({"home": None if home is None else os.fspath(home)}))
+
+
+def _inside(field: str, value: float, low: float, high: float) -> None:
+    if not low < value <= high:
+        raise BadInputError(
+            f"{field} must be above {low} and at most {high}, found {value}.", field=field
+        )
