@@ -40,6 +40,16 @@ def test_counting_agrees_with_a_plain_search(reference, values):
     assert histogram.present + histogram.missing == values.size
 
 
+def test_values_beyond_one_block_are_counted_the_same():
+    rng = np.random.default_rng(3)
+    values = np.where(rng.random(40_001) < 0.1, np.nan, rng.normal(size=40_001))
+    edges = np.array([-1.0, 0.0, 1.0])
+    histogram = count_values(edges, values)
+    cells = np.searchsorted(edges, values[~np.isnan(values)], side="left")
+    assert histogram.counts.tolist() == np.bincount(cells, minlength=4).tolist()
+    assert histogram.missing == np.isnan(values).sum()
+
+
 @given(ANY, ANY, ANY)
 def test_merging_is_counting_together(reference, first, second):
     edges = reference_edges(np.append(reference, 0.0))

@@ -171,3 +171,16 @@ def test_auc_refuses_scores_that_are_missing_or_too_many():
 
 def test_an_enormous_error_is_a_loss_of_one():
     assert s.row_losses("regression", [1e300], [-1e300], scale=1e-3).tolist() == [1.0]
+
+
+def test_a_metric_of_no_row_is_refused():
+    for metric in (s.log_loss, s.brier, s.accuracy):
+        with pytest.raises(TooFewError):
+            metric("binary", [], [])
+    for metric in (s.mae, s.rmse, s.r2):
+        with pytest.raises(TooFewError):
+            metric([], [])
+
+
+def test_brier_is_the_mean_row_loss():
+    assert s.brier("binary", [0.5, 1.0], [1, 1]) == 0.125

@@ -96,7 +96,7 @@ def quality(
     """
     losses = row_losses(kind, scores, target, scale)
     if losses.size == 0:
-        raise TooFewError("Quality needs at least one row, found none.")
+        raise TooFewError("A metric needs at least one row, found none.")
     found = {"loss": float(losses.mean())}
     if kind == "regression":
         found["mae"] = mae(scores, target)
@@ -162,8 +162,9 @@ def log_loss(kind: Kind, scores: npt.ArrayLike, target: npt.ArrayLike) -> float:
 
     Raises:
         ShapesDifferError, OutOfRangeError: as :func:`row_losses`.
+        TooFewError: if there is no row; so for all metrics below.
     """
-    matrix, truth = _rows(kind, scores, target)
+    matrix, truth = _some_rows(kind, scores, target)
     if kind == "multiclass":
         totals = matrix.sum(axis=1, keepdims=True)
         shares = matrix / np.where(totals > 0, totals, 1.0)
@@ -178,6 +179,7 @@ def brier(kind: Kind, scores: npt.ArrayLike, target: npt.ArrayLike) -> float:
 
     For several classes half the sum over the classes, as in :func:`row_losses`.
     """
+    _some_rows(kind, scores, target)
     return float(row_losses(kind, scores, target).mean())
 
 
@@ -186,20 +188,20 @@ def accuracy(kind: Kind, scores: npt.ArrayLike, target: npt.ArrayLike) -> float:
 
     Binary: positive from a probability of 0.5 on. Of equal classes the first counts.
     """
-    matrix, truth = _rows(kind, scores, target)
+    matrix, truth = _some_rows(kind, scores, target)
     said = matrix[:, 0] >= 0.5 if kind == "binary" else matrix.argmax(axis=1)
     return float((said == truth).mean())
 
 
 def mae(scores: npt.ArrayLike, target: npt.ArrayLike) -> float:
     """Return the mean absolute error, in the target's unit; lower is better."""
-    matrix, truth = _rows("regression", scores, target)
+    matrix, truth = _some_rows("regression", scores, target)
     return float(np.abs(matrix[:, 0] - truth).mean())
 
 
 def rmse(scores: npt.ArrayLike, target: npt.ArrayLike) -> float:
     """Return the root of the mean squared error, in the target's unit; lower is better."""
-    matrix, truth = _rows("regression", scores, target)
+    matrix, truth = _some_rows("regression", scores, target)
     return math.sqrt(float(((matrix[:, 0] - truth) ** 2).mean()))
 
 
@@ -209,11 +211,18 @@ def r2(scores: npt.ArrayLike, target: npt.ArrayLike) -> float:
     Raises:
         TooFewError: if the target is constant, so that there is nothing to explain.
     """
-    matrix, truth = _rows("regression", scores, target)
+    matrix, truth = _some_rows("regression", scores, target)
     total = float(((truth - truth.mean()) ** 2).sum())
     if total == 0:
         raise TooFewError("R2 needs a target that varies, found one value only.")
     return 1 - float(((matrix[:, 0] - truth) ** 2).sum()) / total
+
+
+def _some_rows(kind: Kind, scores: npt.ArrayLike, target: npt.ArrayLike) -> tuple[Floats, Floats]:
+    matrix, truth = _rows(kind, scores, target)
+    if truth.size == 0:
+        raise TooFewError("A metric needs at least one row, found none.")
+    return matrix, truth
 
 
 def _rows(kind: Kind, scores: npt.ArrayLike, target: npt.ArrayLike) -> tuple[Floats, Floats]:
