@@ -1,0 +1,134 @@
+"""Write down what was decided and why, once, and read it back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from sqlalchemy import Select, insert, select
+
+from mainspring.ground.errors import BadInputError, ConflictError, NotFoundError
+from mainspring.ground.identity import canonical, new_id
+from mainspring.ground.objects import Decision, Record
+from mainspring.ground.ports import Tx
+from mainspring.readiness import gate, registry
+from mainspring.readiness.tables import decisions, overrides
+
+
+class Override(Record, frozen=True, kw_only=True):
+    """An approver's word that a refused version may meet traffic, and why."""
+
+    model: str
+    number: int
+    reason: str
+    at: float
+    by: str
+
+
+def record(tx: Tx, decision: Decision) -> None:
+    """Keep a decision; one that is kept already is left alone.
+
+    Raises:
+        BadInputError: if it gives no reason.
+    """
+    if not decision.reason.strip():
+        raise BadInputError("A decision needs a reason.", field="reason")
+    if tx.one(select(decisions.c.id).where(decisions.c.decision == decision.id)) is not None:
+        return
+    values: dict[str, Any] = msgspec.structs.asdict(decision)
+    values["decision"] = values.pop("id")
+    values["evidence"] = canonical(decision.evidence).decode()
+    tx.run(insert(decisions).values(**values))
+
+
+def list_decisions(
+    tx: Tx, loop: str | None = None, limit: int = 100, subject: str | None = None
+) -> list[Decision]:
+    """Return decisions, the newest first, of one loop or subject or of all."""
+    query = select(decisions).order_by(decisions.c.id.desc()).limit(limit)
+    if loop is not None:
+        query = query.where(decisions.c.loop == loop)
+    if subject is not None:
+        query = query.where(decisions.c.subject == subject)
+    return _read(tx, query)
+
+
+def get(tx: Tx, decision: str) -> Decision:
+    """Return one decision by its id.
+
+    Raises:
+        NotFoundError: if there is none.
+    """
+    found = _read(tx, select(decisions).where(decisions.c.decision == decision))
+    if not found:
+        raise NotFoundError(f"There is no decision {decision!r}.")
+    return found[0]
+
+
+def override(
+    tx: Tx, model: str, number: int, reason: str, at: float, loop: str | None = None
+) -> Decision:
+    """Let a refused version into a rollout, as a decision of its own.
+
+    The store asks for the permission to promote. It opens no way past the rollout: the
+    champion alias still wants a passed gate.
+
+    Raises:
+        NotFoundError: if there is no such version.
+        ConflictError: if its gate passed, so that nothing needs overriding.
+        BadInputError: if the reason is blank.
+    """
+    if not reason.strip():
+        raise BadInputError("An override needs a reason.", field="reason")
+    registry.get(tx, model, number)
+    if gate.passed(tx, model, number):
+        raise ConflictError(f"The gate of {model}/{number} passed; it needs no override.")
+    who, subject = tx.who.name, f"{model}/{number}"
+    tx.run(insert(overrides).values(model=model, number=number, reason=reason, at=at, by=who))
+    newest = gate.latest(tx, model, number)
+    failed = [check.name for check in newest.checks if not check.passed] if newest else []
+    tx.audit("gate.override", f"version:{subject}", {"failed": failed, "loop": loop}, reason)
+    decision = Decision(
+        id=new_id("decision"),
+        at=at,
+        made=at,
+        kind="override",
+        subject=subject,
+        reason=reason,
+        by=who,
+        loop=loop,
+        evidence={"failed": failed, "gate": newest.id if newest else None},
+    )
+    record(tx, decision)
+    return decision
+
+
+def overrides_of(tx: Tx, model: str, number: int) -> list[Override]:
+    """Return who let a refused version in, the newest first."""
+    rows = tx.all(
+        select(overrides)
+        .where(overrides.c.model == model, overrides.c.number == number)
+        .order_by(overrides.c.id.desc())
+    )
+    return [
+        Override(model=row.model, number=row.number, reason=row.reason, at=row.at, by=row.by)
+        for row in rows
+    ]
+
+
+def _read(tx: Tx, query: Select[Any]) -> list[Decision]:
+    return [
+        Decision(
+            id=row.decision,
+            at=row.at,
+            made=row.made,
+            kind=row.kind,
+            subject=row.subject,
+            reason=row.reason,
+            by=row.by,
+            loop=row.loop,
+            cause=row.cause,
+            evidence=msgspec.json.decode(row.evidence),
+        )
+        for row in tx.all(query)
+    ]
