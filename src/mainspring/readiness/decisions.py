@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import Select, insert, select
 
 from mainspring.ground.errors import BadInputError, ConflictError, NotFoundError
-from mainspring.ground.identity import canonical, new_id
+from mainspring.ground.identity import canonical
 from mainspring.ground.objects import Decision, Record
 from mainspring.ground.ports import Tx
 from mainspring.readiness import gate, registry
@@ -65,10 +65,8 @@ def get(tx: Tx, decision: str) -> Decision:
     return found[0]
 
 
-def override(
-    tx: Tx, model: str, number: int, reason: str, at: float, loop: str | None = None
-) -> Decision:
-    """Let a refused version into a rollout, as a decision of its own.
+def override(tx: Tx, model: str, number: int, reason: str, at: float) -> Override:
+    """Keep that a refused version may meet traffic; the caller records the decision.
 
     The store asks for the permission to promote. It opens no way past the rollout: the
     champion alias still wants a passed gate.
@@ -81,26 +79,14 @@ def override(
     if not reason.strip():
         raise BadInputError("An override needs a reason.", field="reason")
     registry.get(tx, model, number)
-    if gate.passed(tx, model, number):
-        raise ConflictError(f"The gate of {model}/{number} passed; it needs no override.")
-    who, subject = tx.who.name, f"{model}/{number}"
-    tx.run(insert(overrides).values(model=model, number=number, reason=reason, at=at, by=who))
     newest = gate.latest(tx, model, number)
+    if newest is not None and newest.passed:
+        raise ConflictError(f"The gate of {model}/{number} passed; it needs no override.")
+    who = tx.who.name
+    tx.run(insert(overrides).values(model=model, number=number, reason=reason, at=at, by=who))
     failed = [check.name for check in newest.checks if not check.passed] if newest else []
-    tx.audit("gate.override", f"version:{subject}", {"failed": failed, "loop": loop}, reason)
-    decision = Decision(
-        id=new_id("decision"),
-        at=at,
-        made=at,
-        kind="override",
-        subject=subject,
-        reason=reason,
-        by=who,
-        loop=loop,
-        evidence={"failed": failed, "gate": newest.id if newest else None},
-    )
-    record(tx, decision)
-    return decision
+    tx.audit("gate.override", f"version:{model}/{number}", {"failed": failed}, reason)
+    return Override(model=model, number=number, reason=reason, at=at, by=who)
 
 
 def overrides_of(tx: Tx, model: str, number: int) -> list[Override]:

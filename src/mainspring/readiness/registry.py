@@ -83,6 +83,17 @@ def register(tx: Tx, version: Version) -> Version:
     return kept
 
 
+def ensure_model(tx: Tx, model: str, at: float) -> None:
+    """Make a model without versions, unless it is there.
+
+    Raises:
+        BadInputError: if the name cannot be one.
+    """
+    check_name(model, "model")
+    if tx.one(select(t.models).where(t.models.c.name == model)) is None:
+        tx.run(insert(t.models).values(name=model, newest=0, created=at))
+
+
 def get(tx: Tx, model: str, number: int) -> Version:
     """Return one version, with its newest card.
 
@@ -308,16 +319,14 @@ def history(tx: Tx, model: str, alias: str | None = None) -> list[AliasMove]:
 
 
 def _next_number(tx: Tx, model: str, at: float) -> int:
-    counted = tx.one(
+    ensure_model(tx, model, at)
+    counted = tx.all(
         update(t.models)
         .where(t.models.c.name == model)
         .values(newest=t.models.c.newest + 1)
         .returning(t.models.c.newest)
     )
-    if counted is not None:
-        return int(counted.newest)
-    tx.run(insert(t.models).values(name=model, newest=1, created=at))
-    return 1
+    return int(counted[0].newest)
 
 
 def _aliased(tx: Tx, model: str, alias: str) -> int | None:
