@@ -38,9 +38,7 @@ def test_a_decision_without_a_reason_is_refused(reg):
         reg.do(decisions.record, _decision(1, reason=" "))
 
 
-def test_an_override_is_kept_and_audited_and_opens_no_way_past_the_gate(
-    reg, new_version, gated, store
-):
+def test_an_override_is_kept_and_opens_no_way_past_the_gate(reg, new_version, gated, store):
     reg.do(registry.register, new_version())
     reg.do(gate.store_result, gated("churn", 1, passed=False))
     made = reg.as_owner(decisions.override, "churn", 1, "known glitch", at=4.0)

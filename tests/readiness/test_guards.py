@@ -3,7 +3,8 @@
 import pytest
 import sqlalchemy as sa
 
-from mainspring.readiness import gate, registry, tables
+from mainspring.ground.objects import Decision
+from mainspring.readiness import decisions, gate, registry, tables
 
 
 @pytest.fixture
@@ -42,9 +43,11 @@ def test_the_database_refuses(two, statement, gated):
 
 
 def _override_and_decide(tx):
-    from mainspring.readiness import decisions
-
     decisions.override(tx, "churn", 2, "look at it", at=4.0)
+    told = Decision(
+        id="d1", at=4.0, made=4.0, kind="override", subject="churn/2", reason="why", by="anna"
+    )
+    decisions.record(tx, told)
 
 
 def test_a_champion_of_an_ungated_version_cannot_be_inserted(reg, new_version):

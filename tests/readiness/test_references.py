@@ -28,7 +28,7 @@ def test_a_reference_is_read_by_number_and_by_alias():
         "churn@",
         "a/b/7",
         "churn/99999999999999",
-        "churn/٧",
+        "churn/\u0667",
         "../x/7",
         "churn@a/b",
         "a@b@c",
