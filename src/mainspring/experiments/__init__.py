@@ -1,0 +1,5 @@
+"""Experiments: what was tried, with which params, and what came of it.
+
+Read first: :mod:`runs` (a run from start to end), :mod:`metrics` (points and latest values),
+:mod:`tables` (how they are kept).
+"""

@@ -1,0 +1,148 @@
+"""Keep metric points, and the latest value of each metric beside them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import msgspec
+from sqlalchemy import insert, select, update
+
+from mainspring.experiments.exact import exact_float, exact_int, exact_key
+from mainspring.experiments.tables import metric_points, metrics
+from mainspring.ground.errors import BadInputError, NotExactError
+from mainspring.ground.ports import Tx
+
+
+class Point(msgspec.Struct, frozen=True, kw_only=True):
+    """One value of one metric."""
+
+    key: str
+    value: float
+    step: int
+    time: float  #: UTC seconds
+
+
+def check_point(key: str, value: object, step: object, time: object) -> Point:
+    """Return a point whose parts can all be kept exactly.
+
+    Raises:
+        BadInputError: naming the part that cannot.
+    """
+    key = exact_key(key, "metric")
+    at = exact_float(time, "time")
+    if not math.isfinite(at):
+        raise NotExactError(f"The time of {key} must be finite, found {at}.", field="time")
+    return Point(
+        key=key, value=exact_float(value, key), step=exact_int(step, f"step of {key}"), time=at
+    )
+
+
+def log(
+    tx: Tx, run: str, values: Mapping[str, object], step: int | None = None, *, at: float
+) -> list[Point]:
+    """Log one value for each of several metrics.
+
+    Without ``step`` each metric goes on by one from its own latest step, from 0.
+
+    Raises:
+        BadInputError: if a value is no number or cannot be kept exactly.
+    """
+    latest = _latest(tx, run, list(values))
+    points = []
+    for key, value in values.items():
+        if step is None:
+            before = latest.get(key)
+            number = 0 if before is None else before.step + 1
+        else:
+            number = step
+        points.append(check_point(key, value, number, at))
+    return log_points(tx, run, points)
+
+
+def log_points(tx: Tx, run: str, points: Sequence[Point]) -> list[Point]:
+    """Append points and move the latest values: the highest step, then the last logged."""
+    if not points:
+        return []
+    checked = [check_point(p.key, p.value, p.step, p.time) for p in points]
+    rows = [
+        {"run": run, "key": p.key, "step": p.step, "time": p.time, "value": to_cell(p.value)}
+        for p in checked
+    ]
+    tx.run(insert(metric_points), rows)
+    newest: dict[str, Point] = {}
+    for point in checked:
+        if point.key not in newest or point.step >= newest[point.key].step:
+            newest[point.key] = point
+    known = _latest(tx, run, list(newest))
+    fresh = []
+    for key, point in newest.items():
+        cells = {"step": point.step, "time": point.time, "value": to_cell(point.value)}
+        if key not in known:
+            fresh.append({"run": run, "key": key, **cells})
+        elif point.step >= known[key].step:
+            here = (metrics.c.run == run) & (metrics.c.key == key)
+            tx.run(update(metrics).where(here).values(**cells))
+    if fresh:
+        tx.run(insert(metrics), fresh)
+    return checked
+
+
+def history(
+    tx: Tx, run: str, key: str, *, after: int = 0, limit: int = 100_000
+) -> tuple[list[Point], int | None]:
+    """Return the points of one metric in the order they were logged, and where to go on.
+
+    The second value is None at the end; else hand it in as ``after`` for the next page.
+
+    Raises:
+        BadInputError: if ``limit`` is not 1 to 1,000,000.
+    """
+    if not 1 <= limit <= 1_000_000:
+        raise BadInputError(f"limit must be 1 to 1,000,000, found {limit}.", field="limit")
+    columns = metric_points.c
+    found = tx.all(
+        select(columns.id, columns.step, columns.time, columns.value)
+        .where((columns.run == run) & (columns.key == key) & (columns.id > after))
+        .order_by(columns.id)
+        .limit(limit + 1)
+    )
+    page = found[:limit]
+    points = [
+        Point(key=key, value=from_cell(row.value), step=row.step, time=row.time) for row in page
+    ]
+    return points, (page[-1].id if len(found) > limit else None)
+
+
+def latest_of(tx: Tx, ids: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Return the latest value of every metric, by run and key."""
+    out: dict[str, dict[str, float]] = {run: {} for run in ids}
+    statement = select(metrics.c.run, metrics.c.key, metrics.c.value)
+    statement = statement.where(metrics.c.run.in_(ids)).order_by(metrics.c.run, metrics.c.key)
+    for row in tx.all(statement):
+        out[row.run][row.key] = from_cell(row.value)
+    return out
+
+
+def to_cell(value: float) -> float | None:
+    """Return how a value is kept: NaN as NULL, all else as it is."""
+    return None if math.isnan(value) else value
+
+
+def from_cell(value: float | None) -> float:
+    """Return the value that a cell keeps."""
+    return math.nan if value is None else float(value)
+
+
+def _latest(tx: Tx, run: str, keys: Sequence[str]) -> dict[str, Point]:
+    if not keys:
+        return {}
+    found: dict[str, Point] = {}
+    for start in range(0, len(keys), 500):  # SQLite takes a bounded number of variables
+        part = list(keys[start : start + 500])
+        here = (metrics.c.run == run) & metrics.c.key.in_(part)
+        for row in tx.all(select(metrics).where(here)):
+            found[row.key] = Point(
+                key=row.key, value=from_cell(row.value), step=row.step, time=row.time
+            )
+    return found

@@ -1,0 +1,283 @@
+"""A run from start to end: create, describe, log, finish, find."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Table, and_, insert, or_, select, update
+
+from mainspring.experiments import metrics as points
+from mainspring.experiments.exact import exact_key, exact_text, param_text
+from mainspring.experiments.tables import params, runs, tags
+from mainspring.ground.errors import (
+    AlreadyExistsError,
+    BadInputError,
+    ConflictError,
+    NotFoundError,
+)
+from mainspring.ground.identity import check_name
+from mainspring.ground.objects import MOVES, Run, RunStatus
+from mainspring.ground.ports import Tx
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """Some of the runs that were searched for, newest first."""
+
+    runs: list[Run]
+    cursor: str | None = None  #: hand it in again for the next page; None at the end
+
+
+def create(tx: Tx, run: Run) -> Run:
+    """Keep a new run with its params, tags and first metric values.
+
+    Raises:
+        AlreadyExistsError: if there is a run by that id.
+        NotFoundError: if it names a parent that is not there.
+        BadInputError: if a name or value cannot be kept.
+    """
+    check_name(run.id, "run id")
+    check_name(run.experiment, "experiment")
+    exact_key(run.name, "run name")
+    if tx.one(select(runs.c.id).where(runs.c.id == run.id)) is not None:
+        raise AlreadyExistsError(f"There is a run {run.id} already.", field="id")
+    if run.parent is not None:
+        _row(tx, run.parent)
+    cells = {name: getattr(run, name) for name in runs.c.keys()}  # noqa: SIM118  no mapping
+    tx.run(insert(runs).values(**{**cells, "status": str(run.status)}))
+    set_params(tx, run.id, run.params)
+    set_tags(tx, run.id, run.tags)
+    if run.metrics:
+        points.log(tx, run.id, run.metrics, at=run.started)
+    return get(tx, run.id)
+
+
+def get(tx: Tx, run: str) -> Run:
+    """Return one run with its params, tags and latest metric values.
+
+    Raises:
+        NotFoundError: if there is none by that id.
+    """
+    return _whole(tx, [_row(tx, run)])[0]
+
+
+def find(tx: Tx, *, cause: str) -> Run | None:
+    """Return the newest run that ``cause`` ("kind:id") asked for, or None."""
+    statement = select(runs).where(runs.c.cause == cause)
+    row = tx.one(statement.order_by(runs.c.started.desc(), runs.c.id.desc()).limit(1))
+    return None if row is None else _whole(tx, [row])[0]
+
+
+def search(
+    tx: Tx,
+    *,
+    experiment: str | None = None,
+    status: RunStatus | str | None = None,
+    pipeline: str | None = None,
+    limit: int = 100,
+    cursor: str | None = None,
+) -> Page:
+    """Return runs, newest first, a page at a time.
+
+    Runs that start while somebody pages are not shown twice and push none out: the cursor
+    names the last run seen, not a count.
+
+    Raises:
+        BadInputError: for an unknown status, a limit outside 1 to 1,000, or a broken cursor.
+    """
+    if not 1 <= limit <= 1_000:
+        raise BadInputError(f"limit must be 1 to 1,000, found {limit}.", field="limit")
+    wanted = []
+    if experiment is not None:
+        wanted.append(runs.c.experiment == experiment)
+    if status is not None:
+        wanted.append(runs.c.status == str(check_status(status)))
+    if pipeline is not None:
+        wanted.append(runs.c.pipeline == pipeline)
+    if cursor is not None:
+        started, last = _read_cursor(cursor)
+        older = runs.c.started < started
+        wanted.append(or_(older, and_(runs.c.started == started, runs.c.id < last)))
+    statement = select(runs).where(*wanted).order_by(runs.c.started.desc(), runs.c.id.desc())
+    found = tx.all(statement.limit(limit + 1))
+    page = _whole(tx, found[:limit])
+    more = len(found) > limit
+    return Page(runs=page, cursor=f"{page[-1].started!r}~{page[-1].id}" if more else None)
+
+
+def log(
+    tx: Tx, run: str, metrics: Mapping[str, object], step: int | None = None, *, at: float
+) -> None:
+    """Log metric values; also for a run that has ended, since evaluations come late.
+
+    Raises:
+        NotFoundError: if there is no such run.
+        BadInputError: if a value is no number or cannot be kept exactly.
+    """
+    _row(tx, run)
+    points.log(tx, run, metrics, step, at=at)
+
+
+def log_points(tx: Tx, run: str, several: Sequence[points.Point]) -> None:
+    """Log many points at once, each with its own step and time.
+
+    Raises:
+        NotFoundError: if there is no such run.
+        BadInputError: if a value cannot be kept exactly.
+    """
+    _row(tx, run)
+    points.log_points(tx, run, several)
+
+
+def set_params(tx: Tx, run: str, values: Mapping[str, Any]) -> None:
+    """Set params; each is set once and never changes.
+
+    Setting the same value again is no error, so that a repeated call does no harm.
+
+    Raises:
+        ConflictError: if a param has another value already; then none of them is set.
+        NotFoundError: if there is no such run.
+        BadInputError: if a value cannot be kept.
+    """
+    _row(tx, run)
+    wanted = {exact_key(k, "param"): param_text(v, f"param {k}") for k, v in values.items()}
+    known = _pairs(tx, params, [run])[run]
+    for key, text in wanted.items():
+        if key in known and known[key] != text:
+            raise ConflictError(
+                f"Param {key} of run {run} is {known[key]!r} and cannot become {text!r}.",
+                field=key,
+                hint="Params never change; start another run, or use a tag.",
+            )
+    fresh = [{"run": run, "key": k, "value": v} for k, v in wanted.items() if k not in known]
+    if fresh:
+        tx.run(insert(params), fresh)
+
+
+def set_tags(tx: Tx, run: str, values: Mapping[str, str | None]) -> None:
+    """Set tags, over what they were; None takes one away.
+
+    Raises:
+        NotFoundError: if there is no such run.
+        BadInputError: if a tag is no text or cannot be kept.
+    """
+    _row(tx, run)
+    known = _pairs(tx, tags, [run])[run]
+    for key, value in values.items():
+        exact_key(key, "tag")
+        here = (tags.c.run == run) & (tags.c.key == key)
+        if value is None:
+            tx.run(tags.delete().where(here))
+            continue
+        if not isinstance(value, str):
+            raise BadInputError(
+                f"Tag {key} must be text, found {type(value).__name__}.", field=key
+            )
+        text = exact_text(value, f"tag {key}")
+        if key in known:
+            tx.run(update(tags).where(here).values(value=text))
+        else:
+            tx.run(insert(tags).values(run=run, key=key, value=text))
+
+
+def end(tx: Tx, run: str, status: RunStatus | str, at: float) -> Run:
+    """Move a run to its end; ending it again the same way changes nothing.
+
+    Raises:
+        ConflictError: if the run may not move there from where it is.
+        NotFoundError: if there is no such run.
+        BadInputError: for an unknown status, or ``running``.
+    """
+    wanted = check_status(status)
+    if wanted is RunStatus.RUNNING:
+        raise BadInputError(
+            "A run ends as finished, failed or cancelled, not as running.", field="status"
+        )
+    return _move(tx, run, wanted, at)
+
+
+def resume(tx: Tx, run: str) -> Run:
+    """Let a failed or cancelled run go on.
+
+    Raises:
+        ConflictError: if it has finished.
+        NotFoundError: if there is no such run.
+    """
+    return _move(tx, run, RunStatus.RUNNING, None)
+
+
+def check_status(status: RunStatus | str) -> RunStatus:
+    """Return a status by its name.
+
+    Raises:
+        BadInputError: naming those there are.
+    """
+    try:
+        return RunStatus(status)
+    except ValueError as error:
+        raise BadInputError(
+            f"There is no run status {str(status)[:40]!r}.",
+            field="status",
+            hint=f"There are: {', '.join(RunStatus)}.",
+        ) from error
+
+
+def _move(tx: Tx, run: str, wanted: RunStatus, ended: float | None) -> Run:
+    now = _row(tx, run).status
+    if now != wanted:
+        if str(wanted) not in MOVES["run"][now]:
+            raise ConflictError(f"Run {run} is {now} and cannot become {wanted}.", field="status")
+        tx.run(update(runs).where(runs.c.id == run).values(status=str(wanted), ended=ended))
+    return get(tx, run)
+
+
+def _row(tx: Tx, run: str) -> Any:
+    row = tx.one(select(runs).where(runs.c.id == run))
+    if row is None:
+        raise NotFoundError(f"There is no run {str(run)[:80]!r}.", field="run")
+    return row
+
+
+def _whole(tx: Tx, rows: Sequence[Any]) -> list[Run]:
+    """Return runs with everything that belongs to them, in three queries however many."""
+    ids = [row.id for row in rows]
+    if not ids:
+        return []
+    of_params, of_tags = _pairs(tx, params, ids), _pairs(tx, tags, ids)
+    of_metrics = points.latest_of(tx, ids)
+    return [
+        Run(
+            id=row.id,
+            experiment=row.experiment,
+            name=row.name,
+            status=RunStatus(row.status),
+            started=row.started,
+            ended=row.ended,
+            pipeline=row.pipeline,
+            parent=row.parent,
+            cause=row.cause,
+            params=of_params[row.id],
+            metrics=of_metrics[row.id],
+            tags=of_tags[row.id],
+        )
+        for row in rows
+    ]
+
+
+def _pairs(tx: Tx, table: Table, ids: Sequence[str]) -> dict[str, dict[str, str]]:
+    out: dict[str, dict[str, str]] = {run: {} for run in ids}
+    found = select(table).where(table.c.run.in_(ids)).order_by(table.c.run, table.c.key)
+    for row in tx.all(found):
+        out[row.run][row.key] = row.value
+    return out
+
+
+def _read_cursor(cursor: str) -> tuple[float, str]:
+    started, _, last = cursor.partition("~")
+    try:
+        return float(started), check_name(last, "cursor")
+    except ValueError as error:
+        raise BadInputError(
+            f"{cursor[:80]!r} is not a cursor of this search.", field="cursor"
+        ) from error

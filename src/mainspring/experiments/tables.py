@@ -1,0 +1,80 @@
+"""The tables of experiments: runs, their params, tags and metrics."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+METADATA = MetaData()
+
+runs = Table(
+    "runs",
+    METADATA,
+    Column("id", String(64), primary_key=True),
+    Column("experiment", String(128), nullable=False),
+    Column("name", String(250), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("started", Float, nullable=False),
+    Column("ended", Float),
+    Column("pipeline", String(250)),
+    Column("parent", String(64)),
+    Column("cause", String(250)),
+    Index("runs_newest", "started", "id"),
+    Index("runs_of_experiment", "experiment", "started", "id"),
+    Index("runs_of_cause", "cause"),
+)
+
+params = Table(
+    "params",
+    METADATA,
+    Column("run", String(64), ForeignKey("runs.id"), primary_key=True),
+    Column("key", String(250), primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+tags = Table(
+    "tags",
+    METADATA,
+    Column("run", String(64), ForeignKey("runs.id"), primary_key=True),
+    Column("key", String(250), primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+# SQLite turns NaN into NULL on its way in, so NULL is how a NaN is kept, everywhere.
+metrics = Table(
+    "metrics",
+    METADATA,
+    Column("run", String(64), ForeignKey("runs.id"), primary_key=True),
+    Column("key", String(250), primary_key=True),
+    Column("step", BigInteger, nullable=False),
+    Column("time", Float, nullable=False),
+    Column("value", Float),
+    Index("metrics_by_value", "key", "value"),
+)
+
+metric_points = Table(
+    "metric_points",
+    METADATA,
+    Column(
+        "id",
+        BigInteger().with_variant(Integer, "sqlite"),
+        primary_key=True,
+        autoincrement=True,
+    ),
+    Column("run", String(64), ForeignKey("runs.id"), nullable=False),
+    Column("key", String(250), nullable=False),
+    Column("step", BigInteger, nullable=False),
+    Column("time", Float, nullable=False),
+    Column("value", Float),
+    Index("metric_points_of", "run", "key", "id"),
+)

@@ -1,0 +1,257 @@
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mainspring.experiments import metrics, runs
+from mainspring.experiments.exact import exact_float, exact_int, exact_text, param_text
+from mainspring.ground.errors import (
+    AlreadyExistsError,
+    BadInputError,
+    ConflictError,
+    NotExactError,
+    NotFoundError,
+    TooLargeError,
+)
+from mainspring.ground.objects import Run, RunStatus
+from mainspring.ground.ports import Tx
+
+
+def a_run(name: str = "run_1", **more: object) -> Run:
+    given = {"experiment": "flights", "name": "first", "status": RunStatus.RUNNING, "started": 5.0}
+    return Run(id=name, **{**given, **more})  # type: ignore[arg-type]
+
+
+def test_a_run_comes_back_as_it_was_made(tx: Tx) -> None:
+    made = a_run(params={"trees": "40"}, tags={"who": "é"}, metrics={"loss": 0.5}, cause="x:1")
+    assert runs.create(tx, made) == made
+    assert runs.get(tx, "run_1") == made
+    assert runs.find(tx, cause="x:1") == made
+    assert runs.find(tx, cause="x:2") is None
+
+
+def test_a_second_run_by_the_same_id_is_refused(tx: Tx) -> None:
+    runs.create(tx, a_run())
+    with pytest.raises(AlreadyExistsError):
+        runs.create(tx, a_run())
+
+
+def test_a_run_cannot_have_a_parent_that_is_not_there(tx: Tx) -> None:
+    with pytest.raises(NotFoundError, match="nobody"):
+        runs.create(tx, a_run(parent="nobody"))
+
+
+@pytest.mark.parametrize("status", ["finished", "failed", "cancelled"])
+def test_a_running_run_may_end_in_each_way_and_again_in_the_same(tx: Tx, status: str) -> None:
+    runs.create(tx, a_run())
+    assert runs.end(tx, "run_1", status, 9.0).ended == 9.0
+    again = runs.end(tx, "run_1", status, 99.0)
+    assert (again.status, again.ended) == (status, 9.0)
+
+
+def test_a_finished_run_stays_finished(tx: Tx) -> None:
+    runs.create(tx, a_run())
+    runs.end(tx, "run_1", "finished", 9.0)
+    with pytest.raises(ConflictError, match="finished and cannot become failed"):
+        runs.end(tx, "run_1", "failed", 10.0)
+    with pytest.raises(ConflictError):
+        runs.resume(tx, "run_1")
+
+
+def test_a_failed_run_may_go_on(tx: Tx) -> None:
+    runs.create(tx, a_run())
+    runs.end(tx, "run_1", "failed", 9.0)
+    assert runs.resume(tx, "run_1") == a_run()
+
+
+@pytest.mark.parametrize("status", ["done", "running", ""])
+def test_a_run_ends_only_in_a_status_there_is(tx: Tx, status: str) -> None:
+    runs.create(tx, a_run())
+    with pytest.raises(BadInputError):
+        runs.end(tx, "run_1", status, 9.0)
+
+
+def test_params_are_set_once(tx: Tx) -> None:
+    runs.create(tx, a_run(params={"trees": "40"}))
+    runs.set_params(tx, "run_1", {"trees": 40, "rate": 0.1, "deep": None, "layers": [1, 2]})
+    with pytest.raises(ConflictError, match="'40' and cannot become '50'"):
+        runs.set_params(tx, "run_1", {"other": 1, "trees": 50})
+    wanted = {"trees": "40", "rate": "0.1", "deep": "None", "layers": "[1,2]"}
+    assert runs.get(tx, "run_1").params == wanted
+
+
+def test_tags_change_and_go(tx: Tx) -> None:
+    runs.create(tx, a_run(tags={"a": "1", "b": "2"}))
+    runs.set_tags(tx, "run_1", {"a": "3", "b": None, "c": "4"})
+    assert runs.get(tx, "run_1").tags == {"a": "3", "c": "4"}
+    with pytest.raises(BadInputError, match="must be text"):
+        runs.set_tags(tx, "run_1", {"a": 1})  # type: ignore[dict-item]
+
+
+def test_nothing_can_be_said_of_a_run_that_is_not_there(tx: Tx) -> None:
+    for act in (
+        lambda: runs.get(tx, "none"),
+        lambda: runs.log(tx, "none", {"a": 1}, at=0.0),
+        lambda: runs.log_points(tx, "none", []),
+        lambda: runs.set_params(tx, "none", {}),
+        lambda: runs.set_tags(tx, "none", {}),
+        lambda: runs.end(tx, "none", "failed", 0.0),
+        lambda: runs.resume(tx, "none"),
+    ):
+        with pytest.raises(NotFoundError):
+            act()
+
+
+def test_pages_of_a_search_show_every_run_once_newest_first(tx: Tx) -> None:
+    for number in range(11):
+        runs.create(tx, a_run(f"run_{number:02d}", started=float(number // 3)))
+    seen: list[Run] = []
+    cursor = None
+    while True:
+        page = runs.search(tx, experiment="flights", status="running", limit=4, cursor=cursor)
+        seen += page.runs
+        cursor = page.cursor
+        if cursor is None:
+            break
+        runs.create(tx, a_run(f"late_{len(seen)}", started=100.0))
+    assert [run.id for run in seen] == [f"run_{n:02d}" for n in range(10, -1, -1)]
+
+
+def test_a_search_looks_only_where_it_is_told(tx: Tx) -> None:
+    runs.create(tx, a_run("a", experiment="one", pipeline="project:train"))
+    runs.create(tx, a_run("b", experiment="two"))
+    runs.end(tx, "b", "failed", 9.0)
+    assert [r.id for r in runs.search(tx, experiment="one").runs] == ["a"]
+    assert [r.id for r in runs.search(tx, status=RunStatus.FAILED).runs] == ["b"]
+    assert [r.id for r in runs.search(tx, pipeline="project:train").runs] == ["a"]
+    assert runs.search(tx, experiment="three") == runs.Page(runs=[])
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"limit": 0}, {"limit": 1_001}, {"status": "done"}, {"cursor": "x"}, {"cursor": "1"}]
+)
+def test_a_search_names_what_is_wrong_with_it(tx: Tx, wrong: dict[str, object]) -> None:
+    with pytest.raises(BadInputError) as caught:
+        runs.search(tx, **wrong)  # type: ignore[arg-type]
+    assert caught.value.field in (*wrong, "cursor")
+
+
+def test_every_point_is_kept_and_the_latest_is_of_the_highest_step(tx: Tx) -> None:
+    runs.create(tx, a_run())
+    runs.log(tx, "run_1", {"loss": 3.0}, 7, at=1.0)
+    runs.log(tx, "run_1", {"loss": 2.0}, 8, at=2.0)
+    runs.log(tx, "run_1", {"loss": 1.0}, 7, at=3.0)
+    runs.log(tx, "run_1", {"loss": 0.5, "auc": 1}, at=4.0)
+    assert runs.get(tx, "run_1").metrics == {"auc": 1.0, "loss": 0.5}
+    points, rest = metrics.history(tx, "run_1", "loss")
+    assert [(p.step, p.time, p.value) for p in points] == [
+        (7, 1.0, 3.0),
+        (8, 2.0, 2.0),
+        (7, 3.0, 1.0),
+        (9, 4.0, 0.5),
+    ]
+    assert rest is None
+    assert metrics.history(tx, "run_1", "auc")[0][0].step == 0
+
+
+def test_a_history_is_read_in_pages(tx: Tx) -> None:
+    runs.create(tx, a_run())
+    for value in range(7):
+        runs.log(tx, "run_1", {"loss": value, "other": -value}, at=float(value))
+    first, rest = metrics.history(tx, "run_1", "loss", limit=4)
+    assert rest is not None
+    second, end = metrics.history(tx, "run_1", "loss", after=rest, limit=4)
+    assert [p.value for p in first + second] == [0, 1, 2, 3, 4, 5, 6]
+    assert end is None
+    with pytest.raises(BadInputError):
+        metrics.history(tx, "run_1", "loss", limit=0)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 5e-324, 1.7976931348623157e308])
+def test_every_float_is_kept_as_it_is(tx: Tx, value: float) -> None:
+    runs.create(tx, a_run())
+    runs.log(tx, "run_1", {"m": value}, -(2**63), at=1.0)
+    runs.log(tx, "run_1", {"m": value}, 2**63 - 1, at=1.0)
+    for kept in (
+        runs.get(tx, "run_1").metrics["m"],
+        metrics.history(tx, "run_1", "m")[0][0].value,
+    ):
+        assert kept == value or (math.isnan(kept) and math.isnan(value))
+
+
+@pytest.mark.parametrize(
+    ("value", "step"),
+    [
+        (2**53 + 1, 0),
+        (10**400, 0),
+        (Decimal("0.1"), 0),
+        (Fraction(1, 3), 0),
+        (1, 2**63),
+        (1, -(2**63) - 1),
+    ],
+)
+def test_what_cannot_be_kept_exactly_is_refused(tx: Tx, value: object, step: int) -> None:
+    runs.create(tx, a_run())
+    with pytest.raises(NotExactError):
+        runs.log(tx, "run_1", {"m": value}, step, at=1.0)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "step", "at"),
+    [
+        ("m", "1", 0, 1.0),
+        ("m", None, 0, 1.0),
+        ("m", [1], 0, 1.0),
+        ("m", np.array([1.0, 2.0]), 0, 1.0),
+        ("m", 1, 1.5, 1.0),
+        ("m", 1, True, 1.0),
+        ("m", 1, 0, math.nan),
+        ("", 1, 0, 1.0),
+        ("k" * 251, 1, 0, 1.0),
+        ("a\x00b", 1, 0, 1.0),
+    ],
+)
+def test_what_is_no_point_is_refused(
+    tx: Tx, key: str, value: object, step: object, at: float
+) -> None:
+    runs.create(tx, a_run())
+    with pytest.raises(BadInputError):
+        runs.log(tx, "run_1", {key: value}, step, at=at)  # type: ignore[arg-type]
+
+
+@given(st.floats(allow_nan=False) | st.integers(-(2**53), 2**53) | st.booleans())
+def test_a_number_keeps_its_value(value: float) -> None:
+    assert exact_float(value, "m") == value
+
+
+@given(st.integers(-(2**63), 2**63 - 1))
+def test_a_whole_number_of_64_bits_keeps_its_value(value: int) -> None:
+    assert exact_int(value, "step") == value == exact_int(np.int64(value), "step")
+
+
+def test_numpy_numbers_are_numbers() -> None:
+    assert exact_float(np.float32(0.1), "m") == float(np.float32(0.1))
+    assert param_text(np.int64(3), "p") == "3"
+
+
+@pytest.mark.parametrize("text", ["a\x00", "\ud800", "x\udfff"])
+def test_text_that_a_database_would_alter_is_refused(text: str) -> None:
+    with pytest.raises(NotExactError):
+        exact_text(text, "tag")
+
+
+def test_long_text_is_an_artifact() -> None:
+    with pytest.raises(TooLargeError, match="artifact"):
+        exact_text("x" * 64_001, "tag")
+
+
+@pytest.mark.parametrize("value", [object(), {1, 2}, b"x", {"a": object()}, ["\ud800"]])
+def test_a_param_is_plain(value: object) -> None:
+    with pytest.raises(BadInputError):
+        param_text(value, "p")
