@@ -1,0 +1,57 @@
+"""Open the store behind a URL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from sqlalchemy import MetaData
+
+from mainspring.backends.sql import schema
+from mainspring.backends.sql.schema import Guard
+from mainspring.backends.sql.sqlite import Sqlite
+from mainspring.backends.sql.store import SqlStore
+from mainspring.ground.clock import Clock
+from mainspring.ground.errors import BadInputError
+
+__all__ = ["Guard", "open_store"]
+
+
+def open_store(
+    url: str, metadata: Sequence[MetaData], clock: Clock, guards: Sequence[Guard] = ()
+) -> SqlStore:
+    """Open the store at ``sqlite:///path`` or ``postgresql://...``; create what is missing.
+
+    Several processes may open the same store at once. ``clock`` dates the audit log.
+
+    Raises:
+        BadInputError: for any other URL.
+        StoreError: if a newer release made the database, or the disk refuses.
+        UnavailableError: if the database server does not answer.
+    """
+    parts, all_guards = schema.all_parts(metadata, guards)
+    layout = schema.layout_of(parts, all_guards)
+    database: Sqlite
+    if url.startswith("sqlite:///"):
+        database = Sqlite(_path(url), clock)
+    else:
+        raise BadInputError(
+            f"database must be sqlite:///PATH or postgresql://..., found {url[:80]!r}.",
+            field="database",
+        )
+    try:
+        if not schema.is_current(database.connection, layout):
+            with database.preparing() as connection:
+                if not schema.is_current(connection, layout):  # another process was first
+                    schema.lay_out(connection, "sqlite", parts, all_guards)
+    except BaseException:
+        database.close()
+        raise
+    return SqlStore(database)
+
+
+def _path(url: str) -> Path:
+    text = url.removeprefix("sqlite:///").partition("?")[0]
+    if not text or text == ":memory:":
+        raise BadInputError("A database in memory keeps nothing; name a file.", field="database")
+    return Path(text).resolve()

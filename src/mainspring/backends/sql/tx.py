@@ -1,0 +1,115 @@
+"""One transaction as the rooms see it, on any of our databases."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from sqlalchemy.engine import Connection, CursorResult
+from sqlalchemy.exc import DBAPIError
+
+from mainspring.backends.sql import audit
+from mainspring.ground.clock import Clock
+from mainspring.ground.errors import StoreError
+from mainspring.ground.permissions import Principal
+
+
+class AgainError(Exception):
+    """The database undid the transaction by itself; its works have to run again."""
+
+
+class LostError(AgainError):
+    """The connection to the server broke before the commit was sent."""
+
+
+class Machine(Protocol):
+    """What differs between the databases inside a transaction."""
+
+    dialect: str
+    boot: str
+
+    def lease_now(self, connection: Connection) -> float:
+        """Return seconds on the clock by which leases are kept."""
+        ...
+
+    def explain(self, error: DBAPIError) -> Exception:
+        """Return the error of ours that a driver's error stands for, or itself."""
+        ...
+
+
+class SqlTx:
+    """A :class:`mainspring.ground.ports.Tx` on one connection.
+
+    A statement that failed ends the work on every database: PostgreSQL would refuse all
+    further statements, so SQLite is made to do the same, and no room can come to rely on
+    catching the error and going on.
+    """
+
+    def __init__(
+        self, connection: Connection, machine: Machine, who: Principal, clock: Clock
+    ) -> None:
+        self._connection = connection
+        self._machine = machine
+        self._who = who
+        self._clock = clock
+        self.failed: Exception | None = None  #: why no further statement can run
+
+    @property
+    def who(self) -> Principal:
+        """Who asked for this transaction."""
+        return self._who
+
+    @property
+    def dialect(self) -> str:
+        """``sqlite`` or ``postgresql``."""
+        return self._machine.dialect
+
+    @property
+    def boot(self) -> str:
+        """Return which boot of the machine ``lease_now`` counts in.
+
+        The kernel's boot id on SQLite; empty on PostgreSQL, whose clock outlives a reboot.
+        """
+        return self._machine.boot
+
+    def all(self, statement: Any) -> Sequence[Any]:
+        """Return every row of a SELECT (or of a RETURNING)."""
+        return self._execute(statement).all()
+
+    def one(self, statement: Any) -> Any | None:
+        """Return the first row, or None."""
+        return self._execute(statement).first()
+
+    def run(self, statement: Any, rows: Sequence[Mapping[str, Any]] | None = None) -> int:
+        """Execute a change, once or for each of ``rows``; return how many rows changed."""
+        if rows is not None and not rows:
+            return 0
+        return max(0, self._execute(statement, rows).rowcount)
+
+    def audit(
+        self, action: str, subject: str, detail: Mapping[str, Any], reason: str = ""
+    ) -> None:
+        """Append one row to the hash-chained audit log, in this same transaction."""
+        audit.append(self, self._clock.now(), action, subject, detail, reason)
+
+    def lease_now(self) -> float:
+        """Return seconds on the clock by which leases are kept; it never goes backwards."""
+        return self._machine.lease_now(self._connection)
+
+    def _execute(
+        self, statement: Any, rows: Sequence[Mapping[str, Any]] | None = None
+    ) -> CursorResult[Any]:
+        if self.failed is not None:
+            raise StoreError(
+                f"A statement of this transaction failed before ({self.failed});"
+                " nothing more can run in it."
+            )
+        options = {"preserve_rowcount": True}
+        try:
+            if rows is None:
+                return self._connection.execute(statement, execution_options=options)
+            many = rows if isinstance(rows, list) else list(rows)
+            return self._connection.execute(statement, many, execution_options=options)
+        except DBAPIError as error:
+            self.failed = self._machine.explain(error)
+            raise self.failed from error
