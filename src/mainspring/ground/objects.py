@@ -384,8 +384,8 @@ MOVES: dict[str, dict[str, frozenset[str]]] = {
         "waiting": frozenset({"ready", "skipped", "cancelled"}),
         "ready": frozenset({"leased", "cancelled"}),
         "leased": frozenset({"done", "ready", "failed", "cancelled"}),
-        "done": frozenset(),
-        "failed": frozenset({"ready"}),  # a person asks for another try
+        "done": frozenset({"waiting"}),  # only an `always` task, when what it waits for runs again
+        "failed": frozenset({"ready", "waiting"}),  # a person asks for another try
         "skipped": frozenset({"waiting", "ready"}),
         "cancelled": frozenset({"ready", "waiting"}),
     },

@@ -1,0 +1,206 @@
+"""Hand work out under leases, and refuse what an old owner brings.
+
+A worker renews its lease while it works; one that died stops renewing, and after ``lease_s``
+its task is given to another with a higher ``attempt``. Owner and attempt fence the result.
+
+Two clocks: leases are kept by ``tx.lease_now()``, which nobody can turn; ``now`` is wall time
+and decides only when a task is due.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, not_, or_, select, update
+
+from mainspring.engine.tables import tasks
+from mainspring.engine.tasks import Lease, Task, due, move, settle, task_of
+from mainspring.ground.errors import LeaseLostError
+from mainspring.ground.identity import canonical
+from mainspring.ground.ports import Tx
+
+BACKOFF_MAX_S = 300.0
+
+
+def claimable(
+    tx: Tx, now: float, group: str | None = None, kinds: Collection[str] | None = None
+) -> bool:
+    """Return whether a worker that asks now would get a task; it writes nothing."""
+    free = or_(and_(tasks.c.state == "ready", due(now)), _expired(tx))
+    query = select(tasks.c.id).where(free)
+    if group is not None:
+        query = query.where(tasks.c.group == group)
+    if kinds is not None:
+        query = query.where(tasks.c.kind.in_(list(kinds)))
+    return tx.one(query.limit(1)) is not None
+
+
+def claim(
+    tx: Tx,
+    owner: str,
+    lease_s: float,
+    now: float,
+    *,
+    group: str | None = None,
+    kinds: Collection[str] | None = None,
+) -> Lease | None:
+    """Take the next task that is ready and due, or return None."""
+    again = tasks.c.attempt < tasks.c.last_attempt
+    move(tx, and_(_expired(tx), again, not_(tasks.c.stop)), ["leased"], "ready", owner=None)
+    query = select(tasks.c.id).where(tasks.c.state == "ready", due(now))
+    if group is not None:
+        query = query.where(tasks.c.group == group)
+    if kinds is not None:
+        query = query.where(tasks.c.kind.in_(list(kinds)))
+    query = query.order_by(tasks.c.priority.desc(), tasks.c.seq).limit(1)
+    # SKIP LOCKED: two workers on PostgreSQL take two tasks instead of waiting for one.
+    first = query.with_for_update(skip_locked=True).correlate(None).scalar_subquery()
+    taken = move(
+        tx,
+        tasks.c.id == first,
+        ["ready"],
+        "leased",
+        owner=owner,
+        attempt=tasks.c.attempt + 1,
+        lease_s=lease_s,
+        lease_until=tx.lease_now() + lease_s,
+        started=now,
+        ended=None,
+        stop=False,
+    )
+    if not taken:
+        return None
+    task = task_of(taken[0])
+    return Lease(task=task, owner=owner, attempt=task.attempt)
+
+
+def renew(tx: Tx, lease: Lease) -> bool:
+    """Keep a lease for another ``lease_s``; return whether the task was asked to stop.
+
+    Raises:
+        LeaseLostError: if another worker owns the task by now.
+    """
+    query = (
+        update(tasks)
+        .where(_held(lease))
+        .values(lease_until=tx.lease_now() + tasks.c.lease_s)
+        .returning(tasks.c.stop)
+    )
+    row = tx.one(query)
+    if row is None:
+        raise _lost(lease)
+    return bool(row.stop)
+
+
+def asked_to_stop(tx: Tx, leases: Sequence[Lease]) -> list[str]:
+    """Return which of these leases' tasks were cancelled or lost meanwhile."""
+    query = select(tasks.c.id).where(or_(*map(_held, leases)), not_(tasks.c.stop))
+    fine = {row.id for row in tx.all(query)} if leases else set()
+    return [lease.task.id for lease in leases if lease.task.id not in fine]
+
+
+def finish(tx: Tx, lease: Lease, result: dict[str, Any], now: float) -> None:
+    """Note that a task is done, and free what waited for it.
+
+    Raises:
+        LeaseLostError: if another worker owns the task by now; nothing of this transaction
+            may stay.
+    """
+    kept = canonical(result).decode()
+    change = {"result": kept, "error": "", "trace": "", "ended": now, "due": None}
+    if not move(tx, _held(lease), ["leased"], "done", **change):
+        raise _lost(lease)
+    settle(tx, lease.task.id, good=True)
+
+
+def fail(tx: Tx, lease: Lease, error: str, *, retry: bool, now: float, trace: str = "") -> str:
+    """Note that an attempt failed; return the task's new state.
+
+    ``ready`` if another attempt is left and ``retry`` allows it, ``cancelled`` if it was asked
+    to stop, else ``failed``.
+
+    Raises:
+        LeaseLostError: if another worker owns the task by now.
+    """
+    row = tx.one(select(tasks.c.stop).where(_held(lease)).with_for_update())
+    if row is None:
+        raise _lost(lease)
+    note: dict[str, Any] = {"error": error, "trace": trace, "ended": now, "owner": None}
+    state = "failed"
+    if row.stop:
+        state = "cancelled"
+    elif retry and lease.attempt < lease.task.last_attempt:
+        state = "ready"
+        wait = lease.task.backoff_s * 2.0 ** min(lease.attempt - 1, 30)
+        note["due"] = now + min(wait, BACKOFF_MAX_S)
+    move(tx, _held(lease), ["leased"], state, **note)
+    if state != "ready":
+        settle(tx, lease.task.id, good=False)
+    return state
+
+
+def release(tx: Tx, lease: Lease, now: float) -> str:
+    """Give a task back unharmed, because its worker ends; return the task's new state.
+
+    The attempt does not count. A task that was asked to stop is ``cancelled`` instead.
+
+    Raises:
+        LeaseLostError: if another worker owns the task by now.
+    """
+    again = {"owner": None, "last_attempt": tasks.c.last_attempt + 1}
+    if move(tx, and_(_held(lease), not_(tasks.c.stop)), ["leased"], "ready", **again):
+        return "ready"
+    return fail(tx, lease, "It was cancelled.", retry=False, now=now)
+
+
+def expire(tx: Tx, now: float) -> list[Task]:
+    """End the tasks whose last attempt's worker died, or died when asked to stop."""
+    ended = [
+        *move(
+            tx, and_(_expired(tx), tasks.c.stop), ["leased"], "cancelled", owner=None, ended=now
+        ),
+        *move(
+            tx,
+            and_(_expired(tx), tasks.c.attempt >= tasks.c.last_attempt),
+            ["leased"],
+            "failed",
+            error="Its worker died, on its last attempt.",
+            owner=None,
+            ended=now,
+        ),
+    ]
+    for row in ended:
+        settle(tx, row.id, good=False)
+    return [task_of(row) for row in ended]
+
+
+def expired(tx: Tx) -> bool:
+    """Return whether any lease has run out."""
+    return tx.one(select(tasks.c.id).where(_expired(tx)).limit(1)) is not None
+
+
+def _expired(tx: Tx) -> ColumnElement[bool]:
+    """Leased, and the lease has run out or was given before the machine's last boot.
+
+    The lease clock of SQLite starts at boot, so a lease that began in the future is an old one.
+    """
+    now = tx.lease_now()
+    begun = tasks.c.lease_until - tasks.c.lease_s
+    return and_(tasks.c.state == "leased", or_(tasks.c.lease_until <= now, begun > now))
+
+
+def _held(lease: Lease) -> ColumnElement[bool]:
+    return and_(
+        tasks.c.id == lease.task.id,
+        tasks.c.owner == lease.owner,
+        tasks.c.attempt == lease.attempt,
+        tasks.c.state == "leased",
+    )
+
+
+def _lost(lease: Lease) -> LeaseLostError:
+    return LeaseLostError(
+        f"{lease.owner} does not hold task {lease.task.id} (attempt {lease.attempt}) any more;"
+        " its result is dropped."
+    )

@@ -1,0 +1,25 @@
+"""Note how far everything is settled, so that others can wait for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sqlalchemy import select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from mainspring.engine.tables import marks
+from mainspring.ground.ports import Tx
+
+
+def read(tx: Tx) -> dict[str, float]:
+    """Return every mark by name."""
+    return {row.name: row.value for row in tx.all(select(marks.c.name, marks.c.value))}
+
+
+def note(tx: Tx, values: Mapping[str, float], now: float) -> None:
+    """Set marks; ``now`` is wall time."""
+    insert = postgresql.insert if tx.dialect == "postgresql" else sqlite.insert
+    for name, value in values.items():
+        new = {"value": value, "at": now}
+        query = insert(marks).values(name=name, **new)
+        tx.run(query.on_conflict_do_update(index_elements=["name"], set_=new))

@@ -1,0 +1,121 @@
+"""The engine's tables: work to do, events to react to, loops and schedules."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+)
+
+METADATA = MetaData()
+
+_SERIAL = BigInteger().with_variant(Integer, "sqlite")
+
+tasks = Table(
+    "tasks",
+    METADATA,
+    Column("seq", _SERIAL, primary_key=True, autoincrement=True),  # first come, first served
+    Column("id", String, nullable=False, unique=True),
+    Column("kind", String, nullable=False),
+    Column("payload", Text, nullable=False),
+    Column("group", String),
+    Column("state", String, nullable=False),
+    Column("always", Boolean, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("due", Float),  # wall time before which nobody takes it
+    Column("unfinished", Integer, nullable=False),  # needs that are not final yet
+    Column("attempt", Integer, nullable=False),  # grows with every lease, never reset
+    Column("last_attempt", Integer, nullable=False),  # the attempt after which it fails
+    Column("max_attempts", Integer, nullable=False),
+    Column("backoff_s", Float, nullable=False),
+    Column("owner", String),
+    Column("lease_until", Float),  # on the lease clock, see Tx.lease_now
+    Column("lease_s", Float),
+    Column("stop", Boolean, nullable=False),  # asked to stop while leased
+    Column("result", Text),
+    Column("error", Text, nullable=False),
+    Column("trace", Text, nullable=False),
+    Column("started", Float),  # wall time of the last lease
+    Column("ended", Float),
+    Index("tasks_by_state", "state", "priority", "seq"),
+    Index("tasks_by_group", "group"),
+)
+
+edges = Table(
+    "edges",
+    METADATA,
+    Column("task", String, nullable=False),
+    Column("needs", String, nullable=False),
+    PrimaryKeyConstraint("task", "needs"),
+    Index("edges_by_needs", "needs"),
+)
+
+events = Table(
+    "events",
+    METADATA,
+    Column("seq", _SERIAL, primary_key=True, autoincrement=True),
+    Column("key", String, nullable=False, unique=True),
+    Column("loop", String, nullable=False),
+    Column("at", Float, nullable=False),  # event time
+    Column("body", Text, nullable=False),
+    Column("handled", Float),  # wall time
+    Index("events_by_handled", "handled", "seq"),
+    Index("events_by_loop", "loop", "seq"),
+)
+
+loops = Table(
+    "loops",
+    METADATA,
+    Column("name", String, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("spec", Text, nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("declared", Float, nullable=False),
+    PrimaryKeyConstraint("name", "version"),
+)
+
+views = Table(
+    "views",
+    METADATA,
+    Column("loop", String, primary_key=True),
+    Column("view", Text, nullable=False),
+    Column("decision", String),  # the last decision that did something, for alarms that end later
+)
+
+schedules = Table(
+    "schedules",
+    METADATA,
+    Column("name", String, primary_key=True),
+    Column("cron", String, nullable=False),
+    Column("tz", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("payload", Text, nullable=False),
+    Column("since", Float, nullable=False),  # wall time of its declaration; nothing earlier fires
+)
+
+firings = Table(
+    "firings",
+    METADATA,
+    Column("schedule", String, nullable=False),
+    Column("fire_at", Float, nullable=False),
+    Column("fired", Float, nullable=False),
+    Column("missed", Integer, nullable=False),  # earlier fire times this one stands for
+    PrimaryKeyConstraint("schedule", "fire_at"),
+)
+
+marks = Table(
+    "marks",
+    METADATA,
+    Column("name", String, primary_key=True),
+    Column("value", Float, nullable=False),
+    Column("at", Float, nullable=False),  # wall time
+)

@@ -1,0 +1,270 @@
+"""Keep work until it is done: keyed tasks that wait for each other.
+
+The verbs of a worker (claim, renew, finish, fail) are in :mod:`leases`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import ColumnElement, and_, func, not_, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from mainspring.engine.tables import edges, tasks
+from mainspring.ground.errors import BadInputError, ConflictError
+from mainspring.ground.identity import canonical
+from mainspring.ground.objects import MOVES
+from mainspring.ground.ports import Tx
+
+FINAL = ("done", "failed", "skipped", "cancelled")
+BROKEN = ("failed", "skipped", "cancelled")
+
+
+class NewTask(msgspec.Struct, frozen=True, kw_only=True):
+    """Work to be done, as whoever wants it done describes it."""
+
+    id: str  #: submitting the same id again changes nothing
+    kind: str  #: which handler does it
+    payload: dict[str, Any] = {}
+    group: str | None = None  #: what is cancelled, retried and awaited together
+    needs: list[str] = []  #: ids of tasks that must be done before
+    always: bool = False  #: runs once its needs are final, however they ended
+    max_attempts: int = 3
+    backoff_s: float = 1.0  #: before the second attempt; doubles with each
+    priority: int = 0  #: higher goes first
+    due: float | None = None  #: wall time before which nobody takes it
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """Work as it stands."""
+
+    id: str
+    kind: str
+    payload: dict[str, Any]
+    group: str | None
+    state: str
+    always: bool
+    priority: int
+    due: float | None
+    attempt: int
+    last_attempt: int
+    max_attempts: int
+    backoff_s: float
+    owner: str | None
+    stop: bool
+    result: dict[str, Any] | None
+    error: str
+    trace: str
+    started: float | None
+    ended: float | None
+
+
+class Lease(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """The right to work on a task, for as long as it is renewed."""
+
+    task: Task
+    owner: str
+    attempt: int
+    stop: threading.Event = msgspec.field(default_factory=threading.Event)
+
+    def cancelled(self) -> bool:
+        """Return whether to stop: the task was cancelled, the lease lost or the engine ends."""
+        return self.stop.is_set()
+
+
+def submit(tx: Tx, new: Iterable[NewTask]) -> int:
+    """Add tasks and return how many were new; ids that exist are left as they are.
+
+    A need may stand anywhere in the same call or be a task that exists already.
+
+    Raises:
+        BadInputError: if a need is unknown.
+    """
+    wanted = {task.id: task for task in new}
+    known = {r.id for r in tx.all(select(tasks.c.id).where(tasks.c.id.in_(list(wanted))))}
+    fresh = [task for task in wanted.values() if task.id not in known]
+    if not fresh:
+        return 0
+    needed = {need for task in fresh for need in task.needs}
+    # FOR UPDATE, or a parent could finish between our look at it and the child's first row.
+    query = select(tasks.c.id, tasks.c.state).where(tasks.c.id.in_(list(needed)))
+    there = {r.id: r.state for r in tx.all(query.with_for_update())} if needed else {}
+    unknown = needed - there.keys() - {task.id for task in fresh}
+    if unknown:
+        raise BadInputError(f"Task {min(unknown)!r} is needed but does not exist.", field="needs")
+    tx.run(_insert_or_leave(tx, tasks), [_row(task, there) for task in fresh])
+    if needed:
+        pairs = [{"task": t.id, "needs": n} for t in fresh for n in dict.fromkeys(t.needs)]
+        tx.run(_insert_or_leave(tx, edges), pairs)
+    for need in (need for need, state in there.items() if state in BROKEN):
+        _skip_children(tx, need)
+    return len(fresh)
+
+
+def _insert_or_leave(tx: Tx, table: Any) -> Any:
+    insert = postgresql.insert if tx.dialect == "postgresql" else sqlite.insert
+    return insert(table).on_conflict_do_nothing()
+
+
+def _row(task: NewTask, there: Mapping[str, str]) -> dict[str, Any]:
+    unfinished = sum(there.get(need) not in FINAL for need in set(task.needs))
+    lost = not task.always and any(there.get(need) in BROKEN for need in task.needs)
+    return {
+        "id": task.id,
+        "kind": task.kind,
+        "payload": canonical(task.payload).decode(),
+        "group": task.group,
+        "state": "waiting" if unfinished or lost else "ready",
+        "always": task.always,
+        "priority": task.priority,
+        "due": task.due,
+        "unfinished": unfinished,
+        "attempt": 0,
+        "last_attempt": task.max_attempts,
+        "max_attempts": task.max_attempts,
+        "backoff_s": task.backoff_s,
+        "stop": False,
+        "error": "",
+        "trace": "",
+    }
+
+
+def cancel(tx: Tx, group: str) -> int:
+    """Stop the tasks of a group and return how many were touched.
+
+    What has not begun is cancelled at once, what runs is asked to stop. ``always`` tasks still
+    run: they are what notes the end.
+    """
+    mine = and_(tasks.c.group == group, not_(tasks.c.always))
+    why = "It was cancelled."
+    gone = move(tx, mine, ["waiting", "ready"], "cancelled", error=why, owner=None)
+    for row in gone:
+        settle(tx, row.id, good=False)
+    flag = update(tasks).where(mine, tasks.c.state == "leased", not_(tasks.c.stop))
+    return len(gone) + tx.run(flag.values(stop=True))
+
+
+def retry(tx: Tx, group: str) -> int:
+    """Go on from where a group broke: what failed is ready again, what is done stays done.
+
+    ``always`` tasks behind something that runs again run again too. Returns how many tasks
+    came back.
+
+    Raises:
+        ConflictError: if something of the group is still at work.
+    """
+    rows = {r.id: r for r in tx.all(select(tasks).where(tasks.c.group == group))}
+    if any(row.state in ("ready", "leased") for row in rows.values()):
+        raise ConflictError(
+            f"{group} is still at work.", hint="Wait for it to end, or cancel it first."
+        )
+    needs: dict[str, set[str]] = {one: set() for one in rows}
+    for edge in tx.all(select(edges).where(edges.c.task.in_(list(rows)))):
+        needs[edge.task].add(edge.needs)
+    again = {one for one, row in rows.items() if row.state in BROKEN}
+    behind = {one for one in rows if rows[one].always and rows[one].state == "done"}
+    while more := {one for one in behind - again if needs[one] & again}:
+        again |= more
+    for one in again:
+        unfinished = len(needs[one] & again)
+        change = {
+            "unfinished": unfinished,
+            "last_attempt": tasks.c.attempt + tasks.c.max_attempts,
+            "due": None,
+            "stop": False,
+            "error": "",
+            "trace": "",
+            "ended": None,
+        }
+        state = "waiting" if unfinished else "ready"
+        move(tx, tasks.c.id == one, [rows[one].state], state, **change)
+    return len(again)
+
+
+def group_state(tx: Tx, group: str) -> dict[str, int]:
+    """Return how many tasks of a group are in each state that occurs."""
+    query = select(tasks.c.state, func.count().label("n")).where(tasks.c.group == group)
+    return {row.state: int(row.n) for row in tx.all(query.group_by(tasks.c.state))}
+
+
+def all_final(tx: Tx, group: str) -> bool:
+    """Return whether nothing of a group is left to do."""
+    query = select(tasks.c.id).where(tasks.c.group == group, tasks.c.state.not_in(FINAL))
+    return tx.one(query.limit(1)) is None
+
+
+def unsettled(tx: Tx, now: float) -> bool:
+    """Return whether any task is still to be done.
+
+    A task that was never tried and is due later does not count; one that failed and waits for
+    its next attempt does.
+    """
+    later = and_(tasks.c.state == "ready", tasks.c.attempt == 0, not_(due(now)))
+    query = select(tasks.c.id).where(tasks.c.state.in_(["ready", "leased", "waiting"]))
+    return tx.one(query.where(not_(later)).limit(1)) is not None
+
+
+def known(tx: Tx, ids: Collection[str]) -> set[str]:
+    """Return which of these ids were submitted already."""
+    query = select(tasks.c.id).where(tasks.c.id.in_(list(ids)))
+    return {row.id for row in tx.all(query)} if ids else set()
+
+
+def get(tx: Tx, task_id: str) -> Task | None:
+    """Return one task as it stands."""
+    row = tx.one(select(tasks).where(tasks.c.id == task_id))
+    return None if row is None else task_of(row)
+
+
+def list_tasks(tx: Tx, group: str) -> list[Task]:
+    """Return the tasks of a group in the order they were submitted."""
+    query = select(tasks).where(tasks.c.group == group).order_by(tasks.c.seq)
+    return [task_of(row) for row in tx.all(query)]
+
+
+def move(
+    tx: Tx, which: ColumnElement[bool], old: Sequence[str], new: str, **values: Any
+) -> Sequence[Any]:
+    """Change the state of tasks and return their rows: the only place that may.
+
+    Raises:
+        ConflictError: if ``MOVES`` does not allow it.
+    """
+    for state in old:
+        if new not in MOVES["task"][state]:
+            raise ConflictError(f"A task that is {state} cannot become {new}.")
+    change = update(tasks).where(which, tasks.c.state.in_(old)).values(state=new, **values)
+    return tx.all(change.returning(*tasks.c))
+
+
+def settle(tx: Tx, task_id: str, *, good: bool) -> None:
+    """Tell a task's children that it is final: skip them, or count down what they wait for."""
+    if not good:
+        _skip_children(tx, task_id)
+    children = select(edges.c.task).where(edges.c.needs == task_id)
+    waiting = and_(tasks.c.id.in_(children), tasks.c.state == "waiting")
+    if tx.run(update(tasks).where(waiting).values(unfinished=tasks.c.unfinished - 1)):
+        move(tx, and_(waiting, tasks.c.unfinished <= 0), ["waiting"], "ready")
+
+
+def _skip_children(tx: Tx, task_id: str) -> None:
+    children = select(edges.c.task).where(edges.c.needs == task_id)
+    lost = and_(tasks.c.id.in_(children), not_(tasks.c.always))
+    for row in move(tx, lost, ["waiting"], "skipped", error=f"{task_id} before it is not done."):
+        settle(tx, row.id, good=False)
+
+
+def due(now: float) -> ColumnElement[bool]:
+    """Return the condition that a task may be taken at wall time ``now``."""
+    return or_(tasks.c.due.is_(None), tasks.c.due <= now)
+
+
+def task_of(row: Any) -> Task:
+    """Return the record that a row of ``tasks`` holds."""
+    values = {name: getattr(row, name) for name in Task.__struct_fields__}
+    values["payload"] = msgspec.json.decode(row.payload)
+    values["result"] = None if row.result is None else msgspec.json.decode(row.result)
+    return Task(**values)

@@ -1,0 +1,371 @@
+"""Run handlers: claim a task, do it, keep its effect and its end in one fenced transaction."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, TypeVar
+
+import msgspec
+
+from mainspring.engine import leases, marks, reactor, schedules, tasks
+from mainspring.engine.heartbeat import Heartbeat
+from mainspring.engine.tasks import Lease, NewTask
+from mainspring.ground import messages as m
+from mainspring.ground.clock import Clock
+from mainspring.ground.errors import (
+    BadInputError,
+    ConflictError,
+    LeaseLostError,
+    MainspringError,
+    MissingExtraError,
+    NotFoundError,
+    PermissionDeniedError,
+    StepFailedError,
+)
+from mainspring.ground.killpoints import here
+from mainspring.ground.permissions import Permission, service
+from mainspring.ground.ports import Store, Tx
+
+T = TypeVar("T")
+WHO = service("engine")
+TICK_S = 0.05  # between passes while there is something to do
+IDLE_S = 0.25  # between passes otherwise
+AT_ONCE = 100  # events reacted to in one pass, so that scans get their turn too
+_HOPELESS = (
+    BadInputError,
+    ConflictError,
+    StepFailedError,
+    NotFoundError,
+    PermissionDeniedError,
+    MissingExtraError,
+)
+_log = logging.getLogger("mainspring.engine")
+
+
+class Done(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """What a handler hands back; all of it is kept in the transaction that ends the task.
+
+    ``apply`` writes the effect. It may run more than once, but only one run is ever kept.
+    ``events`` are (unique key, event) pairs.
+    """
+
+    result: dict[str, Any] = {}
+    apply: Callable[[Tx], None] | None = None
+    events: list[tuple[str, m.AnyEvent]] = []
+
+
+Handler = Callable[[Lease], Done]
+Scan = Callable[[Tx], list[NewTask]]
+Settled = Callable[[Tx], Mapping[str, float]]
+
+
+class Engine:
+    """Workers, a heartbeat and a pacer that scans, reacts and fires schedules.
+
+    Several engines may share one store; each task is done by one of them. ``scans`` look at
+    the store and return work that should exist: ids known already cost nothing. ``settled``
+    is asked *before* a pass what is known by then; if the pass then finds nothing to do, its
+    answer is noted as marks (see :mod:`marks`): everything up to there has been dealt with.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        handlers: Mapping[str, Handler],
+        reacts: reactor.Reactor,
+        clock: Clock,
+        scans: Sequence[Scan] = (),
+        *,
+        name: str = "engine",
+        workers: int = 2,
+        lease_s: float = 10.0,
+        settled: Settled | None = None,
+    ) -> None:
+        self._store = store
+        self._handlers = dict(handlers)
+        self._reactor = reacts
+        self._clock = clock
+        self._scans = tuple(scans)
+        self._name = f"{name}:{os.getpid()}"
+        self._workers = workers
+        self._lease_s = lease_s
+        self._settled = settled
+        self._wake = threading.Condition()
+        self._news = 0  # grows whenever this engine made work for its workers
+        self._seen: int | None = None
+        self._heartbeat = Heartbeat(self._read, self._write, store.changed, lease_s)
+        #: what went wrong outside of tasks, by where; shown to people, empty when all is well
+        self.troubles: dict[str, str] = {}
+
+    # ---------------------------------------------------------------- running
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until ``stop`` is set; then give back what is unfinished and return."""
+        with self._crew(stop):
+            while not stop.is_set():
+                if self._guarded("pass", self.one_pass):
+                    self._tell()
+                    stop.wait(TICK_S)
+                    continue
+                for _ in range(int(IDLE_S / TICK_S)):
+                    if stop.wait(TICK_S) or self._moved():
+                        self._tell()  # somebody else may have made work for our workers
+                        break
+
+    def run_group(self, group: str, stop: threading.Event | None = None) -> dict[str, int]:
+        """Work on one group until all its tasks are final; return how many ended how.
+
+        Neither scans nor reacts; tasks that another engine holds are waited for.
+        """
+        stop = stop or threading.Event()
+        ended = threading.Event()
+
+        def over(tx: Tx) -> bool:
+            return tasks.all_final(tx, group)
+
+        with self._crew(ended, group):
+            while not stop.is_set() and not self._read(over):
+                if self._read(leases.expired):
+                    self._write(self._expire)
+                self._await_news(self._news, TICK_S)
+        return self._read(lambda tx: tasks.group_state(tx, group))
+
+    def run_until(self, wanted: Callable[[Tx], bool], stop: threading.Event | None = None) -> bool:
+        """Run like ``run`` until a question about the store is answered yes; return whether."""
+        stop = stop or threading.Event()
+        ended = threading.Event()
+        thread = threading.Thread(target=self.run, args=(ended,), name=f"{self._name}-pacer")
+        thread.start()
+        try:
+            while not (found := self._read(wanted)) and not stop.wait(TICK_S):
+                pass
+        finally:
+            ended.set()
+            thread.join()
+        return found
+
+    def step_once(self) -> bool:
+        """Do one pass and one task, in this thread; return whether there was anything to do."""
+        worked = self.one_pass()
+        lease = self._claim(None)
+        if lease is not None:
+            self.work(lease, None, next_one=False)
+        return worked or lease is not None
+
+    def quiet(self) -> bool:
+        """Return whether there is nothing to react to and nothing to do."""
+        return self._read(self._is_quiet)
+
+    def one_pass(self) -> bool:
+        """Scan, fire, react and bury the dead, once; return whether anything was found."""
+        now = self._clock.now()
+        known = dict(self._read(self._settled)) if self._settled else {}
+        found = self._scan()
+        here("scan.done")
+        if self._read(lambda tx: bool(schedules.due(tx, now))):
+            found |= bool(self._write(lambda tx: schedules.fire(tx, now)))
+        found |= self._react()
+        if self._read(leases.expired):
+            found |= self._write(self._expire)
+        if known and not found:
+            self._note_quiet(known)
+        return found
+
+    # ---------------------------------------------------------------- one pass
+
+    def _scan(self) -> bool:
+        new: list[NewTask] = []
+        for scan in self._scans:
+            where = f"scan {getattr(scan, '__name__', scan)}"
+            new += self._guarded(where, lambda scan=scan: self._read(scan)) or []  # type: ignore[misc]
+        if not new:
+            return False
+        there = self._read(lambda tx: tasks.known(tx, [task.id for task in new]))
+        fresh = [task for task in new if task.id not in there]
+        return bool(fresh) and bool(self._write(lambda tx: tasks.submit(tx, fresh)))
+
+    def _react(self) -> bool:
+        stuck: set[str] = set()
+        for count in range(AT_ONCE):
+            loop = self._read(lambda tx: reactor.pending(tx, stuck))
+            if loop is None:
+                return count > len(stuck)
+            here("react.before")
+            where = f"loop {loop}"
+
+            def react(tx: Tx, loop: str = loop) -> bool:
+                return self._reactor.react_once(tx, self._clock.now(), loop)
+
+            # A loop that cannot react must not keep the others from it.
+            if self._guarded(where, lambda: self._write(react)) is None:
+                stuck.add(loop)
+            here("react.committed")
+        return True
+
+    def _expire(self, tx: Tx) -> bool:
+        ended = leases.expire(tx, self._clock.now())
+        for task in ended:
+            self._answer_failure(tx, task, task.error)
+        return bool(ended)
+
+    def _is_quiet(self, tx: Tx) -> bool:
+        return reactor.pending(tx) is None and not tasks.unsettled(tx, self._clock.now())
+
+    def _note_quiet(self, known: Mapping[str, float]) -> None:
+        def changed(tx: Tx) -> bool:
+            there = marks.read(tx)
+            return any(there.get(k) != v for k, v in known.items()) and self._is_quiet(tx)
+
+        if self._read(changed):
+            self._write(lambda tx: marks.note(tx, known, self._clock.now()))
+
+    # ---------------------------------------------------------------- one task
+
+    def work(self, lease: Lease, group: str | None, *, next_one: bool = True) -> Lease | None:
+        """Do one task; return the lease of the next, claimed in the same transaction."""
+        self._heartbeat.add(lease)
+        try:
+            here("handler.before")
+            handler = self._handlers.get(lease.task.kind)
+            if handler is None:
+                raise BadInputError(f"No handler does tasks of the kind {lease.task.kind!r}.")
+            done = handler(lease)
+            here("handler.after")
+            return self._write(lambda tx: self._finish(tx, lease, done, group, next_one))
+        except LeaseLostError:
+            _log.info("%s was taken over; the result is dropped", lease.task.id)
+        except Exception as error:  # noqa: BLE001  the outermost place: the trace is kept
+            self._guarded(f"task {lease.task.id}", partial(self._failed, lease, error))
+        finally:
+            self._heartbeat.drop(lease)
+            here("task.ended")
+        return None
+
+    def _finish(
+        self, tx: Tx, lease: Lease, done: Done, group: str | None, next_one: bool
+    ) -> Lease | None:
+        now = self._clock.now()
+        # 1. Fence first: whoever lost the lease writes nothing.
+        leases.finish(tx, lease, done.result, now)
+        # 2. The effect. 3. Its events.
+        if done.apply is not None:
+            done.apply(tx)
+        for key, event in done.events:
+            reactor.emit(tx, event, key)
+        here("finish.before_commit")
+        if not next_one:
+            return None
+        return leases.claim(tx, self._name, self._lease_s, now, group=group)
+
+    def _failed(self, lease: Lease, error: Exception) -> None:
+        known = isinstance(error, MainspringError)
+        text = str(error) if known else f"{type(error).__name__}: {error}"
+        trace = getattr(error, "trace", "") or "".join(traceback.format_exception(error))
+        ending = lease.cancelled() and self._heartbeat.ending
+
+        def work(tx: Tx) -> None:
+            now, again = self._clock.now(), not isinstance(error, _HOPELESS)
+            if ending:
+                state = leases.release(tx, lease, now)
+            else:
+                state = leases.fail(tx, lease, text, retry=again, now=now, trace=trace)
+            if state in tasks.BROKEN:
+                self._answer_failure(tx, lease.task, text)
+
+        try:
+            self._write(work)
+        except LeaseLostError:
+            _log.info("%s was taken over; its failure is dropped", lease.task.id)
+
+    def _answer_failure(self, tx: Tx, task: tasks.Task, error: str) -> None:
+        event = reactor.command_failed(task.kind, task.payload, error)
+        if event is not None:
+            reactor.emit(tx, event, f"failed:{task.id}")
+
+    def _claim(self, group: str | None) -> Lease | None:
+        now = self._clock.now()
+        # Look first: an idle engine must not write.
+        if not self._read(lambda tx: leases.claimable(tx, now, group)):
+            return None
+        lease = self._write(
+            lambda tx: leases.claim(tx, self._name, self._lease_s, now, group=group)
+        )
+        here("claim.committed")
+        return lease
+
+    # ---------------------------------------------------------------- threads
+
+    @contextmanager
+    def _crew(self, stop: threading.Event, group: str | None = None) -> Iterator[None]:
+        """Have the worker threads and the heartbeat for as long as the block lasts."""
+        threads = [
+            threading.Thread(target=self.worker, args=(stop, group), name=f"{self._name}-{number}")
+            for number in range(self._workers)
+        ]
+        self._heartbeat.start()
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            self._heartbeat.stop_all()
+            self._tell()
+            for thread in threads:
+                thread.join()
+            self._heartbeat.end()
+
+    def worker(self, stop: threading.Event, group: str | None) -> None:
+        """Do tasks until ``stop`` is set: the body of one worker thread."""
+        lease: Lease | None = None
+        while not stop.is_set():
+            news = self._news
+            if lease is None:
+                lease = self._guarded("claim", lambda: self._claim(group))
+            if lease is None:
+                self._await_news(news, TICK_S if group else IDLE_S)
+                continue
+            lease = self.work(lease, group)
+            self._tell()
+        if lease is not None:
+            held = lease
+            self._guarded("release", lambda: self._give_back(held))
+
+    def _give_back(self, lease: Lease) -> str:
+        return self._write(lambda tx: leases.release(tx, lease, self._clock.now()))
+
+    def _tell(self) -> None:
+        with self._wake:
+            self._news += 1
+            self._wake.notify_all()
+
+    def _await_news(self, seen: int, timeout_s: float) -> None:
+        with self._wake:
+            self._wake.wait_for(lambda: self._news != seen, timeout_s)
+
+    def _moved(self) -> bool:
+        seen, self._seen = self._seen, self._store.changed()
+        return seen != self._seen
+
+    def _guarded(self, where: str, work: Callable[[], T]) -> T | None:
+        """Run something that must not end the engine; keep what went wrong for people to see."""
+        try:
+            result = work()
+        except Exception as error:  # noqa: BLE001  an engine goes on; the trace is kept
+            self.troubles[where] = "".join(traceback.format_exception(error))
+            _log.exception("%s", where)
+            return None
+        self.troubles.pop(where, None)
+        return result
+
+    def _read(self, work: Callable[[Tx], T]) -> T:
+        return self._store.read(WHO, Permission.WORK, work)
+
+    def _write(self, work: Callable[[Tx], T]) -> T:
+        return self._store.write(WHO, Permission.WORK, work)
