@@ -34,7 +34,7 @@ _BANDS = (0.5, 0.7, 0.9)
 
 _NUMBERS = (Real, Decimal, np.number, np.bool_)
 
-Values = npt.NDArray[Any] | Sequence[Any]
+Values = npt.NDArray[Any] | Sequence[Any] | Any  # Any: a polars series
 
 
 def profile_columns(

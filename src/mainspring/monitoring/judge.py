@@ -1,0 +1,161 @@
+"""Put one window through every check, and word the alarms it deserves.
+
+Pure: takes rows and a baseline, returns a record and alarms. Whoever calls keeps them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from mainspring.ground.objects import Alarm, MonitorPolicy, Profile, Signature, Window
+from mainspring.monitoring.alarms import alarm_id
+from mainspring.monitoring.columns import Summary, scores_of, summarise, summarise_scores
+from mainspring.monitoring.drift import judge_drift
+from mainspring.monitoring.labels import Joined
+from mainspring.monitoring.performance import measure_performance
+from mainspring.monitoring.quality import judge_quality
+from mainspring.monitoring.traffic import main_version, measure_traffic
+from mainspring.monitoring.windows import window_id
+
+Open = Collection[tuple[str, str]]
+Found = dict[str, Any]
+
+
+def judge_inputs(
+    frame: pl.DataFrame,
+    baseline: Profile,
+    signature: Signature,
+    policy: MonitorPolicy,
+    span: tuple[float, float],
+    endpoint: str,
+    version: int | None = None,
+    *,
+    open_subjects: Open = (),
+    calls: int | None = None,
+) -> tuple[Window, list[Alarm]]:
+    """Return the record of a window and the alarms its inputs deserve.
+
+    ``frame`` holds captured rows (``_id``, ``_time``, ``_version``, ``_score`` and so on, and
+    the raw columns); rows whose event time is outside ``span`` are counted and left out.
+    ``version`` is the champion, by default the version that answered most rows, and
+    ``baseline`` its profile. ``open_subjects`` are (kind, subject) of alarms that are open:
+    they are not raised again, though the rows of the record still say what was found.
+
+    Nothing raises for odd data: an empty window, a vanished column, values of another type are
+    stated in the record.
+    """
+    frame, outside = _inside(frame, span)
+    version = main_version(frame) if version is None else version
+    summaries = _summaries(frame, baseline, signature)
+    score = None
+    if baseline.score is not None:
+        score = summarise_scores(scores_of(frame, version)[0], baseline.score)
+    drift = judge_drift(summaries, score, policy)
+    quality = judge_quality(summaries, score, _extra(frame, baseline, signature), policy)
+    window = Window(
+        id=window_id(endpoint, span[0]),
+        endpoint=endpoint,
+        start=span[0],
+        end=span[1],
+        rows=frame.height,
+        version=version,
+        drift=drift,
+        quality=quality,
+        traffic=measure_traffic(frame, span, calls, outside),
+    )
+    return window, _drift_alarms(window, open_subjects) + _quality_alarms(window, open_subjects)
+
+
+def judge_labels(
+    window: Window,
+    joined: pl.DataFrame | Joined,
+    baseline_loss: float | None,
+    policy: MonitorPolicy,
+    *,
+    signature: Signature,
+    open_subjects: Open = (),
+) -> tuple[Found, list[Alarm]]:
+    """Return the performance of a window whose labels are mature, and the alarm it deserves.
+
+    ``joined`` is what :func:`mainspring.monitoring.labels.join_counted` returns for the
+    window's rows (or its plain frame, then what could not be joined is not known).
+    ``baseline_loss`` is the champion's mean bounded loss on its holdout.
+    """
+    if isinstance(joined, pl.DataFrame):
+        joined = Joined(rows=joined, labels=joined.height, replaced=0, unmatched=0, foreign={})
+    rows, _ = _inside(joined.rows, (window.start, window.end))
+    joined = msgspec.structs.replace(joined, rows=rows)
+    found = measure_performance(window, joined, baseline_loss, policy, signature)
+    if found["verdict"] != "alarm" or ("performance", "loss") in open_subjects:
+        return found, []
+    kept = ("loss", "lower_bound", "line", "baseline_loss", "rows", "coverage", "metrics")
+    evidence = {key: found[key] for key in kept}
+    return found, [_alarm(window, "performance", "loss", found["why"], evidence)]
+
+
+def _inside(frame: pl.DataFrame, span: tuple[float, float]) -> tuple[pl.DataFrame, int]:
+    if "_time" not in frame.columns:
+        return frame, 0
+    inside = frame.filter((pl.col("_time") >= span[0]) & (pl.col("_time") < span[1]))
+    return inside, frame.height - inside.height
+
+
+def _summaries(frame: pl.DataFrame, baseline: Profile, signature: Signature) -> list[Summary]:
+    declared = {column.name: column.type for column in signature.columns}
+    return [
+        summarise(
+            frame[column.name] if column.name in frame.columns else None,
+            column,
+            declared.get(column.name),
+            frame.height,
+        )
+        for column in baseline.columns
+    ]
+
+
+def _extra(frame: pl.DataFrame, baseline: Profile, signature: Signature) -> list[str]:
+    known = {column.name for column in baseline.columns}
+    known |= {column.name for column in signature.columns}
+    known |= {signature.target, signature.time or ""}
+    return [name for name in frame.columns if name not in known and not name.startswith("_")]
+
+
+def _drift_alarms(window: Window, open_subjects: Open) -> list[Alarm]:
+    return [
+        _alarm(window, row["kind"], row["column"], f"{row['column']}: {row['why']}", row)
+        for row in window.drift
+        if row["verdict"] == "alarm" and (row["kind"], row["column"]) not in open_subjects
+    ]
+
+
+def _quality_alarms(window: Window, open_subjects: Open) -> list[Alarm]:
+    """Return one alarm a column, whatever number of its checks failed."""
+    failed: dict[str, list[Found]] = {}
+    for row in window.quality:
+        if row["verdict"] == "alarm" and ("quality", row["column"]) not in open_subjects:
+            failed.setdefault(row["column"], []).append(row)
+    return [
+        _alarm(window, "quality", column, f"{column}: {_all(rows)}", {"checks": rows})
+        for column, rows in failed.items()
+    ]
+
+
+def _all(rows: Sequence[Found]) -> str:
+    return " ".join(row["why"] for row in rows)
+
+
+def _alarm(window: Window, kind: Any, subject: str, reason: str, evidence: Found) -> Alarm:
+    return Alarm(
+        id=alarm_id(window.endpoint, kind, subject, window.id),
+        endpoint=window.endpoint,
+        kind=kind,
+        subject=subject,
+        reason=reason,
+        raised=window.end,
+        window=window.id,
+        evidence=evidence,
+    )

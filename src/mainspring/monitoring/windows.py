@@ -1,0 +1,209 @@
+"""Cut event time into windows, and keep what was found in each."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+from sqlalchemy import select, update
+
+from mainspring.ground.errors import BadInputError, NotFoundError
+from mainspring.ground.identity import canonical
+from mainspring.ground.objects import MonitorPolicy, Window
+from mainspring.ground.ports import Tx
+from mainspring.monitoring.tables import insert_once, monitors, windows
+
+#: Windows handed out at once; a monitor that fell behind goes on with the next call.
+MOST_DUE = 1000
+
+
+class Monitor(msgspec.Struct, frozen=True, kw_only=True):
+    """How far the monitor of one endpoint is."""
+
+    endpoint: str
+    judged_until: float | None = None  #: event time up to which windows are cut
+    empty: int = 0  #: windows passed over because nothing was asked in them
+    late: int = 0  #: rows that came after their window had been judged; in no window
+
+
+def due(
+    policy: MonitorPolicy,
+    watermark: float | None,
+    last_end: float | None,
+    oldest: float | None = None,
+) -> list[tuple[float, float]]:
+    """Return the windows (start, end) that are over and not yet judged, oldest first.
+
+    A window holds ``start <= time < end`` and is over when ``watermark``, the newest event
+    time seen, has passed its end by the grace. Ends are multiples of ``window_s`` since 1970.
+    Windows follow each other without gap or overlap; if the window length was changed, the
+    first one is shorter and ends at the next multiple.
+
+    ``oldest`` is the event time of the oldest row not yet judged, where that is known: windows
+    before it are empty and passed over. Without it and without ``last_end``, only the newest
+    window that is over is due. At most :data:`MOST_DUE` are returned at once.
+
+    Raises:
+        BadInputError: if the policy's window is not longer than 0.
+
+    >>> due(MonitorPolicy(window_s=10.0), watermark=35.0, last_end=10.0)
+    [(10.0, 20.0), (20.0, 30.0)]
+    """
+    length = policy.window_s
+    if not (length > 0 and math.isfinite(length)):
+        raise BadInputError(f"window_s must be above 0, found {length}.", field="window_s")
+    if watermark is None:
+        return []
+    over = math.floor((watermark - policy.grace_s) / length)
+    start = last_end
+    if oldest is not None:
+        first = math.floor(oldest / length) * length
+        start = first if start is None else max(start, first)
+    if start is None:
+        start = (over - 1) * length
+    found: list[tuple[float, float]] = []
+    number = math.floor(start / length) + 1
+    if number * length <= start:  # a quotient rounded down would give a window without length
+        number += 1
+    while number <= over and len(found) < MOST_DUE:
+        found.append((start, number * length))
+        start, number = number * length, number + 1
+    return found
+
+
+def window_id(endpoint: str, start: float) -> str:
+    """Return the one id of an endpoint's window.
+
+    >>> window_id("delays", 86400.0)
+    'delays:86400'
+    """
+    return f"{endpoint}:{int(start) if float(start).is_integer() else repr(start)}"
+
+
+def is_mature(policy: MonitorPolicy, end: float, watermark: float) -> bool:
+    """Return whether a window's labels have had the time they need to arrive.
+
+    Judged earlier, a window would be judged on the labels that come fast, which are not the
+    usual ones.
+    """
+    return watermark >= end + policy.label_delay_s
+
+
+def save(tx: Tx, window: Window) -> bool:
+    """Keep a window; return False, and change nothing, if it is kept already."""
+    values = {
+        "id": window.id,
+        "endpoint": window.endpoint,
+        "starts": window.start,
+        "ends": window.end,
+        "row_count": window.rows,
+        "version": window.version,
+        "drift": canonical(window.drift).decode(),
+        "quality": canonical(window.quality).decode(),
+        "traffic": canonical(window.traffic).decode(),
+        "performance": _text(window.performance),
+        "labelled": window.labelled,
+    }
+    return tx.run(insert_once(windows, tx.dialect, values)) == 1
+
+
+def update_performance(tx: Tx, window: str, performance: dict[str, Any], labelled: int) -> None:
+    """Keep what a window's labels said; labels that came later still may replace it.
+
+    Raises:
+        NotFoundError: if there is no such window.
+    """
+    change = update(windows).where(windows.c.id == window)
+    if tx.run(change.values(performance=_text(performance), labelled=labelled)) == 0:
+        raise NotFoundError(f"There is no window {window!r}.", field="window")
+
+
+def get(tx: Tx, window: str) -> Window:
+    """Return one window.
+
+    Raises:
+        NotFoundError: if there is none by that id.
+    """
+    row = tx.one(select(windows).where(windows.c.id == window))
+    if row is None:
+        raise NotFoundError(f"There is no window {window!r}.", field="window")
+    return _window(row)
+
+
+def latest(tx: Tx, endpoint: str) -> Window | None:
+    """Return the newest window of an endpoint, or None."""
+    found = list_windows(tx, endpoint, limit=1)
+    return found[0] if found else None
+
+
+def list_windows(tx: Tx, endpoint: str, limit: int = 100) -> list[Window]:
+    """Return the windows of an endpoint, newest first."""
+    question = select(windows).where(windows.c.endpoint == endpoint)
+    return [_window(row) for row in tx.all(question.order_by(windows.c.ends.desc()).limit(limit))]
+
+
+def awaiting_labels(
+    tx: Tx, endpoint: str, policy: MonitorPolicy, watermark: float, limit: int = 100
+) -> list[Window]:
+    """Return the windows whose labels are mature and not yet judged, oldest first."""
+    question = (
+        select(windows)
+        .where(
+            windows.c.endpoint == endpoint,
+            windows.c.performance.is_(None),
+            windows.c.ends <= watermark - policy.label_delay_s,
+        )
+        .order_by(windows.c.ends)
+        .limit(limit)
+    )
+    return [_window(row) for row in tx.all(question)]
+
+
+def monitor(tx: Tx, endpoint: str) -> Monitor:
+    """Return how far the monitor of an endpoint is."""
+    row = tx.one(select(monitors).where(monitors.c.endpoint == endpoint))
+    if row is None:
+        return Monitor(endpoint=endpoint)
+    return Monitor(
+        endpoint=endpoint, judged_until=row.judged_until, empty=row.empty, late=row.late
+    )
+
+
+def advance(tx: Tx, endpoint: str, judged_until: float, empty: int = 0, late: int = 0) -> Monitor:
+    """Move a monitor on, never back, and add to what it passed over.
+
+    The rule for empty windows: a window without a row is not stored and raises nothing; the
+    monitor moves past it and counts it here. Rows that come for a window already judged belong
+    to no window and are counted as late.
+    """
+    start = {"endpoint": endpoint, "judged_until": None, "empty": 0, "late": 0}
+    tx.run(insert_once(monitors, tx.dialect, start))
+    known = monitor(tx, endpoint).judged_until
+    furthest = judged_until if known is None else max(known, judged_until)
+    tx.run(
+        update(monitors)
+        .where(monitors.c.endpoint == endpoint)
+        .values(judged_until=furthest, empty=monitors.c.empty + empty, late=monitors.c.late + late)
+    )
+    return monitor(tx, endpoint)
+
+
+def _text(performance: dict[str, Any] | None) -> str | None:
+    return None if performance is None else canonical(performance).decode()
+
+
+def _window(row: Any) -> Window:
+    return Window(
+        id=row.id,
+        endpoint=row.endpoint,
+        start=row.starts,
+        end=row.ends,
+        rows=row.row_count,
+        version=row.version,
+        drift=msgspec.json.decode(row.drift),
+        quality=msgspec.json.decode(row.quality),
+        traffic=msgspec.json.decode(row.traffic),
+        performance=None if row.performance is None else msgspec.json.decode(row.performance),
+        labelled=row.labelled,
+    )
