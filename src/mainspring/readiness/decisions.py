@@ -42,14 +42,29 @@ def record(tx: Tx, decision: Decision) -> None:
 
 
 def list_decisions(
-    tx: Tx, loop: str | None = None, limit: int = 100, subject: str | None = None
+    tx: Tx,
+    loop: str | None = None,
+    limit: int = 100,
+    subject: str | None = None,
+    before: str | None = None,
 ) -> list[Decision]:
-    """Return decisions, the newest first, of one loop or subject or of all."""
+    """Return decisions, the newest first, of one loop or subject or of all.
+
+    ``before`` names a decision: only those made before it are returned.
+
+    Raises:
+        NotFoundError: if ``before`` names none.
+    """
     query = select(decisions).order_by(decisions.c.id.desc()).limit(limit)
     if loop is not None:
         query = query.where(decisions.c.loop == loop)
     if subject is not None:
         query = query.where(decisions.c.subject == subject)
+    if before is not None:
+        last = tx.one(select(decisions.c.id).where(decisions.c.decision == before))
+        if last is None:
+            raise NotFoundError(f"There is no decision {before[:80]!r}.", field="cursor")
+        query = query.where(decisions.c.id < last.id)
     return _read(tx, query)
 
 
