@@ -1,0 +1,157 @@
+"""What a forked process does: become its own group, run one call, tell how it went."""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import importlib
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+import traceback
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NoReturn
+
+import msgspec
+
+from mainspring.backends.executors import wire
+from mainspring.ground.errors import MainspringError, StepFailedError
+from mainspring.ground.ports import Call, Outcome
+
+_PR_SET_PDEATHSIG = 1
+_THREAD_KEYS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+_prctl: Any = None
+_pools: Any = None  # the loaded BLAS libraries, found once before the forks
+
+
+def prepare() -> None:
+    """Look up in the fork server what every child will need."""
+    global _prctl, _pools
+    if sys.platform == "linux":
+        _prctl = ctypes.CDLL(None).prctl
+    with suppress(ImportError):
+        _pools = importlib.import_module("threadpoolctl").ThreadpoolController()
+
+
+def live(talk: socket.socket, life: socket.socket, server: int) -> NoReturn:
+    """Run the call that comes over ``talk``; never return into the fork server's loop."""
+    status = 1
+    try:
+        _die_with_owner(life, server)
+        talk.sendall(wire.PID.pack(os.getpid()))
+        order = wire.receive_piece(talk)
+        if order:
+            wire.send_piece(talk, msgspec.json.encode(_outcome(order)))
+            status = 0
+    except BaseException:  # noqa: BLE001  the last frame of this process
+        traceback.print_exc()
+    finally:
+        with suppress(OSError, ValueError):
+            sys.stdout.flush()
+        with suppress(OSError, ValueError):
+            sys.stderr.flush()
+        os._exit(status)
+
+
+def _die_with_owner(life: socket.socket, server: int) -> None:
+    """Arrange that the kernel ends us when the fork server or its owner dies."""
+    os.setsid()
+    if sys.platform != "linux":
+        return  # there the fork server alone watches the owner
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    # Closing the far end of `life` counts as input, and input is announced to our whole
+    # group by the signal of our choice. It works when the fork server is gone as well.
+    fcntl.fcntl(life, fcntl.F_SETOWN, -os.getpid())
+    fcntl.fcntl(life, fcntl.F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(life, fcntl.F_SETFL, fcntl.fcntl(life, fcntl.F_GETFL) | os.O_ASYNC)
+    life.setblocking(False)
+    with suppress(BlockingIOError):
+        if life.recv(1) == b"":  # it happened before we were ready
+            os._exit(1)
+    if os.getppid() != server:
+        os._exit(1)
+
+
+def _outcome(order: bytes) -> Outcome:
+    started = time.perf_counter()
+    own: list[Path] = []
+    try:
+        call = msgspec.json.decode(order, type=Call)
+        own = [Path(p).resolve() for p in (*call.path, call.cwd) if p]
+        _settle(call)
+        value = msgspec.to_builtins(_find(call.target)(call.payload))
+        outcome = Outcome(ok=True, value=value)
+    except MainspringError as error:
+        trace = error.trace if isinstance(error, StepFailedError) else ""
+        outcome = Outcome(
+            ok=False,
+            error=_line(str(error)),
+            code=error.code,
+            trace=trace or _trace(error, own),
+        )
+    except BaseException as error:  # noqa: BLE001  whatever the user's code raises is an outcome
+        outcome = Outcome(ok=False, error=_line(_told(error)), trace=_trace(error, own))
+    logging.shutdown()
+    return msgspec.structs.replace(outcome, wall_s=time.perf_counter() - started)
+
+
+def _settle(call: Call) -> None:
+    """Take the call's place in the system: folder, environment, module path, log, threads."""
+    if call.log:
+        number = os.open(call.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        os.dup2(number, 1)
+        os.close(number)
+        os.dup2(1, 2)
+    else:
+        os.dup2(2, 1)  # the owner's stdout may be a program's input
+    if call.cwd:
+        os.chdir(call.cwd)
+    os.environ.update(call.env)
+    sys.path[:0] = call.path
+    importlib.invalidate_caches()
+    if "numpy.random" in sys.modules:  # or all children would draw the same numbers
+        sys.modules["numpy.random"].seed()
+    if _pools is not None:
+        wanted = next((v for k in _THREAD_KEYS if (v := os.environ.get(k))), "")
+        _pools.limit(limits=int(wanted) if wanted.isdigit() else os.cpu_count())
+
+
+def _find(target: str) -> Any:
+    module, _, name = target.partition(":")
+    found: Any = importlib.import_module(module)
+    for part in name.split("."):
+        found = getattr(found, part)
+    return found
+
+
+def _told(error: BaseException) -> str:
+    return "".join(traceback.format_exception_only(error)).strip()
+
+
+def _line(text: str) -> str:
+    return text.strip().splitlines()[0] if text.strip() else "failed without a word"
+
+
+def _trace(error: BaseException, own: list[Path]) -> str:
+    """Return the traceback, from the first frame of the user's own files where there is one."""
+    frames = _skip(error.__traceback__, 1)
+    first = frames
+    while first and not _is_own(first.tb_frame.f_code.co_filename, own):
+        first = first.tb_next
+    return "".join(traceback.format_exception(type(error), error, first or frames))
+
+
+def _skip(frames: TracebackType | None, count: int) -> TracebackType | None:
+    for _ in range(count):
+        frames = frames.tb_next if frames else None
+    return frames
+
+
+def _is_own(file: str, own: list[Path]) -> bool:
+    path = Path(file).resolve()
+    return any(path.is_relative_to(folder) for folder in own) and "site-packages" not in file

@@ -1,0 +1,165 @@
+"""The process that has everything imported and forks one child per call.
+
+It runs nothing of the user's and computes nothing: imports only. A library that has
+computed may own threads and locks, and a fork in the middle of those hangs the child. It
+keeps one thread, so the state that is copied is a state at rest.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import select
+import signal
+import socket
+import sys
+import warnings
+from contextlib import suppress
+
+from mainspring.backends.executors import child, wire
+
+QUIET = {
+    "OPENBLAS_NUM_THREADS": "1",  # or OpenBLAS starts its threads while it is imported
+    "_RJEM_MALLOC_CONF": "background_thread:false",  # the same for polars' allocator
+}
+
+
+class ForkServer:
+    """One owner, any number of children."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self._talks: dict[int, socket.socket] = {}  # by pid
+        self._calls: dict[int, int] = {}  # call number to pid
+        self._poll = select.poll()
+        self._by_number: dict[int, int] = {}  # file number of a talk to pid
+        self._wake, wake = os.pipe()
+        os.set_blocking(wake, False)
+        os.set_blocking(self._wake, False)
+        self._wake_write = wake
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+
+    def serve(self) -> None:
+        """Fork, signal and reap until the owner is gone; then end every child."""
+        self._poll.register(self._control, select.POLLIN)
+        self._poll.register(self._wake, select.POLLIN)
+        while True:
+            for number, event in self._poll.poll():
+                if number == self._control.fileno():
+                    if not self._obey():
+                        self._end_all()
+                        return
+                elif number == self._wake:
+                    os.read(self._wake, 4096)
+                elif event and (pid := self._by_number.get(number)):
+                    self._forsake(number, pid)
+            self._reap()
+
+    def _obey(self) -> bool:
+        """Carry out one order; return False if the owner is gone."""
+        data, numbers, _, _ = socket.recv_fds(self._control, wire.ORDER.size, 2)
+        if not data:
+            return False
+        kind, call, signum = wire.ORDER.unpack(data)
+        if kind == wire.FORK:
+            self._fork(call, socket.socket(fileno=numbers[0]), socket.socket(fileno=numbers[1]))
+        elif (pid := self._calls.get(call)) is not None:
+            _signal_group(pid, signum)
+        return True
+
+    def _fork(self, call: int, talk: socket.socket, life: socket.socket) -> None:
+        server = os.getpid()
+        try:
+            with warnings.catch_warnings():  # from 3.12 on: a library's resting thread is known of
+                warnings.simplefilter("ignore", DeprecationWarning)
+                pid = os.fork()
+        except OSError:  # no memory, no room for a process: the owner sees a call that ended
+            talk.close()
+            life.close()
+            return
+        if pid == 0:
+            self._become_child()
+            child.live(talk, life, server)
+        life.close()
+        self._calls[call] = pid
+        self._talks[pid] = talk
+        self._by_number[talk.fileno()] = pid
+        self._poll.register(talk, 0)  # POLLHUP only: what is said is none of our business
+
+    def _become_child(self) -> None:
+        """Let go of everything that belongs to the server."""
+        signal.set_wakeup_fd(-1)
+        for signum in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM):
+            signal.signal(signum, signal.SIG_DFL)
+        os.close(self._wake)
+        os.close(self._wake_write)
+        self._control.close()
+        for other in self._talks.values():
+            other.close()
+
+    def _forsake(self, number: int, pid: int) -> None:
+        """End a child whose owner does not listen any more."""
+        self._poll.unregister(number)
+        self._by_number.pop(number)
+        _signal_group(pid, signal.SIGKILL)
+
+    def _reap(self) -> None:
+        """Take in the dead, end what they left running, and tell the owner."""
+        while self._talks:
+            # Look first: as long as it is not taken in, its group cannot be anybody else's.
+            dead = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if dead is None:
+                return
+            _signal_group(dead.si_pid, signal.SIGKILL)
+            pid, status, used = os.wait4(dead.si_pid, 0)
+            talk = self._talks.pop(pid, None)
+            if talk is None:
+                continue
+            self._calls = {call: p for call, p in self._calls.items() if p != pid}
+            if self._by_number.pop(talk.fileno(), None):
+                self._poll.unregister(talk)
+            peak = used.ru_maxrss / (1 << 10 if sys.platform == "linux" else 1 << 20)
+            with suppress(OSError):
+                talk.setblocking(False)  # an owner that does not read must not stop us
+                talk.send(
+                    wire.END.pack(wire.END_MARK, status, used.ru_utime + used.ru_stime, peak)
+                )
+            with suppress(OSError):
+                talk.shutdown(socket.SHUT_RDWR)
+            talk.close()
+
+    def _end_all(self) -> None:
+        for pid in self._talks:
+            _signal_group(pid, signal.SIGKILL)
+
+
+def _signal_group(pid: int, signum: int) -> None:
+    for send in (os.killpg, os.kill):  # the second for a child that is not yet its own leader
+        with suppress(ProcessLookupError, PermissionError):
+            send(pid, signum)
+            return
+
+
+def main() -> None:
+    """Import what is wanted, then serve the owner on the inherited socket."""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    control.set_inheritable(False)
+    before = {key: os.environ.get(key) for key in QUIET}
+    os.environ.update({k: v for k, v in QUIET.items() if k not in os.environ})
+    for name in filter(None, sys.argv[2].split(",")):
+        with suppress(ImportError):
+            importlib.import_module(name)
+    child.prepare()
+    for key, value in before.items():
+        if value is None:
+            os.environ.pop(key, None)
+    gc.collect()
+    gc.freeze()  # or the first collection in every child would copy all these pages
+    ForkServer(control).serve()
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the owner's to answer
+    main()

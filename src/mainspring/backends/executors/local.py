@@ -1,0 +1,253 @@
+"""Run calls on this machine, each in a process forked from a warm server."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from mainspring.backends.executors import wire
+from mainspring.ground.errors import DeadlineError, UnavailableError
+from mainspring.ground.ports import Call, Outcome
+
+PRELOAD = ("numpy", "polars", "msgspec")
+GRACE_S = 2.0  #: from SIGTERM to SIGKILL
+ASK_S = 0.1  #: how often ``cancelled`` is asked
+
+
+class LocalExecutor:
+    """A :class:`mainspring.ground.ports.Executor` with one fork server, started when needed.
+
+    ``run_dir`` receives ``forkserver.log``. ``preload`` names modules to import before the
+    forks; what is not installed is passed over.
+    """
+
+    def __init__(
+        self,
+        run_dir: Path,
+        preload: Sequence[str] = PRELOAD,
+        *,
+        grace_s: float = GRACE_S,
+    ) -> None:
+        self._run_dir = run_dir
+        self._preload = tuple(preload)
+        self._grace_s = grace_s
+        self._mutex = threading.Lock()
+        self._server: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+        self._numbers = itertools.count(1)
+        self._closed = False
+
+    def run(self, call: Call, cancelled: Callable[[], bool] | None = None) -> Outcome:
+        """Run one call to its end; safe to use from several threads."""
+        order = msgspec.json.encode(call)
+        for _ in range(2):
+            with _Running(call, cancelled, self) as running:
+                outcome = running.to_the_end(order)
+            if outcome is not None:
+                return outcome
+            # The server was gone before the child existed: nothing has run, so try once more.
+        raise UnavailableError("The fork server died twice; see forkserver.log.")
+
+    def warm(self) -> None:
+        """Start the server now, so that the first call finds it ready."""
+        with self._mutex:
+            self._start()
+
+    def close(self) -> None:
+        """End every child."""
+        with self._mutex:
+            self._closed = True
+            self._stop()
+
+    def send(self, kind: bytes, number: int, signum: int, files: Sequence[int] = ()) -> None:
+        """Send an order to the server, starting one if there is none."""
+        data = wire.ORDER.pack(kind, number, signum)
+        with self._mutex:
+            for attempt in range(2):
+                control = self._start()
+                try:
+                    socket.send_fds(control, [data], list(files))
+                    return
+                except OSError as error:
+                    self._stop()
+                    if attempt:
+                        raise UnavailableError(f"The fork server cannot start: {error}") from error
+
+    def next_number(self) -> int:
+        """Return a number for a new call."""
+        return next(self._numbers)
+
+    @property
+    def grace_s(self) -> float:
+        """Seconds from SIGTERM to SIGKILL."""
+        return self._grace_s
+
+    def _start(self) -> socket.socket:
+        if self._closed:
+            raise UnavailableError("The executor is closed.")
+        if self._control is not None and self._server is not None and self._server.poll() is None:
+            return self._control
+        self._stop()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        command = [
+            *(sys.executable, "-P", "-m", "mainspring.backends.executors.forkserver"),
+            *(str(theirs.fileno()), ",".join(self._preload)),
+        ]
+        with theirs, (self._run_dir / "forkserver.log").open("ab") as log:
+            self._server = subprocess.Popen(  # noqa: S603  our own module
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,  # Ctrl-C is for the owner
+            )
+        self._control = ours
+        return ours
+
+    def _stop(self) -> None:
+        if self._control is not None:
+            self._control.close()  # which ends the server and its children
+            self._control = None
+        if self._server is not None:
+            try:
+                self._server.wait(5)
+            except subprocess.TimeoutExpired:
+                self._server.kill()
+                self._server.wait()
+            self._server = None
+
+
+class _Running:
+    """One call on its way: our ends of its sockets, and what is known of it so far."""
+
+    def __init__(
+        self, call: Call, cancelled: Callable[[], bool] | None, executor: LocalExecutor
+    ) -> None:
+        self._call = call
+        self._cancelled = cancelled
+        self._executor = executor
+        self._number = executor.next_number()
+        self._heard = bytearray()
+        self._began = time.monotonic()
+        self._end_wanted = ""  # why we want it to end
+        self._kill_at: float | None = None
+
+    def __enter__(self) -> _Running:
+        self._talk, talk = socket.socketpair()
+        self._life, life = socket.socketpair()
+        try:
+            with talk, life:
+                self._executor.send(wire.FORK, self._number, 0, [talk.fileno(), life.fileno()])
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._talk.close()
+        self._life.close()
+
+    def to_the_end(self, order: bytes) -> Outcome | None:
+        """Wait for the outcome; None if no child ever existed."""
+        # A child that dies early leaves the rest unread.
+        with suppress(OSError):
+            wire.send_piece(self._talk, order)
+        poll = select.poll()
+        poll.register(self._talk, select.POLLIN)
+        while True:
+            if poll.poll(self._patience_s() * 1000):
+                try:
+                    part = self._talk.recv(1 << 20)
+                except ConnectionResetError:
+                    part = b""
+                if not part:
+                    return self._conclude()
+                self._heard += part
+            self._end_if_due()
+
+    def _patience_s(self) -> float:
+        now = time.monotonic()
+        waits = [60.0]
+        if self._cancelled is not None and not self._end_wanted:
+            waits.append(ASK_S)
+        if self._kill_at is not None:
+            waits.append(self._kill_at - now)
+        elif self._call.timeout_s is not None and not self._end_wanted:
+            waits.append(self._began + self._call.timeout_s - now)
+        return max(0.001, min(waits))
+
+    def _end_if_due(self) -> None:
+        now = time.monotonic()
+        if self._kill_at is not None and now >= self._kill_at:
+            self._kill_at = None
+            self._signal(signal.SIGKILL)
+        if self._end_wanted:
+            return
+        limit = self._call.timeout_s
+        if limit is not None and now - self._began >= limit:
+            self._end_wanted = f"took longer than {limit:g} s and was ended"
+        elif self._cancelled is not None and self._cancelled():
+            self._end_wanted = "cancelled"
+        if self._end_wanted:
+            self._kill_at = now + self._executor.grace_s
+            self._signal(signal.SIGTERM)
+
+    def _signal(self, signum: int) -> None:
+        with suppress(UnavailableError):
+            self._executor.send(wire.SIGNAL, self._number, signum)
+
+    def _conclude(self) -> Outcome | None:
+        """Make the outcome of everything that was heard."""
+        heard = bytes(self._heard)
+        wall_s = time.monotonic() - self._began
+        end = heard[-wire.END.size :]
+        if not (len(end) == wire.END.size and end.startswith(wire.END_MARK)):
+            if len(heard) < wire.PID.size:
+                return None
+            # The server died, and what the child left behind is ours to end.
+            _end_group(wire.PID.unpack_from(heard)[0])
+            return Outcome(ok=False, error="ended because its fork server died", wall_s=wall_s)
+        _, status, cpu_s, peak_mb = wire.END.unpack(end)
+        outcome = _said(heard[wire.PID.size : -wire.END.size]) or _silent(status)
+        if self._end_wanted:
+            late = self._end_wanted != "cancelled"
+            code = DeadlineError.code if late else ""
+            outcome = Outcome(ok=False, error=self._end_wanted, code=code)
+        return msgspec.structs.replace(
+            outcome, wall_s=outcome.wall_s or wall_s, cpu_s=cpu_s, peak_mb=peak_mb
+        )
+
+
+def _said(piece: bytes) -> Outcome | None:
+    if len(piece) < wire.LENGTH.size:
+        return None
+    length = wire.LENGTH.unpack_from(piece)[0]
+    body = piece[wire.LENGTH.size :]
+    return msgspec.json.decode(body, type=Outcome) if len(body) == length else None
+
+
+def _silent(status: int) -> Outcome:
+    """Return the outcome of a child that ended without a word."""
+    if os.WIFSIGNALED(status):
+        return Outcome(ok=False, error=f"killed by {signal.Signals(os.WTERMSIG(status)).name}")
+    code = os.waitstatus_to_exitcode(status)
+    return Outcome(ok=False, error=f"ended with exit status {code} before it returned")
+
+
+def _end_group(pid: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)

@@ -1,0 +1,5 @@
+"""The objects: bytes under the digest of their content, in a folder or in a bucket."""
+
+from mainspring.backends.objects.opening import open_objects
+
+__all__ = ["open_objects"]

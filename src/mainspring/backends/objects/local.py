@@ -1,0 +1,217 @@
+"""Objects in a folder: written aside, flushed, then given their name in one step.
+
+The order makes a power cut harmless: (1) write to a temporary file, (2) flush the file,
+(3) link it under its digest, which fails if the name is taken, (4) flush the folder that
+holds the name. Only then is the digest returned.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from mainspring.ground.clock import Clock, SystemClock
+from mainspring.ground.errors import DamagedError, NotFoundError, StoreError
+from mainspring.ground.identity import check_digest
+
+CHUNK = 1 << 20
+STALE_S = 3600.0  #: a temporary file this old belongs to a process that died
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
+
+
+class LocalObjects:
+    """A :class:`mainspring.ground.ports.Objects` in one folder, for its owner alone."""
+
+    def __init__(self, root: Path, clock: Clock | None = None) -> None:
+        self._root = root.resolve()
+        self._temp = self._root / "tmp"
+        self._failed = ""  # why nothing is written any more
+        with _told(f"use the folder {self._root}"):
+            self._temp.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._sweep((clock or SystemClock()).now() - STALE_S)
+
+    def put(self, data: bytes) -> str:
+        """Keep bytes and return their digest."""
+        digest = hashlib.sha256(data).hexdigest()
+        if self._hit(digest, len(data)):
+            return digest
+        with self._new_file() as (file, temp):
+            write_all(file, data)
+            self._keep(file, temp, digest)
+        return digest
+
+    def put_file(self, path: Path) -> str:
+        """Keep a file's bytes without holding them in memory; return their digest."""
+        with _told(f"read {path}"), _source(path) as source, self._new_file() as (file, temp):
+            digest = _copy(source, file)
+            if not self._hit(digest, file.tell()):
+                self._keep(file, temp, digest)
+        return digest
+
+    def get(self, digest: str) -> bytes:
+        """Return the bytes, verified."""
+        with self._kept(digest) as file:
+            data = file.read()
+        _verify(digest, hashlib.sha256(data).hexdigest())
+        return data
+
+    def fetch(self, digest: str, target: Path) -> None:
+        """Write the bytes to a file, verified, without holding them in memory."""
+        with self._kept(digest) as source:
+            write_verified(digest, iter(lambda: source.read(CHUNK), b""), target)
+
+    def has(self, digest: str) -> bool:
+        """Return whether the bytes are kept."""
+        return self._path(digest).is_file()
+
+    def size(self, digest: str) -> int:
+        """Return the number of bytes kept under a digest."""
+        with self._kept(digest) as file:
+            return os.fstat(file.fileno()).st_size
+
+    def _path(self, digest: str) -> Path:
+        check_digest(digest)
+        return self._root / digest[:2] / digest[2:]
+
+    @contextmanager
+    def _kept(self, digest: str) -> Iterator[BinaryIO]:
+        try:
+            file = self._path(digest).open("rb", buffering=0)
+        except FileNotFoundError:
+            raise NotFoundError(f"There is no object {digest}.") from None
+        with file, _told(f"read object {digest}"):
+            yield file
+
+    def _hit(self, digest: str, size: int) -> bool:
+        """Return whether these bytes are kept, durably; a torn file does not count."""
+        path = self._path(digest)
+        try:
+            if path.stat().st_size != size:
+                return False
+        except FileNotFoundError:
+            return False
+        self._check_writable()
+        # Whoever gave it its name may not have flushed the folder yet.
+        self._flush_folder(path.parent)
+        return True
+
+    @contextmanager
+    def _new_file(self) -> Iterator[tuple[BinaryIO, Path]]:
+        self._check_writable()
+        with _told("write an object"):
+            number, name = tempfile.mkstemp(dir=self._temp)  # mode 0600
+            try:
+                with os.fdopen(number, "wb", buffering=0) as file:
+                    yield file, Path(name)
+            finally:
+                Path(name).unlink(missing_ok=True)
+
+    def _keep(self, file: BinaryIO, temp: Path, digest: str) -> None:
+        path = self._path(digest)
+        self._flush(file.fileno())
+        try:
+            path.parent.mkdir(mode=0o700)
+            self._flush_folder(self._root)
+        except FileExistsError:
+            pass
+        try:
+            os.link(temp, path)
+        except FileExistsError:
+            if path.stat().st_size != os.fstat(file.fileno()).st_size:
+                temp.replace(path)  # torn by a disk without flushes: heal it
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            temp.replace(path)  # the same bytes under the same name, whoever comes second
+        self._flush_folder(path.parent)
+
+    def _flush_folder(self, folder: Path) -> None:
+        number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            self._flush(number)
+        finally:
+            os.close(number)
+
+    def _flush(self, number: int) -> None:
+        try:
+            os.fsync(number)
+        except OSError as error:
+            # The kernel may now call the lost pages clean, so a second try would lie.
+            self._failed = f"The disk failed to flush ({error.strerror}); writing has stopped."
+            raise StoreError(self._failed) from error
+
+    def _check_writable(self) -> None:
+        if self._failed:
+            raise StoreError(self._failed, hint="Repair the disk, then start again.")
+
+    def _sweep(self, before: float) -> None:
+        """Take away what processes left that died while writing."""
+        for entry in os.scandir(self._temp):
+            with suppress(FileNotFoundError):
+                if entry.stat().st_mtime < before:
+                    Path(entry.path).unlink()
+
+
+def write_verified(digest: str, chunks: Iterator[bytes], target: Path) -> None:
+    """Write chunks beside ``target`` and move them there once their digest is right."""
+    with _told(f"write {target}"):
+        number, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:100]}.")
+        try:
+            found = hashlib.sha256()
+            with os.fdopen(number, "wb", buffering=0) as file:
+                for chunk in chunks:
+                    found.update(chunk)
+                    write_all(file, chunk)
+            _verify(digest, found.hexdigest())
+            Path(name).replace(target)
+        finally:
+            Path(name).unlink(missing_ok=True)
+
+
+def write_all(file: BinaryIO, data: bytes | memoryview) -> None:
+    """Write every byte; one call of the kernel's may take fewer."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[file.write(rest) :]
+
+
+def _copy(source: BinaryIO, file: BinaryIO) -> str:
+    found = hashlib.sha256()
+    buffer = memoryview(bytearray(CHUNK))
+    while count := source.readinto(buffer):  # type: ignore[attr-defined]
+        found.update(buffer[:count])
+        write_all(file, buffer[:count])
+    return found.hexdigest()
+
+
+@contextmanager
+def _source(path: Path) -> Iterator[BinaryIO]:
+    try:
+        file = path.open("rb", buffering=0)
+    except FileNotFoundError:
+        raise NotFoundError(f"There is no file {path}.") from None
+    with file:
+        yield file
+
+
+def _verify(digest: str, found: str) -> None:
+    if digest != found:
+        raise DamagedError(
+            f"Object {digest} is damaged: its bytes have the digest {found}.",
+            hint="Restore it from a backup, or make it again.",
+        )
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Turn the system's errors into ours."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"Could not {what}: {error.strerror or error}.") from error
