@@ -24,7 +24,7 @@ from mainspring.workspace.opening import Workspace
 
 
 def declare(ws: Workspace, spec: LoopSpec) -> int:
-    """Store a loop as declared, with its endpoint; return its version. Same again, same version."""
+    """Store a loop as declared, with its endpoint; return its version (the same for the same)."""
     now = ws.clock.now()
 
     def work(tx: Tx) -> int:
@@ -86,7 +86,12 @@ def _move(ws: Workspace, model: str, number: int, reason: str, *, back: bool) ->
             )
             if back and before is not None:
                 event = m.RolledBack(
-                    loop=loop, at=at, version=before, champion=number, by=tx.who.name, reason=reason
+                    loop=loop,
+                    at=at,
+                    version=before,
+                    champion=number,
+                    by=tx.who.name,
+                    reason=reason,
                 )
             reactor.emit(tx, event, key=new_id("hand"))
         return before
@@ -140,9 +145,7 @@ def _tell(ws: Workspace, loop: str, kind: type[Any], reason: str, action: str) -
     def work(tx: Tx) -> None:
         reactor.spec(tx, loop)
         at = _event_time(tx, loop, ws.clock.now())
-        reactor.emit(
-            tx, kind(loop=loop, at=at, by=tx.who.name, reason=reason), key=new_id("hand")
-        )
+        reactor.emit(tx, kind(loop=loop, at=at, by=tx.who.name, reason=reason), key=new_id("hand"))
         tx.audit(action, f"loop:{loop}", {}, reason)
 
     ws.write(Permission.LOOP, work)

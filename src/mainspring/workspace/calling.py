@@ -1,0 +1,72 @@
+"""Call one of our functions in a process of its own, and raise what went wrong there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mainspring.ground import errors
+from mainspring.ground.errors import MainspringError, StepFailedError
+from mainspring.ground.ports import Call, Outcome
+
+if TYPE_CHECKING:
+    from mainspring.engine.tasks import Lease
+    from mainspring.workspace.opening import Workspace
+
+_BY_CODE = {
+    kind.code: kind
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and issubclass(kind, MainspringError)
+}
+
+
+def child(
+    ws: Workspace,
+    function: str,
+    payload: dict[str, Any],
+    lease: Lease | None = None,
+    *,
+    root: str | None = None,
+) -> Any:
+    """Return what a function of ``workspace.children`` returns.
+
+    Raises:
+        MainspringError: of the class that was raised in the child.
+        StepFailedError: if it raised something else or was killed; with its trace.
+    """
+    outcome = call(ws, function, payload, lease, root=root)
+    if outcome.ok:
+        return outcome.value
+    raise as_error(outcome)
+
+
+def call(
+    ws: Workspace,
+    function: str,
+    payload: dict[str, Any],
+    lease: Lease | None = None,
+    *,
+    root: str | None = None,
+    log: Path | None = None,
+    timeout_s: float | None = None,
+) -> Outcome:
+    """Run a function of ``workspace.children`` to its end and return how it ended."""
+    return ws.executor.run(
+        Call(
+            target=f"mainspring.workspace.children:{function}",
+            payload={**payload, "objects": ws.settings.objects_url},
+            cwd=root,
+            path=[root] if root else [],
+            log=None if log is None else str(log),
+            timeout_s=timeout_s,
+        ),
+        cancelled=None if lease is None else lease.cancelled,
+    )
+
+
+def as_error(outcome: Outcome) -> MainspringError:
+    """Return the error that stands for a failed outcome."""
+    kind = _BY_CODE.get(outcome.code)
+    if kind is None or kind is StepFailedError:
+        return StepFailedError(outcome.error, trace=outcome.trace)
+    return kind(outcome.error)

@@ -1,0 +1,160 @@
+"""What runs in a process of its own: the user's code, and whatever is heavy.
+
+Each function takes a JSON-like payload and returns JSON-like values; bytes go through the
+objects, by digest. ``objects`` in a payload is the URL of the objects.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from pathlib import Path
+from typing import Any
+
+from mainspring.ground.ports import Objects
+
+
+def step(payload: dict[str, Any]) -> dict[str, Any]:
+    """Run one step of a pipeline: the user's function, its inputs decoded, its output kept."""
+    from mainspring.pipelines import child
+    from mainspring.workspace import codecs
+
+    codecs.register()
+    return child.execute(payload, _objects(payload))
+
+
+def trace(payload: dict[str, Any]) -> dict[str, Any]:
+    """Return the graph of a pipeline and the digests of its code, by importing the project."""
+    import msgspec
+
+    from mainspring.pipelines import graph, project
+    from mainspring.pipelines.code import environment_digest, graph_code
+
+    found = project.load(Path(payload["root"]), payload["pipeline"])
+    params = dict(payload["params"])
+    if payload.get("offered"):  # what the loop could give: only what the pipeline asks for
+        known = {p.name for p in project.parameters_of(found)}
+        params |= {k: v for k, v in payload["offered"].items() if k in known}
+    traced = graph.trace(found, params)
+    return {
+        "graph": msgspec.to_builtins(traced),
+        "code": graph_code(found, traced),
+        "environment": environment_digest(),
+    }
+
+
+def project(payload: dict[str, Any]) -> dict[str, Any]:
+    """Return the pipelines and loops that a project declares."""
+    import msgspec
+
+    from mainspring.pipelines import project as projects
+
+    root = Path(payload["root"])
+    return {
+        "pipelines": msgspec.to_builtins(projects.find_pipelines(root)),
+        "loops": msgspec.to_builtins(projects.find_loops(root)),
+    }
+
+
+def judge(payload: dict[str, Any]) -> dict[str, Any]:
+    """Measure a candidate: losses beside the champion's on fresh rows, latency, contract.
+
+    ``candidate`` and ``champion`` are packages, ``fresh`` labelled rows neither learnt from.
+    """
+    from mainspring.numerics.scores import quality, row_losses
+    from mainspring.scaling.models import load, package
+
+    objects = _objects(payload)
+    candidate = load.load(payload["candidate"], objects)
+    signature = candidate.signature
+    found: dict[str, Any] = {
+        "contract": [],
+        "latencies_ms": _latencies_ms(candidate, package.example(payload["candidate"], objects)),
+        "form": candidate.form,
+    }
+    if payload.get("champion"):
+        champion = load.load(payload["champion"], objects)
+        found["contract"] = _breaches(champion.signature, signature)
+    if payload.get("fresh"):
+        rows = _frame(objects, payload["fresh"])
+        target = rows["_y"].to_numpy()
+        scores = candidate.score(rows)
+        scale = signature.scale
+        found["rows"] = rows.height
+        found["metrics"] = quality(signature.kind, scores, target, scale)
+        losses = row_losses(signature.kind, scores, target, scale)
+        found["candidate_losses"] = losses.tolist()
+        found["blocks"] = (rows["_time"] // 86_400).cast(int).to_list()
+        if payload.get("champion") and not found["contract"]:
+            theirs = champion.score(rows)
+            found["champion_losses"] = row_losses(signature.kind, theirs, target, scale).tolist()
+    return found
+
+
+def regret(payload: dict[str, Any]) -> dict[str, Any]:
+    """Train a cheap fresh challenger and compare it with the champion on the newest rows."""
+    import msgspec
+
+    from mainspring.ground.objects import RetrainingPolicy
+    from mainspring.numerics.scores import row_losses
+    from mainspring.retraining import regret as measuring
+    from mainspring.scaling.models import load, package
+
+    objects = _objects(payload)
+    training = _frame(objects, payload["training"])
+    fresh = _frame(objects, payload["fresh"])
+    served = load.load(payload["champion"], objects)
+    signature = served.signature
+    losses = row_losses(
+        signature.kind, served.score(fresh), fresh["_y"].to_numpy(), signature.scale
+    )
+    pays, reason, evidence = measuring.measure(
+        training,
+        fresh,
+        losses,
+        signature,
+        package.features(payload["champion"], objects),
+        msgspec.convert(payload["policy"], RetrainingPolicy),
+        volume=payload["volume"],
+    )
+    return {"pays": pays, "reason": reason, "evidence": evidence}
+
+
+def _latencies_ms(served: Any, example: Any, times: int = 60) -> list[float]:
+    """Return how long one row takes, measured a row at a time after a warm-up."""
+    found = []
+    for count in range(times + 5):
+        row = example.slice(count % example.height, 1)
+        start = time.perf_counter()
+        served.score(row)
+        if count >= 5:
+            found.append((time.perf_counter() - start) * 1000)
+    return found
+
+
+def _breaches(old: Any, new: Any) -> list[str]:
+    """Return how a candidate breaks what callers of the champion rely on."""
+    found = []
+    if new.kind != old.kind or new.classes != old.classes:
+        found.append(f"it answers {new.kind} {new.classes}, the champion {old.kind} {old.classes}")
+    sent = {column.name: column.type for column in old.columns}
+    for column in new.columns:
+        if column.name not in sent:
+            found.append(f"it needs the column {column.name!r}, which callers do not send")
+        elif {sent[column.name], column.type} not in ({"int", "float"}, {column.type}):
+            found.append(
+                f"column {column.name!r} was {sent[column.name]} and would be {column.type}"
+            )
+    return found
+
+
+def _frame(objects: Objects, digest: str) -> Any:
+    import polars as pl
+
+    return pl.read_parquet(io.BytesIO(objects.get(digest)))
+
+
+def _objects(payload: dict[str, Any]) -> Objects:
+    from mainspring.backends.objects import open_objects
+
+    return open_objects(payload["objects"])

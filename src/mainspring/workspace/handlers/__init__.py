@@ -1,0 +1,30 @@
+"""Which room carries out which command: the table the engine works by.
+
+A handler computes, in this process or in a child, and returns what shall be written; the
+engine writes it together with the end of the task. So an effect happens exactly once. Read
+first: :mod:`steps` (a pipeline's work), :mod:`renewal` (the loop's commands), :mod:`watching`
+(windows, labels, rollouts).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mainspring.workspace.evidence import LabelShelf
+from mainspring.workspace.handlers import judging, renewal, steps, traffic, watching
+
+if TYPE_CHECKING:
+    from mainspring.engine.worker import Handler
+    from mainspring.workspace.opening import Workspace
+
+
+def table(ws: Workspace) -> dict[str, Handler]:
+    """Return every handler by the kind of task it carries out."""
+    shelf = LabelShelf()
+    return {
+        **steps.handlers(ws),
+        **renewal.handlers(ws, shelf),
+        **judging.handlers(ws),
+        **traffic.handlers(ws),
+        **watching.handlers(ws, shelf),
+    }

@@ -1,0 +1,117 @@
+"""Put a candidate through the gate and write down what it found."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+
+from mainspring.engine import reactor
+from mainspring.engine.worker import Done, Handler
+from mainspring.experiments import runs
+from mainspring.ground import messages as m
+from mainspring.ground.objects import CheckResult, Gate, GateResult, Version
+from mainspring.ground.permissions import Permission
+from mainspring.ground.ports import Tx
+from mainspring.readiness import gate, registry
+from mainspring.readiness.inputs import GateInputs
+from mainspring.workspace import calling
+
+if TYPE_CHECKING:
+    from mainspring.engine.tasks import Lease
+    from mainspring.workspace.opening import Workspace
+
+
+class Judging:
+    """Carries out the gate: for a loop's candidate, and for one that a person registered."""
+
+    def __init__(self, ws: Workspace) -> None:
+        self._ws = ws
+
+    def judge(self, lease: Lease) -> Done:
+        """Judge a loop's candidate and tell the loop."""
+        command = msgspec.convert(lease.task.payload, m.Judge)
+
+        def look(tx: Tx) -> tuple[str, Gate]:
+            spec = reactor.spec(tx, command.loop)
+            return spec.model, spec.gate
+
+        model, policy = self._ws.read(Permission.WORK, look)
+        result, told = self._judged(model, command.version, policy, command.at, lease)
+        event = m.Judged(
+            loop=command.loop,
+            at=command.at,
+            command=command.id,
+            version=command.version,
+            passed=result.passed,
+            reason=told,
+        )
+        return Done(
+            result={"passed": result.passed},
+            apply=lambda tx: gate.store_result(tx, result),
+            events=[(f"judged:{command.id}", event)],
+        )
+
+    def judge_version(self, lease: Lease) -> Done:
+        """Judge a version that a person's run registered; the loop is not involved."""
+        model, number = lease.task.payload["model"], int(lease.task.payload["number"])
+        policy = msgspec.convert(lease.task.payload["policy"], Gate)
+        at = float(lease.task.payload["at"])
+        result, told = self._judged(model, number, policy, at, lease)
+
+        def apply(tx: Tx) -> None:
+            gate.store_result(tx, result)
+            gate.note(tx, result, told)
+
+        return Done(result={"passed": result.passed, "reason": told}, apply=apply)
+
+    def _judged(
+        self, model: str, number: int, policy: Gate, at: float, lease: Lease
+    ) -> tuple[GateResult, str]:
+        def look(tx: Tx) -> tuple[Version, Version | None, str | None]:
+            candidate = registry.get(tx, model, number)
+            champion = registry.champion(tx, model)
+            fresh = runs.get(tx, candidate.run).tags.get("fresh") if candidate.run else None
+            return (
+                candidate,
+                None if champion is None else registry.get(tx, model, champion),
+                fresh,
+            )
+
+        candidate, champion, fresh = self._ws.read(Permission.WORK, look)
+        found = calling.child(
+            self._ws,
+            "judge",
+            {
+                "candidate": candidate.package,
+                "champion": champion.package if champion else None,
+                "fresh": fresh,
+            },
+            lease,
+        )
+        checks: list[CheckResult] = gate.judge(_inputs(candidate, champion, found), policy)
+        result = gate.result(model, number, checks, at=at, by="engine")
+        return result, gate.reason(checks)
+
+
+def handlers(ws: Workspace) -> dict[str, Handler]:
+    """Return the handlers of the gate."""
+    judging = Judging(ws)
+    return {"judge": judging.judge, "judge_version": judging.judge_version}
+
+
+def _inputs(candidate: Version, champion: Version | None, found: dict[str, Any]) -> GateInputs:
+    def array(name: str) -> Any:
+        return np.asarray(found[name]) if name in found else None
+
+    return GateInputs(
+        metrics=found.get("metrics") or candidate.metrics,
+        candidate_losses=array("candidate_losses"),
+        champion_losses=array("champion_losses"),
+        blocks=array("blocks"),
+        latencies_ms=found["latencies_ms"],
+        contract=found["contract"],
+        card=candidate.card,
+        champion=champion.number if champion else None,
+    )

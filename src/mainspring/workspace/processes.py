@@ -1,0 +1,160 @@
+"""The bodies of the long-lived processes: the engine and the endpoints."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mainspring.ground.identity import new_id
+from mainspring.ground.objects import Routing
+from mainspring.ground.permissions import Permission, service
+from mainspring.ground.settings import Settings
+from mainspring.workspace.opening import Workspace, open_workspace
+
+if TYPE_CHECKING:
+    from mainspring.engine.worker import Engine
+    from mainspring.workspace.link import Link
+
+#: The engine says this often that it lives; ``/health`` calls it late after three.
+BEAT_S = 1.0
+
+
+def make_engine(ws: Workspace, name: str, *, scanning: bool = True) -> Engine:
+    """Return an engine wired to every room. ``scanning`` False: it only does what is there."""
+    from mainspring.engine.reactor import Reactor
+    from mainspring.engine.worker import Engine
+    from mainspring.monitoring import alarms
+    from mainspring.readiness import decisions
+    from mainspring.workspace import handlers
+    from mainspring.workspace.scans import Scans
+
+    own = ws.acting_as(service(name))
+    scans = Scans(own)
+    return Engine(
+        ws.store,
+        handlers.table(own),
+        Reactor(decisions.record, alarms.end),
+        ws.clock,
+        [scans.all] if scanning else [],
+        name=f"{name}:{os.getpid()}:{new_id('w')[-6:]}",
+        workers=ws.settings.workers,
+        lease_s=ws.settings.lease_s,
+        settled=scans.settled if scanning else None,
+    )
+
+
+def run_engine(settings: Settings, link: Link) -> None:
+    """Be the engine until the link says stop: work, and tell which endpoints are wanted."""
+    ws = open_workspace(settings)
+    engine = make_engine(ws, "engine")
+    beat = threading.Thread(target=_beat, args=(ws, engine, link), name="beat", daemon=True)
+    beat.start()
+    try:
+        engine.run(link.stop)
+    finally:
+        beat.join(timeout=5)
+        ws.close()
+
+
+def _beat(ws: Workspace, engine: Engine, link: Link) -> None:
+    """Say that the engine lives and which endpoints should; at once when they change."""
+    from mainspring.readiness import registry
+    from mainspring.scaling.serving import endpoints
+
+    own = ws.acting_as(service("engine"))
+    seen, told, waited = -1, None, BEAT_S
+    while not link.stop.is_set():
+        if waited >= BEAT_S:
+            write_json(
+                ws.home / "run" / "engine.json",
+                {"pid": os.getpid(), "at": ws.clock.now(), "troubles": engine.troubles},
+            )
+            waited = 0.0
+        changed = ws.store.changed()
+        if changed != seen:
+            seen = changed
+            wanted = own.read(
+                Permission.WORK,
+                lambda tx: [
+                    e.name
+                    for e in endpoints.list_endpoints(tx)
+                    if registry.champion(tx, e.model) is not None
+                ],
+            )
+            if wanted != told:
+                link.send({"endpoints": wanted})
+                told = wanted
+        link.stop.wait(0.1)
+        waited += 0.1
+
+
+def run_endpoint(settings: Settings, name: str, link: Link) -> None:
+    """Serve one endpoint on a free port until the link says stop."""
+    from mainspring.scaling.models import load
+    from mainspring.scaling.serving.app import EndpointApp
+    from mainspring.scaling.serving.capture import CaptureWriter
+    from mainspring.scaling.serving.server import serve
+    from mainspring.workspace.access import Gatekeeper
+    from mainspring.workspace.peers import http_protocol
+    from mainspring.workspace.routing import routing
+
+    ws = open_workspace(settings)
+    own = ws.acting_as(service(f"endpoint-{name}"))
+
+    def current() -> Routing:
+        return own.read(Permission.WORK, lambda tx: routing(tx, name))
+
+    app = EndpointApp(
+        name=name,
+        routing=current,
+        changed=ws.store.changed,
+        loader=lambda package: load.load(package, ws.objects),
+        captures=CaptureWriter(ws.captures(name)),
+        authenticate=Gatekeeper(ws).admit,
+        settings=settings,
+    )
+    file = ws.home / "run" / "endpoints" / f"{name}.json"
+
+    def ready(port: int) -> None:
+        write_json(
+            file,
+            {
+                "name": name,
+                "pid": os.getpid(),
+                "port": port,
+                "url": f"http://127.0.0.1:{port}",
+                "started": ws.clock.now(),
+            },
+        )
+
+    try:
+        serve(app, "127.0.0.1", 0, on_ready=ready, stop=link.stop, http=http_protocol())
+    finally:
+        if _mine(file):
+            file.unlink(missing_ok=True)
+        ws.close()
+
+
+def write_json(file: Path, value: dict[str, Any]) -> None:
+    """Replace a small file whole, readable by its owner alone."""
+    part = file.with_name(f"{file.name}.{os.getpid()}.part")
+    part.touch(mode=0o600)
+    part.write_text(json.dumps(value), "utf-8")
+    part.replace(file)
+
+
+def read_json(file: Path) -> dict[str, Any] | None:
+    """Return what a small file holds, or None where there is none."""
+    try:
+        found: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+    return found
+
+
+def _mine(file: Path) -> bool:
+    known = read_json(file)
+    return known is not None and known.get("pid") == os.getpid()
