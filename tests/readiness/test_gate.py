@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mainspring.ground.objects import Card, Gate
 from mainspring.numerics.errors import ShapesDifferError
-from mainspring.readiness import gate
+from mainspring.readiness import decisions, gate
 from mainspring.readiness.inputs import GateInputs
 
 CARD = Card(purpose="p", owner="o", limitations="l")
@@ -184,3 +184,11 @@ def test_evidence_is_plain_json(reg, new_version):
     reg.do(gate.store_result, judged)
     assert reg.do(gate.results, "churn", 1) == [judged]
     assert not reg.do(gate.passed, "churn", 1)
+
+
+def test_a_gate_by_hand_is_noted_as_one_decision(reg, new_version, gated):
+    judged = gated("churn", 1)
+    for _ in range(2):
+        reg.do(gate.note, judged, "The gate passed.")
+    (told,) = reg.do(decisions.list_decisions)
+    assert (told.kind, told.subject, told.reason) == ("gate", "churn/1", "The gate passed.")

@@ -11,7 +11,7 @@ from mainspring.ground.errors import BadInputError, ConflictError, NotFoundError
 from mainspring.ground.identity import canonical
 from mainspring.ground.objects import Decision, Record
 from mainspring.ground.ports import Tx
-from mainspring.readiness import gate, registry
+from mainspring.readiness import registry, verdicts
 from mainspring.readiness.tables import decisions, overrides
 
 
@@ -94,7 +94,7 @@ def override(tx: Tx, model: str, number: int, reason: str, at: float) -> Overrid
     if not reason.strip():
         raise BadInputError("An override needs a reason.", field="reason")
     registry.get(tx, model, number)
-    newest = gate.latest(tx, model, number)
+    newest = verdicts.latest(tx, model, number)
     if newest is not None and newest.passed:
         raise ConflictError(f"The gate of {model}/{number} passed; it needs no override.")
     who = tx.who.name

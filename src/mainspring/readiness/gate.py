@@ -1,21 +1,28 @@
-"""Judge a candidate by every check, and keep what was found.
-
-``judge`` is pure. A version has passed when its newest stored gate did.
-"""
+"""Judge a candidate by every check. Pure, but for the words at the end; storing is in verdicts."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import msgspec
-from sqlalchemy import insert, select
-
-from mainspring.ground.identity import canonical, new_id
-from mainspring.ground.objects import CheckResult, Gate, GateResult
+from mainspring.ground.identity import new_id
+from mainspring.ground.objects import CheckResult, Decision, Gate, GateResult
 from mainspring.ground.ports import Tx
+from mainspring.readiness import decisions
 from mainspring.readiness.checks import card, champion, data, latency, metrics
 from mainspring.readiness.inputs import GateInputs
-from mainspring.readiness.tables import gates
+from mainspring.readiness.verdicts import latest, passed, reason, results, store_result
+
+__all__ = [
+    "CHECKS",
+    "judge",
+    "latest",
+    "note",
+    "passed",
+    "reason",
+    "result",
+    "results",
+    "store_result",
+]
 
 CHECKS: tuple[Callable[[GateInputs, Gate], list[CheckResult]], ...] = (
     metrics.check,
@@ -46,70 +53,22 @@ def result(
     )
 
 
-def reason(checks: Sequence[CheckResult]) -> str:
-    """Return one sentence that says how the gate ended and why."""
-    failed = [check for check in checks if not check.passed]
-    if not failed:
-        compared = [c.found for c in checks if c.name == "champion" and c.evidence.get("rows")]
-        told = f" On fresh rows: {compared[0]}." if compared else ""
-        return f"The gate passed, all {len(checks)} checks.{told}"
-    told = "; ".join(f"{c.name}: {c.found}, wanted {c.wanted}" for c in failed)
-    return f"The gate refused, {len(failed)} of {len(checks)} checks failed. {told}."
+def note(tx: Tx, judged: GateResult, told: str, loop: str | None = None) -> None:
+    """Write a gate down as a decision, for a version that no loop asks about.
 
-
-def store_result(tx: Tx, judged: GateResult) -> None:
-    """Keep a gate result; one that is kept already is left alone."""
-    if tx.one(select(gates.c.id).where(gates.c.gate == judged.id)) is not None:
-        return
-    tx.run(
-        insert(gates).values(
-            gate=judged.id,
-            model=judged.model,
-            number=judged.number,
-            passed=int(judged.passed),
-            checks=canonical(judged.checks).decode(),
+    Its id is the gate's, so that noting twice notes once.
+    """
+    decisions.record(
+        tx,
+        Decision(
+            id=judged.id,
             at=judged.at,
+            made=judged.at,
+            kind="gate",
+            subject=f"{judged.model}/{judged.number}",
+            reason=told,
             by=judged.by,
-        )
+            loop=loop,
+            evidence={"passed": judged.passed},
+        ),
     )
-    failed = [check.name for check in judged.checks if not check.passed]
-    tx.audit(
-        "gate.pass" if judged.passed else "gate.refuse",
-        f"version:{judged.model}/{judged.number}",
-        {"gate": judged.id, "failed": failed},
-        reason(judged.checks),
-    )
-
-
-def passed(tx: Tx, model: str, number: int) -> bool:
-    """Return whether the newest gate on a version passed; without a gate it has not."""
-    found = latest(tx, model, number)
-    return found is not None and found.passed
-
-
-def latest(tx: Tx, model: str, number: int) -> GateResult | None:
-    """Return the newest gate on a version, or None."""
-    found = results(tx, model, number, limit=1)
-    return found[0] if found else None
-
-
-def results(tx: Tx, model: str, number: int, limit: int = 100) -> list[GateResult]:
-    """Return the gates on a version, the newest first."""
-    rows = tx.all(
-        select(gates)
-        .where(gates.c.model == model, gates.c.number == number)
-        .order_by(gates.c.id.desc())
-        .limit(limit)
-    )
-    return [
-        GateResult(
-            id=row.gate,
-            model=row.model,
-            number=row.number,
-            passed=bool(row.passed),
-            checks=msgspec.json.decode(row.checks, type=list[CheckResult]),
-            at=row.at,
-            by=row.by,
-        )
-        for row in rows
-    ]

@@ -16,8 +16,8 @@ from mainspring.ground.errors import BadInputError, ConflictError, GateRefusedEr
 from mainspring.ground.identity import canonical, check_digest, check_name
 from mainspring.ground.objects import Card, Record, Version
 from mainspring.ground.ports import Tx
-from mainspring.readiness import gate
 from mainspring.readiness import tables as t
+from mainspring.readiness import verdicts
 from mainspring.readiness.references import parse
 
 CHAMPION = "champion"
@@ -208,7 +208,7 @@ def set_alias(tx: Tx, model: str, alias: str, number: int, reason: str, at: floa
     if previous == number:
         return previous
     if alias == CHAMPION and not (
-        gate.passed(tx, model, number) or _was_champion(tx, model, number)
+        verdicts.passed(tx, model, number) or _was_champion(tx, model, number)
     ):
         raise GateRefusedError(
             f"{model}/{number} cannot become champion: it has no passed gate.",
