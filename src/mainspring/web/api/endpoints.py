@@ -1,0 +1,134 @@
+"""Endpoints: create, look at, ask, and send labels."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from mainspring.ground.errors import BadInputError
+from mainspring.ground.permissions import Permission
+from mainspring.web.api.fields import (
+    Done,
+    EndpointName,
+    ModelName,
+    OfEndpoint,
+    Request,
+    Rows,
+)
+from mainspring.web.api.operations import operation
+from mainspring.workspace.opening import Workspace
+from mainspring.workspace.views.shapes import Boards, EndpointBoard
+
+
+class CreateEndpoint(Request, frozen=True, kw_only=True):
+    """Under which name to serve which model's champion."""
+
+    name: EndpointName
+    model: ModelName
+
+
+class Predict(Request, frozen=True, kw_only=True):
+    """Which endpoint to ask about which rows."""
+
+    name: EndpointName
+    rows: Rows
+
+
+class AddLabels(Request, frozen=True, kw_only=True):
+    """Ground truth: a value for each prediction id."""
+
+    name: EndpointName
+    ids: Annotated[list[Annotated[str, Meta(max_length=128)]], Meta(min_length=1)]
+    values: Annotated[list[str | int | float | bool], Meta(min_length=1)]
+
+
+class LabelBatch(msgspec.Struct, frozen=True, kw_only=True):
+    """The batch that the labels were kept in."""
+
+    batch: int
+
+
+@operation("endpoints.list", "GET", "/api/v1/endpoints", Permission.READ)
+def list_endpoints(ws: Workspace) -> list[EndpointBoard]:
+    """List the endpoints by name, each with its own account of its traffic."""
+    from mainspring.workspace.views.endpoints import endpoint_boards
+
+    return endpoint_boards(ws)
+
+
+@operation("endpoints.get", "GET", "/api/v1/endpoints/{name}", Permission.READ)
+def get_endpoint(ws: Workspace, request: OfEndpoint) -> EndpointBoard:
+    """Show one endpoint: versions, traffic, latency, errors, and its rollout."""
+    from mainspring.workspace.views.endpoints import endpoint_board
+
+    return endpoint_board(ws, request.name)
+
+
+@operation(
+    "endpoints.create",
+    "POST",
+    "/api/v1/endpoints",
+    Permission.SERVE,
+    example={"name": "flights", "model": "flights"},
+)
+def create_endpoint(ws: Workspace, request: CreateEndpoint) -> Done:
+    """Serve a model's champion under a name; the engine starts its process."""
+    from mainspring.workspace import acts
+
+    acts.create_endpoint(ws, request.name, request.model)
+    return Done()
+
+
+@operation("endpoints.remove", "DELETE", "/api/v1/endpoints/{name}", Permission.SERVE)
+def remove_endpoint(ws: Workspace, request: OfEndpoint) -> Done:
+    """Stop serving under a name. Captured traffic and labels are kept."""
+    from mainspring.workspace import acts
+
+    acts.remove_endpoint(ws, request.name)
+    return Done()
+
+
+@operation(
+    "endpoints.predict",
+    "POST",
+    "/api/v1/endpoints/{name}/predict",
+    Permission.PREDICT,
+    example={"name": "flights", "rows": [{"distance": 731.0, "carrier": "B6"}]},
+)
+def predict(ws: Workspace, request: Predict) -> dict[str, Any]:
+    """Ask an endpoint for predictions; the answer holds a prediction id for each row."""
+    from mainspring.workspace.views import endpoint_http
+
+    return endpoint_http.predict(ws, request.name, request.rows)
+
+
+@operation(
+    "endpoints.label",
+    "POST",
+    "/api/v1/endpoints/{name}/labels",
+    Permission.LABEL,
+    example={"name": "flights", "ids": ["p_01"], "values": ["delayed"]},
+)
+def label(ws: Workspace, request: AddLabels) -> LabelBatch:
+    """Send ground truth by prediction id; a later label for the same id wins."""
+    from mainspring.workspace import acts
+
+    if len(request.ids) != len(request.values):
+        raise BadInputError(
+            f"There are {len(request.ids)} ids and {len(request.values)} values.", field="values"
+        )
+    return LabelBatch(batch=acts.add_labels(ws, request.name, request.ids, request.values))
+
+
+@operation("endpoints.series", "GET", "/api/v1/endpoints/{name}/series", Permission.READ)
+def series(ws: Workspace, request: OfEndpoint) -> Boards:
+    """Show what the board's charts are drawn from: drift and quality, window by window."""
+    from mainspring.workspace.views import monitoring
+
+    return Boards(
+        drift=monitoring.drift_series(ws, request.name),
+        quality=monitoring.quality_series(ws, request.name),
+        windows=monitoring.window_list(ws, request.name),
+    )

@@ -1,0 +1,165 @@
+"""Loops: declare, look at, pause, ask for a retraining; and the decisions they made."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from mainspring.ground.objects import LoopSpec
+from mainspring.ground.permissions import Permission
+from mainspring.web.api.fields import (
+    Cursor,
+    Done,
+    Limit,
+    LoopName,
+    OfLoop,
+    Reason,
+    Request,
+)
+from mainspring.web.api.operations import operation
+from mainspring.workspace.opening import Workspace
+from mainspring.workspace.views.shapes import DecisionPage, LoopStatus, Settled, TimelineEntry
+
+
+class Declare(Request, frozen=True, kw_only=True):
+    """The loop as it shall be."""
+
+    spec: LoopSpec
+
+
+class Declared(msgspec.Struct, frozen=True, kw_only=True):
+    """The version of the declaration: the same loop again keeps its version."""
+
+    version: int
+
+
+class TellLoop(Request, frozen=True, kw_only=True):
+    """Which loop, and why."""
+
+    name: LoopName
+    reason: Reason
+
+
+class OfTimeline(Request, frozen=True, kw_only=True):
+    """Which loop, and how many of its newest decisions."""
+
+    name: LoopName
+    limit: Limit = 100
+
+
+class ListDecisions(Request, frozen=True, kw_only=True):
+    """Which decisions: of one loop or of all."""
+
+    loop: LoopName | None = None
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 50
+    cursor: Cursor | None = None
+
+
+@operation("loops.list", "GET", "/api/v1/loops", Permission.READ)
+def list_loops(ws: Workspace) -> list[LoopStatus]:
+    """List the loops by name, each with where it stands."""
+    from mainspring.workspace.views.loops import loop_statuses
+
+    return loop_statuses(ws)
+
+
+@operation("loops.get", "GET", "/api/v1/loops/{name}", Permission.READ)
+def get_loop(ws: Workspace, request: OfLoop) -> LoopStatus:
+    """Show one loop: phase, champion, counts, and its last decision."""
+    from mainspring.workspace.views.loops import loop_status
+
+    return loop_status(ws, request.name)
+
+
+@operation(
+    "loops.declare",
+    "POST",
+    "/api/v1/loops",
+    Permission.LOOP,
+    example={
+        "spec": {
+            "name": "flights",
+            "model": "flights",
+            "pipeline": "project:train",
+            "endpoint": "flights",
+            "target": "delayed",
+            "kind": "binary",
+        }
+    },
+)
+def declare(ws: Workspace, request: Declare) -> Declared:
+    """Declare a loop; an edit makes a new version of the declaration."""
+    from mainspring.workspace import acts
+
+    return Declared(version=acts.declare(ws, request.spec))
+
+
+@operation(
+    "loops.pause",
+    "POST",
+    "/api/v1/loops/{name}/pause",
+    Permission.LOOP,
+    example={"name": "flights", "reason": "Maintenance tonight."},
+)
+def pause(ws: Workspace, request: TellLoop) -> Done:
+    """Stop a loop from acting. Monitoring, and a roll-back that must be, go on."""
+    from mainspring.workspace import acts
+
+    acts.pause(ws, request.name, request.reason)
+    return Done()
+
+
+@operation(
+    "loops.resume",
+    "POST",
+    "/api/v1/loops/{name}/resume",
+    Permission.LOOP,
+    example={"name": "flights", "reason": "Maintenance is over."},
+)
+def resume(ws: Workspace, request: TellLoop) -> Done:
+    """Let a paused loop act again."""
+    from mainspring.workspace import acts
+
+    acts.resume(ws, request.name, request.reason)
+    return Done()
+
+
+@operation(
+    "loops.retrain",
+    "POST",
+    "/api/v1/loops/{name}/retrain",
+    Permission.LOOP,
+    example={"name": "flights", "reason": "A new timetable begins."},
+)
+def retrain(ws: Workspace, request: TellLoop) -> Done:
+    """Ask a loop for a new version now; inside its cool-down it declines, and says so."""
+    from mainspring.workspace import acts
+
+    acts.retrain(ws, request.name, request.reason)
+    return Done()
+
+
+@operation("loops.timeline", "GET", "/api/v1/loops/{name}/timeline", Permission.READ)
+def timeline(ws: Workspace, request: OfTimeline) -> list[TimelineEntry]:
+    """Show what a loop decided and why, newest first, with links to what it speaks of."""
+    from mainspring.workspace.views import loops
+
+    return loops.timeline(ws, request.name, request.limit)
+
+
+@operation("loops.settled", "GET", "/api/v1/loops/{name}/settled", Permission.READ)
+def settled(ws: Workspace, request: OfLoop) -> Settled:
+    """Say whether everything the loop was told has been worked off, and what has not."""
+    from mainspring.workspace.views import loops
+
+    return loops.settled(ws, request.name)
+
+
+@operation("decisions.list", "GET", "/api/v1/decisions", Permission.READ, example={"limit": 20})
+def list_decisions(ws: Workspace, request: ListDecisions) -> DecisionPage:
+    """List decisions with their reasons, newest first."""
+    from mainspring.workspace.views.loops import decision_page
+
+    return decision_page(ws, request.loop, request.limit, request.cursor)

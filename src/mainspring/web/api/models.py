@@ -1,0 +1,152 @@
+"""Models: versions, promotion by hand, cards, and why a version serves."""
+
+from __future__ import annotations
+
+import msgspec
+
+from mainspring.ground.permissions import Permission
+from mainspring.web.api.fields import (
+    Done,
+    ModelName,
+    Number,
+    OfModel,
+    OfVersion,
+    Reason,
+    Ref,
+    Request,
+)
+from mainspring.web.api.operations import operation
+from mainspring.workspace.opening import Workspace
+from mainspring.workspace.views.shapes import ModelDetail, ModelRow, Move, VersionDetail, Why
+
+
+class MoveVersion(Request, frozen=True, kw_only=True):
+    """Which version, and why."""
+
+    model: ModelName
+    number: Number
+    reason: Reason
+
+
+class RollBack(Request, frozen=True, kw_only=True):
+    """Which model to take back, why, and to which version; the one before if none is named."""
+
+    model: ModelName
+    reason: Reason
+    to: Number | None = None
+
+
+class ByRef(Request, frozen=True, kw_only=True):
+    """Which version."""
+
+    ref: Ref
+
+
+class Championed(msgspec.Struct, frozen=True, kw_only=True):
+    """Who serves now and who did before."""
+
+    champion: int
+    previous: int | None
+
+
+class Markdown(msgspec.Struct, frozen=True, kw_only=True):
+    """A text for people."""
+
+    markdown: str
+
+
+@operation("models.list", "GET", "/api/v1/models", Permission.READ)
+def list_models(ws: Workspace) -> list[ModelRow]:
+    """List the models by name, each with its champion."""
+    from mainspring.workspace.views.models import model_list
+
+    return model_list(ws)
+
+
+@operation("models.get", "GET", "/api/v1/models/{model}", Permission.READ)
+def get_model(ws: Workspace, request: OfModel) -> ModelDetail:
+    """Show one model: its versions, newest first, and its aliases."""
+    from mainspring.workspace.views.models import model_detail
+
+    return model_detail(ws, request.model)
+
+
+@operation("models.version", "GET", "/api/v1/models/{model}/versions/{number}", Permission.READ)
+def get_version(ws: Workspace, request: OfVersion) -> VersionDetail:
+    """Show one version: signature, metrics, what the gate found, its card."""
+    from mainspring.workspace.views.models import version_detail
+
+    return version_detail(ws, request.model, request.number)
+
+
+@operation("models.history", "GET", "/api/v1/models/{model}/history", Permission.READ)
+def model_history(ws: Workspace, request: OfModel) -> list[Move]:
+    """Show every move of the model's aliases, newest first, with its reason."""
+    from mainspring.workspace.views.models import history
+
+    return history(ws, request.model)
+
+
+@operation(
+    "models.promote",
+    "POST",
+    "/api/v1/models/{model}/versions/{number}/promote",
+    Permission.PROMOTE,
+    example={"model": "flights", "number": 7, "reason": "The canary looks well."},
+)
+def promote(ws: Workspace, request: MoveVersion) -> Championed:
+    """Make a version champion by hand; without a passed gate the store refuses."""
+    from mainspring.workspace import acts
+
+    before = acts.promote(ws, request.model, request.number, request.reason)
+    return Championed(champion=request.number, previous=before)
+
+
+@operation(
+    "models.rollback",
+    "POST",
+    "/api/v1/models/{model}/rollback",
+    Permission.PROMOTE,
+    example={"model": "flights", "reason": "Complaints since noon."},
+)
+def roll_back(ws: Workspace, request: RollBack) -> Done:
+    """Give the champion alias back to the champion before, or to a version named."""
+    from mainspring.workspace import acts
+
+    acts.roll_back(ws, request.model, request.reason, request.to)
+    return Done()
+
+
+@operation(
+    "models.override",
+    "POST",
+    "/api/v1/models/{model}/versions/{number}/override",
+    Permission.PROMOTE,
+    example={"model": "flights", "number": 8, "reason": "The latency was measured under load."},
+)
+def override(ws: Workspace, request: MoveVersion) -> Done:
+    """Let a refused version into a canary; it can never get past one."""
+    from mainspring.workspace import acts
+
+    acts.override(ws, request.model, request.number, request.reason)
+    return Done()
+
+
+@operation(
+    "models.why", "GET", "/api/v1/why", Permission.READ, example={"ref": "flights@champion"}
+)
+def why(ws: Workspace, request: ByRef) -> Why:
+    """Tell the chain from a version back to the rows that asked for it."""
+    from mainspring.workspace.views import models
+
+    return models.why(ws, request.ref)
+
+
+@operation(
+    "models.card", "GET", "/api/v1/cards", Permission.READ, example={"ref": "flights@champion"}
+)
+def card(ws: Workspace, request: ByRef) -> Markdown:
+    """Show a version's card as Markdown."""
+    from mainspring.workspace.views import models
+
+    return Markdown(markdown=models.card(ws, request.ref))

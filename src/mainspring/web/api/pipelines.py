@@ -1,0 +1,55 @@
+"""Pipelines of the project: list them, run them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from mainspring.ground.permissions import Permission
+from mainspring.web.api.fields import ModelName, Request, Target
+from mainspring.web.api.operations import operation
+from mainspring.workspace.opening import Workspace
+
+
+class RunPipeline(Request, frozen=True, kw_only=True):
+    """Which pipeline to run, on which params, and under which model to register the result."""
+
+    pipeline: Target
+    params: dict[str, Any] = {}
+    register: ModelName | None = None
+
+
+class StartedRun(msgspec.Struct, frozen=True, kw_only=True):
+    """The run that was started."""
+
+    run: str
+
+
+@operation("pipelines.list", "GET", "/api/v1/pipelines", Permission.READ)
+def list_pipelines(ws: Workspace) -> list[dict[str, Any]]:
+    """List the pipelines that the project declares.
+
+    The project's own Python is read in a process of its own.
+    """
+    from mainspring.workspace import running
+
+    return running.pipelines(ws)
+
+
+@operation(
+    "pipelines.run",
+    "POST",
+    "/api/v1/pipelines/run",
+    Permission.RUN,
+    example={"pipeline": "project:train", "params": {"trees": 100}},
+)
+def run_pipeline(ws: Workspace, request: RunPipeline) -> StartedRun:
+    """Start a run of a pipeline; the engine carries it out.
+
+    With ``register`` its result becomes a candidate version of that model.
+    """
+    from mainspring.workspace import running
+
+    run = running.start_run(ws, request.pipeline, request.params, register=request.register)
+    return StartedRun(run=run)

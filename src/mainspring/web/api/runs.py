@@ -1,0 +1,107 @@
+"""Runs: list, look into, ask why, stop, go on."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from msgspec import Meta
+
+from mainspring.ground.objects import RunStatus
+from mainspring.ground.permissions import Permission
+from mainspring.web.api.fields import (
+    Cursor,
+    Done,
+    ExperimentName,
+    Key,
+    Limit,
+    OfRun,
+    Request,
+    RunId,
+    StepName,
+)
+from mainspring.web.api.operations import operation
+from mainspring.workspace.opening import Workspace
+from mainspring.workspace.views.shapes import MetricHistory, RunDetail, RunPage
+
+
+class ListRuns(Request, frozen=True, kw_only=True):
+    """Which runs to list."""
+
+    experiment: ExperimentName | None = None
+    status: RunStatus | None = None
+    limit: Limit = 50
+    cursor: Cursor | None = None
+
+
+class WhyRun(Request, frozen=True, kw_only=True):
+    """Which run, and which of its steps; all of them if none is named."""
+
+    run: RunId
+    step: StepName | None = None
+
+
+class RunMetric(Request, frozen=True, kw_only=True):
+    """Which metric of which run."""
+
+    run: RunId
+    key: Key
+    after: Annotated[int, Meta(ge=0, le=2**62)] = 0
+    limit: Annotated[int, Meta(ge=1, le=100_000)] = 100_000
+
+
+@operation("runs.list", "GET", "/api/v1/runs", Permission.READ, example={"limit": 20})
+def list_runs(ws: Workspace, request: ListRuns) -> RunPage:
+    """List runs, newest first."""
+    from mainspring.workspace.views.runs import run_page
+
+    return run_page(ws, request.experiment, request.status, request.limit, request.cursor)
+
+
+@operation("runs.get", "GET", "/api/v1/runs/{run}", Permission.READ)
+def get_run(ws: Workspace, request: OfRun) -> RunDetail:
+    """Show one run with its steps and what it made."""
+    from mainspring.workspace.views.runs import run_detail
+
+    return run_detail(ws, request.run)
+
+
+@operation("runs.why", "GET", "/api/v1/runs/{run}/why", Permission.READ)
+def why_run(ws: Workspace, request: WhyRun) -> dict[str, Any]:
+    """Say why each step ran or was reused: which part of its key differed."""
+    from mainspring.workspace.views.runs import run_why
+
+    return run_why(ws, request.run, request.step)
+
+
+@operation("runs.metrics", "GET", "/api/v1/runs/{run}/metrics", Permission.READ)
+def run_metrics(ws: Workspace, request: RunMetric) -> MetricHistory:
+    """Show the values of one metric in the order they were logged. NaN is null."""
+    from mainspring.workspace.views.runs import run_metric
+
+    return run_metric(ws, request.run, request.key, request.after, request.limit)
+
+
+@operation("runs.graph", "GET", "/api/v1/runs/{run}/graph", Permission.READ, media="image/svg+xml")
+def graph_run(ws: Workspace, request: OfRun) -> str:
+    """Draw the steps of a run and their states, as SVG."""
+    from mainspring.workspace.views.runs import run_graph
+
+    return run_graph(ws, request.run)
+
+
+@operation("runs.cancel", "POST", "/api/v1/runs/{run}/cancel", Permission.RUN)
+def cancel_run(ws: Workspace, request: OfRun) -> Done:
+    """Stop a run: what has not begun is cancelled, what runs is asked to stop."""
+    from mainspring.workspace import running
+
+    running.cancel(ws, request.run)
+    return Done()
+
+
+@operation("runs.resume", "POST", "/api/v1/runs/{run}/resume", Permission.RUN)
+def resume_run(ws: Workspace, request: OfRun) -> Done:
+    """Let a failed or cancelled run go on from its last finished step."""
+    from mainspring.workspace import running
+
+    running.resume(ws, request.run)
+    return Done()

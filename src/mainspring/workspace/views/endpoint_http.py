@@ -1,0 +1,108 @@
+"""Talk to an endpoint's own process over loopback: its status, its answers."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from contextvars import ContextVar
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from mainspring.ground.errors import (
+    BadInputError,
+    MainspringError,
+    OverloadedError,
+    PermissionDeniedError,
+    UnauthenticatedError,
+    UnavailableError,
+)
+from mainspring.ground.identity import check_name
+from mainspring.workspace.opening import Workspace
+
+#: An endpoint of this machine answers in a millisecond; one that takes longer is not well.
+STATUS_TIMEOUT_S = 0.5
+PREDICT_TIMEOUT_S = 60.0
+
+#: What the caller of this thread or task showed us, to be shown to the endpoint in turn, so
+#: that it is asked in the caller's name and never in a stronger one.
+CALLER: ContextVar[str | None] = ContextVar("caller_authorization", default=None)
+
+
+def address(home: Path, name: str) -> str | None:
+    """Return the URL of an endpoint's own process, or None if it has none."""
+    file = home / "run" / "endpoints" / f"{check_name(name)}.json"
+    try:
+        port = int(json.loads(file.read_text("utf-8"))["port"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return f"http://127.0.0.1:{port}"
+
+
+def down(name: str) -> UnavailableError:
+    """Return what is said when an endpoint's process does not answer."""
+    return UnavailableError(
+        f"The endpoint {name} does not answer.",
+        hint="Is it up? See: mainspring status. Endpoints run while 'mainspring up' does.",
+    )
+
+
+def status(ws: Workspace, url: str) -> dict[str, Any] | None:
+    """Return what an endpoint's process says of itself, or None if it does not answer in time."""
+    try:
+        code, body = _send(ws, f"{url}/status", None, STATUS_TIMEOUT_S)
+        found = msgspec.json.decode(body)
+    except (OSError, HTTPException, msgspec.DecodeError):
+        return None
+    return found if code == 200 and isinstance(found, dict) else None
+
+
+def predict(ws: Workspace, name: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Ask an endpoint for predictions of rows.
+
+    Raises:
+        UnavailableError: if its process is not there or does not answer.
+        BadInputError: if it refuses the rows.
+    """
+    url = address(ws.home, name)
+    if url is None:
+        raise down(name)
+    body = msgspec.json.encode({"dataframe_records": rows})
+    try:
+        code, answer = _send(ws, f"{url}/invocations", body, PREDICT_TIMEOUT_S)
+        found = msgspec.json.decode(answer)
+    except (OSError, HTTPException, msgspec.DecodeError) as error:
+        raise down(name) from error
+    if code != 200 or not isinstance(found, dict):
+        raise _refusal(name, code, found if isinstance(found, dict) else {})
+    return found
+
+
+def _send(ws: Workspace, url: str, body: bytes | None, timeout_s: float) -> tuple[int, bytes]:
+    headers = {"Content-Type": "application/json"}
+    shown = CALLER.get() or (f"Bearer {ws.settings.token}" if ws.settings.token else None)
+    if shown:
+        headers["Authorization"] = shown
+    request = urllib.request.Request(url, data=body, headers=headers)  # noqa: S310  loopback
+    # A proxy set for the machine must not get between two processes of ours.
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with direct.open(request, timeout=timeout_s) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+
+
+def _refusal(name: str, code: int, told: dict[str, Any]) -> MainspringError:
+    message = str(told.get("message") or told.get("error") or f"It answered {code}.")
+    if code in (401, 403):
+        kind = UnauthenticatedError if code == 401 else PermissionDeniedError
+        return kind(message, hint=told.get("hint"))
+    if code == 503:
+        return OverloadedError(message, hint=told.get("hint"))
+    if 400 <= code < 500:
+        return BadInputError(message, field=told.get("field"), hint=told.get("hint"))
+    return UnavailableError(f"The endpoint {name} failed: {message}")

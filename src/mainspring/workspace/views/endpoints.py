@@ -1,0 +1,57 @@
+"""Gather what is shown of endpoints: what they should serve, and how their process is."""
+
+from __future__ import annotations
+
+import msgspec
+
+from mainspring.ground.permissions import Permission
+from mainspring.ground.ports import Tx
+from mainspring.monitoring import alarms
+from mainspring.scaling.serving import endpoints, rollouts
+from mainspring.workspace.opening import Workspace
+from mainspring.workspace.routing import routing
+from mainspring.workspace.views import endpoint_http
+from mainspring.workspace.views.shapes import EndpointBoard
+
+
+def endpoint_boards(ws: Workspace) -> list[EndpointBoard]:
+    """Return every endpoint by name, each with its process's own account of itself."""
+
+    def work(tx: Tx) -> list[EndpointBoard]:
+        return [_board(tx, one.name) for one in endpoints.list_endpoints(tx)]
+
+    return [_asked(ws, board) for board in ws.read(Permission.READ, work)]
+
+
+def endpoint_board(ws: Workspace, name: str) -> EndpointBoard:
+    """Return one endpoint; ``state`` is down if its process does not answer at once.
+
+    Raises:
+        NotFoundError: if there is no such endpoint.
+    """
+    return _asked(ws, ws.read(Permission.READ, lambda tx: _board(tx, name)))
+
+
+def _board(tx: Tx, name: str) -> EndpointBoard:
+    endpoint = endpoints.get(tx, name)
+    return EndpointBoard(
+        name=name,
+        model=endpoint.model,
+        loop=endpoint.loop,
+        created=endpoint.created,
+        state="down",
+        url=None,
+        routing=routing(tx, name),
+        rollout=rollouts.running(tx, name),
+        open_alarms=len(alarms.open_alarms(tx, name)),
+    )
+
+
+def _asked(ws: Workspace, board: EndpointBoard) -> EndpointBoard:
+    url = endpoint_http.address(ws.home, board.name)
+    if url is None:
+        return board
+    serving = endpoint_http.status(ws, url)
+    if serving is None:
+        return board
+    return msgspec.structs.replace(board, state="up", url=url, serving=serving)

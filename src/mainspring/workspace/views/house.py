@@ -1,0 +1,77 @@
+"""Gather what is shown of the whole house: status, engine, audit log."""
+
+from __future__ import annotations
+
+import json
+from typing import Literal
+
+from mainspring import __version__
+from mainspring.backends.sql import audit
+from mainspring.ground.permissions import Permission
+from mainspring.ground.ports import Tx
+from mainspring.monitoring import alarms
+from mainspring.workspace.opening import Workspace
+from mainspring.workspace.views.endpoints import endpoint_boards
+from mainspring.workspace.views.loops import loop_statuses
+from mainspring.workspace.views.runs import run_page
+from mainspring.workspace.views.shapes import AuditRow, AuditVerdict, SystemStatus
+
+#: The engine touches its file at least every second; five missed beats are a dead engine.
+BEAT_S = 5.0
+
+
+def system_status(ws: Workspace) -> SystemStatus:
+    """Return loops, endpoints, open alarms and runs at a glance."""
+    newest = run_page(ws).runs
+    return SystemStatus(
+        version=__version__,
+        home=str(ws.home),
+        database=ws.settings.database_url.partition(":")[0].partition("+")[0],
+        at=ws.clock.now(),
+        loops=loop_statuses(ws),
+        endpoints=endpoint_boards(ws),
+        open_alarms=ws.read(Permission.READ, alarms.open_alarms),
+        runs={
+            "running": sum(run.status == "running" for run in newest),
+            "failed": sum(run.status == "failed" for run in newest),
+        },
+        engine=engine_state(ws),
+    )
+
+
+def engine_state(ws: Workspace) -> Literal["up", "down"]:
+    """Return whether the engine has shown a sign of life within the last seconds."""
+    try:
+        beat = (ws.home / "run" / "engine.beat").stat().st_mtime
+    except OSError:
+        return "down"
+    return "up" if ws.clock.now() - beat < BEAT_S else "down"
+
+
+def audit_rows(ws: Workspace, limit: int = 100) -> list[AuditRow]:
+    """Return the newest rows of the audit log, newest first."""
+
+    def work(tx: Tx) -> list[AuditRow]:
+        return [
+            AuditRow(
+                seq=row.seq,
+                at=row.at,
+                who=row.who,
+                action=row.action,
+                subject=row.subject,
+                detail=json.loads(row.detail),
+                reason=row.reason,
+                hash=row.hash,
+            )
+            for row in audit.rows(tx, limit)
+        ]
+
+    return ws.read(Permission.ADMIN, work)
+
+
+def audit_verdict(ws: Workspace) -> AuditVerdict:
+    """Walk the chain of the audit log and return whether it is whole."""
+    report = ws.read(Permission.ADMIN, audit.verify)
+    return AuditVerdict(
+        rows=report.rows, ok=report.ok, first_bad=report.first_bad, reason=report.reason
+    )

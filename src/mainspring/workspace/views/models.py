@@ -1,0 +1,200 @@
+"""Gather what is shown of models: versions, gates, aliases, cards, and why."""
+
+from __future__ import annotations
+
+import msgspec
+
+from mainspring.debt import cards
+from mainspring.experiments import runs
+from mainspring.ground.errors import NotFoundError
+from mainspring.ground.objects import Alarm, Rollout, Run, Version, Window
+from mainspring.ground.permissions import Permission
+from mainspring.ground.ports import Tx
+from mainspring.monitoring import alarms, windows
+from mainspring.readiness import decisions, explain, gate, registry
+from mainspring.scaling.serving import endpoints, rollouts
+from mainspring.workspace.opening import Workspace
+from mainspring.workspace.views.shapes import (
+    ModelDetail,
+    ModelRow,
+    Move,
+    VersionDetail,
+    Why,
+    WhyLink,
+)
+
+
+def model_list(ws: Workspace) -> list[ModelRow]:
+    """Return every model by name."""
+    found = ws.read(Permission.READ, registry.models)
+    return [
+        ModelRow(name=m.name, created=m.created, newest=m.newest, champion=m.champion)
+        for m in found
+    ]
+
+
+def model_detail(ws: Workspace, model: str) -> ModelDetail:
+    """Return one model with its versions, aliases and their history.
+
+    Raises:
+        NotFoundError: if there is no such model.
+    """
+
+    def work(tx: Tx) -> ModelDetail:
+        _check(tx, model)
+        versions = registry.versions(tx, model)
+        judged = {v.number: gate.latest(tx, model, v.number) for v in versions}
+        return ModelDetail(
+            name=model,
+            champion=registry.champion(tx, model),
+            aliases=registry.aliases_of(tx, model),
+            versions=versions,
+            verdicts={str(n): found.passed for n, found in judged.items() if found is not None},
+            history=_moves(tx, model),
+        )
+
+    return ws.read(Permission.READ, work)
+
+
+def history(ws: Workspace, model: str) -> list[Move]:
+    """Return every move of a model's aliases, newest first.
+
+    Raises:
+        NotFoundError: if there is no such model.
+    """
+
+    def work(tx: Tx) -> list[Move]:
+        _check(tx, model)
+        return _moves(tx, model)
+
+    return ws.read(Permission.READ, work)
+
+
+def version_detail(ws: Workspace, model: str, number: int) -> VersionDetail:
+    """Return one version with its gates, overrides and card.
+
+    Raises:
+        NotFoundError: if there is no such version.
+    """
+
+    def work(tx: Tx) -> VersionDetail:
+        version = registry.get(tx, model, number)
+        aliases = registry.aliases_of(tx, model)
+        made = decisions.list_decisions(tx, subject=f"{model}/{number}")
+        return VersionDetail(
+            version=version,
+            aliases=[alias for alias, named in aliases.items() if named == number],
+            gates=gate.results(tx, model, number),
+            overrides=[one for one in made if one.kind == "override"],
+            card=version.card,
+            card_missing=cards.missing(version.card),
+        )
+
+    return ws.read(Permission.READ, work)
+
+
+def card(ws: Workspace, ref: str) -> str:
+    """Return the card of the version that a reference names, as Markdown.
+
+    Raises:
+        NotFoundError: if there is no such version.
+    """
+    version = ws.read(Permission.READ, lambda tx: registry.resolve(tx, ref))
+    return cards.markdown(version)
+
+
+def why(ws: Workspace, ref: str) -> Why:
+    """Return the chain from a version back to the rows that asked for it.
+
+    Raises:
+        NotFoundError: if the reference names nothing.
+    """
+
+    def work(tx: Tx) -> Why:
+        version = registry.resolve(tx, ref)
+        return _why(explain.explain_version(_evidence(tx, version)))
+
+    return ws.read(Permission.READ, work)
+
+
+def _evidence(tx: Tx, version: Version) -> explain.Evidence:
+    name = f"{version.model}/{version.number}"
+    alarm = _alarm(tx, version.cause)
+    made = decisions.list_decisions(tx, subject=name)
+    for endpoint in endpoints.of_model(tx, version.model):
+        if endpoint.loop is not None:
+            of_loop = decisions.list_decisions(tx, loop=endpoint.loop, limit=1000)
+            made += [d for d in of_loop if d.subject == f"version:{version.number}"]
+    return explain.Evidence(
+        version=version,
+        moves=registry.history(tx, version.model, registry.CHAMPION),
+        decisions=made,
+        gate=gate.latest(tx, version.model, version.number),
+        rollout=_rollout(tx, version),
+        alarm=alarm,
+        window=_window(tx, alarm),
+        run=_run(tx, version.run),
+    )
+
+
+def _why(found: explain.Explanation) -> Why:
+    return Why(
+        version=found.version,
+        links=[WhyLink(**msgspec.structs.asdict(link)) for link in found.links],
+        lines=found.lines,
+        missing=found.missing,
+    )
+
+
+def _alarm(tx: Tx, cause: str | None) -> Alarm | None:
+    kind, _, name = (cause or "").partition(":")
+    if kind != "alarm":
+        return None
+    try:
+        return alarms.get(tx, name)
+    except NotFoundError:
+        return None
+
+
+def _window(tx: Tx, alarm: Alarm | None) -> Window | None:
+    try:
+        return None if alarm is None else windows.get(tx, alarm.window)
+    except NotFoundError:
+        return None
+
+
+def _run(tx: Tx, run: str | None) -> Run | None:
+    try:
+        return None if run is None else runs.get(tx, run)
+    except NotFoundError:
+        return None
+
+
+def _rollout(tx: Tx, version: Version) -> Rollout | None:
+    """Return the newest rollout in which the version was the challenger."""
+    found = [
+        rollout
+        for endpoint in endpoints.of_model(tx, version.model)
+        for rollout in rollouts.of_endpoint(tx, endpoint.name)
+        if rollout.challenger == version.number and rollout.purpose == "challenge"
+    ]
+    return max(found, key=lambda rollout: rollout.started, default=None)
+
+
+def _check(tx: Tx, model: str) -> None:
+    if all(known.name != model for known in registry.models(tx)):
+        raise NotFoundError(f"There is no model {model!r}.", field="model")
+
+
+def _moves(tx: Tx, model: str) -> list[Move]:
+    return [
+        Move(
+            alias=one.alias,
+            number=one.number,
+            previous=one.previous,
+            reason=one.reason,
+            at=one.at,
+            by=one.by,
+        )
+        for one in reversed(registry.history(tx, model))
+    ]

@@ -1,0 +1,103 @@
+"""Gather what is shown of runs: steps, reasons, metrics, the graph."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from mainspring.experiments import metrics, runs
+from mainspring.ground.objects import StepState
+from mainspring.ground.permissions import Permission
+from mainspring.ground.ports import Tx
+from mainspring.pipelines import picture
+from mainspring.pipelines import runs as steps
+from mainspring.readiness import registry
+from mainspring.workspace.opening import Workspace
+from mainspring.workspace.views.shapes import MetricHistory, MetricPoint, RunDetail, RunPage
+
+
+def run_page(
+    ws: Workspace,
+    experiment: str | None = None,
+    status: str | None = None,
+    limit: int = 50,
+    cursor: str | None = None,
+) -> RunPage:
+    """Return runs, newest first, a page at a time.
+
+    Raises:
+        BadInputError: for an unknown status or a broken cursor.
+    """
+
+    def work(tx: Tx) -> runs.Page:
+        return runs.search(tx, experiment=experiment, status=status, limit=limit, cursor=cursor)
+
+    page = ws.read(Permission.READ, work)
+    return RunPage(runs=page.runs, cursor=page.cursor)
+
+
+def run_detail(ws: Workspace, run: str) -> RunDetail:
+    """Return one run with its steps and the versions it made.
+
+    Raises:
+        NotFoundError: if there is no such run.
+    """
+
+    def work(tx: Tx) -> RunDetail:
+        return RunDetail(
+            run=runs.get(tx, run),
+            steps=list(steps.steps_of(tx, run)),
+            versions=[f"{v.model}/{v.number}" for v in registry.of_run(tx, run)],
+        )
+
+    return ws.read(Permission.READ, work)
+
+
+def run_why(ws: Workspace, run: str, step: str | None = None) -> dict[str, Any]:
+    """Return why each step (or the one named) ran or was reused, part by part.
+
+    Raises:
+        NotFoundError: if there is no such run or step.
+    """
+
+    def work(tx: Tx) -> dict[str, Any]:
+        runs.get(tx, run)
+        named = [one.step for one in steps.steps_of(tx, run)] if step is None else [step]
+        return {name: msgspec.to_builtins(steps.why(tx, run, name)) for name in named}
+
+    return ws.read(Permission.READ, work)
+
+
+def run_metric(
+    ws: Workspace, run: str, key: str, after: int = 0, limit: int = 100_000
+) -> MetricHistory:
+    """Return the values of one metric of a run in the order they were logged.
+
+    Raises:
+        NotFoundError: if there is no such run.
+    """
+
+    def work(tx: Tx) -> MetricHistory:
+        runs.get(tx, run)
+        points, further = metrics.history(tx, run, key, after=after, limit=limit)
+        shown = [MetricPoint(value=p.value, step=p.step, time=p.time) for p in points]
+        return MetricHistory(key=key, points=shown, after=further)
+
+    return ws.read(Permission.READ, work)
+
+
+def run_graph(ws: Workspace, run: str) -> str:
+    """Return a picture of a run's steps and their states, as SVG.
+
+    Raises:
+        NotFoundError: if there is no such run.
+    """
+
+    def work(tx: Tx) -> tuple[dict[str, list[str]], dict[str, StepState]]:
+        runs.get(tx, run)
+        rows = steps.steps_of(tx, run)
+        return {one.step: one.needs for one in rows}, {one.step: one.state for one in rows}
+
+    nodes, states = ws.read(Permission.READ, work)
+    return picture.svg(nodes, states)

@@ -1,0 +1,265 @@
+"""The shapes of what is shown: what pages, API and command line all read."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from mainspring.ground.loops import View
+from mainspring.ground.objects import (
+    Alarm,
+    Card,
+    Decision,
+    GateResult,
+    LoopSpec,
+    Record,
+    Rollout,
+    Routing,
+    Run,
+    RunStatus,
+    StepRecord,
+    Version,
+    Window,
+)
+
+# ---------------------------------------------------------------- loops
+
+
+class LoopStatus(Record, frozen=True, kw_only=True):
+    """One loop as it stands."""
+
+    name: str
+    version: int  #: of the declaration
+    declared: float
+    model: str
+    endpoint: str
+    phase: str
+    words: str  #: what the loop is doing, as a sentence
+    paused: bool
+    champion: int | None
+    candidate: int | None
+    open_alarms: int
+    versions: int
+    windows: int  #: judged, at most the newest 1,000 are counted
+    retrainings: int
+    rollout: Rollout | None
+    last_decision: Decision | None
+    view: View
+    spec: LoopSpec
+
+
+class Settled(Record, frozen=True, kw_only=True):
+    """Whether everything a loop has been told has been worked off."""
+
+    settled: bool
+    phase: str
+    waiting: list[str] = []  #: what is still to be done, in words
+    now: float = 0.0  #: the loop's own time
+
+
+class Link(Record, frozen=True, kw_only=True):
+    """Something a decision speaks of, and where it is shown."""
+
+    kind: str
+    id: str
+    href: str
+
+
+class TimelineEntry(Record, frozen=True, kw_only=True):
+    """One decision of a loop, with what it speaks of."""
+
+    decision: Decision
+    links: list[Link]
+
+
+class DecisionPage(Record, frozen=True, kw_only=True):
+    """Some decisions, newest first."""
+
+    decisions: list[Decision]
+    cursor: str | None = None
+
+
+# ---------------------------------------------------------------- endpoints and monitoring
+
+
+class EndpointBoard(Record, frozen=True, kw_only=True):
+    """One endpoint: what it should serve, and what its process says of itself."""
+
+    name: str
+    model: str
+    loop: str | None
+    created: float
+    state: Literal["up", "down"]
+    url: str | None  #: the process's own, on loopback
+    routing: Routing
+    rollout: Rollout | None
+    open_alarms: int
+    serving: dict[str, Any] = {}  #: the process's own account: versions, requests, latency, errors
+
+
+class SeriesPoint(Record, frozen=True, kw_only=True):
+    """One window of a series."""
+
+    window: str
+    start: float
+    end: float
+    rows: int
+    version: int | None
+    values: dict[str, Any]  #: what was found: distance, radius, smallest visible, verdict...
+
+
+class Series(Record, frozen=True, kw_only=True):
+    """One thing over time, oldest first."""
+
+    name: str  #: the column or the metric
+    points: list[SeriesPoint]
+
+
+class Boards(Record, frozen=True, kw_only=True):
+    """Everything that a board's charts are drawn from."""
+
+    drift: list[Series]
+    quality: list[Series]
+    windows: list[Window]
+
+
+# ---------------------------------------------------------------- runs
+
+
+class RunDetail(Record, frozen=True, kw_only=True):
+    """One run with its steps and what came of it."""
+
+    run: Run
+    steps: list[StepRecord]
+    versions: list[str]  #: "model/number" of each version it made
+
+
+class RunPage(Record, frozen=True, kw_only=True):
+    """Some runs, newest first."""
+
+    runs: list[Run]
+    cursor: str | None = None
+
+
+class MetricPoint(Record, frozen=True, kw_only=True):
+    """One value of a metric; NaN is null in JSON."""
+
+    value: float
+    step: int
+    time: float
+
+
+class MetricHistory(Record, frozen=True, kw_only=True):
+    """The values of one metric in the order they were logged."""
+
+    key: str
+    points: list[MetricPoint]
+    after: int | None  #: hand it in for the next page; null at the end
+
+
+class RunSummary(Record, frozen=True, kw_only=True):
+    """A run in a few words."""
+
+    id: str
+    status: RunStatus
+
+
+# ---------------------------------------------------------------- models
+
+
+class ModelRow(Record, frozen=True, kw_only=True):
+    """One line of the list of models."""
+
+    name: str
+    created: float
+    newest: int
+    champion: int | None
+
+
+class Move(Record, frozen=True, kw_only=True):
+    """One move of an alias."""
+
+    alias: str
+    number: int | None
+    previous: int | None
+    reason: str
+    at: float
+    by: str
+
+
+class ModelDetail(Record, frozen=True, kw_only=True):
+    """One model: its versions, newest first, its aliases, and how they moved."""
+
+    name: str
+    champion: int | None
+    aliases: dict[str, int]
+    versions: list[Version]
+    verdicts: dict[str, bool]  #: number -> whether its newest gate passed; absent: not judged
+    history: list[Move]
+
+
+class VersionDetail(Record, frozen=True, kw_only=True):
+    """One version: what it is, what the gate found, who let it in."""
+
+    version: Version
+    aliases: list[str]
+    gates: list[GateResult]
+    overrides: list[Decision]
+    card: Card | None
+    card_missing: list[str]  #: what a person should still write
+
+
+class WhyLink(Record, frozen=True, kw_only=True):
+    """One link of the chain from a version back to its causes."""
+
+    what: str
+    name: str
+    text: str
+    detail: dict[str, Any] = {}
+
+
+class Why(Record, frozen=True, kw_only=True):
+    """Why a version is what it is: from the effect back to the cause."""
+
+    version: str
+    links: list[WhyLink]
+    lines: list[str]  #: the same, for a terminal
+    missing: list[str]
+
+
+# ---------------------------------------------------------------- the house
+
+
+class AuditRow(Record, frozen=True, kw_only=True):
+    """One line of the audit log."""
+
+    seq: int
+    at: float
+    who: str
+    action: str
+    subject: str
+    detail: dict[str, Any]
+    reason: str
+    hash: str
+
+
+class AuditVerdict(Record, frozen=True, kw_only=True):
+    """Whether the chain of the audit log is whole."""
+
+    rows: int
+    ok: bool
+    first_bad: int | None
+    reason: str
+
+
+class SystemStatus(Record, frozen=True, kw_only=True):
+    """The whole house at a glance."""
+
+    version: str
+    home: str
+    database: str  #: sqlite or postgresql
+    at: float
+    loops: list[LoopStatus]
+    endpoints: list[EndpointBoard]
+    open_alarms: list[Alarm]
+    runs: dict[str, int]  #: running runs and those of the newest 50 that failed
+    engine: Literal["up", "down"]
