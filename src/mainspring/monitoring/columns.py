@@ -167,30 +167,39 @@ def _categories(column: pl.Series, declared: Declared | None) -> tuple[Counter[s
 
 
 def _of_numbers(values: Floats, wrong: int, baseline: ColumnProfile) -> Summary:
-    missing = int(np.isnan(values).sum())
-    if missing == values.size:
+    # Sorted first: then the mean does not depend on the order of rows, and the rest is cheap.
+    ordered = np.sort(values)
+    present = ordered[: np.searchsorted(ordered, np.nan)]
+    missing = values.size - present.size
+    if present.size == 0:
         return Summary(baseline=baseline, rows=values.size, missing=missing, wrong=wrong)
-    counts, _ = count_numbers(baseline.edges, values)
-    finite = values[np.isfinite(values)]
+    rounded = single(present)
     outside = 0
     if baseline.low is not None and baseline.high is not None:
-        low, high = (float(single(end)) for end in (baseline.low, baseline.high))
-        if finite.size and not (low <= finite.min() and finite.max() <= high):
-            rounded = single(values)
-            outside = int(((rounded < low) | (rounded > high)).sum())
-        else:
-            outside = values.size - missing - finite.size
+        below = np.searchsorted(rounded, single(baseline.low), side="left")
+        above = np.searchsorted(rounded, single(baseline.high), side="right")
+        outside = int(below + rounded.size - above)
+    first = np.searchsorted(present, -np.inf, side="right")
+    finite = present[first : np.searchsorted(present, np.inf, side="left")]
     return Summary(
         baseline=baseline,
         rows=values.size,
         missing=missing,
         wrong=wrong,
         outside=outside,
-        counts=counts,
-        low=float(finite.min()) if finite.size else None,
-        high=float(finite.max()) if finite.size else None,
-        mean=float(finite.mean()) if finite.size else None,
+        counts=count_numbers(baseline.edges, rounded)[0],
+        low=float(finite[0]) if finite.size else None,
+        high=float(finite[-1]) if finite.size else None,
+        mean=_mean(finite),
     )
+
+
+def _mean(finite: Floats) -> float | None:
+    if finite.size == 0:
+        return None
+    with np.errstate(over="ignore"):
+        mean = float(finite.mean())
+    return mean if np.isfinite(mean) else None
 
 
 def _of_categories(found: Counter[str], wrong: int, rows: int, baseline: ColumnProfile) -> Summary:

@@ -37,24 +37,17 @@ def targets(labels: pl.Series, signature: Signature) -> pl.Series:
         numbers = labels.cast(pl.String).cast(pl.Float64, strict=False)
         return numbers.set(numbers.is_infinite() | numbers.is_nan(), None)
     seen = labels.cast(pl.String).unique().drop_nulls().to_list()
-    lookup = class_numbers(signature)
-    meant = {text: lookup.get(text, lookup.get(_meaning(text))) for text in seen}
+    classes = signature.classes or (["false", "true"] if signature.kind == "binary" else [])
+    exact = {name: number for number, name in enumerate(classes)}
+    meanings = [_meaning(name) for name in classes]
+    # Classes of one meaning, such as 1 and 1.0, can be told apart by their writing only.
+    told_apart = {meaning for meaning, count in Counter(meanings).items() if count == 1}
+    loose = {meaning: n for n, meaning in enumerate(meanings) if meaning in told_apart}
+    meant = {text: exact.get(text, loose.get(_meaning(text))) for text in seen}
     found = {text: number for text, number in meant.items() if number is not None}
     if not found:
         return pl.Series([None] * labels.len(), dtype=pl.Int64)
     return labels.replace_strict(found, default=None, return_dtype=pl.Int64)
-
-
-def class_numbers(signature: Signature) -> dict[str, int]:
-    """Return which class each written or meant label is; ambiguous meanings are left out."""
-    classes = signature.classes
-    if not classes and signature.kind == "binary":
-        classes = ["false", "true"]
-    meanings = [_meaning(name) for name in classes]
-    told_apart = {meaning for meaning, count in Counter(meanings).items() if count == 1}
-    meant = {meaning: n for n, meaning in enumerate(meanings) if meaning in told_apart}
-    # As written comes last, for it is the stronger claim.
-    return {**meant, **{name: n for n, name in enumerate(classes)}}
 
 
 def _meaning(text: str) -> str:
