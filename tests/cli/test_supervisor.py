@@ -1,0 +1,182 @@
+"""The supervisor, with real processes that stand in for web, engine and endpoints."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+STAND_IN = Path(__file__).with_name("stand_in.py")
+
+
+def until(true: Callable[[], Any], within_s: float = 10.0) -> Any:
+    """Return the first true answer."""
+    end = time.monotonic() + within_s
+    while time.monotonic() < end:
+        if found := true():
+            return found
+        time.sleep(0.01)
+    raise AssertionError(f"not within {within_s} s")
+
+
+class Up:
+    """A supervisor in a process of its own."""
+
+    def __init__(self, home: Path, port: int = 0) -> None:
+        self.home = home
+        home.mkdir(exist_ok=True)
+        self.process = subprocess.Popen(
+            [sys.executable, STAND_IN, str(home), str(port)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def state(self) -> dict[str, Any]:
+        try:
+            found: dict[str, Any] = json.loads((self.home / "run/supervisor.json").read_text())
+        except FileNotFoundError:
+            return {}
+        return found
+
+    def pids(self) -> dict[str, int]:
+        return {p["name"]: p["pid"] for p in self.state().get("processes", []) if p["pid"]}
+
+    def wait_for(self, *names: str) -> dict[str, int]:
+        return until(lambda: (pids := self.pids()).keys() >= set(names) and pids)
+
+    def end(self) -> int:
+        self.process.terminate()
+        return self.process.wait(15)
+
+
+@pytest.fixture
+def up(tmp_path: Path) -> Iterator[Up]:
+    """Return a supervisor whose web and engine run; nothing of it is left behind."""
+    started = Up(tmp_path / "home")
+    pids: dict[str, int] = {}
+    try:
+        until(lambda: any(p["ready"] for p in started.state().get("processes", [])))
+        pids = started.wait_for("web", "engine")
+        yield started
+    finally:
+        pids |= started.pids()
+        started.process.kill()
+        started.process.communicate()
+        until(lambda: not any(alive(pid) for pid in pids.values()))
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def want(up: Up, *names: str) -> None:
+    new = up.home / "wanted.new"
+    new.write_text(" ".join(names))
+    new.replace(up.home / "wanted")
+
+
+@pytest.mark.parametrize("killed", ["web", "engine", "endpoint-flights"])
+def test_a_killed_process_comes_back_within_a_second_and_the_others_never_notice(
+    up: Up, killed: str
+) -> None:
+    want(up, "flights")
+    before = up.wait_for("web", "engine", "endpoint-flights")
+    os.kill(before[killed], signal.SIGKILL)
+    after = until(lambda: up.pids().get(killed, before[killed]) != before[killed] and up.pids(), 3)
+    assert {n: p for n, p in after.items() if n != killed} == {
+        n: p for n, p in before.items() if n != killed
+    }
+    restarts = {p["name"]: p["restarts"] for p in up.state()["processes"]}
+    assert restarts == dict.fromkeys(before, 0) | {killed: 1}
+
+
+def test_a_killed_supervisor_takes_its_processes_along_within_five_seconds(up: Up) -> None:
+    want(up, "flights")
+    pids = up.wait_for("web", "engine", "endpoint-flights")
+    up.process.kill()
+    until(lambda: not any(alive(pid) for pid in pids.values()), 5)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_drains_all_and_leaves_nothing(up: Up, number: signal.Signals) -> None:
+    want(up, "flights")
+    pids = up.wait_for("web", "engine", "endpoint-flights")
+    up.process.send_signal(number)
+    assert up.process.wait(10) == 0
+    assert not any(alive(pid) for pid in pids.values())
+    assert up.state() == {}
+
+
+def test_a_process_that_does_not_drain_is_killed_in_its_time(up: Up) -> None:
+    want(up, "stubborn")
+    pid = up.wait_for("endpoint-stubborn")["endpoint-stubborn"]
+    os.kill(pid, signal.SIGSTOP)
+    began = time.monotonic()
+    assert up.end() == 0
+    assert time.monotonic() - began < 10
+    assert not alive(pid)
+
+
+def test_endpoints_come_and_go_as_the_engine_wants(up: Up) -> None:
+    want(up, "a", "b")
+    pids = up.wait_for("endpoint-a", "endpoint-b")
+    (up.home / "run/endpoints/b.json").write_text("{}")
+    want(up, "a")
+    until(lambda: "endpoint-b" not in up.pids() and not alive(pids["endpoint-b"]))
+    assert not (up.home / "run/endpoints/b.json").exists()
+    assert up.pids()["endpoint-a"] == pids["endpoint-a"]
+
+
+def test_an_endpoint_name_that_is_no_name_is_never_started(up: Up) -> None:
+    want(up, "../../etc", "--link", "fine")
+    assert up.wait_for("endpoint-fine").keys() == {"web", "engine", "endpoint-fine"}
+
+
+def test_a_second_up_of_one_home_says_who_holds_it(up: Up) -> None:
+    second = Up(up.home)
+    _, said = second.process.communicate(timeout=10)
+    assert second.process.returncode == 1
+    assert f"pid {up.process.pid} at http://127.0.0.1:{up.state()['port']}" in said
+    assert "mainspring stop" in said
+
+
+def test_a_port_in_use_is_said_with_what_to_do(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        refused = Up(tmp_path / "home", port)
+        _, said = refused.process.communicate(timeout=10)
+    assert refused.process.returncode == 2
+    assert f"Port {port} on 127.0.0.1 is in use" in said
+    assert "--port" in said
+    assert said.count("\n") == 1
+
+
+def test_after_a_killed_supervisor_the_home_is_up_again_at_once(up: Up) -> None:
+    port = up.state()["port"]
+    up.process.kill()
+    up.process.wait()
+    again = Up(up.home, port)
+    try:
+        until(lambda: again.state().get("pid") == again.process.pid)
+        again.wait_for("web", "engine")
+    finally:
+        assert again.end() == 0
+        again.process.communicate()
+
+
+def test_what_a_home_runs_is_its_owners_alone(up: Up) -> None:
+    for file in ("run/supervisor.json", "run/up.lock", "logs/web.log", "logs/engine.log"):
+        assert (up.home / file).stat().st_mode & 0o077 == 0, file
