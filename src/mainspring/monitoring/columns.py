@@ -14,9 +14,10 @@ from mainspring.ground.objects import ColumnProfile
 from mainspring.numerics.profiles import (
     OTHER,
     count_categories,
-    count_numbers,
+    count_sorted,
     score_column,
     single,
+    sort_single,
 )
 
 Declared = Literal["float", "int", "str", "bool"]
@@ -167,39 +168,35 @@ def _categories(column: pl.Series, declared: Declared | None) -> tuple[Counter[s
 
 
 def _of_numbers(values: Floats, wrong: int, baseline: ColumnProfile) -> Summary:
-    # Sorted first: then the mean does not depend on the order of rows, and the rest is cheap.
-    ordered = np.sort(values)
-    present = ordered[: np.searchsorted(ordered, np.nan)]
-    missing = values.size - present.size
-    if present.size == 0:
+    # Sorted, so that the mean does not depend on the order of rows.
+    ordered = sort_single(values)
+    missing = values.size - ordered.size
+    if ordered.size == 0:
         return Summary(baseline=baseline, rows=values.size, missing=missing, wrong=wrong)
-    rounded = single(present)
     outside = 0
     if baseline.low is not None and baseline.high is not None:
-        below = np.searchsorted(rounded, single(baseline.low), side="left")
-        above = np.searchsorted(rounded, single(baseline.high), side="right")
-        outside = int(below + rounded.size - above)
-    first = np.searchsorted(present, -np.inf, side="right")
-    finite = present[first : np.searchsorted(present, np.inf, side="left")]
+        below = np.searchsorted(ordered, single(baseline.low), side="left")
+        above = np.searchsorted(ordered, single(baseline.high), side="right")
+        outside = int(below + ordered.size - above)
+    finite = values[np.isfinite(values)]
     return Summary(
         baseline=baseline,
         rows=values.size,
         missing=missing,
         wrong=wrong,
         outside=outside,
-        counts=count_numbers(baseline.edges, rounded)[0],
-        low=float(finite[0]) if finite.size else None,
-        high=float(finite[-1]) if finite.size else None,
-        mean=_mean(finite),
+        counts=count_sorted(baseline.edges, ordered),
+        low=float(finite.min()) if finite.size else None,
+        high=float(finite.max()) if finite.size else None,
+        mean=_mean(ordered),
     )
 
 
-def _mean(finite: Floats) -> float | None:
-    if finite.size == 0:
-        return None
-    with np.errstate(over="ignore"):
-        mean = float(finite.mean())
-    return mean if np.isfinite(mean) else None
+def _mean(ordered: Floats) -> float | None:
+    """Return the mean of the finite ones among sorted values."""
+    first = np.searchsorted(ordered, -np.inf, side="right")
+    finite = ordered[first : np.searchsorted(ordered, np.inf, side="left")]
+    return float(finite.mean()) if finite.size else None
 
 
 def _of_categories(found: Counter[str], wrong: int, rows: int, baseline: ColumnProfile) -> Summary:

