@@ -21,6 +21,7 @@ from mainspring.backends.executors import child, wire
 
 QUIET = {
     "OPENBLAS_NUM_THREADS": "1",  # or OpenBLAS starts its threads while it is imported
+    "OPENBLAS_THREAD_TIMEOUT": "8",  # and in a child they would spin 0.1 s before they rest
     "_RJEM_MALLOC_CONF": "background_thread:false",  # the same for polars' allocator
 }
 

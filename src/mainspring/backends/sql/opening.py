@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import MetaData
 
 from mainspring.backends.sql import schema
 from mainspring.backends.sql.schema import Guard
-from mainspring.backends.sql.sqlite import Sqlite
 from mainspring.backends.sql.store import SqlStore
 from mainspring.ground.clock import Clock
 from mainspring.ground.errors import BadInputError
+
+if TYPE_CHECKING:
+    from mainspring.backends.sql.postgres import Postgres
+    from mainspring.backends.sql.sqlite import Sqlite
 
 __all__ = ["Guard", "open_store"]
 
@@ -31,19 +35,25 @@ def open_store(
     """
     parts, all_guards = schema.all_parts(metadata, guards)
     layout = schema.layout_of(parts, all_guards)
-    database: Sqlite
+    database: Sqlite | Postgres
     if url.startswith("sqlite:///"):
-        database = Sqlite(_path(url), clock)
+        from mainspring.backends.sql.sqlite import Sqlite
+
+        database, dialect = Sqlite(_path(url), clock), "sqlite"
+    elif url.startswith(("postgresql://", "postgres://")):
+        from mainspring.backends.sql.postgres import Postgres
+
+        database, dialect = Postgres(url, clock), "postgresql"
     else:
         raise BadInputError(
             f"database must be sqlite:///PATH or postgresql://..., found {url[:80]!r}.",
             field="database",
         )
     try:
-        if not schema.is_current(database.connection, layout):
+        if not schema.is_current(database.connection, dialect, layout):
             with database.preparing() as connection:
-                if not schema.is_current(connection, layout):  # another process was first
-                    schema.lay_out(connection, "sqlite", parts, all_guards)
+                if not schema.is_current(connection, dialect, layout):  # another process was first
+                    schema.lay_out(connection, dialect, parts, all_guards)
     except BaseException:
         database.close()
         raise

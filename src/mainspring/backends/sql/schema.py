@@ -9,9 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from sqlalchemy import Column, Integer, MetaData, Table, Text, delete, insert, inspect, select
+from sqlalchemy import Column, Integer, MetaData, Table, Text, delete, insert, inspect
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError
 
 from mainspring.backends.sql import audit
 from mainspring.ground.errors import StoreError
@@ -35,16 +34,21 @@ _TRIGGER = re.compile(
 )
 
 
-def is_current(connection: Connection, layout: str) -> bool:
+_HAS_VERSION = {
+    "sqlite": "SELECT 1 FROM sqlite_master WHERE name = 'schema_version'",
+    "postgresql": "SELECT 1 WHERE to_regclass('schema_version') IS NOT NULL",
+}
+
+
+def is_current(connection: Connection, dialect: str, layout: str) -> bool:
     """Return whether the database already has exactly this layout.
 
     Raises:
         StoreError: if a newer release made it.
     """
-    try:
-        row = connection.exec_driver_sql("SELECT version, layout FROM schema_version").first()
-    except DBAPIError:  # no such table: a new database
+    if connection.exec_driver_sql(_HAS_VERSION[dialect]).first() is None:
         return False
+    row = connection.exec_driver_sql("SELECT version, layout FROM schema_version").first()
     if row is not None and row.version > VERSION:
         raise StoreError(
             f"The database has schema {row.version}, and this release knows only {VERSION}.",
@@ -88,12 +92,6 @@ def lay_out(
     connection.execute(
         insert(SCHEMA_VERSION).values(version=VERSION, layout=layout_of(metadata, guards))
     )
-
-
-def read_version(connection: Connection) -> int | None:
-    """Return the schema version a database says it has."""
-    row = connection.execute(select(SCHEMA_VERSION.c.version)).first()
-    return row.version if row else None
 
 
 def _check_columns(connection: Connection, metadata: Sequence[MetaData]) -> None:

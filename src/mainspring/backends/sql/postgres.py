@@ -1,0 +1,361 @@
+"""The database on a server: PostgreSQL, every write serialisable and durable.
+
+Writes run side by side with those of other processes and are checked by the database for
+being as if one after another (SERIALIZABLE). A write that collides runs again, and then
+alone: it locks one small table that every other writer holds in the weak mode. The lock is
+taken before the transaction's snapshot, so the second attempt sees all that went before.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import ModuleType
+from typing import Any
+
+from sqlalchemy import create_engine
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
+
+from mainspring.backends.sql.tx import AgainError, LostError, SqlTx
+from mainspring.ground.clock import Clock
+from mainspring.ground.errors import (
+    BadInputError,
+    ConflictError,
+    MainspringError,
+    StoreError,
+    UnavailableError,
+)
+from mainspring.ground.extras import need
+from mainspring.ground.permissions import Principal
+
+PATIENCE_S = 10.0  #: how long a server may be away, restarts included, before we give up
+SCHEMA_LOCK = 7_750_001  #: advisory lock under which the schema is laid out; any number of ours
+_COLLIDED = {"40001", "40P01"}  # serialization failure, deadlock
+_SETTINGS = (
+    "SET synchronous_commit = on",  # a server that was set to lie about commits is overruled
+    "SET idle_in_transaction_session_timeout = '60s'",  # a stopped process must not hold all up
+    "SET timezone = 'UTC'",
+    "SET client_min_messages = warning",
+)
+
+
+class PostgresMachine:
+    """What is PostgreSQL's own inside a transaction."""
+
+    dialect = "postgresql"
+    boot = ""
+
+    def __init__(self, optimistic: bool) -> None:
+        self.optimistic = optimistic  #: whether another writer may be at work beside us
+
+    def lease_now(self, connection: Connection) -> float:
+        """Return the server's clock, in seconds."""
+        query = "SELECT extract(epoch from clock_timestamp())::float8"
+        return float(connection.exec_driver_sql(query).scalar_one())
+
+    def explain(self, error: DBAPIError) -> Exception:
+        """Return the error of ours that a driver's error stands for, or itself."""
+        cause = error.orig
+        state = getattr(cause, "sqlstate", None) or ""
+        refused = state.startswith("23") or state == "P0001"
+        if is_lost(error):
+            return LostError(str(cause))
+        # Two that both add row 8 after seeing row 7 collide on the key, not on the snapshot.
+        if state in _COLLIDED or (refused and self.optimistic):
+            return AgainError(str(cause))
+        if refused:
+            return ConflictError(f"The database refused this: {cause}")
+        if state == "25006":
+            return StoreError("A read must not change anything.")
+        return _trouble(error, state)
+
+
+def _trouble(error: DBAPIError, state: str) -> Exception:
+    if state.startswith("22") or type(error.orig).__name__ == "DataError":
+        return BadInputError(f"The database cannot hold a value: {error.orig}")
+    if state[:2] in {"53", "57", "58", "XX"}:  # no room, stopped, disk, internal
+        return StoreError(f"The database failed: {error.orig}")
+    return error
+
+
+class Server:
+    """Where connections come from, and how long we wait for them."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._driver: ModuleType = need(
+            "psycopg", extra="postgres", purpose="Storing in PostgreSQL"
+        )
+        self._engine = create_engine(
+            "postgresql+psycopg://", creator=self._connect, poolclass=NullPool
+        )
+
+    def connect(self, patience_s: float = PATIENCE_S) -> Connection:
+        """Return a new connection, waiting for a server that is just coming up.
+
+        Raises:
+            UnavailableError: if it does not answer in time.
+        """
+        give_up = time.monotonic() + patience_s
+        pause_s = 0.05
+        while True:
+            try:
+                return self._engine.connect()
+            except (DBAPIError, self._driver.OperationalError) as error:
+                cause = getattr(error, "orig", None) or error
+                # A wrong password stays wrong; the server says so, a missing server cannot.
+                refused = (getattr(cause, "sqlstate", None) or "")[:2] in {"28", "3D"}
+                if refused or time.monotonic() + pause_s > give_up:
+                    text = str(cause).strip().splitlines()
+                    raise UnavailableError(
+                        f"The database server does not let us in: {text[0] if text else cause}",
+                        hint="Is it running, and is the URL right?",
+                    ) from error
+            time.sleep(pause_s)
+            pause_s = min(1.0, pause_s * 2)
+
+    def _connect(self) -> Any:
+        connection = self._driver.connect(self._url, autocommit=True, connect_timeout=5)
+        for setting in _SETTINGS:
+            connection.execute(setting)
+        return connection
+
+
+class PostgresSession:
+    """The one writing connection of this process; see ``groups.Session``."""
+
+    def __init__(self, server: Server, clock: Clock) -> None:
+        self._server = server
+        self._clock = clock
+        self._machine = PostgresMachine(optimistic=True)
+        self._connection: Connection | None = server.connect()
+        self._open = False  # a transaction is open, as far as we know
+        self._committed = False
+
+    @property
+    def connection(self) -> Connection:
+        """The connection, made anew if the server went away."""
+        if self._connection is None:
+            self._connection = self._server.connect()
+        return self._connection
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Writers of several processes work side by side; nothing to wait for."""
+        yield
+
+    def begin(self, alone: bool) -> None:
+        """Begin a transaction; ``alone``: with no other writer beside it."""
+        self._committed = False
+        self._machine.optimistic = not alone
+        mode = "EXCLUSIVE" if alone else "ROW SHARE"
+        # LOCK TABLE is allowed before the snapshot is taken; a SELECT would take it.
+        begin = f"BEGIN ISOLATION LEVEL SERIALIZABLE; LOCK TABLE schema_version IN {mode} MODE"
+        for attempt in range(2):
+            try:
+                self.connection.exec_driver_sql(begin)
+            except DBAPIError as error:
+                explained = self._machine.explain(error)
+                self._forget()
+                if attempt or not isinstance(explained, LostError):
+                    raise explained from error
+            else:
+                self._open = True
+                return
+
+    def tx(self, who: Principal) -> SqlTx:
+        """Return the transaction's face for one work."""
+        return SqlTx(self.connection, self._machine, who, self._clock)
+
+    def mark(self) -> None:
+        """Set a savepoint."""
+        self._do("SAVEPOINT work")
+
+    def keep_mark(self) -> None:
+        """Keep what was done since the savepoint."""
+        self._do("RELEASE SAVEPOINT work")
+
+    def undo_mark(self) -> None:
+        """Undo what was done since the savepoint."""
+        self._do("ROLLBACK TO SAVEPOINT work; RELEASE SAVEPOINT work")
+
+    def commit(self) -> None:
+        """Make the transaction durable, and know whether it is when the answer was lost."""
+        number = self._do("SELECT pg_current_xact_id_if_assigned()::text")
+        try:
+            self.connection.exec_driver_sql("COMMIT")
+        except DBAPIError as error:
+            explained = self._machine.explain(error)
+            if isinstance(explained, LostError):
+                self._forget()
+                if not self._was_committed(number):
+                    raise explained from error
+            else:
+                raise explained from error
+        self._open = False
+        self._committed = True
+
+    def undo(self) -> bool:
+        """Roll back what is open; return False if all had been committed already."""
+        if self._committed:
+            self._committed = False
+            return False
+        if self._open:
+            self._open = False
+            try:
+                self.connection.exec_driver_sql("ROLLBACK")
+            except DBAPIError:
+                self._forget()  # the server rolls back by itself
+        return True
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._forget()
+
+    def _do(self, statement: str) -> Any:
+        try:
+            result = self.connection.exec_driver_sql(statement)
+            return result.scalar() if result.returns_rows else None
+        except DBAPIError as error:
+            explained = self._machine.explain(error)
+            if isinstance(explained, LostError):
+                self._forget()
+            raise explained from error
+
+    def _forget(self) -> None:
+        self._open = False
+        if self._connection is not None:
+            with suppress(DBAPIError, MainspringError):
+                self._connection.invalidate()
+                self._connection.close()
+            self._connection = None
+
+    def _was_committed(self, number: str | None) -> bool:
+        """Ask a new connection what became of a transaction whose commit got no answer."""
+        if number is None:  # it had written nothing
+            return True
+        give_up = time.monotonic() + PATIENCE_S
+        while time.monotonic() < give_up:
+            query = f"SELECT pg_xact_status('{int(number)}'::xid8)"
+            status = self.connection.exec_driver_sql(query).scalar()
+            if status != "in progress":  # the old session may still be at it
+                return status == "committed"
+            time.sleep(0.05)
+        raise StoreError("It is not known whether the last write was kept: the server is stuck.")
+
+
+class Postgres:
+    """A PostgreSQL database; see ``store.Database``."""
+
+    def __init__(self, url: str, clock: Clock) -> None:
+        self._server = Server(url)
+        self._clock = clock
+        self.session = PostgresSession(self._server, clock)
+        self._machine = PostgresMachine(optimistic=False)
+        self._idle: deque[Connection] = deque()
+        self._watching = threading.Lock()
+        self._watch: Connection | None = None
+        self._seen = ""
+        self._count = 0
+
+    @property
+    def connection(self) -> Connection:
+        """The writing connection."""
+        return self.session.connection
+
+    @contextmanager
+    def preparing(self) -> Iterator[Connection]:
+        """Give the writing connection to whoever lays out the schema, other processes out."""
+        connection = self.connection
+        connection.exec_driver_sql("BEGIN")
+        try:
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({SCHEMA_LOCK})")
+            yield connection
+            connection.exec_driver_sql("COMMIT")
+        except BaseException:
+            with suppress(DBAPIError):
+                connection.exec_driver_sql("ROLLBACK")
+            raise
+
+    @contextmanager
+    def reading(self, who: Principal) -> Iterator[SqlTx]:
+        """Give a transaction on one consistent view that cannot change anything."""
+        connection = self._idle_or_new()
+        tx = SqlTx(connection, self._machine, who, self._clock)
+        try:
+            connection.exec_driver_sql("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            try:
+                yield tx
+            finally:
+                if not isinstance(tx.failed, LostError):
+                    connection.exec_driver_sql("ROLLBACK")
+        except DBAPIError as error:
+            _drop(connection)
+            raise self._machine.explain(error) from error
+        except BaseException:
+            if isinstance(tx.failed, LostError):
+                _drop(connection)
+            else:
+                self._idle.append(connection)
+            raise
+        self._idle.append(connection)
+
+    def changed(self) -> int:
+        """Return a count that moves when the set of finished transactions does.
+
+        The text of a snapshot names exactly which transactions are visible; asking for it
+        costs the writers nothing, where a counter row would make them wait for each other.
+        """
+        with self._watching:
+            for attempt in range(2):
+                try:
+                    if self._watch is None:
+                        self._watch = self._server.connect()
+                    query = "SELECT pg_current_snapshot()::text"
+                    seen = str(self._watch.exec_driver_sql(query).scalar_one())
+                    break
+                except DBAPIError as error:
+                    if self._watch is not None:
+                        _drop(self._watch)
+                        self._watch = None
+                    if attempt:
+                        raise UnavailableError(f"The database does not answer: {error}") from error
+            if seen != self._seen:
+                self._seen = seen
+                self._count += 1
+            return self._count
+
+    def close(self) -> None:
+        """Let go of every connection."""
+        while self._idle:
+            _drop(self._idle.pop())
+        with self._watching:
+            if self._watch is not None:
+                _drop(self._watch)
+                self._watch = None
+        self.session.close()
+
+    def _idle_or_new(self) -> Connection:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._server.connect()
+
+
+def is_lost(error: DBAPIError) -> bool:
+    """Return whether the connection is gone and not merely a statement refused."""
+    state = getattr(error.orig, "sqlstate", None) or ""
+    return (
+        error.connection_invalidated or state[:2] == "08" or state in {"57P01", "57P02", "57P03"}
+    )
+
+
+def _drop(connection: Connection) -> None:
+    with suppress(DBAPIError, MainspringError):
+        connection.invalidate()
+        connection.close()
