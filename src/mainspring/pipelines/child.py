@@ -1,0 +1,187 @@
+"""Run one step in a process of its own, and say what came of it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mainspring.ground.errors import (
+    BadInputError,
+    ConflictError,
+    MainspringError,
+    ProjectError,
+    StepFailedError,
+)
+from mainspring.ground.ports import Objects
+from mainspring.pipelines import outputs, project
+from mainspring.pipelines.code import code_digest
+from mainspring.pipelines.context import StepContext, entered
+from mainspring.pipelines.declare import Step
+from mainspring.pipelines.graph import Argument, leaves
+
+
+def execute(payload: Mapping[str, Any], objects: Objects) -> dict[str, Any]:
+    """Import the project, decode the inputs, call the step, keep what it returns.
+
+    ``payload`` holds ``root``, ``target``, ``step``, ``run``, ``args`` (as in a StepPlan), and
+    if wanted ``pipeline`` (for the words of an error), ``code`` (the digest it was planned
+    with) and ``progress`` (a file that is told how far it is).
+
+    Returns ``output``, ``output_type``, ``blobs``, ``metrics`` ([key, value, step, time], see
+    context.pack), ``wall_s`` and ``cpu_s`` of the call alone, and ``io_s`` of all around it.
+
+    Raises:
+        StepFailedError: if the user's function raised; with the user's lines only.
+        ProjectError: if it cannot be imported, or returned what cannot be kept.
+        ConflictError: if its code is not what it was planned with.
+    """
+    begun = time.perf_counter()
+    function = _find(payload)
+    context = StepContext(
+        str(payload["run"]),
+        str(payload["step"]),
+        objects,
+        progress_file=Path(payload["progress"]) if payload.get("progress") else None,
+    )
+    with _folder() as folder:
+        arguments = _decoded(payload["args"], objects, folder)
+        wall, cpu = time.perf_counter(), time.process_time()
+        with entered(context), _users_failure(payload):
+            value = _call(function, arguments)
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        stored = outputs.encode(
+            value, objects, f"Step {payload['step']} returned what is not kept"
+        )
+    return {
+        "output": stored.digest,
+        "output_type": stored.type,
+        "blobs": stored.blobs,
+        "metrics": context.points,
+        "wall_s": wall,
+        "cpu_s": cpu,
+        "io_s": time.perf_counter() - begun - wall,
+    }
+
+
+def _find(payload: Mapping[str, Any]) -> Callable[..., Any]:
+    """Return the user's function, if it is still the one that was planned."""
+    module, name = project.split_target(str(payload["target"]))
+    loaded = project.import_module(Path(payload["root"]), module)
+    found = project.attribute(loaded, name)
+    function = found.function if isinstance(found, Step) else found
+    if not callable(function):
+        raise ProjectError(f"{payload['target']} is a {type(found).__name__}, not a step.")
+    planned = payload.get("code")
+    if planned and code_digest(function)[0] != planned:
+        raise ConflictError(
+            f"The code of step {payload['step']} has changed since this run was planned.",
+            hint="Start the run again; steps whose code did not change are reused.",
+        )
+    return function  # type: ignore[no-any-return]  # callable, as was asked
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """Give a folder for the files among the inputs, and take it away afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="mainspring-step-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _decoded(args: Mapping[str, Argument], objects: Objects, folder: Path) -> dict[str, Any]:
+    return {
+        name: _value(argument, objects, folder / str(number))
+        for number, (name, argument) in enumerate(args.items())
+    }
+
+
+def _value(argument: Argument, objects: Objects, folder: Path) -> Any:
+    if "value" in argument:
+        return argument["value"]
+    if "digest" in argument:
+        return outputs.decode(argument["digest"], argument["type"], objects, folder)
+    if "dict" in argument:
+        inner = enumerate(argument["dict"].items())
+        return {k: _value(part, objects, folder / str(n)) for n, (k, part) in inner}
+    for kind, make in (("list", list), ("tuple", tuple)):
+        if kind in argument:
+            parts = enumerate(argument[kind])
+            return make(_value(part, objects, folder / str(n)) for n, part in parts)
+    raise BadInputError(f"An argument has none of the known forms: {sorted(argument)}.")
+
+
+def _call(function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
+    """Call the function by name where it can be, by place where it must."""
+    import inspect
+
+    place: list[Any] = []
+    named: dict[str, Any] = {}
+    starred = any(name.startswith("*") and not name.startswith("**") for name in arguments)
+    for name, parameter in inspect.signature(function).parameters.items():
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            place += arguments.get(f"*{name}", [])
+        elif parameter.kind is parameter.VAR_KEYWORD:
+            named |= arguments.get(f"**{name}", {})
+        elif name not in arguments:
+            continue
+        elif parameter.kind is parameter.POSITIONAL_ONLY or (
+            starred and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+        ):
+            place.append(arguments[name])
+        else:
+            named[name] = arguments[name]
+    return function(*place, **named)
+
+
+@contextmanager
+def _users_failure(payload: Mapping[str, Any]) -> Iterator[None]:
+    """Turn whatever the user's function raises into a StepFailedError with the user's lines."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:  # the user's code may raise anything
+        told = str(error.message if isinstance(error, MainspringError) else error)
+        first = told.strip().partition("\n")[0][:500]
+        kind = type(error).__name__
+        raise StepFailedError(
+            f"Step {payload['step']} failed: {kind}: {first}"
+            if first
+            else f"Step {payload['step']} failed: {kind}.",
+            trace=users_trace(error),
+            hint=_hint(payload),
+        ) from error
+
+
+def users_trace(error: BaseException) -> str:
+    """Return a traceback with the user's own frames only, causes included."""
+    told = traceback.TracebackException.from_exception(error)
+    seen: set[int] = set()
+    waiting: list[traceback.TracebackException | None] = [told]
+    while waiting:
+        one = waiting.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        mine = [frame for frame in one.stack if project.is_users(frame.filename)]
+        one.stack = traceback.StackSummary.from_list(mine)
+        waiting += [one.__cause__, one.__context__, *(one.exceptions or [])]
+    return "".join(told.format())
+
+
+def _hint(payload: Mapping[str, Any]) -> str:
+    inputs = [
+        f"{p}={leaf['digest'][:12]}" for p, leaf in leaves(payload["args"]) if "digest" in leaf
+    ]
+    values = [
+        f"{p}={leaf['value']!r:.40}" for p, leaf in leaves(payload["args"]) if "value" in leaf
+    ]
+    told = f"Inputs: {', '.join(inputs + values)}. " if inputs or values else ""
+    pipeline = payload.get("pipeline") or "PIPELINE"
+    return f"{told}Run it again from there: mainspring run {pipeline} --from {payload['step']}"

@@ -1,0 +1,139 @@
+"""What a step can say while it runs: metrics and progress; and what it can ask for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from mainspring.ground.clock import Clock, SystemClock
+from mainspring.ground.errors import BadInputError, NotExactError
+from mainspring.ground.ports import Objects
+
+_EVERY_S = 0.25  # progress is looked at by people: four times a second is enough
+
+
+class StepContext:
+    """What belongs to the step that is running."""
+
+    def __init__(
+        self,
+        run: str,
+        step: str,
+        objects: Objects,
+        *,
+        clock: Clock | None = None,
+        progress_file: Path | None = None,
+    ) -> None:
+        self.run, self.step, self.objects = run, step, objects
+        self.points: list[list[Any]] = []  #: [key, value, step or None, time]; see ``pack``
+        self.done: float | None = None
+        self.total: float | None = None
+        self._clock = clock or SystemClock()
+        self._file = progress_file
+        self._told = -math.inf
+
+    def log(self, values: Mapping[str, object], step: int | None) -> None:
+        """Take note of metric values."""
+        now = self._clock.now()
+        for key, value in values.items():
+            self.points.append([key, pack(_number(value, key)), step, now])
+
+    def progress(self, done: float, total: float | None) -> None:
+        """Take note of how far the step is, and tell those who look."""
+        self.done, self.total = done, total
+        now = self._clock.now()
+        if self._file is None or (now - self._told < _EVERY_S and done != total):
+            return
+        self._told = now
+        part = self._file.with_suffix(".part")
+        part.write_bytes(msgspec.json.encode({"done": done, "total": total, "at": now}))
+        part.replace(self._file)
+
+
+_CURRENT: ContextVar[StepContext | None] = ContextVar("mainspring_step", default=None)
+
+
+@contextmanager
+def entered(context: StepContext) -> Iterator[StepContext]:
+    """Let ``log``, ``progress`` and ``objects`` mean this step."""
+    token = _CURRENT.set(context)
+    try:
+        yield context
+    finally:
+        _CURRENT.reset(token)
+
+
+def current() -> StepContext | None:
+    """Return what belongs to the step that is running; None outside of one."""
+    return _CURRENT.get()
+
+
+def log(step: int | None = None, **metrics: float) -> None:
+    """Log metric values of the running step's run, such as ``log(auc=0.91)``.
+
+    Without ``step`` each metric goes on by one from its latest. Called outside of a run,
+    where a step is tested as plain Python, it only checks the values.
+
+    Raises:
+        BadInputError: if a value is no number.
+        NotExactError: if a value has no float of its value.
+    """
+    if step is not None and (isinstance(step, bool) or not isinstance(step, int)):
+        raise BadInputError(f"step must be a whole number, found {step!r}.", field="step")
+    context = current()
+    if context is not None:
+        context.log(metrics, step)
+        return
+    for key, value in metrics.items():
+        _number(value, key)
+
+
+def progress(done: float, total: float | None = None) -> None:
+    """Say how far the running step is: ``done`` out of ``total``, in any unit."""
+    context = current()
+    if context is not None:
+        context.progress(done, total)
+
+
+def objects() -> Objects:
+    """Return the objects of the place the step runs in.
+
+    Raises:
+        BadInputError: if no step is being run.
+    """
+    context = current()
+    if context is None:
+        raise BadInputError(
+            "There are no objects outside of a running step.",
+            hint="Start the pipeline with mainspring run, or give the function its value.",
+        )
+    return context.objects
+
+
+def pack(value: float) -> float | str:
+    """Return a float as JSON can hold it: NaN and the infinities as their names.
+
+    >>> pack(float("inf")), float(pack(float("inf")))
+    ('inf', inf)
+    """
+    return value if math.isfinite(value) else repr(value)
+
+
+def _number(value: object, key: str) -> float:
+    if isinstance(value, str | bytes) or not hasattr(value, "__float__"):
+        raise BadInputError(
+            f"Metric {key} must be a number, found {type(value).__name__}.", field=key
+        )
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise BadInputError(f"Metric {key} must be one number: {error}.", field=key) from error
+    if number != value and value == value:  # only NaN differs from itself
+        raise NotExactError(f"Metric {key} = {value!r} has no float of its value.", field=key)
+    return number

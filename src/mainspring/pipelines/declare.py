@@ -1,0 +1,267 @@
+"""The words a project is written in: ``@step`` and ``@pipeline``."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any, Generic, NoReturn, ParamSpec, Protocol, TypeVar, cast, overload
+
+import msgspec
+
+from mainspring.ground.errors import BadInputError, ProjectError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_ONLY_WIRES = "A pipeline's body only wires steps together; what works on values goes in a step."
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """How a step is run. None of it counts for whether a result can be reused."""
+
+    retries: int = 0  #: further tries after the step raised
+    backoff_s: float = 1.0  #: before the first further try; then doubled each time
+    timeout_s: float | None = None
+    cache: bool = True  #: False: the step runs anew in every run
+
+
+class Ref:
+    """What a step will return, while a pipeline is traced. Good as an argument, for nothing else.
+
+    Every other use raises a ProjectError that says so.
+    """
+
+    __slots__ = ("_step",)
+
+    def __init__(self, step: str) -> None:
+        self._step = step
+
+    def __repr__(self) -> str:
+        return f"<what {self._step} returns>"
+
+
+def step_of(ref: Ref) -> str:
+    """Return the name of the step in the graph that a Ref stands for."""
+    return ref._step  # noqa: SLF001  kept private so that users' attribute access is caught
+
+
+def _forbid(what: str) -> Callable[..., NoReturn]:
+    def refuse(self: Ref, *_args: object, **_kwargs: object) -> NoReturn:
+        raise ProjectError(
+            f"While the pipeline is wired, {self!r} is not there yet and cannot be {what}.",
+            hint=_ONLY_WIRES,
+        )
+
+    return refuse
+
+
+_FORBIDDEN = {
+    "used in arithmetic": "add radd sub rsub mul rmul truediv rtruediv floordiv rfloordiv mod rmod"
+    " pow rpow matmul rmatmul neg pos abs invert and rand or ror xor rxor lshift rshift"
+    " iadd isub imul round divmod",
+    "compared": "eq ne lt le gt ge",
+    "iterated or unpacked": "iter next reversed contains",
+    "tested for truth": "bool",
+    "measured": "len",
+    "indexed": "getitem setitem delitem",
+    "called": "call",
+    "made a number": "int float complex index",
+    "made text": "str format bytes",
+    "used as a context": "enter exit",
+    "awaited": "await",
+}
+for _what, _names in _FORBIDDEN.items():
+    for _name in _names.split():
+        setattr(Ref, f"__{_name}__", _forbid(_what))
+Ref.__hash__ = object.__hash__  # type: ignore[method-assign]  # lost with __eq__
+
+
+def _no_attribute(self: Ref, name: str) -> NoReturn:
+    if name.startswith("__"):
+        raise AttributeError(name)
+    raise ProjectError(
+        f"While the pipeline is wired, {self!r} is not there yet and has no .{name}.",
+        hint=_ONLY_WIRES,
+    )
+
+
+Ref.__getattr__ = _no_attribute  # type: ignore[attr-defined]  # after the slots are in place
+
+
+class Tracer(Protocol):
+    """What listens to the calls of steps while a pipeline is traced."""
+
+    def call(self, step: Step[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Ref:
+        """Take note of a call and return what stands for its result."""
+        ...
+
+
+#: Set while a pipeline's body runs to be traced; a Step asks it whether to run or to wire.
+TRACER: ContextVar[Tracer | None] = ContextVar("mainspring_tracer", default=None)
+
+
+class Step(Generic[P, R]):
+    """A function that a pipeline can run, reuse and explain.
+
+    Called by itself it just runs the function, so that it is tested as plain Python. Called in
+    a pipeline that is being traced it returns a :class:`Ref`.
+    """
+
+    def __init__(self, function: Callable[P, R], options: Options) -> None:
+        functools.update_wrapper(self, function)
+        self.function = function
+        self.options = options
+        self.name = function.__name__
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the function; while a pipeline is traced, wire it in instead."""
+        tracer = TRACER.get()
+        if tracer is None:
+            return self.function(*args, **kwargs)
+        return cast("R", tracer.call(self, args, kwargs))
+
+    @property
+    def module(self) -> str:
+        """Return the module another process finds it in."""
+        return module_of(self.function)
+
+    def __repr__(self) -> str:
+        return f"<step {self.name}>"
+
+
+class Pipeline(Generic[P, R]):
+    """A function whose body wires steps together. Called by itself it runs them one by one."""
+
+    def __init__(self, function: Callable[P, R]) -> None:
+        functools.update_wrapper(self, function)
+        self.function = function
+        self.name = function.__name__
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the body; within the body of another pipeline its steps are wired into that."""
+        return self.function(*args, **kwargs)
+
+    @property
+    def module(self) -> str:
+        """Return the module another process finds it in."""
+        return module_of(self.function)
+
+    def __repr__(self) -> str:
+        return f"<pipeline {self.name}>"
+
+
+def module_of(function: Callable[..., Any]) -> str:
+    """Return the module a function is in; for the script that is being run, by its file name.
+
+    Raises:
+        ProjectError: if it was typed in, so that no other process could find it.
+    """
+    if function.__module__ != "__main__":
+        return function.__module__
+    file = getattr(sys.modules["__main__"], "__file__", None)
+    if file is None:
+        raise ProjectError(
+            f"{function.__name__} was typed in, and no other process can find it.",
+            hint="Put steps and pipelines in a file, such as project.py, and import it.",
+        )
+    return Path(file).stem
+
+
+@overload
+def step(function: Callable[P, R], /) -> Step[P, R]: ...
+@overload
+def step(
+    *,
+    retries: int = 0,
+    backoff_s: float = 1.0,
+    timeout_s: float | None = None,
+    cache: bool = True,
+) -> Callable[[Callable[P, R]], Step[P, R]]: ...
+def step(
+    function: Callable[P, R] | None = None,
+    /,
+    *,
+    retries: int = 0,
+    backoff_s: float = 1.0,
+    timeout_s: float | None = None,
+    cache: bool = True,
+) -> Step[P, R] | Callable[[Callable[P, R]], Step[P, R]]:
+    """Make a function a step of pipelines.
+
+    ``retries`` is how often it is tried again after it raised, ``backoff_s`` seconds later and
+    twice as long each time; after ``timeout_s`` seconds it is stopped. With ``cache=False`` it
+    runs anew in every run.
+
+    >>> @step(retries=2)
+    ... def double(number: int) -> int:
+    ...     return 2 * number
+    >>> double(21)
+    42
+
+    Raises:
+        ProjectError: if it is no plain named function.
+        BadInputError: for a negative number of retries or seconds.
+    """
+    options = Options(retries=retries, backoff_s=backoff_s, timeout_s=timeout_s, cache=cache)
+    _check_options(options)
+    if function is not None:
+        return Step(_plain(function, "step"), options)
+    return lambda function: Step(_plain(function, "step"), options)
+
+
+def pipeline(function: Callable[P, R], /) -> Pipeline[P, R]:
+    """Make a function a pipeline: its parameters are the run's, its body wires steps.
+
+    Raises:
+        ProjectError: if it is no plain named function, or takes ``*args`` or ``**kwargs``.
+    """
+    _plain(function, "pipeline")
+    for name, parameter in inspect.signature(function).parameters.items():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            raise ProjectError(
+                f"Pipeline {function.__name__} takes any number of arguments ({name}).",
+                hint="Name each parameter: they are shown, and can be set, by name.",
+            )
+    return Pipeline(function)
+
+
+def _plain(function: Callable[P, R], what: str) -> Callable[P, R]:
+    """Return the function if another process can find it again by its name."""
+    if isinstance(function, Step | Pipeline):
+        raise ProjectError(f"{function!r} cannot be made a {what} as well.")
+    if not inspect.isfunction(function):
+        raise ProjectError(
+            f"A {what} must be a function, found {type(function).__name__}.",
+            hint="Write def, and @step or @pipeline above it.",
+        )
+    name, place = function.__name__, function.__code__
+    where = f"{place.co_filename}:{place.co_firstlineno}"
+    if name == "<lambda>":
+        raise ProjectError(f"A lambda cannot be a {what} ({where}).", hint="Give it a name: def.")
+    if (
+        inspect.iscoroutinefunction(function)
+        or inspect.isgeneratorfunction(function)
+        or inspect.isasyncgenfunction(function)
+    ):
+        raise ProjectError(
+            f"{name} ({where}) is async or a generator; a {what} is a plain function.",
+            hint="Return the value, such as a list or a frame.",
+        )
+    return function
+
+
+def _check_options(options: Options) -> None:
+    for name in ("retries", "backoff_s", "timeout_s"):
+        value = getattr(options, name)
+        if name == "timeout_s" and value is None:
+            continue
+        least_wanted = "above 0" if name == "timeout_s" else "0 or more"
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if number and name == "retries":
+            number = isinstance(value, int)
+        if not number or not (value > 0 or (value == 0 and name != "timeout_s")):
+            raise BadInputError(f"{name} must be {least_wanted}, found {value!r}.", field=name)

@@ -1,0 +1,109 @@
+"""What a step's result depends on, part by part; and what differs between two such lists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from mainspring.ground.errors import ConflictError
+from mainspring.ground.identity import canonical, key_of, sha256
+from mainspring.pipelines.graph import Argument, leaves
+from mainspring.pipelines.outputs import FORMAT
+
+_SHOWN = 200  # values up to this length are kept as they are, so that `why` can show them
+
+
+def key(parts: Mapping[str, str]) -> str:
+    """Return the digest of all parts; their order does not count.
+
+    >>> key({"a": "1", "b": "2"}) == key({"b": "2", "a": "1"})
+    True
+    """
+    return key_of("step", dict(parts))
+
+
+def parts_of(
+    args: Mapping[str, Argument],
+    digests: Mapping[str, str],
+    code: Mapping[str, str],
+    env: str,
+) -> dict[str, str]:
+    """Return what a step's result depends on.
+
+    ``code function train`` and the like -> digest; ``param trees`` -> its JSON (a digest if
+    that is long); ``input rows`` -> digest of what the step before returned; ``environment``;
+    ``format``. ``digests`` holds the output of every step needed.
+
+    Raises:
+        ConflictError: if a step before has no output yet.
+    """
+    out = {f"code {name}": found for name, found in code.items()}
+    for path, leaf in leaves(args):
+        if "ref" in leaf:
+            if leaf["ref"] not in digests:
+                raise ConflictError(f"Step {leaf['ref']} has no output yet.", field="step")
+            out[f"input {path}"] = digests[leaf["ref"]]
+        else:
+            text = canonical(leaf.get("value", leaf.get("shape"))).decode()
+            kind = "param" if "value" in leaf else "shape"
+            out[f"{kind} {path}"] = text if len(text) <= _SHOWN else sha256(text.encode())
+    out["environment"] = env
+    out["format"] = FORMAT
+    return dict(sorted(out.items()))
+
+
+def differences(
+    before: Mapping[str, str],
+    after: Mapping[str, str],
+    *,
+    refs: Mapping[str, str],
+    environment: Callable[[str, str], list[str]],
+) -> list[str]:
+    """Return in words what differs between two lists of parts, the nearest to the user first.
+
+    ``refs`` gives the step behind each input path; ``environment`` the words for two digests.
+    """
+    order = {"param": 0, "shape": 0, "input": 1, "code": 2, "environment": 3, "format": 4}
+    changed = [name for name in {*before, *after} if before.get(name) != after.get(name)]
+    out: list[str] = []
+    for name in sorted(changed, key=lambda name: (order.get(name.partition(" ")[0], 9), name)):
+        kind, _, rest = name.partition(" ")
+        old, new = before.get(name), after.get(name)
+        if kind == "environment":
+            listed = environment(old or "", new or "")
+            out.append(f"environment: {', '.join(listed) or 'changed'}")
+        elif kind == "input":
+            out.append(_input(rest, old, new, refs.get(rest)))
+        elif kind == "format":
+            out.append("format: outputs are kept in a new form")
+        else:
+            label = "argument" if kind == "shape" else kind
+            out.append(f"{label} {rest}: {_change(old, new)}")
+    return out
+
+
+def refs_of(args: Mapping[str, Argument]) -> dict[str, str]:
+    """Return which step is behind each input path."""
+    return {path: leaf["ref"] for path, leaf in leaves(args) if "ref" in leaf}
+
+
+def _input(path: str, old: str | None, new: str | None, step: str | None) -> str:
+    if old is None:
+        return f"input {path}: is new, from {step}"
+    if new is None:
+        return f"input {path}: is gone"
+    return f"input {path}: changed because {step}'s output differs"
+
+
+def _change(old: Any, new: Any) -> str:
+    if old is None:
+        return "is new" if _is_digest(new) else f"is new: {new}"
+    if new is None:
+        return "is gone"
+    if _is_digest(old) or _is_digest(new):
+        return "changed"
+    return f"{old} -> {new}"
+
+
+def _is_digest(text: str) -> bool:
+    return len(text) == 64 and set(text) <= set("0123456789abcdef")

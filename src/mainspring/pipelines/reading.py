@@ -1,0 +1,142 @@
+"""Read the steps of a run: how they stand, what they gave, and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from sqlalchemy import select
+
+from mainspring.ground.errors import ConflictError, NotFoundError
+from mainspring.ground.objects import StepRecord, StepState
+from mainspring.ground.ports import Tx
+from mainspring.pipelines.graph import Argument
+from mainspring.pipelines.tables import steps
+
+FINAL = (StepState.DONE, StepState.REUSED, StepState.FAILED, StepState.SKIPPED)
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """How the steps of a run stand."""
+
+    run: str
+    counts: dict[str, int]  #: steps by state
+    ended: bool  #: every step is done, reused, failed or skipped
+    ok: bool  #: every step is done or reused
+    failed: list[str]
+    error: str  #: of the first step that failed
+    wall_s: float  #: of all steps together
+
+
+def steps_of(tx: Tx, run: str) -> list[StepRecord]:
+    """Return the steps of a run, in an order in which they may run."""
+    rows = tx.all(select(steps).where(steps.c.run == run).order_by(steps.c.position))
+    return [_record(row) for row in rows]
+
+
+def get(tx: Tx, run: str, step: str) -> StepRecord:
+    """Return one step of a run.
+
+    Raises:
+        NotFoundError: naming the steps there are.
+    """
+    return _record(row_of(tx, run, step))
+
+
+def args_of(tx: Tx, run: str, step: str) -> dict[str, Argument]:
+    """Return the arguments of a step as they stand in the graph."""
+    args: dict[str, Argument] = msgspec.json.decode(row_of(tx, run, step).args)
+    return args
+
+
+def output_of(tx: Tx, run: str, step: str) -> tuple[str, str]:
+    """Return digest and type of what a step returned.
+
+    Raises:
+        NotFoundError: if there is no such step.
+        ConflictError: if it has no output yet.
+    """
+    row = row_of(tx, run, step)
+    if row.output is None:
+        raise ConflictError(f"Step {step} of run {run} is {row.state} and has no output.")
+    return row.output, row.output_type
+
+
+def summary(tx: Tx, run: str) -> Summary:
+    """Return how the steps of a run stand."""
+    found = steps_of(tx, run)
+    counts = {str(state): 0 for state in StepState}
+    for one in found:
+        counts[str(one.state)] += 1
+    broken = [one for one in found if one.state is StepState.FAILED]
+    good = (StepState.DONE, StepState.REUSED)
+    return Summary(
+        run=run,
+        counts={state: number for state, number in counts.items() if number},
+        ended=all(one.state in FINAL for one in found),
+        ok=all(one.state in good for one in found),
+        failed=[one.step for one in broken],
+        error=broken[0].error if broken else "",
+        wall_s=sum(one.wall_s for one in found),
+    )
+
+
+def why(tx: Tx, run: str, step: str) -> dict[str, Any]:
+    """Return why a step ran, was reused or was skipped, and what its key is made of."""
+    record = get(tx, run, step)
+    return {
+        "run": run,
+        "step": step,
+        "state": str(record.state),
+        "why": record.why or "it has not been looked at yet",
+        "key": record.key,
+        "parts": record.parts,
+        "inputs": record.inputs,
+        "reused_from": record.reused_from,
+    }
+
+
+def here(run: str, step: str) -> Any:
+    """Return the condition that finds one step of one run."""
+    return (steps.c.run == run) & (steps.c.step == step)
+
+
+def row_of(tx: Tx, run: str, step: str) -> Any:
+    """Return the row of a step.
+
+    Raises:
+        NotFoundError: naming the steps there are.
+    """
+    row = tx.one(select(steps).where(here(run, step)))
+    if row is None:
+        names = tx.all(select(steps.c.step).where(steps.c.run == run).order_by(steps.c.position))
+        raise NotFoundError(
+            f"Run {run} has no step {str(step)[:80]!r}.",
+            field="step",
+            hint=f"It has: {', '.join(r.step for r in names)}." if names else None,
+        )
+    return row
+
+
+def _record(row: Any) -> StepRecord:
+    return StepRecord(
+        run=row.run,
+        step=row.step,
+        state=StepState(row.state),
+        key=row.key,
+        why=row.why,
+        parts=msgspec.json.decode(row.parts) if row.parts else {},
+        needs=msgspec.json.decode(row.needs),
+        inputs=msgspec.json.decode(row.inputs),
+        output=row.output,
+        output_type=row.output_type,
+        reused_from=row.reused_from,
+        started=row.started,
+        ended=row.ended,
+        attempt=row.attempt,
+        error=row.error,
+        trace=row.trace,
+        log=row.log,
+        wall_s=row.wall_s,
+        cpu_s=row.cpu_s,
+    )

@@ -1,0 +1,369 @@
+"""The steps of a run: planned, prepared, started, finished, failed; and why.
+
+What a step returned is kept under a key of everything it depended on. Before a step is run its
+key is looked up; a result that is there, with all its objects, is reused. Keys hold the
+*content* of inputs, so a step that ran again and returned the same leaves the rest untouched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import insert, select, update
+
+from mainspring.ground.errors import BadInputError, ConflictError
+from mainspring.ground.identity import canonical
+from mainspring.ground.objects import StepState
+from mainspring.ground.ports import Tx
+from mainspring.pipelines import environment as environments_
+from mainspring.pipelines.declare import Options
+from mainspring.pipelines.graph import Argument, Graph
+from mainspring.pipelines.keys import key, parts_of, refs_of
+from mainspring.pipelines.reading import FINAL, here, row_of
+from mainspring.pipelines.reading import Summary as Summary
+from mainspring.pipelines.reading import args_of as args_of
+from mainspring.pipelines.reading import get as get
+from mainspring.pipelines.reading import output_of as output_of
+from mainspring.pipelines.reading import steps_of as steps_of
+from mainspring.pipelines.reading import summary as summary
+from mainspring.pipelines.reading import why as why
+from mainspring.pipelines.tables import environments, step_results, steps
+from mainspring.pipelines.why import Change, explain
+
+
+class StepPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be done for a step whose needs are met."""
+
+    run: str
+    step: str
+    target: str
+    key: str
+    parts: dict[str, str]
+    why: str  #: why it runs or is reused, in words
+    args: dict[str, Argument]  #: refs replaced by {"digest", "type"}; what ``child`` takes
+    inputs: dict[str, str]  #: argument -> digest
+    options: Options
+    code: str  #: digest of the code it was planned with; the child checks it
+    attempt: int  #: how often it was started before
+    output: str | None = None  #: set if a result is reused
+    output_type: str | None = None
+    reused_from: str | None = None
+
+    @property
+    def reused(self) -> bool:
+        """Return whether there is nothing to run."""
+        return self.output is not None
+
+
+class Output(msgspec.Struct, frozen=True, kw_only=True):
+    """What a step returned, as it is kept."""
+
+    digest: str
+    type: str
+    blobs: list[str] = []
+    log: str | None = None
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+
+
+def plan(
+    tx: Tx,
+    run: str,
+    graph: Graph,
+    code: Mapping[str, tuple[str, Mapping[str, str]]],
+    env: str | Mapping[str, str],
+    *,
+    fresh: Collection[str] = (),
+) -> list[dict[str, Any]]:
+    """Write down the steps of a run as waiting; return its tasks for the engine.
+
+    ``code`` gives for each target what ``code_digest`` said of it; ``env`` the environment, as
+    a listing (then `why` can say what changed in it) or its digest alone. Steps in ``fresh``
+    run even if a result could be reused. Planning a run twice changes nothing and gives the
+    same tasks.
+
+    Raises:
+        BadInputError: if ``fresh`` names a step that is not there.
+    """
+    unknown = set(fresh) - set(graph.needs)
+    if unknown:
+        raise BadInputError(
+            f"There is no step {', '.join(sorted(unknown))}.",
+            field="step",
+            hint=f"There are: {', '.join(graph.needs)}.",
+        )
+    digest = env if isinstance(env, str) else _keep_environment(tx, env)
+    known = {row.step for row in tx.all(select(steps.c.step).where(steps.c.run == run))}
+    rows = [
+        {
+            "run": run,
+            "step": node.name,
+            "position": position,
+            "pipeline": graph.pipeline,
+            "target": node.target,
+            "args": canonical(node.args).decode(),
+            "options": canonical(node.options).decode(),
+            "needs": canonical(node.needs).decode(),
+            "code": code[node.target][0],
+            "code_parts": canonical(dict(code[node.target][1])).decode(),
+            "env": digest,
+            "fresh": node.name in fresh,
+            "state": str(StepState.WAITING),
+        }
+        for position, node in enumerate(graph.nodes)
+        if node.name not in known
+    ]
+    if rows:
+        tx.run(insert(steps), rows)
+    return _tasks(run, graph)
+
+
+def prepare(
+    tx: Tx, run: str, step: str, has: Callable[[str], bool], *, attempt: int = 0
+) -> StepPlan:
+    """Say what is to be done for a step: run it, or reuse a result; and why.
+
+    ``has`` tells whether an object is still kept: a result is reused only with all of its
+    objects. The answer is written into the step's row. A step that had already ended gives the
+    same plan again as reused, from its own run.
+
+    Raises:
+        NotFoundError: if there is no such step.
+        ConflictError: if a step before it has no output.
+    """
+    row = row_of(tx, run, step)
+    args: dict[str, Argument] = msgspec.json.decode(row.args)
+    refs = refs_of(args)
+    outputs = _outputs(tx, run, set(refs.values()))
+    digests = {name: one[0] for name, one in outputs.items()}
+    code = msgspec.json.decode(row.code_parts, type=dict[str, str])
+    parts = parts_of(args, digests, code, row.env)
+    found = key(parts)
+    options = msgspec.json.decode(row.options, type=Options)
+    result = None if row.fresh or not options.cache else _result(tx, found, has)
+    if row.state in (StepState.DONE, StepState.REUSED) and row.key == found:
+        result = _result(tx, found, has) or result
+    change = Change(
+        parts=parts,
+        refs=refs,
+        key=found,
+        reused_from=None if result is None else result.run,
+        fresh=row.fresh,
+        cache=options.cache,
+    )
+    why_ = explain(tx, row, change)
+    prepared = StepPlan(
+        run=run,
+        step=step,
+        target=row.target,
+        key=found,
+        parts=parts,
+        why=why_,
+        args={name: _resolved(one, outputs) for name, one in args.items()},
+        inputs={path: digests[name] for path, name in refs.items()},
+        options=options,
+        code=row.code,
+        attempt=max(row.attempt, attempt),
+        output=None if result is None else result.output,
+        output_type=None if result is None else result.output_type,
+        reused_from=None if result is None else result.run,
+    )
+    if row.state not in (StepState.DONE, StepState.REUSED):
+        cells = {
+            "key": found,
+            "why": why_,
+            "parts": _json(parts),
+            "inputs": _json(prepared.inputs),
+        }
+        tx.run(update(steps).where(here(run, step)).values(**cells))
+    return prepared
+
+
+def started(tx: Tx, prepared: StepPlan, at: float) -> int:
+    """Mark a step as running; return which attempt this is, from 1.
+
+    Raises:
+        ConflictError: if it has ended already.
+    """
+    row = row_of(tx, prepared.run, prepared.step)
+    if row.state in (StepState.DONE, StepState.REUSED):
+        raise ConflictError(f"Step {prepared.step} of run {prepared.run} is {row.state} already.")
+    cells = {"state": str(StepState.RUNNING), "attempt": row.attempt + 1, "error": "", "trace": ""}
+    tx.run(
+        update(steps)
+        .where(here(prepared.run, prepared.step))
+        .values(**cells, started=at, ended=None)
+    )
+    return int(row.attempt) + 1
+
+
+def reused(tx: Tx, prepared: StepPlan, at: float) -> None:
+    """Mark a step as reused, with the output of the run that computed it.
+
+    A step that had ended as done stays so: it was run, and is met again.
+    """
+    row = row_of(tx, prepared.run, prepared.step)
+    if row.state in (StepState.DONE, StepState.REUSED):
+        return
+    cells = {
+        "state": str(StepState.REUSED),
+        "output": prepared.output,
+        "output_type": prepared.output_type,
+        "reused_from": prepared.reused_from,
+        "started": at,
+        "ended": at,
+        "error": "",
+        "trace": "",
+    }
+    tx.run(update(steps).where(here(prepared.run, prepared.step)).values(**cells))
+
+
+def finished(tx: Tx, prepared: StepPlan, output: Output, at: float) -> None:
+    """Mark a step as done and keep its result under its key.
+
+    Finishing twice keeps the first output: what follows may have read it.
+    """
+    row = row_of(tx, prepared.run, prepared.step)
+    if row.state in (StepState.DONE, StepState.REUSED):
+        return
+    cells = {
+        "state": str(StepState.DONE),
+        "output": output.digest,
+        "output_type": output.type,
+        "log": output.log,
+        "wall_s": output.wall_s,
+        "cpu_s": output.cpu_s,
+        "ended": at,
+        "error": "",
+        "trace": "",
+    }
+    tx.run(update(steps).where(here(prepared.run, prepared.step)).values(**cells))
+    tx.run(step_results.delete().where(step_results.c.key == prepared.key))
+    kept = {
+        "key": prepared.key,
+        "output": output.digest,
+        "output_type": output.type,
+        "blobs": _json(output.blobs or [output.digest]),
+        "run": prepared.run,
+        "step": prepared.step,
+        "made": at,
+        "wall_s": output.wall_s,
+    }
+    tx.run(insert(step_results).values(**kept))
+
+
+def failed(
+    tx: Tx,
+    run: str,
+    step: str,
+    error: str,
+    at: float,
+    *,
+    trace: str = "",
+    log: str | None = None,
+) -> list[str]:
+    """Mark a step as failed and all that wait for it as skipped; return the names of those."""
+    row = row_of(tx, run, step)
+    if row.state in (StepState.DONE, StepState.REUSED):
+        return []
+    told = {"error": _clean(error), "trace": _clean(trace)}
+    cells = {"state": str(StepState.FAILED), **told, "ended": at}
+    tx.run(update(steps).where(here(run, step)).values(**cells, log=log))
+    gone = {step}
+    skipped_ = []
+    for other in steps_of(tx, run):
+        if other.state is StepState.WAITING and gone.intersection(other.needs):
+            gone.add(other.step)
+            skipped_.append(other.step)
+            _skip(tx, run, other.step, f"skipped because {step} failed", at)
+    return skipped_
+
+
+def cancelled(tx: Tx, run: str, at: float) -> list[str]:
+    """Mark every step that has not ended as skipped; return their names."""
+    open_ = [one.step for one in steps_of(tx, run) if one.state not in FINAL]
+    for step in open_:
+        _skip(tx, run, step, "skipped because the run was cancelled", at)
+    return open_
+
+
+def task_id(run: str, step: str) -> str:
+    """Return the id of the task that runs a step."""
+    return f"{run}:{step}"
+
+
+def _tasks(run: str, graph: Graph) -> list[dict[str, Any]]:
+    """Return a task a step and one for the end, as the engine takes them.
+
+    A task is tried again when its worker dies, whatever the step's own retries.
+    """
+    out: list[dict[str, Any]] = [
+        {
+            "id": task_id(run, node.name),
+            "kind": "step",
+            "payload": {"run": run, "step": node.name},
+            "group": run,
+            "needs": [task_id(run, name) for name in node.needs],
+            "always": False,
+            "max_attempts": max(3, node.options.retries + 1),
+            "backoff_s": node.options.backoff_s,
+        }
+        for node in graph.nodes
+    ]
+    every = [task["id"] for task in out]
+    payload = {"run": run, "result": graph.result}
+    end = {"id": f"{run}:run_end", "kind": "run_end", "payload": payload, "group": run}
+    out.append({**end, "needs": every, "always": True, "max_attempts": 5, "backoff_s": 1.0})
+    return out
+
+
+def _keep_environment(tx: Tx, listing: Mapping[str, str]) -> str:
+    digest = environments_.environment_digest(listing)
+    known = select(environments.c.digest).where(environments.c.digest == digest)
+    if tx.one(known) is None:
+        tx.run(insert(environments).values(digest=digest, listing=_json(dict(listing))))
+    return digest
+
+
+def _outputs(tx: Tx, run: str, names: Collection[str]) -> dict[str, tuple[str, str]]:
+    if not names:
+        return {}
+    columns = select(steps.c.step, steps.c.output, steps.c.output_type).where(steps.c.run == run)
+    found = tx.all(columns.where(steps.c.output.is_not(None)))
+    return {row.step: (row.output, row.output_type) for row in found if row.step in names}
+
+
+def _result(tx: Tx, found: str, has: Callable[[str], bool]) -> Any | None:
+    row = tx.one(select(step_results).where(step_results.c.key == found))
+    if row is None or not all(has(blob) for blob in msgspec.json.decode(row.blobs)):
+        return None
+    return row
+
+
+def _resolved(argument: Argument, outputs: Mapping[str, tuple[str, str]]) -> Argument:
+    """Return an argument with its refs replaced by what they stand for."""
+    if "ref" in argument:
+        digest, type_ = outputs[argument["ref"]]
+        return {"digest": digest, "type": type_, "from": argument["ref"]}
+    for kind in ("list", "tuple"):
+        if kind in argument:
+            return {kind: [_resolved(part, outputs) for part in argument[kind]]}
+    if "dict" in argument:
+        return {"dict": {k: _resolved(part, outputs) for k, part in argument["dict"].items()}}
+    return argument
+
+
+def _skip(tx: Tx, run: str, step: str, reason: str, at: float) -> None:
+    cells = {"state": str(StepState.SKIPPED), "why": reason, "ended": at}
+    tx.run(update(steps).where(here(run, step)).values(**cells))
+
+
+def _json(value: Mapping[str, Any] | Sequence[Any]) -> str:
+    return canonical(value).decode()
+
+
+def _clean(text: str) -> str:
+    """Return what a user's code said as text that every database takes."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\0")

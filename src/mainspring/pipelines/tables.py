@@ -1,0 +1,76 @@
+"""The tables of pipelines: the steps of every run, and the results that can be reused."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+METADATA = MetaData()
+
+steps = Table(
+    "steps",
+    METADATA,
+    Column(
+        "id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
+    ),
+    Column("run", String(64), nullable=False),
+    Column("step", String(250), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("pipeline", String(500), nullable=False),
+    Column("target", String(500), nullable=False),
+    Column("args", Text, nullable=False),  # JSON: see graph.Argument
+    Column("options", Text, nullable=False),  # JSON: see declare.Options
+    Column("needs", Text, nullable=False),  # JSON: names of steps
+    Column("code", String(64), nullable=False),
+    Column("code_parts", Text, nullable=False),  # JSON: name -> digest
+    Column("env", String(64), nullable=False),
+    Column("fresh", Boolean, nullable=False),  # asked to run anew
+    Column("state", String(16), nullable=False),
+    Column("key", String(64)),
+    Column("why", Text, nullable=False, default=""),
+    Column("parts", Text),  # JSON: see keys.parts_of
+    Column("inputs", Text, nullable=False, default="{}"),  # JSON: argument -> digest
+    Column("output", String(64)),
+    Column("output_type", String(64)),
+    Column("reused_from", String(64)),
+    Column("started", Float),
+    Column("ended", Float),
+    Column("attempt", Integer, nullable=False, default=0),
+    Column("error", Text, nullable=False, default=""),
+    Column("trace", Text, nullable=False, default=""),
+    Column("log", String(64)),
+    Column("wall_s", Float, nullable=False, default=0.0),
+    Column("cpu_s", Float, nullable=False, default=0.0),
+    Index("steps_of_run", "run", "step", unique=True),
+    Index("steps_before", "pipeline", "step", "id"),
+)
+
+step_results = Table(
+    "step_results",
+    METADATA,
+    Column("key", String(64), primary_key=True),
+    Column("output", String(64), nullable=False),
+    Column("output_type", String(64), nullable=False),
+    Column("blobs", Text, nullable=False),  # JSON: every object the output needs
+    Column("run", String(64), nullable=False),
+    Column("step", String(250), nullable=False),
+    Column("made", Float, nullable=False),
+    Column("wall_s", Float, nullable=False, default=0.0),
+)
+
+environments = Table(
+    "environments",
+    METADATA,
+    Column("digest", String(64), primary_key=True),
+    Column("listing", Text, nullable=False),  # JSON: distribution -> version
+)

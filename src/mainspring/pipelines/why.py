@@ -1,0 +1,74 @@
+"""Say in words why a step runs, or need not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from sqlalchemy import select
+
+from mainspring.ground.objects import StepState
+from mainspring.ground.ports import Tx
+from mainspring.pipelines import environment
+from mainspring.pipelines.keys import differences
+from mainspring.pipelines.tables import environments, steps
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a step about to run."""
+
+    parts: dict[str, str]
+    refs: dict[str, str]  #: input path -> the step behind it
+    key: str
+    reused_from: str | None  #: the run whose result is reused
+    fresh: bool  #: it was asked to run anew
+    cache: bool
+
+
+def explain(tx: Tx, row: Any, change: Change) -> str:
+    """Return why a step runs or is reused, against the last time it was looked at.
+
+    ``row`` is its row in ``steps``. The last time is of the same step in the same pipeline.
+    """
+    if change.reused_from is not None:
+        return f"reused from {change.reused_from}: same code, inputs, params and environment"
+    if change.fresh:
+        return "asked to run anew"
+    if not change.cache:
+        return "runs in every run (cache=False)"
+    before = _before(tx, row)
+    return "first time" if before is None else _against(tx, before, change)
+
+
+def _against(tx: Tx, before: Any, change: Change) -> str:
+    told = differences(
+        msgspec.json.decode(before.parts, type=dict[str, str]),
+        change.parts,
+        refs=change.refs,
+        environment=lambda old, new: _environment(tx, old, new),
+    )
+    if told:
+        return "; ".join(told)
+    if before.state == StepState.FAILED:
+        return "it failed the last time"
+    if before.output is None:
+        return "it did not come to its end the last time"
+    return "its result is not kept any more"
+
+
+def _before(tx: Tx, row: Any) -> Any | None:
+    """Return the row of the last time this step was looked at in another run."""
+    same = (steps.c.pipeline == row.pipeline) & (steps.c.step == row.step)
+    earlier = same & (steps.c.id < row.id) & steps.c.parts.is_not(None)
+    return tx.one(select(steps).where(earlier).order_by(steps.c.id.desc()).limit(1))
+
+
+def _environment(tx: Tx, old: str, new: str) -> list[str]:
+    found: dict[str, Mapping[str, str]] = {}
+    statement = select(environments).where(environments.c.digest.in_([old, new]))
+    for row in tx.all(statement):
+        found[row.digest] = msgspec.json.decode(row.listing, type=dict[str, str])
+    if old not in found or new not in found:
+        return []
+    return environment.differences(found[old], found[new])
