@@ -26,6 +26,7 @@ from mainspring.ground.objects import (
 )
 from mainspring.pipelines.context import log
 from mainspring.pipelines.declare import Pipeline, Ref, Step, pipeline, step
+from mainspring.pipelines.graph import target_of
 from mainspring.scaling.models.model import FittedModel, Model
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ class Loop:
         self,
         name: str,
         *,
-        pipeline: Pipeline | Callable[..., Any],
+        pipeline: Pipeline[..., Any] | Callable[..., Any],
         target: str,
         kind: Kind,
         model: str | None = None,
@@ -186,7 +187,7 @@ class Loop:
         self._spec = LoopSpec(
             name=name,
             model=check_name(model or name, "model"),
-            pipeline=f"{pipeline.module}:{pipeline.name}",
+            pipeline=target_of(pipeline.function),
             endpoint=check_name(endpoint or name, "endpoint"),
             target=target,
             kind=kind,

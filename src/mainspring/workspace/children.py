@@ -28,18 +28,25 @@ def trace(payload: dict[str, Any]) -> dict[str, Any]:
     import msgspec
 
     from mainspring.pipelines import graph, project
-    from mainspring.pipelines.code import environment_digest, graph_code
+    from mainspring.pipelines.code import code_digest
+    from mainspring.pipelines.environment import environment
+    from mainspring.pipelines.parameters import parameters_of
 
     found = project.load(Path(payload["root"]), payload["pipeline"])
     params = dict(payload["params"])
     if payload.get("offered"):  # what the loop could give: only what the pipeline asks for
-        known = {p.name for p in project.parameters_of(found)}
+        known = {p.name for p in parameters_of(found)}
         params |= {k: v for k, v in payload["offered"].items() if k in known}
     traced = graph.trace(found, params)
+    code = {}
+    for node in traced.nodes:
+        module, name = project.split_target(node.target)
+        step = project.attribute(project.import_module(Path(payload["root"]), module), name)
+        code[node.target] = code_digest(getattr(step, "function", step))
     return {
         "graph": msgspec.to_builtins(traced),
-        "code": graph_code(found, traced),
-        "environment": environment_digest(),
+        "code": code,
+        "environment": dict(environment()),
     }
 
 

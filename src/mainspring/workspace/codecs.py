@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from mainspring.ground.ports import Objects
+from mainspring.pipelines import outputs
+
+
+class ModelCodec:
+    """Keeps a FittedModel as a package: a manifest of files, each under its digest."""
+
+    name = "model"
+
+    def takes(self, value: Any) -> bool:
+        """Return whether the value is a fitted model, without importing what models need."""
+        return type(value).__qualname__ == "FittedModel" and type(value).__module__.startswith(
+            "mainspring."
+        )
+
+    def encode(self, value: Any, objects: Objects) -> outputs.Stored:
+        """Keep the package and name every file of it."""
+        from mainspring.scaling.models import package
+
+        digest = package.write(value, objects)
+        files = package.read_manifest(digest, objects).files
+        return outputs.Stored(digest=digest, type=self.name, blobs=[digest, *files.values()])
+
+    def decode(self, digest: str, objects: Objects, folder: Path) -> Any:  # noqa: ARG002
+        """Return the model as it was fitted."""
+        from mainspring.scaling.models import package
+
+        return package.read(digest, objects)
 
 
 def register() -> None:
-    """Add the codec named ``model``: a package of files, each under its digest."""
-    from mainspring.pipelines import outputs
-    from mainspring.scaling.models import package
-    from mainspring.scaling.models.model import FittedModel
-
-    def encode(value: Any, objects: Objects) -> str:
-        return package.write(value, objects)
-
-    def decode(digest: str, objects: Objects) -> Any:
-        return package.read(digest, objects)
-
-    outputs.register(outputs.Codec("model", FittedModel, encode, decode))
+    """Add the codec to those of the pipelines."""
+    outputs.register(ModelCodec())

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 UNKNOWN = -1
+End = tuple[str, int | None]  #: address and port
 _TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 
 
-def uid_of(client: tuple[str, int] | None, server: tuple[str, int] | None) -> int:
+def uid_of(client: End | None, server: End | None) -> int:
     """Return the uid that owns the client's end of a connection, or UNKNOWN.
 
     Both are (address, port). The kernel's socket table lists the client's own end with its
@@ -31,14 +32,14 @@ def uid_of(client: tuple[str, int] | None, server: tuple[str, int] | None) -> in
     return UNKNOWN
 
 
-def _coded(end: tuple[str, int], v6: bool) -> str:
+def _coded(end: End, v6: bool) -> str:
     """Return an address and port as /proc/net/tcp writes them: words in the CPU's byte order."""
     address = ipaddress.ip_address(end[0])
     packed = address.packed
     if v6 and len(packed) == 4:
         packed = bytes(10) + b"\xff\xff" + packed
     words = struct.unpack(f"={len(packed) // 4}I", packed)
-    return "".join(f"{word:08X}" for word in words) + f":{end[1]:04X}"
+    return "".join(f"{word:08X}" for word in words) + f":{end[1] or 0:04X}"
 
 
 def http_protocol() -> type[Any]:
@@ -49,7 +50,7 @@ def http_protocol() -> type[Any]:
     """
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-    class PeerProtocol(HttpToolsProtocol):  # type: ignore[misc]
+    class PeerProtocol(HttpToolsProtocol):
         """Knows the uid of its peer."""
 
         def connection_made(self, transport: Any) -> None:

@@ -46,7 +46,7 @@ class Scans:
             watermark = capture.watermark(self._ws.captures(endpoint.name))
             if watermark is not None:
                 marks[f"watermark:{endpoint.name}"] = watermark
-                marks[f"labels:{endpoint.name}"] = labels.newest(tx, endpoint.name)
+                marks[f"labels:{endpoint.name}"] = labels.received(tx, endpoint.name).newest_batch
         return marks
 
     def _windows(self, tx: Tx, spec: LoopSpec, watermark: float) -> list[NewTask]:
@@ -96,7 +96,7 @@ def _rollout(tx: Tx, spec: LoopSpec, watermark: float) -> list[NewTask]:
     running = rollouts.running(tx, spec.endpoint)
     if running is None:
         return []
-    newest = labels.newest(tx, spec.endpoint)
+    newest = labels.received(tx, spec.endpoint).newest_batch
     # Besides new labels a new day is news: periods end.
     day = int(watermark // DAY_S)
     return [

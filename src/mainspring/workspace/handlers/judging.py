@@ -16,7 +16,7 @@ from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.readiness import gate, registry
 from mainspring.readiness.inputs import GateInputs
-from mainspring.workspace import calling
+from mainspring.workspace import calling, running
 
 if TYPE_CHECKING:
     from mainspring.engine.tasks import Lease
@@ -72,7 +72,7 @@ class Judging:
         def look(tx: Tx) -> tuple[Version, Version | None, str | None]:
             candidate = registry.get(tx, model, number)
             champion = registry.champion(tx, model)
-            fresh = runs.get(tx, candidate.run).tags.get("fresh") if candidate.run else None
+            fresh = runs.get(tx, candidate.run).tags.get(running.FRESH) if candidate.run else None
             return (
                 candidate,
                 None if champion is None else registry.get(tx, model, champion),

@@ -69,8 +69,8 @@ class Renewal:
         if champion is not None:
             training, fresh, _ = self._rows(spec, champion, command.at)
         tags = {"loop": spec.name, "until": str(command.at)}
-        tags |= {"fresh": fresh} if fresh else {}
-        tags |= {"captured": training} if training else {}
+        tags |= {running.FRESH: fresh} if fresh else {}
+        tags |= {running.CAPTURED: training} if training else {}
         plan = running.plan(
             self._ws,
             spec.root,

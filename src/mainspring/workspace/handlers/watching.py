@@ -113,7 +113,7 @@ class Watcher:
         spec = self._spec(lease.task.payload["loop"])
         watermark = float(lease.task.payload["watermark"])
 
-        def look(tx: Tx) -> tuple[Rollout, int, pl.DataFrame, Signature | None]:
+        def look(tx: Tx) -> tuple[Rollout, int, pl.DataFrame, Signature]:
             now = rollouts.get(tx, lease.task.payload["rollout"])
             _, signature, _, _ = self._standing(tx, spec, now.champion)
             newest, known = self._shelf.all(tx, spec.endpoint)
@@ -123,7 +123,7 @@ class Watcher:
             return now, newest, labels.join(captured, fresh, signature), signature
 
         before, newest, joined, signature = self._ws.read(Permission.WORK, look)
-        if before.state != "running" or signature is None:
+        if before.state != "running":
             return Done()
         champion, challenger = _paired_losses(joined, before, signature)
         after = challenge.advance(before, champion, challenger, spec.rollout, cursor=newest)
@@ -160,11 +160,16 @@ class Watcher:
 
     def _standing(
         self, tx: Tx, spec: LoopSpec, number: int | None = None
-    ) -> tuple[int | None, Signature | None, Profile, set[tuple[str, str]]]:
+    ) -> tuple[int | None, Signature, Profile, set[tuple[str, str]]]:
         """Return the champion (or ``number``), what it takes, its baseline, the open alarms."""
         champion = registry.champion(tx, spec.model) if number is None else number
         if champion is None:
-            return None, None, Profile(rows=0, columns=[]), set()
+            return (
+                None,
+                Signature(columns=[], kind=spec.kind, target=spec.target),
+                Profile(rows=0, columns=[]),
+                set(),
+            )
         version = registry.get(tx, spec.model, champion)
         baseline = package.profile(version.package, self._ws.objects)
         return (

@@ -1,0 +1,219 @@
+"""Carry out a pipeline's work: its steps, its end, and what follows a finished run."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from mainspring.engine import reactor, tasks
+from mainspring.engine.worker import Done, Handler
+from mainspring.experiments import runs as experiments
+from mainspring.ground import messages as m
+from mainspring.ground.errors import StepFailedError
+from mainspring.ground.objects import Gate, LoopSpec, Run, RunStatus, StepState
+from mainspring.ground.permissions import Permission
+from mainspring.ground.ports import Outcome, Tx
+from mainspring.pipelines import runs as pipelines
+from mainspring.readiness import registry
+from mainspring.workspace import calling, running
+
+if TYPE_CHECKING:
+    from mainspring.engine.tasks import Lease
+    from mainspring.workspace.opening import Workspace
+
+
+class Steps:
+    """Carries out what a run's tasks ask for."""
+
+    def __init__(self, ws: Workspace) -> None:
+        self._ws = ws
+
+    def step(self, lease: Lease) -> Done:
+        """Reuse a step's result or run it in a process of its own."""
+        run, name = lease.task.payload["run"], lease.task.payload["step"]
+        now = self._ws.clock.now()
+        begun = self._ws.write(
+            Permission.WORK,
+            lambda tx: (
+                pipelines.prepare(tx, run, name, self._ws.objects.has),
+                experiments.get(tx, run),
+            ),
+        )
+        plan, record = begun
+        if plan.reused:
+            return Done(result={"reused": True}, apply=lambda tx: pipelines.reused(tx, plan, now))
+        attempt = self._ws.write(Permission.WORK, lambda tx: pipelines.started(tx, plan, now))
+        root = record.tags[running.ROOT]
+        with tempfile.TemporaryDirectory(prefix="mainspring-log-") as folder:
+            log = Path(folder) / "step.log"
+            outcome = calling.call(
+                self._ws,
+                "step",
+                {
+                    "root": root,
+                    "target": plan.target,
+                    "step": name,
+                    "run": run,
+                    "args": plan.args,
+                    "pipeline": record.pipeline,
+                    "code": plan.code,
+                },
+                lease,
+                root=root,
+                log=log,
+                timeout_s=plan.options.timeout_s,
+            )
+            kept = self._ws.objects.put_file(log) if log.exists() and log.stat().st_size else None
+        if not outcome.ok:
+            raise self._failed(lease, plan, outcome, kept, last=attempt > plan.options.retries)
+        return Done(
+            result={"output": outcome.value["output"]},
+            apply=lambda tx: self._keep(tx, plan, outcome.value, kept),
+        )
+
+    def _keep(
+        self, tx: Tx, plan: pipelines.StepPlan, value: dict[str, Any], log: str | None
+    ) -> None:
+        output = pipelines.Output(
+            digest=value["output"],
+            type=value["output_type"],
+            blobs=value["blobs"],
+            log=log,
+            wall_s=value["wall_s"],
+            cpu_s=value["cpu_s"],
+        )
+        pipelines.finished(tx, plan, output, self._ws.clock.now())
+        for key, number, step, at in value["metrics"]:
+            experiments.log(tx, plan.run, {key: float(number)}, step, at=at)
+
+    def _failed(
+        self,
+        lease: Lease,
+        plan: pipelines.StepPlan,
+        outcome: Outcome,
+        log: str | None,
+        *,
+        last: bool,
+    ) -> Exception:
+        """Write down why a step failed, unless it is to be tried again, and return the error."""
+        error = calling.as_error(outcome)
+        if lease.cancelled():
+            return error
+        user_may_retry = isinstance(error, StepFailedError) and not last
+        if user_may_retry:
+            return _Again(str(error))
+        at = self._ws.clock.now()
+        self._ws.write(
+            Permission.WORK,
+            lambda tx: pipelines.failed(
+                tx, plan.run, plan.step, str(error), at, trace=outcome.trace, log=log
+            ),
+        )
+        return error
+
+    def run_end(self, lease: Lease) -> Done:
+        """Mark a run as ended and hand on what it made."""
+        run = lease.task.payload["run"]
+        now = self._ws.clock.now()
+
+        def look(tx: Tx) -> tuple[Run, list[Any], LoopSpec | None]:
+            record, steps = running.state(tx, run)
+            loop = record.tags.get("loop")
+            return record, steps, reactor.spec_or_none(tx, loop) if loop else None
+
+        record, steps, spec = self._ws.read(Permission.WORK, look)
+        broken = [s for s in steps if s.state not in (StepState.DONE, StepState.REUSED)]
+        status = RunStatus.FINISHED
+        if broken:
+            cancelled = "mainspring.cancelled" in record.tags
+            status = RunStatus.CANCELLED if cancelled else RunStatus.FAILED
+        follow: list[tasks.NewTask] = []
+        if not broken and running.REGISTER in record.tags:
+            follow = [_register(record)]
+
+        def apply(tx: Tx) -> None:
+            if broken:
+                pipelines.cancelled(tx, run, now)
+            experiments.end(tx, run, status, now)
+            tasks.submit(tx, follow)
+
+        told = next((s.error for s in broken if s.error), "")
+        return Done(apply=apply, events=_trained(record, spec, status, told))
+
+    def register_version(self, lease: Lease) -> Done:
+        """Register what a person's run made and put it through the gate."""
+        run, model = lease.task.payload["run"], lease.task.payload["model"]
+
+        def look(tx: Tx) -> tuple[Any, Gate, float]:
+            spec = next((s for s in reactor.loops(tx) if s.model == model), None)
+            card = spec.card if spec else None
+            view = reactor.view_or_none(tx, spec.name) if spec else None
+            made = running.version_of(
+                self._ws, tx, run, model, card, f"run:{run}", command=lease.task.id
+            )
+            at = view.now if view and view.now else self._ws.clock.now()
+            return made, spec.gate if spec else Gate(needs_card=False), at
+
+        made, policy, at = self._ws.read(Permission.WORK, look)
+
+        def apply(tx: Tx) -> None:
+            version = registry.register(tx, made)
+            experiments.set_tags(tx, run, {"mainspring.version": f"{model}/{version.number}"})
+            judge = tasks.NewTask(
+                id=f"{run}:judge",
+                kind="judge_version",
+                payload={
+                    "model": model,
+                    "number": version.number,
+                    "policy": msgspec.to_builtins(policy),
+                    "at": at,
+                },
+                group=run,
+            )
+            tasks.submit(tx, [judge])
+
+        return Done(apply=apply)
+
+
+class _Again(Exception):  # noqa: N818  not an error of ours: it asks the engine for another try
+    """The user's step raised and has tries left."""
+
+
+def handlers(ws: Workspace) -> dict[str, Handler]:
+    """Return the handlers of a run's tasks."""
+    steps = Steps(ws)
+    return {
+        "step": steps.step,
+        "run_end": steps.run_end,
+        "register_version": steps.register_version,
+    }
+
+
+def _register(record: Run) -> tasks.NewTask:
+    return tasks.NewTask(
+        id=f"{record.id}:register",
+        kind="register_version",
+        payload={"run": record.id, "model": record.tags[running.REGISTER]},
+        group=record.id,
+    )
+
+
+def _trained(
+    record: Run, spec: LoopSpec | None, status: RunStatus, told: str
+) -> list[tuple[str, m.AnyEvent]]:
+    """Tell the loop that asked for the run how it ended."""
+    kind, _, command = (record.cause or "").partition(":")
+    if kind != "command" or spec is None:
+        return []
+    event = m.Trained(
+        loop=spec.name,
+        at=float(record.tags.get("until", 0.0)),
+        command=command,
+        run=record.id,
+        ok=status is RunStatus.FINISHED,
+        reason=told or str(status),
+    )
+    return [(f"trained:{command}", event)]

@@ -1,0 +1,251 @@
+"""Start runs of pipelines, follow them, and find out what they made."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from mainspring.engine import tasks
+from mainspring.experiments import runs as experiments
+from mainspring.ground.errors import BadInputError, ConflictError
+from mainspring.ground.identity import canonical, new_id, sha256
+from mainspring.ground.objects import Card, Run, RunStatus, StepRecord, Version
+from mainspring.ground.permissions import Permission
+from mainspring.ground.ports import Tx
+from mainspring.pipelines import runs as pipelines
+from mainspring.pipelines.graph import Graph
+from mainspring.scaling.models import package
+from mainspring.workspace import calling
+
+if TYPE_CHECKING:
+    from mainspring.engine.tasks import Lease
+    from mainspring.workspace.opening import Workspace
+
+#: Tags by which a run carries what its end needs to know.
+REGISTER, RESULT, CODE, ROOT, FRESH, CAPTURED = (
+    "mainspring.register",
+    "mainspring.result",
+    "mainspring.code",
+    "mainspring.root",
+    "mainspring.fresh",
+    "mainspring.captured",
+)
+
+
+class RunPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """A run that is ready to be handed out; ``submit`` writes all of it in one transaction."""
+
+    run: Run
+    graph: Graph
+    code: dict[str, Any]
+    environment: dict[str, str]
+    fresh: tuple[str, ...] = ()
+
+    def submit(self, tx: Tx) -> None:
+        """Write the run, its steps and its tasks; twice is as good as once."""
+        if self.run.cause is not None and experiments.find(tx, cause=self.run.cause) is not None:
+            return
+        experiments.create(tx, self.run)
+        wanted = pipelines.plan(
+            tx, self.run.id, self.graph, self.code, self.environment, fresh=self.fresh
+        )
+        tasks.submit(tx, [msgspec.convert(task, tasks.NewTask) for task in wanted])
+
+
+def plan(
+    ws: Workspace,
+    root: str,
+    pipeline: str,
+    params: Mapping[str, Any],
+    *,
+    offered: Mapping[str, Any] | None = None,
+    cause: str | None = None,
+    tags: Mapping[str, str] | None = None,
+    fresh: tuple[str, ...] = (),
+    lease: Lease | None = None,
+) -> RunPlan:
+    """Trace a pipeline in a process of its own and return its run, ready to be handed out.
+
+    ``offered`` are params that are given only if the pipeline asks for them by name.
+
+    Raises:
+        ProjectError: if the project cannot be imported or the pipeline is not there.
+        BadInputError: for a param that is unknown or of the wrong type.
+    """
+    asked = {"root": root, "pipeline": pipeline, "params": dict(params)}
+    found = calling.child(ws, "trace", {**asked, "offered": dict(offered or {})}, lease, root=root)
+    graph = msgspec.convert(found["graph"], Graph)
+    told = {RESULT: graph.result or "", CODE: sha256(canonical(found["code"])), ROOT: root}
+    name = graph.pipeline.partition(":")[2]
+    run = Run(
+        id=new_id("run"),
+        experiment=name,
+        name=name,
+        status=RunStatus.RUNNING,
+        started=ws.clock.now(),
+        pipeline=graph.pipeline,
+        cause=cause,
+        params={k: v if isinstance(v, str) else canonical(v).decode() for k, v in _given(graph)},
+        tags={**told, **(tags or {})},
+    )
+    return RunPlan(
+        run=run,
+        graph=graph,
+        code=found["code"],
+        environment=found["environment"],
+        fresh=fresh,
+    )
+
+
+def start_run(
+    ws: Workspace,
+    pipeline: str,
+    params: Mapping[str, Any] | None = None,
+    *,
+    register: str | None = None,
+    fresh: tuple[str, ...] = (),
+) -> str:
+    """Submit a run of a project's pipeline and return its id; an engine carries it out.
+
+    ``register`` names a model: what the pipeline returns becomes a candidate of it, and is
+    put through the gate. ``fresh`` names steps that run even if a result could be reused.
+    """
+    tags = {REGISTER: register} if register else {}
+    planned = plan(
+        ws, ws.settings.root, pipeline, params or {}, tags=tags, fresh=fresh, cause=None
+    )
+    if register and not planned.graph.result:
+        raise BadInputError(
+            f"{pipeline} returns nothing, so there is nothing to register as {register}.",
+            field="register",
+            hint="Let the pipeline return what its train step returns.",
+        )
+    ws.write(Permission.RUN, planned.submit)
+    return planned.run.id
+
+
+def drive(
+    ws: Workspace,
+    run: str,
+    on_change: Callable[[Run, list[StepRecord]], None] | None = None,
+    poll_s: float = 0.05,
+) -> Run:
+    """Carry out a run in this process (with whatever engine helps) and return how it ended.
+
+    ``on_change`` is told the run and its steps whenever one of them moved.
+    """
+    from mainspring.workspace.processes import make_engine
+
+    engine = make_engine(ws, "worker", scanning=False)
+    stop = threading.Event()
+    thread = threading.Thread(target=engine.run_group, args=(run, stop), name="drive")
+    thread.start()
+    told: list[StepRecord] = []
+    try:
+        while True:
+            alive = thread.is_alive()
+            now, steps = ws.read(Permission.READ, lambda tx: state(tx, run))
+            if on_change is not None and steps != told:
+                on_change(now, steps)
+            told = steps
+            if not alive:
+                return now
+            thread.join(poll_s)
+    finally:
+        stop.set()
+        thread.join()
+
+
+def state(tx: Tx, run: str) -> tuple[Run, list[StepRecord]]:
+    """Return a run and its steps as they stand."""
+    return experiments.get(tx, run), pipelines.steps_of(tx, run)
+
+
+def cancel(ws: Workspace, run: str) -> None:
+    """Stop a run: what has not begun never does, what runs is ended.
+
+    Raises:
+        ConflictError: if it has ended already.
+    """
+
+    def work(tx: Tx) -> None:
+        now = experiments.get(tx, run)
+        if now.status is not RunStatus.RUNNING:
+            raise ConflictError(f"Run {run} has ended already: it is {now.status}.", field="run")
+        experiments.set_tags(tx, run, {"mainspring.cancelled": tx.who.name})
+        tasks.cancel(tx, run)
+
+    ws.write(Permission.RUN, work)
+
+
+def resume(ws: Workspace, run: str) -> None:
+    """Go on with a failed or cancelled run from the step that broke it."""
+
+    def work(tx: Tx) -> None:
+        experiments.resume(tx, run)
+        experiments.set_tags(tx, run, {"mainspring.cancelled": None})
+        pipelines.reopen(tx, run)
+        tasks.retry(tx, run)
+
+    ws.write(Permission.RUN, work)
+
+
+def version_of(
+    ws: Workspace,
+    tx: Tx,
+    run: str,
+    model: str,
+    card: Card | None,
+    cause: str | None,
+    command: str,
+) -> Version:
+    """Return the candidate that a finished run made, not yet registered.
+
+    Raises:
+        ConflictError: if the pipeline did not return a model.
+    """
+    made = experiments.get(tx, run)
+    step = made.tags[RESULT]
+    digest, kind = pipelines.output_of(tx, run, step)
+    if kind != "model":
+        raise ConflictError(
+            f"Step {step} of run {run} returned a {kind}, and only a model can be registered.",
+            hint="Return what ms.Model(...).fit(...) returned.",
+        )
+    profile = package.profile(digest, ws.objects)
+    data = {
+        f"{one.step}.{name}": digest_
+        for one in pipelines.steps_of(tx, run)
+        for name, digest_ in one.inputs.items()
+        if one.step == step
+    }
+    if CAPTURED in made.tags:
+        data["captured"] = made.tags[CAPTURED]
+    if card is not None:
+        card = msgspec.structs.replace(
+            card,
+            data=card.data or f"{profile.rows:,} rows, run {run}",
+            metrics=card.metrics or profile.metrics,
+        )
+    return Version(
+        model=model,
+        number=0,
+        run=run,
+        package=digest,
+        signature=package.signature(digest, ws.objects),
+        card=card,
+        metrics=profile.metrics,
+        created=ws.clock.now(),
+        by=tx.who.name,
+        cause=cause,
+        data=data,
+        code=made.tags[CODE],
+        command=command,
+    )
+
+
+def _given(graph: Graph) -> list[tuple[str, Any]]:
+    return [(name, value) for name, value in graph.params.items() if value is not None]
