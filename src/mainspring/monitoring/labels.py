@@ -15,12 +15,12 @@ from typing import Any
 import msgspec
 import numpy as np
 import polars as pl
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, update
 
 from mainspring.ground.errors import BadInputError, DamagedError, NotExactError, TooLargeError
 from mainspring.ground.objects import Signature
 from mainspring.ground.ports import Tx
-from mainspring.monitoring.tables import label_batches
+from mainspring.monitoring.tables import label_batches, monitors, start_monitor
 from mainspring.monitoring.truth import targets, written
 from mainspring.numerics.frames import FrameCorruptError, decode_frames, encode_frame
 
@@ -87,6 +87,7 @@ def add(
     for row, (name, value) in enumerate(zip(plain_ids, plain, strict=True)):
         _check(row, name, value)
     last = dict(zip(plain_ids, plain, strict=True))
+    _take_turn(tx, endpoint)
     statement = insert(label_batches).values(
         endpoint=endpoint,
         received=at,
@@ -239,6 +240,17 @@ def _decode(batch: int, payload: bytes) -> pl.DataFrame:
         "_label",
         pl.lit(batch, dtype=pl.Int64).alias("_batch"),
     )
+
+
+def _take_turn(tx: Tx, endpoint: str) -> None:
+    """Let batches of one endpoint be kept one after another.
+
+    Where a database runs writes side by side, a lower number could otherwise be seen after a
+    higher one, and whoever reads on from the higher one would never see it.
+    """
+    tx.run(start_monitor(tx.dialect, endpoint))
+    mine = monitors.c.endpoint == endpoint
+    tx.run(update(monitors).where(mine).values(batches=monitors.c.batches + 1))
 
 
 def _plain(values: Any) -> list[Any]:

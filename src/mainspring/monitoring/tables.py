@@ -78,7 +78,14 @@ monitors = Table(
     Column("judged_until", Float),  # event time up to which windows are cut
     Column("empty", BigInteger, nullable=False),  # windows passed over without a row
     Column("late", BigInteger, nullable=False),  # rows that came after their window was judged
+    Column("batches", BigInteger, nullable=False),  # label batches; see labels.add
 )
+
+
+def start_monitor(dialect: str, endpoint: str) -> Any:
+    """Return an INSERT of an endpoint's monitor that does nothing if there is one."""
+    values = {"endpoint": endpoint, "judged_until": None, "empty": 0, "late": 0, "batches": 0}
+    return insert_once(monitors, dialect, values)
 
 
 def insert_once(table: Table, dialect: str, values: dict[str, Any]) -> Any:

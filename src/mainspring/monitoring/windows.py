@@ -12,7 +12,7 @@ from mainspring.ground.errors import BadInputError, NotFoundError
 from mainspring.ground.identity import canonical
 from mainspring.ground.objects import MonitorPolicy, Window
 from mainspring.ground.ports import Tx
-from mainspring.monitoring.tables import insert_once, monitors, windows
+from mainspring.monitoring.tables import insert_once, monitors, start_monitor, windows
 
 #: Windows handed out at once; a monitor that fell behind goes on with the next call.
 MOST_DUE = 1000
@@ -177,8 +177,7 @@ def advance(tx: Tx, endpoint: str, judged_until: float, empty: int = 0, late: in
     monitor moves past it and counts it here. Rows that come for a window already judged belong
     to no window and are counted as late.
     """
-    start = {"endpoint": endpoint, "judged_until": None, "empty": 0, "late": 0}
-    tx.run(insert_once(monitors, tx.dialect, start))
+    tx.run(start_monitor(tx.dialect, endpoint))
     known = monitor(tx, endpoint).judged_until
     furthest = judged_until if known is None else max(known, judged_until)
     tx.run(

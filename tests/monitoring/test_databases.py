@@ -1,0 +1,114 @@
+"""Every question of the room is asked of both databases, through the real store."""
+
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+import polars as pl
+import pytest
+
+from mainspring.backends.sql.opening import open_store
+from mainspring.ground.clock import TurnedClock
+from mainspring.ground.errors import UnavailableError
+from mainspring.ground.permissions import Permission, service
+from mainspring.ground.ports import Store
+from mainspring.monitoring import alarms, labels, windows
+from mainspring.monitoring.judge import judge_inputs, judge_labels
+from mainspring.monitoring.tables import METADATA
+from mainspring.testing.postgres import PostgresServer
+
+ENGINE = service("engine")
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def store(request, tmp_path_factory) -> Iterator[Store]:
+    clock = TurnedClock(1e9)
+    if request.param == "sqlite":
+        kept = open_store(f"sqlite:///{tmp_path_factory.mktemp('db') / 'm.db'}", [METADATA], clock)
+        yield kept
+        kept.close()
+        return
+    try:
+        server = PostgresServer()
+    except UnavailableError as missing:
+        pytest.skip(str(missing))
+    with server:
+        kept = open_store(server.url, [METADATA], clock)
+        yield kept
+        kept.close()
+
+
+def test_a_window_is_judged_labelled_and_its_alarms_end(store, world):
+    def write(work):
+        return store.write(ENGINE, Permission.WORK, work)
+
+    def read(work):
+        return store.read(ENGINE, Permission.READ, work)
+
+    frame = world.rows(2_000, 7).with_columns(pl.col("n3") + 4)
+    [span] = windows.due(world.policy, 1000.0, 0.0)
+    window, raised = judge_inputs(
+        frame, world.usual, world.signature, world.policy, span, "delays", 3
+    )
+    for first_time in (True, False):  # as after a crash
+        assert write(lambda tx: windows.save(tx, window)) is first_time
+        assert write(lambda tx: [alarms.raise_(tx, alarm) for alarm in raised]) == raised
+    write(lambda tx: windows.advance(tx, "delays", span[1], empty=1))
+    assert read(lambda tx: windows.monitor(tx, "delays")).judged_until == 1000.0
+    assert read(lambda tx: windows.latest(tx, "delays")) == window
+    assert read(lambda tx: alarms.open_subjects(tx, "delays")) == {("drift", "n3")}
+
+    truth = np.random.default_rng(0).random(2_000) < frame["_score"].to_numpy()
+    write(lambda tx: labels.add(tx, "delays", frame["_id"].to_list(), truth.tolist(), 1500.0))
+    [due] = read(lambda tx: windows.awaiting_labels(tx, "delays", world.policy, 1500.0))
+    joined = labels.join_counted(
+        frame, read(lambda tx: labels.read(tx, "delays")), world.signature
+    )
+    found, more = judge_labels(due, joined, 0.1, world.policy, signature=world.signature)
+    assert [alarm.kind for alarm in more] == ["performance"]
+    write(lambda tx: windows.update_performance(tx, due.id, found, joined.rows.height))
+    assert read(lambda tx: windows.get(tx, due.id)).performance == found
+    assert read(lambda tx: windows.list_windows(tx, "delays"))[0].labelled == 2_000
+
+    assert write(lambda tx: alarms.end(tx, raised[0].id, "dismissed", "d1")) is True
+    assert write(lambda tx: alarms.end(tx, raised[0].id, "promoted", "d2")) is False
+    assert read(lambda tx: alarms.list_alarms(tx, "delays"))[0].outcome == "dismissed"
+    assert read(lambda tx: alarms.open_alarms(tx)) == []
+    assert read(lambda tx: labels.received(tx, "delays")).labels == 2_000
+
+
+def test_whoever_reads_on_from_a_batch_misses_none_that_was_written_beside_it(store):
+    done = threading.Event()
+
+    def send(sender: int) -> None:
+        for number in range(15):
+            store.write(
+                ENGINE,
+                Permission.LABEL,
+                lambda tx, n=number: labels.add(tx, "busy", [f"{sender}-{n}"], [1], at=1.0),
+            )
+
+    senders = [threading.Thread(target=send, args=(sender,)) for sender in range(4)]
+    seen: list[str] = []
+    cursor = 0
+
+    def read_on() -> None:
+        nonlocal cursor
+        new = store.read(ENGINE, Permission.READ, lambda tx: labels.read(tx, "busy", cursor))
+        if new.height:
+            seen.extend(new["_id"])
+            cursor = int(new["_batch"].max())
+
+    def follow() -> None:
+        while not done.is_set():
+            read_on()
+
+    reader = threading.Thread(target=follow)
+    for thread in [*senders, reader]:
+        thread.start()
+    for thread in senders:
+        thread.join()
+    done.set()
+    reader.join()
+    read_on()
+    assert sorted(seen) == sorted(f"{sender}-{n}" for sender in range(4) for n in range(15))
