@@ -1,0 +1,129 @@
+"""Load a packaged model for scoring: verified bytes, the fast form first, no pickle."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from mainspring.ground.objects import Signature
+from mainspring.ground.ports import Objects
+from mainspring.scaling.models import package
+from mainspring.scaling.models.check import Prepared, check, check_frame
+from mainspring.scaling.models.features import Features, compile_features
+from mainspring.scaling.models.onnx_form import OnnxScorer, Parity, feature_columns
+
+Floats = npt.NDArray[np.float64]
+Form = Literal["onnx", "native"]
+
+
+class Served:
+    """A loaded version: raw rows in, scores out. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        digest: str,
+        signature: Signature,
+        features: Features,
+        form: Form,
+        scorer: Callable[[Any], Floats],
+        careful: Callable[[], Callable[[Any], Floats]] | None = None,
+    ) -> None:
+        self.digest = digest
+        self.signature = signature
+        self.form = form
+        self._features = features
+        self._scorer = scorer
+        self._careful = careful
+        self._native: Callable[[Any], Floats] | None = None
+        self._loading = threading.Lock()
+        self._outputs = len(signature.classes) if signature.kind == "multiclass" else 1
+
+    def check(self, columns: Mapping[str, Any]) -> Prepared:
+        """Return rows ready to be scored, given as lists or arrays by column name.
+
+        Raises:
+            BadInputError, NotExactError: naming the column and the row.
+        """
+        return check(columns, self.signature)
+
+    def score(self, rows: Prepared | pl.DataFrame | Mapping[str, Any]) -> Floats:
+        """Return scores of shape (rows, k): p(positive), one a class, or the value.
+
+        Raises:
+            BadInputError: for rows that were not checked before and do not pass.
+        """
+        if isinstance(rows, pl.DataFrame):
+            rows = check_frame(rows, self.signature)
+        elif not isinstance(rows, Prepared):
+            rows = check(rows, self.signature)
+        if rows.rows == 0:
+            return np.empty((0, self._outputs))
+        if self.form == "native":
+            return self._scorer(self._features.apply(rows.frame()))
+        if self._careful is not None and rows.has_missing():
+            return self._by_estimator()(self._features.apply(rows.frame()))
+        if self._features.plain:
+            return self._scorer(rows.columns)
+        return self._scorer(feature_columns(self._features.apply(rows.frame())))
+
+    def warm(self) -> None:
+        """Load now what would otherwise be loaded by the first row with a missing value."""
+        if self._careful is not None:
+            self._by_estimator()
+
+    def _by_estimator(self) -> Callable[[Any], Floats]:
+        with self._loading:
+            if self._native is None and self._careful is not None:
+                self._native = self._careful()
+            return self._native or self._scorer
+
+    def labels(self, scores: Floats) -> list[str] | list[float]:
+        """Return what scores say in the target's own words: the class, or the value."""
+        kind, classes = self.signature.kind, self.signature.classes
+        if kind == "regression":
+            values: list[float] = scores[:, 0].tolist()
+            return values
+        if kind == "binary":
+            return [classes[value >= 0.5] for value in scores[:, 0].tolist()]
+        return [classes[place] for place in scores.argmax(axis=1).tolist()]
+
+
+def load(digest: str, objects: Objects, prefer: Form = "onnx") -> Served:
+    """Return a packaged model ready to score.
+
+    The ONNX form is taken where the package holds one and ``prefer`` allows it; scikit-learn is
+    then not even imported, unless rows have a missing value on which the forms differ. Every byte is
+    compared with its digest first.
+
+    Raises:
+        NotFoundError, DamagedError: if an object is not there or not what it was.
+        BadInputError: if it is no package, or names types that may not be loaded.
+    """
+    manifest = package.read_manifest(digest, objects)
+
+    def read(path: str) -> bytes:
+        return package.read_file(manifest, path, objects)
+
+    signature = msgspec.json.decode(read("signature.json"), type=Signature)
+    expressions = msgspec.json.decode(read("features.json"), type=package.FeatureFile).expressions
+    features = compile_features(expressions, signature.columns)
+    if prefer == "onnx" and "model.onnx" in manifest.files:
+        parity = msgspec.json.decode(read("parity.json"), type=Parity)
+        scorer = OnnxScorer(read("model.onnx"), parity.inputs, signature.kind)
+        careful = None if parity.missing else lambda: _native(read("model.skops"), signature)
+        return Served(digest, signature, features, "onnx", scorer.score, careful)
+    return Served(digest, signature, features, "native", _native(read("model.skops"), signature))
+
+
+def _native(data: bytes, signature: Signature) -> Callable[[pl.DataFrame], Floats]:
+    from mainspring.scaling.models import native_form
+    from mainspring.scaling.models.estimator import raw_scores
+
+    estimator = native_form.load(data)
+    return lambda frame: raw_scores(estimator, signature.kind, frame)

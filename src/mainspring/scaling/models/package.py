@@ -1,0 +1,210 @@
+"""Write a fitted model as a package of named, digested files, and read its manifest back.
+
+The package is MLflow's model directory: an ``MLmodel`` file beside the model in each of its
+forms. It is kept as objects; the digest of the manifest names the whole.
+"""
+
+from __future__ import annotations
+
+import io
+from importlib import metadata
+
+import msgspec
+import polars as pl
+
+import mainspring
+from mainspring.ground import identity
+from mainspring.ground.errors import BadInputError, DamagedError, NotFoundError
+from mainspring.ground.objects import Profile, Signature
+from mainspring.ground.ports import Objects
+from mainspring.scaling.models import native_form, onnx_form
+from mainspring.scaling.models.features import compile_features
+from mainspring.scaling.models.model import FittedModel
+
+FORMAT = 1
+_LOCKED = ("numpy", "polars", "scikit-learn", "scipy", "skops", "onnxruntime", "skl2onnx")
+_MLFLOW_TYPES = {"float": "double", "int": "long", "str": "string", "bool": "boolean"}
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """What a package holds: the digest of each file by its path."""
+
+    format: int
+    files: dict[str, str]
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """``facts.json``: what is known of the fit and stands in no other file."""
+
+    measured_on: str
+
+
+class FeatureFile(msgspec.Struct, frozen=True, kw_only=True):
+    """``features.json``: the expressions, None where the raw columns are the features."""
+
+    expressions: dict[str, str] | None
+
+
+def write(model: FittedModel, objects: Objects) -> str:
+    """Keep a fitted model and return the digest of its manifest.
+
+    ``model.onnx`` is there only if it agrees with the estimator; ``parity.json`` says how far.
+
+    Raises:
+        BadInputError: if the estimator cannot be kept without pickle.
+    """
+    onnx, parity = onnx_form.convert(
+        model.estimator, model.features, model.signature, model.sample
+    )
+    files = {
+        "MLmodel": _mlmodel(model, onnx is not None).encode(),
+        "model.skops": native_form.dump(model.estimator),
+        "signature.json": identity.canonical(model.signature),
+        "features.json": identity.canonical(FeatureFile(expressions=model.features.expressions)),
+        "profile.json": identity.canonical(model.baseline),
+        "parity.json": identity.canonical(parity),
+        "facts.json": identity.canonical(Facts(measured_on=model.measured_on)),
+        "example.parquet": _parquet(model.sample),
+        "requirements.txt": _requirements().encode(),
+    }
+    if onnx is not None:
+        files["model.onnx"] = onnx
+    digests = {path: objects.put(data) for path, data in files.items()}
+    return objects.put(identity.canonical(Manifest(format=FORMAT, files=digests)))
+
+
+def read(digest: str, objects: Objects) -> FittedModel:
+    """Return the fitted model that a package holds, as it was when it was written.
+
+    Raises:
+        NotFoundError, DamagedError: if an object is not there or not what it was.
+        BadInputError: if it names types that may not be loaded.
+    """
+    manifest = read_manifest(digest, objects)
+
+    def file(path: str) -> bytes:
+        return read_file(manifest, path, objects)
+
+    found = msgspec.json.decode(file("signature.json"), type=Signature)
+    expressions = msgspec.json.decode(file("features.json"), type=FeatureFile).expressions
+    baseline = msgspec.json.decode(file("profile.json"), type=Profile)
+    return FittedModel(
+        estimator=native_form.load(file("model.skops")),
+        features=compile_features(expressions, found.columns),
+        signature=found,
+        baseline=baseline,
+        metrics=baseline.metrics,
+        measured_on=msgspec.json.decode(file("facts.json"), type=Facts).measured_on,
+        sample=example(digest, objects),
+    )
+
+
+def read_manifest(digest: str, objects: Objects) -> Manifest:
+    """Return what a package holds.
+
+    Raises:
+        NotFoundError: if there is no such object.
+        DamagedError: if its bytes are not those of the digest.
+        BadInputError: if it is no package, or one of a later format.
+    """
+    try:
+        manifest = msgspec.json.decode(verified(digest, objects), type=Manifest)
+    except msgspec.MsgspecError as error:
+        raise BadInputError(f"Object {digest} is not a model package: {error}") from error
+    if manifest.format != FORMAT:
+        raise BadInputError(
+            f"Package {digest} has format {manifest.format}; this release reads {FORMAT}."
+        )
+    return manifest
+
+
+def read_file(manifest: Manifest, path: str, objects: Objects) -> bytes:
+    """Return one file of a package, verified.
+
+    Raises:
+        NotFoundError: if the package has no such file.
+        DamagedError: if its bytes are not those of its digest.
+    """
+    digest = manifest.files.get(path)
+    if digest is None:
+        raise NotFoundError(f"The package has no {path}; it has {', '.join(manifest.files)}.")
+    return verified(digest, objects)
+
+
+def verified(digest: str, objects: Objects) -> bytes:
+    """Return an object's bytes after comparing them with its digest ourselves."""
+    data = objects.get(digest)
+    if identity.sha256(data) != digest:
+        raise DamagedError(f"Object {digest} holds other bytes than it should.")
+    return data
+
+
+def signature(digest: str, objects: Objects) -> Signature:
+    """Return what a packaged model takes and gives."""
+    manifest = read_manifest(digest, objects)
+    return msgspec.json.decode(read_file(manifest, "signature.json", objects), type=Signature)
+
+
+def profile(digest: str, objects: Objects) -> Profile:
+    """Return the training profile of a packaged model: its baseline."""
+    manifest = read_manifest(digest, objects)
+    return msgspec.json.decode(read_file(manifest, "profile.json", objects), type=Profile)
+
+
+def features(digest: str, objects: Objects) -> dict[str, str] | None:
+    """Return a packaged model's feature expressions; None: the raw columns are the features."""
+    manifest = read_manifest(digest, objects)
+    data = read_file(manifest, "features.json", objects)
+    return msgspec.json.decode(data, type=FeatureFile).expressions
+
+
+def example(digest: str, objects: Objects) -> pl.DataFrame:
+    """Return some raw training rows of a packaged model, at most 2,000."""
+    manifest = read_manifest(digest, objects)
+    return pl.read_parquet(io.BytesIO(read_file(manifest, "example.parquet", objects)))
+
+
+def parity(digest: str, objects: Objects) -> onnx_form.Parity:
+    """Return how the ONNX form of a packaged model compares with its estimator."""
+    manifest = read_manifest(digest, objects)
+    data = read_file(manifest, "parity.json", objects)
+    return msgspec.json.decode(data, type=onnx_form.Parity)
+
+
+def _parquet(frame: pl.DataFrame) -> bytes:
+    out = io.BytesIO()
+    frame.write_parquet(out)
+    return out.getvalue()
+
+
+def _requirements() -> str:
+    lines = [f"mainspring=={mainspring.__version__}"]
+    lines += [f"{name}=={metadata.version(name)}" for name in _LOCKED]
+    return "\n".join(lines) + "\n"
+
+
+def _mlmodel(model: FittedModel, has_onnx: bool) -> str:
+    """Return the MLmodel file; each value is a JSON scalar, which is YAML too."""
+    inputs = [
+        {
+            "name": column.name,
+            "type": _MLFLOW_TYPES[column.type],
+            "required": not column.nullable,
+        }
+        for column in model.signature.columns
+    ]
+    lines = ["flavors:", "  mainspring:", f"    format: {FORMAT}"]
+    lines += ["    signature: signature.json", "    features: features.json"]
+    if has_onnx:
+        lines += ["  onnx:", "    data: model.onnx"]
+        lines += [f"    onnx_version: {_text(metadata.version('onnx'))}"]
+    lines += ["  sklearn:", "    pickled_model: model.skops", "    serialization_format: skops"]
+    lines += [f"    sklearn_version: {_text(metadata.version('scikit-learn'))}"]
+    lines += ["signature:", f"  inputs: {_text(msgspec.json.encode(inputs).decode())}"]
+    output = [{"name": model.signature.target, "type": "double", "required": True}]
+    lines += [f"  outputs: {_text(msgspec.json.encode(output).decode())}"]
+    return "\n".join(lines) + "\n"
+
+
+def _text(value: str) -> str:
+    return msgspec.json.encode(value).decode()

@@ -1,0 +1,99 @@
+"""Which endpoints there are, and whose champion each serves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import delete, insert, select
+
+from mainspring.ground.errors import ConflictError, NotFoundError
+from mainspring.ground.identity import check_name
+from mainspring.ground.objects import Record
+from mainspring.ground.ports import Tx
+from mainspring.scaling.serving.tables import endpoints, rollouts
+
+
+class Endpoint(Record, frozen=True, kw_only=True):
+    """One place that answers: a name, the model it serves, the loop that watches it."""
+
+    name: str
+    model: str
+    created: float
+    loop: str | None = None
+
+
+def ensure(tx: Tx, name: str, model: str, *, at: float, loop: str | None = None) -> Endpoint:
+    """Return the endpoint by that name, made if it is not there.
+
+    An endpoint without a loop is given one; otherwise what is there stays.
+
+    Raises:
+        ConflictError: if it serves another model, or another loop watches it.
+    """
+    check_name(name)
+    found = _find(tx, name)
+    if found is None:
+        made = Endpoint(name=name, model=model, created=at, loop=loop)
+        tx.run(insert(endpoints).values(name=name, model=model, created=at, loop=loop))
+        return made
+    if found.model != model:
+        raise ConflictError(
+            f"Endpoint {name} serves {found.model}, not {model}.",
+            field="model",
+            hint="Choose another name, or remove that endpoint first.",
+        )
+    if loop is None or found.loop == loop:
+        return found
+    if found.loop is not None:
+        raise ConflictError(f"Endpoint {name} is watched by loop {found.loop}, not {loop}.")
+    tx.run(endpoints.update().where(endpoints.c.name == name).values(loop=loop))
+    return Endpoint(name=name, model=model, created=found.created, loop=loop)
+
+
+def get(tx: Tx, name: str) -> Endpoint:
+    """Return one endpoint.
+
+    Raises:
+        NotFoundError: if there is none by that name.
+    """
+    found = _find(tx, name)
+    if found is None:
+        raise NotFoundError(f"There is no endpoint {name!r}.", field="endpoint")
+    return found
+
+
+def list_endpoints(tx: Tx) -> list[Endpoint]:
+    """Return every endpoint, by name."""
+    return [_read(row) for row in tx.all(select(endpoints).order_by(endpoints.c.name))]
+
+
+def of_model(tx: Tx, model: str) -> list[Endpoint]:
+    """Return the endpoints that serve a model, by name."""
+    question = select(endpoints).where(endpoints.c.model == model).order_by(endpoints.c.name)
+    return [_read(row) for row in tx.all(question)]
+
+
+def remove(tx: Tx, name: str) -> None:
+    """Forget an endpoint; its rollouts stay on record.
+
+    Raises:
+        NotFoundError: if there is none by that name.
+        ConflictError: if a rollout runs on it.
+    """
+    get(tx, name)
+    running = select(rollouts.c.id).where(
+        rollouts.c.endpoint == name, rollouts.c.state == "running"
+    )
+    found = tx.one(running)
+    if found is not None:
+        raise ConflictError(f"Rollout {found.id} runs on endpoint {name}; end it first.")
+    tx.run(delete(endpoints).where(endpoints.c.name == name))
+
+
+def _find(tx: Tx, name: str) -> Endpoint | None:
+    row = tx.one(select(endpoints).where(endpoints.c.name == name))
+    return None if row is None else _read(row)
+
+
+def _read(row: Any) -> Endpoint:
+    return Endpoint(name=row.name, model=row.model, created=row.created, loop=row.loop)

@@ -1,0 +1,130 @@
+"""Which challenger meets which endpoint's traffic, and how far its tests are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from sqlalchemy import insert, select
+from sqlalchemy import update as change
+
+from mainspring.ground.errors import BadInputError, ConflictError, NotFoundError
+from mainspring.ground.objects import MOVES, Rollout, Strategy
+from mainspring.ground.ports import Tx
+from mainspring.scaling.serving.tables import rollouts
+
+
+def start(tx: Tx, rollout: Rollout) -> Rollout:
+    """Keep a rollout that begins now.
+
+    Raises:
+        ConflictError: if one runs on the endpoint already, or champion and challenger are one.
+        BadInputError: if the share is not between 0 and 1.
+    """
+    if rollout.champion == rollout.challenger:
+        raise ConflictError(
+            f"{rollout.model}/{rollout.champion} cannot be rolled out against itself."
+        )
+    if not 0.0 <= rollout.share <= 1.0:
+        raise BadInputError(f"share must be 0 to 1, found {rollout.share}.", field="share")
+    if rollout.state != "running":
+        raise BadInputError(f"A rollout starts running, not {rollout.state}.", field="state")
+    before = running(tx, rollout.endpoint)
+    if before is not None:
+        raise ConflictError(
+            f"Rollout {before.id} of {before.model}/{before.challenger} runs on endpoint"
+            f" {rollout.endpoint} already."
+        )
+    values = msgspec.structs.asdict(rollout)
+    values["strategy"] = str(rollout.strategy)
+    values["better"] = _floats(rollout.better)
+    values["worse"] = _floats(rollout.worse)
+    tx.run(insert(rollouts).values(**values))
+    return rollout
+
+
+def end(tx: Tx, rollout: str, state: str, *, at: float) -> Rollout:
+    """End a rollout as ``promoted``, ``rolled_back``, ``rejected`` or ``ended``; return it.
+
+    Raises:
+        NotFoundError: if there is none.
+        ConflictError: if it may not move to that state, such as a second time.
+    """
+    now = get(tx, rollout)
+    if state not in MOVES["rollout"][now.state]:
+        raise ConflictError(f"Rollout {rollout} is {now.state} and cannot become {state}.")
+    changed = tx.run(
+        change(rollouts)
+        .where(rollouts.c.id == rollout, rollouts.c.state == now.state)
+        .values(state=state, ended=at)
+    )
+    if changed != 1:
+        raise ConflictError(f"Rollout {rollout} was ended by another meanwhile.")
+    return get(tx, rollout)
+
+
+def update(
+    tx: Tx, rollout: str, better: list[float], worse: list[float], *, rows: int, cursor: int
+) -> None:
+    """Keep how far the tests of a running rollout are.
+
+    Raises:
+        NotFoundError: if there is none.
+        ConflictError: if it does not run any more, or has seen later labels already.
+    """
+    now = get(tx, rollout)
+    if now.state != "running":
+        raise ConflictError(f"Rollout {rollout} is {now.state}; its tests are closed.")
+    if cursor < now.cursor or rows < now.rows:
+        raise ConflictError(
+            f"Rollout {rollout} has seen label batch {now.cursor} and {now.rows} rows; {cursor}"
+            f" and {rows} would go back."
+        )
+    tx.run(
+        change(rollouts)
+        .where(rollouts.c.id == rollout)
+        .values(better=_floats(better), worse=_floats(worse), rows=rows, cursor=cursor)
+    )
+
+
+def get(tx: Tx, rollout: str) -> Rollout:
+    """Return one rollout.
+
+    Raises:
+        NotFoundError: if there is none by that id.
+    """
+    row = tx.one(select(rollouts).where(rollouts.c.id == rollout))
+    if row is None:
+        raise NotFoundError(f"There is no rollout {rollout!r}.", field="rollout")
+    return _read(row)
+
+
+def running(tx: Tx, endpoint: str) -> Rollout | None:
+    """Return the rollout that runs on an endpoint, if any; there is never more than one."""
+    row = tx.one(
+        select(rollouts).where(rollouts.c.endpoint == endpoint, rollouts.c.state == "running")
+    )
+    return None if row is None else _read(row)
+
+
+def of_endpoint(tx: Tx, endpoint: str, limit: int = 1000) -> list[Rollout]:
+    """Return the rollouts of an endpoint, newest first."""
+    question = (
+        select(rollouts)
+        .where(rollouts.c.endpoint == endpoint)
+        .order_by(rollouts.c.started.desc(), rollouts.c.id.desc())
+        .limit(limit)
+    )
+    return [_read(row) for row in tx.all(question)]
+
+
+def _floats(values: list[float]) -> str:
+    return msgspec.json.encode(values).decode()
+
+
+def _read(row: Any) -> Rollout:
+    values = {name: getattr(row, name) for name in Rollout.__struct_fields__}
+    values["strategy"] = Strategy(row.strategy)
+    values["better"] = msgspec.json.decode(row.better, type=list[float])
+    values["worse"] = msgspec.json.decode(row.worse, type=list[float])
+    return Rollout(**values)

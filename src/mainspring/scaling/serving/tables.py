@@ -1,0 +1,57 @@
+"""The tables of endpoints and rollouts."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    text,
+)
+
+METADATA = MetaData()
+
+endpoints = Table(
+    "endpoints",
+    METADATA,
+    Column("name", String(128), primary_key=True),
+    Column("model", String(128), nullable=False, index=True),
+    Column("loop", String(128)),
+    Column("created", Float(53), nullable=False),
+)
+
+rollouts = Table(
+    "rollouts",
+    METADATA,
+    Column("id", String(64), primary_key=True),
+    Column("endpoint", String(128), nullable=False),
+    Column("model", String(128), nullable=False),
+    Column("champion", Integer, nullable=False),
+    Column("challenger", Integer, nullable=False),
+    Column("strategy", String(16), nullable=False),
+    Column("share", Float(53), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("purpose", String(16), nullable=False),
+    Column("started", Float(53), nullable=False),
+    Column("ended", Float(53)),
+    Column("better", Text, nullable=False),  # JSON list of floats
+    Column("worse", Text, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("cursor", BigInteger, nullable=False),
+    Index("rollouts_by_endpoint", "endpoint", "started"),
+)
+
+# The database itself refuses a second running rollout, whoever asks at the same moment.
+Index(
+    "rollouts_one_running",
+    rollouts.c.endpoint,
+    unique=True,
+    sqlite_where=text("state = 'running'"),
+    postgresql_where=text("state = 'running'"),
+)
