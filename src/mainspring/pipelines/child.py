@@ -55,9 +55,8 @@ def execute(payload: Mapping[str, Any], objects: Objects) -> dict[str, Any]:
         with entered(context), _users_failure(payload):
             value = _call(function, arguments)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-        stored = outputs.encode(
-            value, objects, f"Step {payload['step']} returned what is not kept"
-        )
+        words = f"Step {payload['step']} returned what cannot be kept"
+        stored = outputs.encode(value, objects, words)
     return {
         "output": stored.digest,
         "output_type": stored.type,
@@ -83,7 +82,7 @@ def _find(payload: Mapping[str, Any]) -> Callable[..., Any]:
             f"The code of step {payload['step']} has changed since this run was planned.",
             hint="Start the run again; steps whose code did not change are reused.",
         )
-    return function  # type: ignore[no-any-return]  # callable, as was asked
+    return function
 
 
 @contextmanager
@@ -176,12 +175,11 @@ def users_trace(error: BaseException) -> str:
 
 
 def _hint(payload: Mapping[str, Any]) -> str:
-    inputs = [
-        f"{p}={leaf['digest'][:12]}" for p, leaf in leaves(payload["args"]) if "digest" in leaf
-    ]
-    values = [
-        f"{p}={leaf['value']!r:.40}" for p, leaf in leaves(payload["args"]) if "value" in leaf
-    ]
-    told = f"Inputs: {', '.join(inputs + values)}. " if inputs or values else ""
+    told = ", ".join(
+        f"{path}={leaf['digest'][:12]}" if "digest" in leaf else f"{path}={leaf['value']!r:.40}"
+        for path, leaf in leaves(payload["args"])
+        if "digest" in leaf or "value" in leaf
+    )
+    told = f"Inputs: {told}. " if told else ""
     pipeline = payload.get("pipeline") or "PIPELINE"
     return f"{told}Run it again from there: mainspring run {pipeline} --from {payload['step']}"

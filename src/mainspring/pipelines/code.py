@@ -30,7 +30,9 @@ from mainspring.ground.errors import ProjectError
 from mainspring.ground.identity import key_of, sha256
 from mainspring.pipelines import declare
 from mainspring.pipelines.declare import Pipeline, Step
-from mainspring.pipelines.project import is_users, source_of
+from mainspring.pipelines.environment import environment_digest as environment_digest
+from mainspring.pipelines.graph import Graph
+from mainspring.pipelines.project import attribute, is_users, source_of
 from mainspring.pipelines.scopes import assignments, digest, free_names, local_imports
 
 _SHOWN = 80  # constants up to this length are kept as they are, so that `why` can show them
@@ -53,6 +55,26 @@ def code_digest(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
     if not walk.parts:
         raise ProjectError(f"The source of {plain!r} cannot be found.")
     return key_of("code", walk.parts), dict(sorted(walk.parts.items()))
+
+
+def graph_code(
+    pipeline: Pipeline[..., Any], graph: Graph
+) -> dict[str, tuple[str, dict[str, str]]]:
+    """Return what ``code_digest`` says of every step of a graph, by target.
+
+    Raises:
+        ProjectError: if a step has no source that can be read.
+    """
+    out: dict[str, tuple[str, dict[str, str]]] = {}
+    for target in dict.fromkeys(node.target for node in graph.nodes):
+        module, _, name = target.partition(":")
+        home = sys.modules.get(module)
+        if home is None and pipeline.function.__module__ == "__main__":
+            home = sys.modules["__main__"]
+        if home is None:
+            raise ProjectError(f"The module of step {target} is not loaded.")
+        out[target] = code_digest(attribute(home, name))
+    return out
 
 
 class _Walk:

@@ -33,7 +33,7 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     blobs: list[str] = []  #: every object it needs, its own digest included
 
 
-class Codec(Protocol):
+class Form(Protocol):
     """How values of one type are kept."""
 
     name: str
@@ -51,10 +51,43 @@ class Codec(Protocol):
         ...
 
 
-_registered: dict[str, Codec] = {}
+class Codec:
+    """A type of values and how they are kept: to objects under one digest, and back.
+
+    ``blobs`` lists every object behind a digest, where there are more than the one; a result
+    is reused only while all of them are there.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        kind: type,
+        write: Callable[[Any, Objects], str],
+        read: Callable[[str, Objects], Any],
+        blobs: Callable[[str, Objects], list[str]] | None = None,
+    ) -> None:
+        self.name, self._kind = name, kind
+        self._write, self._read, self._blobs = write, read, blobs
+
+    def takes(self, value: Any) -> bool:
+        """Return whether the value is of the type."""
+        return isinstance(value, self._kind)
+
+    def encode(self, value: Any, objects: Objects) -> Stored:
+        """Keep the value."""
+        digest = self._write(value, objects)
+        more = self._blobs(digest, objects) if self._blobs else []
+        return Stored(digest=digest, type=self.name, blobs=list(dict.fromkeys([digest, *more])))
+
+    def decode(self, digest: str, objects: Objects, folder: Path) -> Any:  # noqa: ARG002  Form's
+        """Return the value."""
+        return self._read(digest, objects)
 
 
-def register(codec: Codec) -> None:
+_registered: dict[str, Form] = {}
+
+
+def register(codec: Form) -> None:
     """Add a codec; it is asked before those there are. The same name replaces one."""
     _registered[codec.name] = codec
 
@@ -157,7 +190,7 @@ class _Bytes:
         digest = objects.put(self._write(value))
         return Stored(digest=digest, type=self.name, blobs=[digest])
 
-    def decode(self, digest: str, objects: Objects, folder: Path) -> Any:  # noqa: ARG002  Codec's
+    def decode(self, digest: str, objects: Objects, folder: Path) -> Any:  # noqa: ARG002  Form's
         return self._read(objects.get(digest))
 
 
@@ -272,7 +305,7 @@ def _write_text(value: str) -> bytes:
         raise NotExactError("text with half a surrogate pair cannot be kept.") from error
 
 
-_BUILT_IN: tuple[Codec, ...] = (
+_BUILT_IN: tuple[Form, ...] = (
     _Bytes("frame", _is_frame, _write_frame, _read_frame),
     _Bytes("array", _is_array, _write_array, _read_array),
     _Bytes("text", lambda value: type(value) is str, _write_text, bytes.decode),

@@ -16,7 +16,7 @@ _LOOK = {
     "done": ("#ebfbee", "#2f9e44", "✓"),
     "reused": ("#e6fcf5", "#0c8599", "↺"),
     "failed": ("#fff5f5", "#c92a2a", "✕"),
-    "skipped": ("#f8f9fa", "#adb5bd", "–"),
+    "skipped": ("#f8f9fa", "#adb5bd", "-"),
 }
 
 

@@ -22,7 +22,8 @@ from mainspring.ground.errors import MainspringError, ProjectError
 from mainspring.ground.identity import sha256
 from mainspring.ground.objects import LoopSpec
 from mainspring.pipelines.declare import Pipeline
-from mainspring.pipelines.parameters import Parameter, parameters_of
+from mainspring.pipelines.parameters import Parameter
+from mainspring.pipelines.parameters import parameters_of as parameters_of
 
 DEFAULT = "project"  #: the module a project is in, when none is named
 

@@ -72,15 +72,16 @@ def plan(
     tx: Tx,
     run: str,
     graph: Graph,
-    code: Mapping[str, tuple[str, Mapping[str, str]]],
+    code: Mapping[str, Sequence[Any]],
     env: str | Mapping[str, str],
     *,
     fresh: Collection[str] = (),
 ) -> list[dict[str, Any]]:
     """Write down the steps of a run as waiting; return its tasks for the engine.
 
-    ``code`` gives for each target what ``code_digest`` said of it; ``env`` the environment, as
-    a listing (then `why` can say what changed in it) or its digest alone. Steps in ``fresh``
+    ``code`` gives for each target what ``code_digest`` said of it (see ``code.graph_code``);
+    ``env`` the environment, as a listing (then `why` can say what changed in it) or its digest
+    alone. Steps in ``fresh``
     run even if a result could be reused. Planning a run twice changes nothing and gives the
     same tasks.
 
@@ -191,11 +192,8 @@ def started(tx: Tx, prepared: StepPlan, at: float) -> int:
     if row.state in (StepState.DONE, StepState.REUSED):
         raise ConflictError(f"Step {prepared.step} of run {prepared.run} is {row.state} already.")
     cells = {"state": str(StepState.RUNNING), "attempt": row.attempt + 1, "error": "", "trace": ""}
-    tx.run(
-        update(steps)
-        .where(here(prepared.run, prepared.step))
-        .values(**cells, started=at, ended=None)
-    )
+    changed = update(steps).where(here(prepared.run, prepared.step))
+    tx.run(changed.values(**cells, started=at, ended=None))
     return int(row.attempt) + 1
 
 
