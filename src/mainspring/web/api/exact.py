@@ -1,4 +1,4 @@
-"""Refuse values that could not be kept exactly: NaN, integers beyond 64 bits, odd text."""
+"""Refuse what would be altered or overlooked: inexact values and unknown fields, however deep."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from mainspring.ground.errors import NotExactError
+from mainspring.ground.errors import BadInputError, NotExactError
 
 _LOWEST, _HIGHEST = -(2**63), 2**63 - 1
 
@@ -30,6 +30,30 @@ def refuse_inexact(value: Any, where: str = "") -> None:
             raise _refusal(where, f"a number must be finite, found {value}")
     else:
         _parts(value, where)
+
+
+def refuse_unknown(given: Any, made: Any, where: str = "") -> None:
+    """Refuse fields of nested records that nobody knows; msgspec overlooks those.
+
+    Raises:
+        BadInputError: naming the field, such as ``spec.gate.max_latencyms``.
+    """
+    if isinstance(made, msgspec.Struct) and isinstance(given, dict):
+        known = dict(zip(made.__struct_encode_fields__, made.__struct_fields__, strict=True))
+        for key, value in given.items():
+            field = f"{where}.{key}" if where else str(key)
+            if key not in known:
+                raise BadInputError(
+                    f"There is no field {field!r}.",
+                    field=field,
+                    hint=f"Fields are: {', '.join(known)}.",
+                )
+            refuse_unknown(value, getattr(made, known[key]), field)
+    elif isinstance(made, list | tuple) and isinstance(given, list | tuple):
+        for index, (theirs, ours) in enumerate(zip(given, made, strict=True)):
+            if not isinstance(ours, msgspec.Struct):
+                return  # a list of plain values; one of records holds nothing else
+            refuse_unknown(theirs, ours, f"{where}[{index}]")
 
 
 def _parts(value: Any, where: str) -> None:

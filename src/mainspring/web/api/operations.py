@@ -10,6 +10,7 @@ import importlib
 import re
 import textwrap
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, TypeVar, get_type_hints
 from urllib.parse import quote
 
@@ -17,7 +18,7 @@ import msgspec
 
 from mainspring.ground.errors import BadInputError, NotFoundError
 from mainspring.ground.permissions import Permission, authorise
-from mainspring.web.api.exact import refuse_inexact
+from mainspring.web.api.exact import refuse_inexact, refuse_unknown
 from mainspring.web.api.fields import Nothing
 from mainspring.workspace.opening import Workspace
 
@@ -91,22 +92,36 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
         return self.method == "POST"
 
     def _hints(self) -> dict[str, Any]:
-        return get_type_hints(self.function, include_extras=True)
+        return _hints_of(self.function)
 
-    def read(self, given: Mapping[str, Any], *, texts: bool = False) -> msgspec.Struct:
+    def from_texts(self, texts: Mapping[str, str]) -> dict[str, Any]:
+        """Return fields that were written out, as in a path or query string, as values.
+
+        Raises:
+            BadInputError: naming the field that is unknown or cannot be read.
+        """
+        kinds = {field.encode_name: field.type for field in msgspec.structs.fields(self.request)}
+        found: dict[str, Any] = {}
+        for key, text in texts.items():
+            try:
+                value = msgspec.convert(text, kinds.get(key, str), strict=False)
+            except msgspec.ValidationError as error:
+                raise BadInputError(f"{key}: {_plain(str(error))}.", field=key) from error
+            found[key] = msgspec.to_builtins(value)
+        return found
+
+    def read(self, given: Mapping[str, Any]) -> msgspec.Struct:
         """Return the request that fields make, every one of them checked.
-
-        ``texts``: numbers and truth values are written out, as in a query string.
 
         Raises:
             BadInputError: naming the field that is unknown, missing or of the wrong type.
             NotExactError: for a value that could not be kept exactly.
         """
-        kind = self.request
         try:
-            request = msgspec.convert(given, kind, strict=not texts)
+            request = msgspec.convert(given, self.request)
         except msgspec.ValidationError as error:
-            raise _bad_field(str(error), kind) from error
+            raise _bad_field(str(error), self.request) from error
+        refuse_unknown(given, request)
         refuse_inexact(request)
         return request
 
@@ -198,6 +213,15 @@ def call(ws: Workspace, name: str, **fields: Any) -> Any:
     return msgspec.json.decode(msgspec.json.encode(answer))
 
 
+@cache
+def _hints_of(function: Callable[..., Any]) -> dict[str, Any]:
+    return get_type_hints(function, include_extras=True)
+
+
+def _plain(complaint: str) -> str:
+    return complaint.replace("`", "").replace("Expected", "expected", 1)
+
+
 _AT = re.compile(r" - at `(key in )?\$\.?([^`]*)`$")
 _QUOTED = re.compile(r"field `([^`]*)`")
 
@@ -210,8 +234,7 @@ def _bad_field(message: str, kind: type[msgspec.Struct]) -> BadInputError:
     named = _QUOTED.search(what)
     if named is None:
         field = where or None
-        said = what.replace("`", "").replace("Expected", "expected", 1)
-        return BadInputError(f"{field or 'The request'}: {said}.", field=field)
+        return BadInputError(f"{field or 'The request'}: {_plain(what)}.", field=field)
     field = f"{where}.{named[1]}" if where else named[1]
     if "missing" in what:
         return BadInputError(f"{field} is missing.", field=field)

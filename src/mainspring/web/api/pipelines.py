@@ -32,9 +32,13 @@ def list_pipelines(ws: Workspace) -> list[dict[str, Any]]:
 
     The project's own Python is read in a process of its own.
     """
-    from mainspring.workspace import running
+    from mainspring.workspace import calling
 
-    return running.pipelines(ws)
+    root = ws.settings.root
+    found: list[dict[str, Any]] = calling.child(ws, "project", {"root": root}, root=root)[
+        "pipelines"
+    ]
+    return found
 
 
 @operation(

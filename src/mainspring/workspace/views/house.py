@@ -10,14 +10,12 @@ from mainspring.backends.sql import audit
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.monitoring import alarms
+from mainspring.workspace import processes
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.views.endpoints import endpoint_boards
 from mainspring.workspace.views.loops import loop_statuses
 from mainspring.workspace.views.runs import run_page
 from mainspring.workspace.views.shapes import AuditRow, AuditVerdict, SystemStatus
-
-#: The engine touches its file at least every second; five missed beats are a dead engine.
-BEAT_S = 5.0
 
 
 def system_status(ws: Workspace) -> SystemStatus:
@@ -36,16 +34,21 @@ def system_status(ws: Workspace) -> SystemStatus:
             "failed": sum(run.status == "failed" for run in newest),
         },
         engine=engine_state(ws),
+        troubles=engine_troubles(ws),
     )
 
 
 def engine_state(ws: Workspace) -> Literal["up", "down"]:
     """Return whether the engine has shown a sign of life within the last seconds."""
-    try:
-        beat = (ws.home / "run" / "engine.beat").stat().st_mtime
-    except OSError:
-        return "down"
-    return "up" if ws.clock.now() - beat < BEAT_S else "down"
+    told = processes.read_json(ws.home / "run" / "engine.json")
+    late = told is None or ws.clock.now() - float(told["at"]) > 3 * processes.BEAT_S
+    return "down" if late else "up"
+
+
+def engine_troubles(ws: Workspace) -> dict[str, str]:
+    """Return what went wrong in the engine outside of tasks, by where; empty when all is well."""
+    told = processes.read_json(ws.home / "run" / "engine.json") or {}
+    return {str(where): str(trace) for where, trace in (told.get("troubles") or {}).items()}
 
 
 def audit_rows(ws: Workspace, limit: int = 100) -> list[AuditRow]:

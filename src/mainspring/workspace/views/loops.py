@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mainspring.engine import reactor, tasks
+from mainspring.engine import marks, reactor, tasks
 from mainspring.engine.reactor import LoopRow
 from mainspring.ground.clock import iso
 from mainspring.ground.loops import Phase
 from mainspring.ground.objects import Decision
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
-from mainspring.monitoring import alarms, windows
+from mainspring.monitoring import alarms, labels, windows
 from mainspring.readiness import decisions, registry
-from mainspring.scaling.serving import rollouts
+from mainspring.scaling.serving import capture, rollouts
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.views.shapes import (
     DecisionPage,
@@ -115,11 +115,25 @@ def settled(ws: Workspace, name: str) -> Settled:
             waiting.append("events to react to")
         if tasks.unsettled(tx, ws.clock.now()):
             waiting.append("tasks to carry out")
+        waiting += _unseen(tx, ws, reactor.spec(tx, name).endpoint)
         if view.phase not in (Phase.IDLE, Phase.ROLLOUT):
             waiting.append(f"the loop is {view.phase}")
         return Settled(settled=not waiting, phase=str(view.phase), waiting=waiting, now=view.now)
 
     return ws.read(Permission.READ, work)
+
+
+def _unseen(tx: Tx, ws: Workspace, endpoint: str) -> list[str]:
+    """Return what came in and was not looked at yet, by the marks the engine leaves."""
+    seen = marks.read(tx)
+    found = []
+    watermark = capture.watermark(ws.captures(endpoint))
+    if watermark is not None and seen.get(f"watermark:{endpoint}", -1.0) < watermark:
+        found.append("traffic to look at")
+    newest = labels.received(tx, endpoint).newest_batch
+    if seen.get(f"labels:{endpoint}", 0.0) < newest:
+        found.append("labels to look at")
+    return found
 
 
 def timeline(ws: Workspace, name: str, limit: int = 100) -> list[TimelineEntry]:

@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 
 from mainspring.experiments import metrics, runs
-from mainspring.ground.objects import StepState
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.pipelines import picture
@@ -93,11 +92,7 @@ def run_graph(ws: Workspace, run: str) -> str:
     Raises:
         NotFoundError: if there is no such run.
     """
-
-    def work(tx: Tx) -> tuple[dict[str, list[str]], dict[str, StepState]]:
-        runs.get(tx, run)
-        rows = steps.steps_of(tx, run)
-        return {one.step: one.needs for one in rows}, {one.step: one.state for one in rows}
-
-    nodes, states = ws.read(Permission.READ, work)
-    return picture.svg(nodes, states)
+    steps = run_detail(ws, run).steps
+    return picture.svg(
+        {one.step: one.needs for one in steps}, {one.step: str(one.state) for one in steps}
+    )

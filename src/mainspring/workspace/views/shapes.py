@@ -15,7 +15,6 @@ from mainspring.ground.objects import (
     Rollout,
     Routing,
     Run,
-    RunStatus,
     StepRecord,
     Version,
     Window,
@@ -156,13 +155,6 @@ class MetricHistory(Record, frozen=True, kw_only=True):
     after: int | None  #: hand it in for the next page; null at the end
 
 
-class RunSummary(Record, frozen=True, kw_only=True):
-    """A run in a few words."""
-
-    id: str
-    status: RunStatus
-
-
 # ---------------------------------------------------------------- models
 
 
@@ -263,3 +255,4 @@ class SystemStatus(Record, frozen=True, kw_only=True):
     open_alarms: list[Alarm]
     runs: dict[str, int]  #: running runs and those of the newest 50 that failed
     engine: Literal["up", "down"]
+    troubles: dict[str, str] = {}  #: what went wrong in the engine outside of tasks, by where

@@ -1,0 +1,149 @@
+"""What every request passes through, once: admission, headers, errors, counting."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from http.cookies import CookieError, SimpleCookie
+
+import msgspec
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mainspring.ground.permissions import Principal
+from mainspring.web.errors import Headers, refusal
+from mainspring.web.limits import Threads
+from mainspring.web.metrics import Requests
+from mainspring.workspace.access import Gatekeeper
+from mainspring.workspace.views.endpoint_http import CALLER
+
+#: A browser shows its token in this cookie (HttpOnly, SameSite=Strict, set by the pages).
+COOKIE = "mainspring_token"
+
+#: Told of without being asked who one is; the Host is checked all the same.
+OPEN = frozenset({"/health", "/version"})
+
+_HEADERS: Headers = [
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+]
+
+
+class Front:
+    """The outermost ASGI app.
+
+    1. The Host and Origin are checked and the request is admitted as a principal, or refused.
+    2. The app answers; the principal stands in ``scope["state"]["principal"]``.
+    3. An error that nobody answered becomes an answer by the one table of errors.
+    4. Security headers that the app did not set itself are added, and the answer is counted.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        gatekeeper: Gatekeeper,
+        requests: Requests,
+        open_paths: frozenset[str] = frozenset(),
+    ) -> None:
+        self._app = app
+        self._gatekeeper = gatekeeper
+        self._requests = requests
+        self._open = OPEN | open_paths
+        # A line of its own: those who wait for an answer must not keep others from the door.
+        self._threads = Threads(most=4, line=256)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+        elif scope["type"] == "http":
+            await self._answer(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope = _with_cookie(scope)
+        state = scope.setdefault("state", {})
+        state["request_id"] = secrets.token_hex(8)
+        answer = _Answer(send, state["request_id"])
+        began = time.perf_counter()
+        try:
+            scope["app"] = self  # so that Starlette raises its refusals instead of wording them
+            await self._admit(scope)
+            await self._app(scope, receive, answer.send)
+        except Exception as error:
+            found = refusal(error, scope["path"])
+            if answer.status is not None:
+                # Half an answer is out: cut the connection, so that it is not taken for whole.
+                raise
+            await answer.json(found.status, found.body, found.headers)
+        finally:
+            route = state.get("route", "other")
+            spent = time.perf_counter() - began
+            self._requests.note(route, scope["method"], answer.status or 499, spent)
+
+    async def _admit(self, scope: Scope) -> None:
+        if scope["path"] in self._open or scope["path"].startswith("/static/"):
+            self._gatekeeper.check_site(dict(scope["headers"]))
+            return
+        who: Principal = await self._threads.run(lambda: self._gatekeeper.admit(scope))
+        scope["state"]["principal"] = who
+        shown = dict(scope["headers"]).get(b"authorization")
+        CALLER.set(None if shown is None else shown.decode("latin-1"))
+
+
+class _Answer:
+    """Adds our headers to an answer and remembers its status."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self._id = request_id.encode()
+        self.status: int | None = None
+
+    async def send(self, message: Message) -> None:
+        """Pass on one message of the answer."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            there = {name.lower() for name, _ in message.get("headers", [])}
+            ours = [pair for pair in _HEADERS if pair[0] not in there]
+            ours.append((b"x-request-id", self._id))
+            message = {**message, "headers": [*message.get("headers", []), *ours]}
+        await self._send(message)
+
+    async def json(self, status: int, body: object, headers: Headers) -> None:
+        """Send a whole answer in JSON."""
+        await send_bytes(self.send, msgspec.json.encode(body), "application/json", status, headers)
+
+
+async def send_bytes(
+    send: Send, body: bytes, media: str, status: int = 200, headers: Headers | None = None
+) -> None:
+    """Send a whole answer."""
+    head = [
+        (b"content-type", media.encode()),
+        (b"content-length", str(len(body)).encode()),
+        *(headers or []),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": head})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _with_cookie(scope: Scope) -> Scope:
+    """Return the scope with a browser's cookie as its Authorization, unless it has one."""
+    headers = dict(scope["headers"])
+    if b"cookie" not in headers or b"authorization" in headers:
+        return {**scope, "state": dict(scope.get("state") or {})}
+    jar: SimpleCookie = SimpleCookie()
+    try:
+        jar.load(headers[b"cookie"].decode("latin-1"))
+    except CookieError:
+        jar.clear()
+    found = jar.get(COOKIE)
+    extra = [] if found is None else [(b"authorization", f"Bearer {found.value}".encode())]
+    return {
+        **scope,
+        "headers": [*scope["headers"], *extra],
+        "state": dict(scope.get("state") or {}),
+    }

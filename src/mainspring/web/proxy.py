@@ -1,0 +1,173 @@
+"""Pass predictions on to the endpoints' own processes, over loopback only."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import httpx
+import msgspec
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from mainspring import __version__
+from mainspring.ground.errors import DeadlineError, MainspringError, NotFoundError
+from mainspring.ground.identity import check_name
+from mainspring.ground.permissions import Permission, authorise
+from mainspring.web.front import send_bytes
+from mainspring.web.limits import Threads, chunks
+from mainspring.workspace.opening import Workspace
+from mainspring.workspace.views.endpoint_http import address, down
+from mainspring.workspace.views.endpoints import endpoint_boards
+
+_TIMES = httpx.Timeout(60.0, connect=1.0)
+_ROOM = httpx.Limits(max_connections=256, max_keepalive_connections=64)
+
+#: Of one connection alone, or of this server alone.
+_NOT_PASSED_ON = {
+    b"connection",
+    b"cookie",
+    b"host",
+    b"keep-alive",
+    b"origin",
+    b"proxy-authenticate",
+    b"proxy-authorization",
+    b"te",
+    b"trailer",
+    b"transfer-encoding",
+    b"upgrade",
+    b"x-mainspring-secret",
+}
+
+
+class Proxy:
+    """The inference protocol and SageMaker's path on the main port."""
+
+    def __init__(self, ws: Workspace, threads: Threads) -> None:
+        self._ws = ws
+        self._threads = threads
+        self._made: httpx.AsyncClient | None = None
+
+    def routes(self) -> list[Route]:
+        """Return the routes under /v2 and /endpoints."""
+        model = "/v2/models/{name}"
+        asked = [model, f"{model}/ready", f"{model}/versions/{{version}}"]
+        asked.append(f"{model}/versions/{{version}}/ready")
+        told = [f"{model}/infer", f"{model}/versions/{{version}}/infer"]
+        return [
+            Route("/v2", _Answers(self._server), methods=["GET"]),
+            Route("/v2/health/live", _Answers(self._live), methods=["GET"]),
+            Route("/v2/health/ready", _Answers(self._ready), methods=["GET"]),
+            *(Route(path, _Passes(self), methods=["GET"]) for path in asked),
+            *(Route(path, _Passes(self), methods=["POST"]) for path in told),
+            Route(
+                "/endpoints/{name}/invocations", _Passes(self, "/invocations"), methods=["POST"]
+            ),
+        ]
+
+    async def close(self) -> None:
+        """End the connections to the endpoints."""
+        if self._made is not None:
+            await self._made.aclose()
+
+    async def forward(self, scope: Scope, receive: Receive, send: Send, path: str) -> None:
+        """Send one request to the endpoint that its path names, and its answer back."""
+        authorise(scope["state"]["principal"], Permission.PREDICT)
+        name = _name(scope)
+        url = address(self._ws.home, name)
+        if url is None:
+            raise await self._absent(name)
+        request = self._client().build_request(
+            scope["method"],
+            f"{url}{path}",
+            headers=[pair for pair in scope["headers"] if pair[0] not in _NOT_PASSED_ON],
+            content=self._body(scope, receive) if scope["method"] == "POST" else None,
+        )
+        try:
+            answer = await self._client().send(request, stream=True)
+        except httpx.TimeoutException as error:
+            raise DeadlineError(f"The endpoint {name} did not answer in time.") from error
+        except httpx.TransportError as error:
+            raise down(name) from error
+        try:
+            await _pass_back(answer, send)
+        finally:
+            await answer.aclose()
+
+    def _client(self) -> httpx.AsyncClient:
+        if self._made is None:
+            # Never by a proxy of the machine's: these are two processes of ours.
+            self._made = httpx.AsyncClient(trust_env=False, timeout=_TIMES, limits=_ROOM)
+        return self._made
+
+    def _body(self, scope: Scope, receive: Receive) -> AsyncIterator[bytes]:
+        return chunks(scope, receive, self._ws.settings.max_body_mb * 1_048_576)
+
+    async def _absent(self, name: str) -> MainspringError:
+        """Return what is wrong with an endpoint that has no process: not up, or not there."""
+
+        def look() -> MainspringError:
+            known = {board.name for board in endpoint_boards(self._ws)}
+            if name in known:
+                return down(name)
+            return NotFoundError(f"There is no endpoint {name}.", field="name")
+
+        return await self._threads.run(look)
+
+    async def _server(self) -> tuple[int, object]:
+        extensions = ["binary_tensor_data"]
+        return 200, {"name": "mainspring", "version": __version__, "extensions": extensions}
+
+    async def _live(self) -> tuple[int, object]:
+        return 200, {"live": True}
+
+    async def _ready(self) -> tuple[int, object]:
+        boards = await self._threads.run(lambda: endpoint_boards(self._ws))
+        ready = all(board.state == "up" for board in boards)
+        return 200 if ready else 503, {"ready": ready}
+
+
+class _Passes:
+    """Passes requests of one route on."""
+
+    def __init__(self, proxy: Proxy, path: str | None = None) -> None:
+        self._proxy = proxy
+        self._path = path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        scope["state"]["route"] = "/v2" if self._path is None else "/endpoints"
+        path = self._path or scope.get("raw_path", b"").decode("ascii") or scope["path"]
+        await self._proxy.forward(scope, receive, send, path.partition("?")[0])
+
+
+_Source = Callable[[], Awaitable[tuple[int, object]]]
+
+
+class _Answers:
+    """Answers requests that concern the server, not one model."""
+
+    def __init__(self, answer: _Source) -> None:
+        self._answer = answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+        """Answer one request."""
+        authorise(scope["state"]["principal"], Permission.PREDICT)
+        status, body = await self._answer()
+        await send_bytes(send, msgspec.json.encode(body), "application/json", status)
+
+
+def _name(scope: Scope) -> str:
+    name: str = scope["path_params"]["name"]
+    return check_name(name)
+
+
+async def _pass_back(answer: httpx.Response, send: Send) -> None:
+    headers = [
+        (name.lower(), value)
+        for name, value in answer.headers.raw
+        if name.lower() not in _NOT_PASSED_ON
+    ]
+    await send({"type": "http.response.start", "status": answer.status_code, "headers": headers})
+    async for part in answer.aiter_raw():
+        await send({"type": "http.response.body", "body": part, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
