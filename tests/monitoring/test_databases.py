@@ -21,21 +21,23 @@ ENGINE = service("engine")
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def store(request, tmp_path_factory) -> Iterator[Store]:
-    clock = TurnedClock(1e9)
+def url(request, tmp_path_factory) -> Iterator[str]:
     if request.param == "sqlite":
-        kept = open_store(f"sqlite:///{tmp_path_factory.mktemp('db') / 'm.db'}", [METADATA], clock)
-        yield kept
-        kept.close()
+        yield f"sqlite:///{tmp_path_factory.mktemp('db') / 'm.db'}"
         return
     try:
         server = PostgresServer()
     except UnavailableError as missing:
         pytest.skip(str(missing))
     with server:
-        kept = open_store(server.url, [METADATA], clock)
-        yield kept
-        kept.close()
+        yield server.url
+
+
+@pytest.fixture
+def store(url) -> Iterator[Store]:
+    kept = open_store(url, [METADATA], TurnedClock(1e9))
+    yield kept
+    kept.close()
 
 
 def test_a_window_is_judged_labelled_and_its_alarms_end(store, world):
@@ -77,16 +79,19 @@ def test_a_window_is_judged_labelled_and_its_alarms_end(store, world):
     assert read(lambda tx: labels.received(tx, "delays")).labels == 2_000
 
 
-def test_whoever_reads_on_from_a_batch_misses_none_that_was_written_beside_it(store):
+def test_whoever_reads_on_from_a_batch_misses_none_that_was_written_beside_it(store, url):
     done = threading.Event()
 
     def send(sender: int) -> None:
+        # A store of its own, as another process has: the writes of one store are one queue.
+        own = open_store(url, [METADATA], TurnedClock(1e9))
         for number in range(15):
-            store.write(
+            own.write(
                 ENGINE,
                 Permission.LABEL,
                 lambda tx, n=number: labels.add(tx, "busy", [f"{sender}-{n}"], [1], at=1.0),
             )
+        own.close()
 
     senders = [threading.Thread(target=send, args=(sender,)) for sender in range(4)]
     seen: list[str] = []

@@ -94,7 +94,7 @@ def test_eight_percent_of_missing_values_is_found(world, judge):
     ).drop("at")
     window, alarms = judge(frame)
     assert subjects(alarms) == {("quality", "n0")}
-    assert "8.34 % of 5,000 rows has no value" in alarms[0].reason
+    assert "8.34 % of 5,000 rows have no value" in alarms[0].reason
     assert row_of(window, "n0", "missing")["rate"] == pytest.approx(0.0834)
 
 
@@ -289,6 +289,19 @@ def test_a_baseline_without_statistics_is_stated(world):
     well_formed(window)
     assert alarms == []
     assert "the baseline has 0 values" in window.drift[0]["why"]
+
+
+def test_an_input_without_statistics_is_stated_and_not_forgotten(world):
+    columns = [Column(name="x", type="int"), Column(name="c", type="str")]
+    signature = Signature(columns=columns, kind="binary", target="y")
+    frame = pl.DataFrame({"x": np.arange(300), "c": ["a"] * 300})
+    window, alarms = judge_inputs(
+        frame, Profile(rows=9, columns=[]), signature, MonitorPolicy(), (0, 1), "e", 1
+    )
+    well_formed(window)
+    assert [row["column"] for row in window.drift] == ["x", "c"]
+    assert {row["verdict"] for row in window.drift + window.quality} == {"too few rows"}
+    assert alarms == []
 
 
 def test_rows_outside_of_the_span_are_counted_and_left_out(world, judge):

@@ -82,7 +82,8 @@ def test_the_last_writer_wins(tx):
 
 def test_columns_of_numpy_and_polars_are_taken(tx):
     labels.add(tx, "e", pl.Series(["a", "b"]), np.array([1.5, 2.0]), at=1.0)
-    assert table(labels.read(tx, "e")) == {"a": "1.5", "b": "2.0"}
+    labels.add(tx, "e", ["a"], [np.bool_(True)], at=1.0)
+    assert table(labels.read(tx, "e")) == {"a": "true", "b": "2.0"}
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,14 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from mainspring.ground.objects import Alarm, MonitorPolicy, Profile, Signature, Window
+from mainspring.ground.objects import (
+    Alarm,
+    ColumnProfile,
+    MonitorPolicy,
+    Profile,
+    Signature,
+    Window,
+)
 from mainspring.monitoring.alarms import alarm_id
 from mainspring.monitoring.columns import Summary, scores_of, summarise, summarise_scores
 from mainspring.monitoring.drift import judge_drift
@@ -106,6 +113,18 @@ def _inside(frame: pl.DataFrame, span: tuple[float, float]) -> tuple[pl.DataFram
 
 def _summaries(frame: pl.DataFrame, baseline: Profile, signature: Signature) -> list[Summary]:
     declared = {column.name: column.type for column in signature.columns}
+    profiled = {column.name for column in baseline.columns}
+    # An input without statistics is judged too, so that the record says it could not be.
+    bare = [
+        ColumnProfile(
+            name=column.name,
+            type="number" if column.type in ("float", "int") else "category",
+            rows=0,
+            missing=0,
+        )
+        for column in signature.columns
+        if column.name not in profiled
+    ]
     return [
         summarise(
             frame[column.name] if column.name in frame.columns else None,
@@ -113,7 +132,7 @@ def _summaries(frame: pl.DataFrame, baseline: Profile, signature: Signature) -> 
             declared.get(column.name),
             frame.height,
         )
-        for column in baseline.columns
+        for column in [*baseline.columns, *bare]
     ]
 
 

@@ -258,7 +258,7 @@ def _plain(values: Any) -> list[Any]:
     for way in ("to_list", "tolist"):
         if hasattr(values, way):
             return list(getattr(values, way)())
-    return list(values)
+    return [value.item() if isinstance(value, np.generic) else value for value in values]
 
 
 def _check(row: int, name: object, value: object) -> None:

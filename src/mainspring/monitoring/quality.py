@@ -22,10 +22,10 @@ MATERIAL_RATE = 0.02
 Row = dict[str, Any]
 
 _WORDS = {
-    "missing": "has no value",
-    "wrong type": "is of another type than the model was trained on",
-    "out of range": "is outside of what training saw",
-    "unseen category": "is a value that training never saw",
+    "missing": "have no value",
+    "wrong type": "are of another type than the model was trained on",
+    "out of range": "are outside of what training saw",
+    "unseen category": "hold a value that training never saw",
 }
 
 
