@@ -210,13 +210,22 @@ def _with_base(
     known = _timed(base, signature).filter(pl.col("_time") <= cut)
     captured = _dated(older, signature, base)
     captured = captured.drop([name for name in _KEPT if name != "_time" and name in older.columns])
-    try:
-        return pl.concat([known, captured], how="diagonal_relaxed")
-    except PolarsError as error:
-        told = str(error).partition("\n")[0]
-        raise BadInputError(
-            f"The rows from before and the captured rows do not fit together: {told}"
-        ) from error
+    for name in set(captured.columns) & set(known.columns):
+        before, now = known.schema[name], captured.schema[name]
+        if _sort(before) != _sort(now) and pl.Null not in (before, now):
+            raise BadInputError(
+                f"Column {name!r} holds {before} in the rows from before and {now} in the captured "
+                "rows, which do not fit together.",
+                field=name,
+            )
+    return pl.concat([known, captured], how="diagonal_relaxed")
+
+
+def _sort(kind: pl.DataType) -> str:
+    """Return what a column holds, so that text is never glued to numbers."""
+    if kind.is_numeric() or kind == pl.Boolean:
+        return "number"
+    return "text" if kind in (pl.String, pl.Categorical, pl.Enum) else str(kind.base_type())
 
 
 def _timed(base: pl.DataFrame, signature: Signature) -> pl.DataFrame:

@@ -77,6 +77,8 @@ def fit(
         only = int(truth[0]) if truth.size else 0
         return QuickModel(kind, tuple(columns), codes, None, width, only)
     numbers = encode(rows, columns, codes)
+    # scikit-learn cannot bin a column without a single value; one value everywhere says as much.
+    numbers[:, np.isnan(numbers).all(axis=0)] = 0.0
     given: dict[str, Any] = {
         "max_iter": trees,
         "max_leaf_nodes": _LEAVES,
