@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 import sys
@@ -38,7 +37,6 @@ class S3Server:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, "MOTO_S3_CUSTOM_ENDPOINTS": self.endpoint},
         )
         give_up = time.monotonic() + PATIENCE_S
         while not self._answers():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -47,11 +47,8 @@ class S3Objects:
     def put(self, data: bytes) -> str:
         """Keep bytes and return their digest."""
         digest = hashlib.sha256(data).hexdigest()
-        with self._told(f"write object {digest}"):
-            try:
-                obstore.put(self._store, _path(digest), data, mode="create")
-            except AlreadyExistsError:
-                pass
+        with self._told(f"write object {digest}"), suppress(AlreadyExistsError):
+            obstore.put(self._store, _path(digest), data, mode="create")
         return digest
 
     def put_file(self, path: Path) -> str:

@@ -1,0 +1,114 @@
+"""What every object store promises, as tests. Subclass ObjectsPromises; override ``place``."""
+
+# ruff: noqa: S101  (these are tests)
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from mainspring.ground.errors import BadInputError, DamagedError, NotFoundError
+from mainspring.ground.ports import Objects
+
+
+class ObjectsPlace(msgspec.Struct, frozen=True):
+    """Objects under test: how to open them, and how to spoil what is kept."""
+
+    open: Callable[[], Objects]
+    spoil: Callable[[str, bytes], None]  #: put other bytes under a digest, behind the port's back
+
+
+class ObjectsPromises:
+    """Override ``place``; a test is one promise of :class:`mainspring.ground.ports.Objects`."""
+
+    @pytest.fixture
+    def place(self) -> ObjectsPlace:
+        """Return an empty place."""
+        raise NotImplementedError("override the fixture `place`")
+
+    @pytest.fixture
+    def objects(self, place: ObjectsPlace) -> Objects:
+        """Open it for one test."""
+        return place.open()
+
+    @pytest.mark.parametrize("data", [b"", b"a", b"\x00" * 70_000, os.urandom(300_000)], ids=len)
+    def test_bytes_come_back_under_their_digest(self, objects: Objects, data: bytes) -> None:
+        """Empty ones too."""
+        digest = objects.put(data)
+        assert digest == hashlib.sha256(data).hexdigest()
+        assert objects.get(digest) == data
+        assert objects.size(digest) == len(data)
+        assert objects.has(digest)
+
+    def test_putting_again_is_a_hit(self, place: ObjectsPlace, objects: Objects) -> None:
+        """Idempotent, also from another opening."""
+        digest = objects.put(b"same")
+        assert objects.put(b"same") == digest
+        assert place.open().put(b"same") == digest
+        assert place.open().get(digest) == b"same"
+
+    def test_a_file_goes_in_and_out(self, objects: Objects, tmp_path: Path) -> None:
+        """Larger than one part, without holding it in memory."""
+        source, target = tmp_path / "in", tmp_path / "out"
+        data = os.urandom(1 << 20) * 11 + b"end"
+        source.write_bytes(data)
+        digest = objects.put_file(source)
+        assert digest == hashlib.sha256(data).hexdigest() == objects.put_file(source)
+        target.write_bytes(b"what was there before")
+        objects.fetch(digest, target)
+        assert target.read_bytes() == data
+        assert objects.get(digest) == data
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
+
+    def test_what_is_not_there_is_not_found(self, objects: Objects, tmp_path: Path) -> None:
+        """By every door."""
+        nothing = "0" * 64
+        assert not objects.has(nothing)
+        for ask in (objects.get, objects.size, lambda d: objects.fetch(d, tmp_path / "x")):
+            with pytest.raises(NotFoundError, match=nothing):
+                ask(nothing)
+        with pytest.raises(NotFoundError):
+            objects.put_file(tmp_path / "no such file")
+
+    @pytest.mark.parametrize("digest", ["", "abc", "../" * 20, "A" * 64, "0" * 63 + "/"])
+    def test_only_a_digest_is_a_name(self, objects: Objects, digest: str) -> None:
+        """Names never become paths."""
+        for ask in (objects.get, objects.size, objects.has):
+            with pytest.raises(BadInputError):
+                ask(digest)
+
+    def test_a_flipped_bit_is_found(
+        self, place: ObjectsPlace, objects: Objects, tmp_path: Path
+    ) -> None:
+        """Verified: damaged bytes are never handed out, nor left in a target file."""
+        digest = objects.put(b"precious bytes")
+        place.spoil(digest, b"precious bytez")
+        with pytest.raises(DamagedError, match=digest):
+            objects.get(digest)
+        target = tmp_path / "target"
+        with pytest.raises(DamagedError):
+            objects.fetch(digest, target)
+        assert list(tmp_path.iterdir()) == []
+
+    def test_many_put_the_same_at_once(self, objects: Objects) -> None:
+        """Created once; everybody gets the digest."""
+        data = os.urandom(200_000)
+        gate, found = threading.Barrier(8), []
+
+        def go() -> None:
+            gate.wait()
+            found.append(objects.put(data))
+
+        threads = [threading.Thread(target=go) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert found == [hashlib.sha256(data).hexdigest()] * 8
+        assert objects.get(found[0]) == data
