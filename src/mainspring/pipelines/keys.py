@@ -24,15 +24,16 @@ def key(parts: Mapping[str, str]) -> str:
 
 def parts_of(
     args: Mapping[str, Argument],
-    digests: Mapping[str, str],
+    outputs: Mapping[str, str],
     code: Mapping[str, str],
     env: str,
 ) -> dict[str, str]:
     """Return what a step's result depends on.
 
     ``code function train`` and the like -> digest; ``param trees`` -> its JSON (a digest if
-    that is long); ``input rows`` -> digest of what the step before returned; ``environment``;
-    ``format``. ``digests`` holds the output of every step needed.
+    that is long); ``input rows`` -> type and digest of what the step before returned (text and
+    bytes may have one digest); ``environment``; ``format``. ``outputs`` holds type and digest,
+    in one text, for every step needed.
 
     Raises:
         ConflictError: if a step before has no output yet.
@@ -40,9 +41,9 @@ def parts_of(
     out = {f"code {name}": found for name, found in code.items()}
     for path, leaf in leaves(args):
         if "ref" in leaf:
-            if leaf["ref"] not in digests:
+            if leaf["ref"] not in outputs:
                 raise ConflictError(f"Step {leaf['ref']} has no output yet.", field="step")
-            out[f"input {path}"] = digests[leaf["ref"]]
+            out[f"input {path}"] = outputs[leaf["ref"]]
         else:
             text = canonical(leaf.get("value", leaf.get("shape"))).decode()
             kind = "param" if "value" in leaf else "shape"
@@ -61,7 +62,8 @@ def differences(
 ) -> list[str]:
     """Return in words what differs between two lists of parts, the nearest to the user first.
 
-    ``refs`` gives the step behind each input path; ``environment`` the words for two digests.
+    ``refs`` gives for each input path the step behind it and what that did, such as "load ran
+    again"; ``environment`` the words for two digests.
     """
     order = {"param": 0, "shape": 0, "input": 1, "code": 2, "environment": 3, "format": 4}
     changed = [name for name in {*before, *after} if before.get(name) != after.get(name)]
@@ -87,12 +89,12 @@ def refs_of(args: Mapping[str, Argument]) -> dict[str, str]:
     return {path: leaf["ref"] for path, leaf in leaves(args) if "ref" in leaf}
 
 
-def _input(path: str, old: str | None, new: str | None, step: str | None) -> str:
+def _input(path: str, old: str | None, new: str | None, did: str | None) -> str:
     if old is None:
-        return f"input {path}: is new, from {step}"
+        return f"input {path}: is new"
     if new is None:
         return f"input {path}: is gone"
-    return f"input {path}: changed because {step}'s output differs"
+    return f"input {path}: changed because {did} and its output differs"
 
 
 def _change(old: Any, new: Any) -> str:

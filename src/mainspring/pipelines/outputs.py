@@ -247,6 +247,7 @@ def _write_frame(value: Any) -> bytes:
     held = io.BytesIO()
     try:
         frame.write_parquet(held, compression="zstd", statistics=False, row_group_size=1 << 20)
+        held.seek(0)
         back = pl.read_parquet_schema(held)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise NotExactError(f"the frame cannot be written as Parquet: {error}") from error

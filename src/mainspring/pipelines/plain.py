@@ -83,13 +83,14 @@ def _unpack(value: Any) -> Any:
     return value
 
 
-def _write_datetime(value: dt.datetime) -> dict[str, str]:
-    if value.fold or (value.tzinfo is not None and type(value.tzinfo) is not dt.timezone):
+def _write_datetime(value: dt.datetime) -> dict[str, Any]:
+    if value.tzinfo is not None and type(value.tzinfo) is not dt.timezone:
         raise NotExactError(
             f"The time {value!r} carries a named zone, which cannot be kept.",
             hint="Use UTC: .astimezone(datetime.UTC).",
         )
-    return {"$datetime": value.isoformat()}
+    text = value.isoformat()
+    return {"$later": text} if value.fold else {"$datetime": text}
 
 
 def _read_map(pairs: list[list[Any]]) -> dict[Any, Any]:
@@ -127,5 +128,6 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "$map": _read_map,
     "$date": dt.date.fromisoformat,
     "$datetime": dt.datetime.fromisoformat,
+    "$later": lambda text: dt.datetime.fromisoformat(text).replace(fold=1),
     "$duration": lambda parts: dt.timedelta(*parts),
 }

@@ -284,17 +284,26 @@ _NOT_THEIRS = (
 )
 
 
-def _enter(root: Path) -> None:
-    """Let modules be found in ``root``, and in no project that was open before."""
+def close() -> None:
+    """Let go of the project that is open: its modules and its place in Python's search."""
     global _finder
-    if _finder is not None and _finder.root == root and _finder in sys.meta_path:
-        return
-    if _finder is not None:
+    with _lock:
+        if _finder is None:
+            return
         _forget()
         if _finder in sys.meta_path:
             sys.meta_path.remove(_finder)
         if str(_finder.root) in sys.path:
             sys.path.remove(str(_finder.root))
+        _finder = None
+
+
+def _enter(root: Path) -> None:
+    """Let modules be found in ``root``, and in no project that was open before."""
+    global _finder
+    if _finder is not None and _finder.root == root and _finder in sys.meta_path:
+        return
+    close()
     _forget_inside(root)
     _finder = _Finder(root)
     sys.meta_path.insert(0, _finder)

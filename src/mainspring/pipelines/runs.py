@@ -32,6 +32,11 @@ from mainspring.pipelines.reading import why as why
 from mainspring.pipelines.tables import environments, step_results, steps
 from mainspring.pipelines.why import Change, explain
 
+_DID: dict[str, str] = {
+    StepState.DONE: "ran again",
+    StepState.REUSED: "was reused from another run",
+}
+
 
 class StepPlan(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be done for a step whose needs are met."""
@@ -140,7 +145,8 @@ def prepare(
     outputs = _outputs(tx, run, set(refs.values()))
     digests = {name: one[0] for name, one in outputs.items()}
     code = msgspec.json.decode(row.code_parts, type=dict[str, str])
-    parts = parts_of(args, digests, code, row.env)
+    kept = {name: f"{one[1]} {one[0]}" for name, one in outputs.items()}
+    parts = parts_of(args, kept, code, row.env)
     found = key(parts)
     options = msgspec.json.decode(row.options, type=Options)
     result = None if row.fresh or not options.cache else _result(tx, found, has)
@@ -148,7 +154,7 @@ def prepare(
         result = _result(tx, found, has) or result
     change = Change(
         parts=parts,
-        refs=refs,
+        refs={path: f"{name} {_DID[outputs[name][2]]}" for path, name in refs.items()},
         key=found,
         reused_from=None if result is None else result.run,
         fresh=row.fresh,
@@ -325,12 +331,13 @@ def _keep_environment(tx: Tx, listing: Mapping[str, str]) -> str:
     return digest
 
 
-def _outputs(tx: Tx, run: str, names: Collection[str]) -> dict[str, tuple[str, str]]:
+def _outputs(tx: Tx, run: str, names: Collection[str]) -> dict[str, tuple[str, str, str]]:
+    """Return digest and type of what steps returned, and how they came to it."""
     if not names:
         return {}
-    columns = select(steps.c.step, steps.c.output, steps.c.output_type).where(steps.c.run == run)
-    found = tx.all(columns.where(steps.c.output.is_not(None)))
-    return {row.step: (row.output, row.output_type) for row in found if row.step in names}
+    columns = select(steps.c.step, steps.c.output, steps.c.output_type, steps.c.state)
+    found = tx.all(columns.where((steps.c.run == run) & steps.c.output.is_not(None)))
+    return {r.step: (r.output, r.output_type, r.state) for r in found if r.step in names}
 
 
 def _result(tx: Tx, found: str, has: Callable[[str], bool]) -> Any | None:
@@ -340,10 +347,10 @@ def _result(tx: Tx, found: str, has: Callable[[str], bool]) -> Any | None:
     return row
 
 
-def _resolved(argument: Argument, outputs: Mapping[str, tuple[str, str]]) -> Argument:
+def _resolved(argument: Argument, outputs: Mapping[str, tuple[str, str, str]]) -> Argument:
     """Return an argument with its refs replaced by what they stand for."""
     if "ref" in argument:
-        digest, type_ = outputs[argument["ref"]]
+        digest, type_, _ = outputs[argument["ref"]]
         return {"digest": digest, "type": type_, "from": argument["ref"]}
     for kind in ("list", "tuple"):
         if kind in argument:

@@ -19,7 +19,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a step about to run."""
 
     parts: dict[str, str]
-    refs: dict[str, str]  #: input path -> the step behind it
+    refs: dict[str, str]  #: input path -> the step behind it and what it did, in words
     key: str
     reused_from: str | None  #: the run whose result is reused
     fresh: bool  #: it was asked to run anew
