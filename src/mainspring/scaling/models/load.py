@@ -98,8 +98,8 @@ def load(digest: str, objects: Objects, prefer: Form = "onnx") -> Served:
     """Return a packaged model ready to score.
 
     The ONNX form is taken where the package holds one and ``prefer`` allows it; scikit-learn is
-    then not even imported, unless rows have a missing value on which the forms differ. Every byte is
-    compared with its digest first.
+    then not even imported, unless rows have a missing value on which the forms differ. Every byte
+    is compared with its digest first.
 
     Raises:
         NotFoundError, DamagedError: if an object is not there or not what it was.

@@ -1,0 +1,198 @@
+"""What a capture segment is: its name, its frames, and the rows they hold."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from mainspring.numerics.frames import MAGIC, FrameCorruptError, decode_frames, encode_frame
+from mainspring.scaling.models.check import Values, series
+from mainspring.scaling.models.features import Word
+
+OPEN, SEALED, PARQUET = ".open", ".seg", ".parquet"
+NOBODY = -1  #: the version of a counterpart that did not score
+
+#: What every captured row has beside its raw columns, as files keep it.
+KEPT: dict[str, Any] = {
+    "_boot": pl.String,
+    "_n": pl.Int64,
+    "_time": pl.Float64,
+    "_received": pl.Float64,
+    "_version": pl.Int64,
+    "_other_version": pl.Int64,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The rows of one request: what came in, who scored it, what was answered.
+
+    ``first`` is the number of the first row; the others follow. ``scores`` has shape (rows, k).
+    ``other_scores`` are those of the counterpart in a rollout, or None.
+    """
+
+    first: int
+    received: float
+    times: npt.NDArray[np.float64]
+    columns: dict[str, Values]
+    types: dict[str, Word]
+    versions: npt.NDArray[np.int64]
+    scores: npt.NDArray[np.float64]
+    other_versions: npt.NDArray[np.int64] | None = None
+    other_scores: npt.NDArray[np.float64] | None = None
+
+    @property
+    def rows(self) -> int:
+        """Return the number of rows."""
+        return len(self.times)
+
+    def shape(self) -> tuple[Any, ...]:
+        """Return what must be equal for two batches to share a frame."""
+        kinds = tuple(
+            (name, "t" if isinstance(values, list) else values.dtype.char)
+            for name, values in self.columns.items()
+        )
+        return kinds, self.scores.shape[1], self.other_scores is None
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """How far a segment reaches: event times in UTC seconds, and its rows."""
+
+    low: float
+    high: float
+    rows: int
+
+    def joined(self, other: Span) -> Span:
+        """Return the span of both."""
+        return Span(min(self.low, other.low), max(self.high, other.high), self.rows + other.rows)
+
+
+EMPTY = Span(math.inf, -math.inf, 0)
+
+
+def encode(batches: Sequence[Batch], boot: str) -> bytes:
+    """Return batches of one :meth:`Batch.shape` as one frame."""
+    head = batches[0]
+    columns: dict[str, Any] = {
+        "_n": _small(np.concatenate([np.arange(b.first, b.first + b.rows) for b in batches])),
+        "_time": np.concatenate([b.times for b in batches]),
+        "_received": np.repeat([b.received for b in batches], [b.rows for b in batches]),
+        "_version": _small(np.concatenate([b.versions for b in batches])),
+        "_score": _small(np.concatenate([b.scores for b in batches])),
+    }
+    if head.other_scores is not None:
+        columns["_other_version"] = _small(_joined([b.other_versions for b in batches]))
+        columns["_other_score"] = _small(_joined([b.other_scores for b in batches]))
+    for name, values in head.columns.items():
+        if isinstance(values, list):
+            columns[name] = [value for b in batches for value in b.columns[name]]
+        else:
+            columns[name] = _small(_joined([b.columns[name] for b in batches]))
+    return encode_frame(columns, {"boot": boot, "types": head.types})
+
+
+def _joined(parts: Sequence[Any]) -> npt.NDArray[Any]:
+    return np.concatenate(parts) if len(parts) > 1 else np.asarray(parts[0])
+
+
+def _small(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return numbers in 32 bits where that loses nothing, for half the bytes."""
+    if values.dtype == np.float64:
+        with np.errstate(over="ignore"):
+            half = values.astype(np.float32)
+        same = half == values
+        if same.all() or (same | np.isnan(values)).all():
+            return half
+    elif values.dtype == np.int64 and values.size:
+        low, high = int(values.min()), int(values.max())
+        if low >= -(2**31) and high < 2**31:
+            return values.astype(np.int32)
+    return values
+
+
+def frames(data: bytes | memoryview) -> Iterator[tuple[pl.DataFrame, int]]:
+    """Yield the rows of each frame and the byte behind it.
+
+    A torn tail ends it. A damaged frame is passed over: reading goes on at the next header.
+    """
+    view = memoryview(data)
+    start = 0
+    while True:
+        reader = decode_frames(view[start:])
+        try:
+            for frame in reader:
+                yield _rows(frame), start + reader.valid_bytes
+        except FrameCorruptError as error:
+            after = bytes(view).find(MAGIC, start + error.valid_bytes + 1)
+            if after < 0:
+                return
+            start = after
+        else:
+            return
+
+
+def rows_of(path: Path) -> list[pl.DataFrame]:
+    """Return the whole frames of a segment file as polars frames."""
+    return [rows for rows, _ in frames(path.read_bytes())]
+
+
+def span_of(parts: Sequence[pl.DataFrame]) -> Span:
+    """Return how far some rows reach."""
+    found = EMPTY
+    for part in parts:
+        times = part["_time"]
+        low, high = times.min(), times.max()
+        if isinstance(low, float) and isinstance(high, float):
+            found = found.joined(Span(low, high, part.height))
+    return found
+
+
+def _rows(frame: Any) -> pl.DataFrame:
+    types = frame.meta["types"]
+    held = frame.columns
+    out = [pl.Series("_boot", [frame.meta["boot"]] * frame.rows, dtype=pl.String)]
+    out += [pl.Series(n, held[n]).cast(KEPT[n]) for n in ("_n", "_time", "_received", "_version")]
+    out.append(_scores("_score", held["_score"]))
+    if "_other_score" in held:
+        others = pl.Series("_other_version", held["_other_version"]).cast(pl.Int64)
+        scored = others != NOBODY
+        out.append(others.set(~scored, None))
+        scores = _scores("_other_score", held["_other_score"])
+        out.append(pl.select(pl.when(scored).then(scores).alias("_other_score")).to_series())
+    else:
+        out.append(pl.Series("_other_version", [None] * frame.rows, dtype=pl.Int64))
+        empty = pl.Series("_other_score", [None] * frame.rows, dtype=out[-2].dtype)
+        out.append(empty)
+    out += [series(name, types[name], held[name]) for name in types]
+    return pl.DataFrame(out)
+
+
+def _scores(name: str, values: npt.NDArray[Any]) -> pl.Series:
+    wide = values.astype(np.float64)
+    if wide.shape[1] == 1:
+        return pl.Series(name, wide[:, 0])
+    return pl.Series(name, wide).cast(pl.List(pl.Float64))
+
+
+def sealed_name(stem: str, span: Span, suffix: str = SEALED) -> str:
+    """Return a file name that says how far a segment reaches, in microseconds."""
+    return f"{stem}_{math.floor(span.low * 1e6)}_{math.ceil(span.high * 1e6)}_{span.rows}{suffix}"
+
+
+def span_in(name: str) -> Span | None:
+    """Return how far a sealed segment reaches by its name; None if that is no such name."""
+    parts = name.rpartition(".")[0].split("_")
+    if len(parts) != 4:
+        return None
+    try:
+        return Span(int(parts[1]) / 1e6, int(parts[2]) / 1e6, int(parts[3]))
+    except ValueError:
+        return None
