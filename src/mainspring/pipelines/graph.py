@@ -10,7 +10,7 @@ import msgspec
 
 from mainspring.ground.errors import ProjectError
 from mainspring.pipelines.declare import TRACER, Options, Pipeline, Ref, Step, module_of, step_of
-from mainspring.pipelines.literals import check_literal
+from mainspring.pipelines.literals import MAX_DEPTH, check_literal
 from mainspring.pipelines.parameters import resolve
 
 #: An argument is one of {"ref": step}, {"value": json}, {"list": [...]}, {"tuple": [...]} and
@@ -203,12 +203,12 @@ def _argument(value: Any, words: str, depth: int = 0) -> Argument:
     return {"value": check_literal(value, words)}
 
 
-def _holds_ref(value: Any) -> bool:
+def _holds_ref(value: Any, depth: int = 0) -> bool:
     """Return whether a list or dict needs to be taken apart: for a Ref, or for a tuple in it."""
     if isinstance(value, Ref | tuple):
         return True
-    if isinstance(value, list):
-        return any(_holds_ref(part) for part in value)
+    if depth > MAX_DEPTH:  # a circle, perhaps; ``check_literal`` has the words for it
+        return False
     if isinstance(value, dict):
-        return any(_holds_ref(part) for part in value.values())
-    return False
+        value = list(value.values())
+    return isinstance(value, list) and any(_holds_ref(part, depth + 1) for part in value)
