@@ -16,13 +16,16 @@ from mainspring.ground.objects import DAY_S, LoopSpec, Version
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.readiness import registry
-from mainspring.retraining.assemble import assemble
+from mainspring.retraining.assemble import assemble, seconds
 from mainspring.workspace import calling, running
 from mainspring.workspace.evidence import LabelShelf, labelled
 
 if TYPE_CHECKING:
     from mainspring.engine.tasks import Lease
     from mainspring.workspace.opening import Workspace
+
+
+_PARQUET = b"PAR1"
 
 
 class Renewal:
@@ -38,7 +41,8 @@ class Renewal:
         spec, champion = self._standing(command.loop)
         if champion is None:
             raise ConflictError(f"{spec.model} has no champion to measure regret of.")
-        training, fresh, volume = self._rows(spec, champion, command.at)
+        known = self._learnt_by(champion)
+        training, fresh, volume = self._rows(spec, champion, command.at, known)
         if training is None or fresh is None:
             found: dict[str, Any] = {
                 "pays": False,
@@ -113,10 +117,29 @@ class Renewal:
 
         return self._ws.read(Permission.WORK, look)
 
+    def _learnt_by(self, champion: Version) -> pl.DataFrame | None:
+        """Return the rows a version learnt from, if they are still kept as a frame.
+
+        They are the input of the step that made it which holds the target.
+        """
+        for digest in champion.data.values():
+            if not self._ws.objects.has(digest):
+                continue
+            data = self._ws.objects.get(digest)
+            if data[:4] != _PARQUET:
+                continue
+            rows = pl.read_parquet(io.BytesIO(data))
+            if champion.signature.target in rows.columns:
+                return rows
+        return None
+
     def _rows(
-        self, spec: LoopSpec, champion: Version, at: float
+        self, spec: LoopSpec, champion: Version, at: float, known: pl.DataFrame | None = None
     ) -> tuple[str | None, str | None, float]:
-        """Return the digests of training and fresh rows, and the rows served in a holdout."""
+        """Return the digests of training and fresh rows, and how many are fresh.
+
+        ``known`` are rows learnt from before: captured rows are taken from where they end.
+        """
         policy = spec.retraining
         since = 0.0 if policy.history_s is None else at - policy.history_s - policy.holdout_s
         joined = self._ws.read(
@@ -125,7 +148,10 @@ class Renewal:
                 self._ws, self._shelf, tx, spec.endpoint, champion.signature, since, at + DAY_S
             ),
         )
-        split = assemble(joined, None, policy, at)
+        time = champion.signature.time
+        if known is not None and time is not None and time in known.columns:
+            joined = joined.filter(pl.col("_time") > seconds(known[time]).max())
+        split = assemble(joined, known, policy, at, champion.signature)
         if split is None:
             return None, None, 0.0
         training, fresh = split

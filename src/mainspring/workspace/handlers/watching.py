@@ -18,7 +18,7 @@ from mainspring.numerics.scores import row_losses
 from mainspring.readiness import registry
 from mainspring.retraining import challenge
 from mainspring.scaling.models import package
-from mainspring.scaling.serving import capture, rollouts
+from mainspring.scaling.serving import capture, rollouts, shelf
 from mainspring.workspace.evidence import LabelShelf, labelled
 
 if TYPE_CHECKING:
@@ -150,9 +150,9 @@ class Watcher:
     def compact(self, lease: Lease) -> Done:
         """Turn sealed segments into Parquet and keep the captures within their budget."""
         folder = self._ws.captures(lease.task.payload["endpoint"])
-        capture.compact(folder)
+        shelf.compact(folder)
         budget = self._ws.settings.capture_budget_mb * 1024 * 1024
-        dropped = capture.enforce_budget(folder, budget)
+        dropped = shelf.enforce_budget(folder, budget)
         return Done(result={"dropped_rows": dropped.rows})
 
     def _spec(self, loop: str) -> LoopSpec:

@@ -13,7 +13,7 @@ from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.monitoring import alarms, labels, windows
 from mainspring.readiness import decisions, registry
-from mainspring.scaling.serving import capture, rollouts
+from mainspring.scaling.serving import rollouts
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.views.shapes import (
     DecisionPage,
@@ -125,6 +125,8 @@ def settled(ws: Workspace, name: str) -> Settled:
 
 def _unseen(tx: Tx, ws: Workspace, endpoint: str) -> list[str]:
     """Return what came in and was not looked at yet, by the marks the engine leaves."""
+    from mainspring.scaling.serving import capture  # brings polars: only for those who wait
+
     seen = marks.read(tx)
     found = []
     watermark = capture.watermark(ws.captures(endpoint))

@@ -35,7 +35,7 @@ def validate(rows: pl.DataFrame) -> int:
 def features(rows: pl.DataFrame) -> dict[str, str]:
     """Feature code is SQL text: it travels inside the version, the same here and in serving."""
     plain = [c for c in RAW if c != "sched_dep" and rows[c].null_count() < rows.height / 2]
-    return {c: c for c in plain} | {"minute": "floor(sched_dep / 100.0) * 60 + sched_dep % 100"}
+    return {c: c for c in plain} | {"minute": "(sched_dep - sched_dep % 100) * 60 / 100 + sched_dep % 100"}
 
 
 @ms.step
@@ -78,5 +78,5 @@ loop = ms.Loop(
     gate=ms.Gate(at_least={"auc": 0.6}, max_latency_ms=15, tolerance=0.002),
     rollout=ms.Rollout("canary", share=0.2, margin=0.001, min_period="3d", max_period="28d"),
     monitor=ms.Monitor(window="7d", label_delay="5d"),
-    retraining=ms.Retraining(cooldown="14d", holdout="7d", cost=0.001),
+    retraining=ms.Retraining(cooldown="14d", holdout="7d", cost=6),
 )  # fmt: skip
