@@ -90,10 +90,14 @@ def get_loop(ws: Workspace, request: OfLoop) -> LoopStatus:
     },
 )
 def declare(ws: Workspace, request: Declare) -> Declared:
-    """Declare a loop; an edit makes a new version of the declaration."""
+    """Declare a loop; an edit makes a new version of the declaration.
+
+    Its pipeline is one of this server's own project.
+    """
+    from mainspring.web.api.specs import checked
     from mainspring.workspace import acts
 
-    return Declared(version=acts.declare(ws, request.spec))
+    return Declared(version=acts.declare(ws, checked(request.spec, ws.settings.root)))
 
 
 @operation(

@@ -35,32 +35,42 @@ def document() -> dict[str, Any]:
         fields = [(field, next(found)) for field in msgspec.structs.fields(one.request)]
         answer = next(found) if one.media == "application/json" else {"type": "string"}
         paths.setdefault(one.path, {})[one.method.lower()] = _described(one, fields, answer)
-    return {
-        "openapi": "3.1.0",
-        "info": {
-            "title": "Mainspring",
-            "version": __version__,
-            "description": "The whole MLOps loop: runs, pipelines, models, endpoints, monitors"
-            " and the loop that joins them.",
-            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
-        },
-        "servers": [{"url": "/"}],
-        "security": [{"token": []}],
-        "tags": [{"name": tag} for tag in dict.fromkeys(one.tag for one in operations)],
-        "paths": paths,
-        "components": {
-            "schemas": components,
-            "responses": {"Problem": _content({"$ref": _REF.format(name="Problem")}, "Refused.")},
-            "securitySchemes": {
-                "token": {
-                    "type": "http",
-                    "scheme": "bearer",
-                    "description": "mainspring token create NAME --role ROLE. Before the first"
-                    " token exists, the owner of the home needs none.",
-                }
+    return _as_json(
+        {
+            "openapi": "3.1.0",
+            "info": {
+                "title": "Mainspring",
+                "version": __version__,
+                "description": "The whole MLOps loop: runs, pipelines, models, endpoints, monitors"
+                " and the loop that joins them.",
+                "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
             },
-        },
-    }
+            "servers": [{"url": "/"}],
+            "security": [{"token": []}],
+            "tags": [{"name": tag} for tag in dict.fromkeys(one.tag for one in operations)],
+            "paths": paths,
+            "components": {
+                "schemas": components,
+                "responses": {
+                    "Problem": _content({"$ref": _REF.format(name="Problem")}, "Refused.")
+                },
+                "securitySchemes": {
+                    "token": {
+                        "type": "http",
+                        "scheme": "bearer",
+                        "description": "mainspring token create NAME --role ROLE. Before the first"
+                        " token exists, the owner of the home needs none.",
+                    }
+                },
+            },
+        }
+    )
+
+
+def _as_json(value: dict[str, Any]) -> dict[str, Any]:
+    """Return a value as JSON would hold it; defaults may be tuples and enums."""
+    found: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(value))
+    return found
 
 
 def _described(one: Operation, fields: list[Any], answer: dict[str, Any]) -> dict[str, Any]:

@@ -197,7 +197,7 @@ def every() -> dict[str, Operation]:
     return OPERATIONS
 
 
-def call(ws: Workspace, name: str, **fields: Any) -> Any:
+def call(ws: Workspace, name: str, /, **fields: Any) -> Any:
     """Carry out an operation in this process and return what HTTP would, as plain values.
 
     Fields of None count as not given.

@@ -69,7 +69,7 @@ def _status(tx: Tx, row: LoopRow) -> LoopStatus:
         phase=str(view.phase),
         words=in_words(row),
         paused=view.paused,
-        champion=view.champion,
+        champion=registry.champion(tx, spec.model),
         candidate=view.candidate,
         open_alarms=len(alarms.open_alarms(tx, spec.endpoint)),
         versions=len(registry.versions(tx, spec.model)),

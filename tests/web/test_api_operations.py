@@ -1,0 +1,257 @@
+"""Every operation in process: what it answers, and what it refuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mainspring.ground import errors as e
+from mainspring.ground.permissions import Permission, Principal, Role
+from mainspring.web.api import call, every, find
+from mainspring.workspace.opening import Workspace
+
+SPEC = {
+    "name": "new",
+    "model": "new",
+    "pipeline": "project:train",
+    "endpoint": "new",
+    "target": "delayed",
+    "kind": "binary",
+}
+
+#: Operation -> fields that it takes in the furnished house, and a key its answer must have.
+GOOD: dict[str, tuple[dict[str, Any], str | None]] = {
+    "runs.list": ({"limit": 1, "status": "finished"}, "runs"),
+    "runs.get": ({"run": "run_1"}, "steps"),
+    "runs.why": ({"run": "run_1"}, None),
+    "runs.metrics": ({"run": "run_1", "key": "auc"}, "points"),
+    "runs.graph": ({"run": "run_1"}, None),
+    "models.list": ({}, None),
+    "models.get": ({"model": "flights"}, "versions"),
+    "models.version": ({"model": "flights", "number": 1}, "gates"),
+    "models.history": ({"model": "flights"}, None),
+    "models.promote": ({"model": "flights", "number": 2, "reason": "Better."}, "champion"),
+    "models.override": ({"model": "flights", "number": 3, "reason": "Try it."}, "done"),
+    "models.why": ({"ref": "flights@champion"}, "lines"),
+    "models.card": ({"ref": "flights/1"}, "markdown"),
+    "endpoints.list": ({}, None),
+    "endpoints.get": ({"name": "flights"}, "routing"),
+    "endpoints.create": ({"name": "second", "model": "flights"}, "done"),
+    "endpoints.remove": ({"name": "flights"}, "done"),
+    "endpoints.label": ({"name": "flights", "ids": ["p1"], "values": ["yes"]}, "batch"),
+    "endpoints.series": ({"name": "flights"}, "drift"),
+    "monitor.windows": ({"endpoint": "flights"}, None),
+    "monitor.drift": ({"endpoint": "flights", "column": "distance"}, None),
+    "monitor.quality": ({"endpoint": "flights"}, None),
+    "alarms.list": ({"open": True}, None),
+    "alarms.get": ({"id": "alarm_1"}, "evidence"),
+    "decisions.list": ({"loop": "flights", "limit": 2}, "cursor"),
+    "loops.list": ({}, None),
+    "loops.get": ({"name": "flights"}, "words"),
+    "loops.declare": ({"spec": SPEC}, "version"),
+    "loops.pause": ({"name": "flights", "reason": "Rest."}, "done"),
+    "loops.resume": ({"name": "flights", "reason": "On."}, "done"),
+    "loops.retrain": ({"name": "flights", "reason": "Now."}, "done"),
+    "loops.timeline": ({"name": "flights"}, None),
+    "loops.settled": ({"name": "flights"}, "settled"),
+    "tokens.create": ({"name": "ci", "role": "viewer"}, "token"),
+    "tokens.list": ({}, None),
+    "audit.list": ({"limit": 5}, None),
+    "audit.verify": ({}, "ok"),
+    "system.status": ({}, "loops"),
+    "system.version": ({}, "version"),
+}
+#: Tested on their own: they need a project, a running run, a process or a token.
+APART = {
+    "runs.cancel",
+    "runs.resume",
+    "pipelines.list",
+    "pipelines.run",
+    "models.rollback",
+    "endpoints.predict",
+    "tokens.revoke",
+}
+
+
+def test_every_operation_is_tested_here() -> None:
+    assert set(every()) == set(GOOD) | APART
+
+
+@pytest.mark.parametrize("name", sorted(GOOD))
+def test_an_operation_answers(house: Workspace, name: str) -> None:
+    fields, key = GOOD[name]
+    answer = call(house, name, **fields)
+    assert key is None or key in answer
+
+
+@pytest.mark.parametrize("name", sorted(every()))
+def test_an_unknown_field_is_named(house: Workspace, name: str) -> None:
+    fields = {**GOOD.get(name, ({}, None))[0], "surprise": 1}
+    if name in APART:
+        fields |= dict.fromkeys(find(name).in_path, "x")
+    with pytest.raises(e.BadInputError) as caught:
+        call(house, name, **fields)
+    assert caught.value.field == "surprise"
+
+
+@pytest.mark.parametrize(
+    "name", sorted(n for n, o in every().items() if o.request.__struct_fields__)
+)
+def test_a_field_of_the_wrong_type_is_named(house: Workspace, name: str) -> None:
+    fields = dict(GOOD.get(name, ({}, None))[0])
+    first = find(name).request.__struct_fields__[0]
+    with pytest.raises(e.BadInputError) as caught:
+        call(house, name, **{**fields, first: object()})
+    assert (caught.value.field or "").partition(".")[0] == first
+
+
+@pytest.mark.parametrize("name", sorted(every()))
+def test_nobody_may_what_their_role_does_not_hold(house: Workspace, name: str) -> None:
+    wanted = find(name)
+    if wanted.permission in (Permission.READ, Permission.PREDICT):
+        return
+    with pytest.raises(e.PermissionDeniedError):
+        wanted.run(house.acting_as(Principal("eve", Role.VIEWER)), wanted.request)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "error", "field"),
+    [
+        ("runs.get", {"run": "run_9"}, e.NotFoundError, "run"),
+        ("runs.list", {"limit": 0}, e.BadInputError, "limit"),
+        ("runs.list", {"limit": True}, e.BadInputError, "limit"),
+        ("runs.list", {"cursor": "nonsense"}, e.BadInputError, "cursor"),
+        ("decisions.list", {"cursor": "nonsense"}, e.NotFoundError, "cursor"),
+        ("models.get", {"model": "none"}, e.NotFoundError, "model"),
+        (
+            "models.promote",
+            {"model": "flights", "number": 3, "reason": "x"},
+            e.GateRefusedError,
+            None,
+        ),
+        (
+            "models.promote",
+            {"model": "flights", "number": 2, "reason": " "},
+            e.BadInputError,
+            "reason",
+        ),
+        ("models.rollback", {"model": "flights", "reason": "x"}, e.ConflictError, None),
+        ("models.why", {"ref": "flights"}, e.BadInputError, "reference"),
+        ("endpoints.get", {"name": "none"}, e.NotFoundError, None),
+        ("endpoints.get", {"name": "../etc"}, e.MainspringError, None),
+        ("endpoints.predict", {"name": "flights", "rows": [{"a": 1}]}, e.UnavailableError, None),
+        (
+            "endpoints.label",
+            {"name": "flights", "ids": ["a"], "values": [1, 2]},
+            e.BadInputError,
+            "values",
+        ),
+        (
+            "endpoints.label",
+            {"name": "flights", "ids": ["a"], "values": [2**63]},
+            e.NotExactError,
+            "values[0]",
+        ),
+        (
+            "endpoints.label",
+            {"name": "flights", "ids": ["a"], "values": [float("nan")]},
+            e.NotExactError,
+            "values[0]",
+        ),
+        ("loops.get", {"name": "none"}, e.NotFoundError, "loop"),
+        (
+            "loops.declare",
+            {"spec": {**SPEC, "gate": {"at_leest": {}}}},
+            e.BadInputError,
+            "spec.gate.at_leest",
+        ),
+        ("loops.declare", {"spec": {**SPEC, "name": "a/b"}}, e.BadInputError, "spec.name"),
+        ("loops.declare", {"spec": {**SPEC, "root": "/elsewhere"}}, e.BadInputError, "spec.root"),
+        (
+            "loops.declare",
+            {"spec": {**SPEC, "rollout": {"share": 1.5}}},
+            e.BadInputError,
+            "spec.rollout.share",
+        ),
+        (
+            "loops.declare",
+            {"spec": {**SPEC, "monitor": {"window_s": 0}}},
+            e.BadInputError,
+            "spec.monitor.window_s",
+        ),
+        ("tokens.create", {"name": "x", "role": "service"}, e.BadInputError, "role"),
+        ("tokens.create", {"name": "x", "role": "viewer", "ttl_s": -1}, e.BadInputError, "ttl_s"),
+        ("tokens.revoke", {"name": "none"}, e.NotFoundError, "name"),
+        ("alarms.get", {"id": "none"}, e.NotFoundError, "alarm"),
+        ("nothing.at_all", {}, e.NotFoundError, "name"),
+    ],
+)
+def test_what_cannot_be_is_refused(
+    house: Workspace, name: str, fields: dict[str, Any], error: type[Exception], field: str | None
+) -> None:
+    with pytest.raises(error) as caught:
+        call(house, name, **fields)
+    assert isinstance(caught.value, e.MainspringError)
+    assert field is None or caught.value.field == field
+
+
+def test_decisions_are_paged_without_gap_or_repeat(house: Workspace) -> None:
+    seen, cursor = [], None
+    while True:
+        page = call(house, "decisions.list", loop="flights", limit=1, cursor=cursor)
+        seen += [one["id"] for one in page["decisions"]]
+        cursor = page["cursor"]
+        if cursor is None:
+            break
+    assert seen == ["decision_2", "decision_1", "decision_0"]
+
+
+def test_a_promotion_by_hand_can_be_taken_back(house: Workspace) -> None:
+    assert call(house, "models.promote", model="flights", number=2, reason="Try.") == {
+        "champion": 2,
+        "previous": 1,
+    }
+    call(house, "models.rollback", model="flights", reason="No.")
+    assert call(house, "models.get", model="flights")["champion"] == 1
+    assert call(house, "audit.verify")["ok"]
+
+
+def test_a_decision_links_what_it_speaks_of(house: Workspace) -> None:
+    entry = call(house, "loops.timeline", name="flights")[0]
+    assert {link["href"] for link in entry["links"]} == {"/models/flights#v1", "/runs/run_1"}
+
+
+def test_a_path_is_quoted_and_the_rest_stands_in_the_body() -> None:
+    path, query, body = find("loops.pause").split({"name": "a b", "reason": "x"})
+    assert (path, query, body) == ("/api/v1/loops/a%20b/pause", {}, {"reason": "x"})
+    path, query, body = find("alarms.list").split({"open": True, "endpoint": None})
+    assert (path, query, body) == ("/api/v1/alarms", {"open": "true"}, {})
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=10,
+)
+
+
+@given(
+    st.sampled_from(sorted(every())),
+    st.dictionaries(st.text(max_size=8), JSON, max_size=4),
+    st.data(),
+)
+def test_any_fields_are_read_or_refused_by_one_kind_of_error(
+    name: str, fields: dict[str, Any], data: st.DataObject
+) -> None:
+    wanted = find(name)
+    for field in wanted.request.__struct_fields__:
+        if data.draw(st.booleans()):
+            fields[field] = data.draw(JSON)
+    try:
+        request = wanted.read(fields)
+    except e.BadInputError:
+        return
+    assert set(fields) <= set(request.__struct_fields__)
