@@ -214,8 +214,8 @@ def _with_base(
         before, now = known.schema[name], captured.schema[name]
         if _sort(before) != _sort(now) and pl.Null not in (before, now):
             raise BadInputError(
-                f"Column {name!r} holds {before} in the rows from before and {now} in the captured "
-                "rows, which do not fit together.",
+                f"Column {name!r} holds {before} in the rows from before and {now} in the "
+                "captured rows, which do not fit together.",
                 field=name,
             )
     return pl.concat([known, captured], how="diagonal_relaxed")

@@ -90,8 +90,9 @@ def advance(
 def verdict(rollout: Rollout, policy: RolloutPolicy, now: float) -> Verdict | None:
     """Return how the rollout ends at event time ``now``, or None while it goes on.
 
-    Harm counts at any moment; being better counts from ``min_period_s`` on, and stays once it
-    was shown; at ``max_period_s`` what is not decided ends undecided. A watch ends "better"
+    Harm counts at any moment; being better counts from ``min_period_s`` on, and stays shown once
+    it was, but a challenger whose mean difference has fallen back to the margin waits until it
+    leads again; at ``max_period_s`` what is not decided ends undecided. A watch ends "better"
     when the champion broke, and "undecided" after ``watch_s``.
     """
     better, worse = _wealth(rollout.better), _wealth(rollout.worse)
@@ -102,7 +103,7 @@ def verdict(rollout: Rollout, policy: RolloutPolicy, now: float) -> Verdict | No
         return _said("undecided", rollout, policy, age, _HELD) if age >= policy.watch_s else None
     if crossed(worse, policy.harm_alpha):
         return _said("worse", rollout, policy, age, _WORSE)
-    if crossed(better, policy.alpha) and age >= policy.min_period_s:
+    if crossed(better, policy.alpha) and age >= policy.min_period_s and _leads(rollout, policy):
         return _said("better", rollout, policy, age, _BETTER)
     if age >= policy.max_period_s:
         return _said("undecided", rollout, policy, age, _UNDECIDED)
@@ -122,6 +123,11 @@ def standing(rollout: Rollout, policy: RolloutPolicy) -> Standing:
         worse=value(worse),
         worse_peak=peak_value(worse),
     )
+
+
+def _leads(rollout: Rollout, policy: RolloutPolicy) -> bool:
+    # Rows of one storm or one sale can carry a test over its bar before the least period ends.
+    return standing(rollout, policy).difference > policy.margin
 
 
 _BETTER = (

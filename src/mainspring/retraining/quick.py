@@ -60,17 +60,17 @@ def fit(
     columns: Sequence[str],
     kind: Kind,
     classes: int = 2,
-    trees: int = _TREES,
+    most: int = MOST_ROWS,
 ) -> QuickModel:
-    """Grow trees on the newest 20,000 rows; the same rows always give the same trees.
+    """Grow trees on the newest ``most`` rows; the same rows always give the same trees.
 
     ``frame`` holds the oldest row first. ``target`` has shape (rows,): the class's number, or
     the value. ``classes`` counts those of the whole problem, as some may be missing here.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-    rows = frame.tail(MOST_ROWS)
-    truth = np.asarray(target, dtype=np.float64)[-MOST_ROWS:]
+    rows = frame.tail(most)
+    truth = np.asarray(target, dtype=np.float64)[-most:]
     width = classes if kind == "multiclass" else 1
     codes = {name: _codes(rows[name]) for name in columns if is_text(rows[name])}
     if kind != "regression" and np.unique(truth).size < 2:
@@ -80,7 +80,7 @@ def fit(
     # scikit-learn cannot bin a column without a single value; one value everywhere says as much.
     numbers[:, np.isnan(numbers).all(axis=0)] = 0.0
     given: dict[str, Any] = {
-        "max_iter": trees,
+        "max_iter": _TREES,
         "max_leaf_nodes": _LEAVES,
         "learning_rate": _RATE,
         "l2_regularization": 1.0,
