@@ -1,4 +1,4 @@
-"""One process under the supervisor: started, listened to, restarted, ended. Standard library only."""
+"""One process under the supervisor: started, heard, restarted, ended. Standard library only."""
 
 from __future__ import annotations
 

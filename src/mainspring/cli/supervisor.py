@@ -268,7 +268,7 @@ def free_port(host: str, port: int) -> int:
 
 
 def await_orphans(home: Path) -> None:
-    """Wait for the processes of a supervisor that was killed: they are ending, and hold the port."""
+    """Wait for what a killed supervisor had started: it is ending, and still holds the port."""
     pids = [p.get("pid") for p in read_state(home).get("processes", [])]
     until = time.monotonic() + ORPHANS_S
     while time.monotonic() < until and any(isinstance(p, int) and is_ours(p) for p in pids):

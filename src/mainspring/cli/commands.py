@@ -1,0 +1,147 @@
+"""The table of commands: name, where it is, what it does, one example. Loaded when called."""
+
+from typing import Any
+
+from cyclopts import App, Group
+
+from mainspring import __version__
+
+# (name, function in mainspring.cli, one line of help, an example)
+Entry = tuple[str, str, str, str]
+
+GROUPS: dict[str, list[Entry]] = {
+    "Begin": [
+        ("init", "starter:init", "Write a working project for your own table.",
+         "mainspring init churn.csv --target churned --time signup_date"),
+        ("demo", "demo.command:demo", "See the whole loop on real flights.",
+         "mainspring demo"),
+        ("simulate", "simulate:simulate", "Ask your history when to retrain.",
+         "mainspring simulate churn.csv --target churned --time signup_date"),
+    ],
+    "Home": [
+        ("up", "system:up", "Start web, engine and endpoints, and keep them running.",
+         "mainspring up --port 8750"),
+        ("stop", "system:stop", "Drain and end everything that up started.",
+         "mainspring stop"),
+        ("status", "system:status", "Show processes, endpoints, loops and disk use.",
+         "mainspring status"),
+        ("logs", "system:logs", "Show what a process wrote, or follow it.",
+         "mainspring logs engine --follow"),
+        ("doctor", "doctor:doctor", "Check that everything is in order, and say what is not.",
+         "mainspring doctor"),
+        ("config", "system:config", "Show the settings in force.",
+         "mainspring config"),
+        ("version", "system:version", "Show which version this is.",
+         "mainspring version"),
+    ],
+    "Pipelines and runs": [
+        ("pipelines", "pipelines:pipelines", "List the project's pipelines and loops.",
+         "mainspring pipelines"),
+        ("run", "pipelines:run", "Run a pipeline, step by step, reusing what has not changed.",
+         "mainspring run flights -p trees=80 --register flights"),
+        ("runs", "runs:runs", "List runs, newest first.",
+         "mainspring runs --status failed"),
+        ("show", "runs:show", "Show one run: params, metrics, steps.",
+         "mainspring show run_01j9"),
+        ("why", "runs:why", "Say why a step ran, or why a version serves.",
+         "mainspring why flights@champion"),
+    ],
+    "Models": [
+        ("models", "models:models", "List models, or the versions of one.",
+         "mainspring models flights"),
+        ("promote", "models:promote", "Make a version champion by hand.",
+         "mainspring promote flights/7 --reason 'The canary looks well.'"),
+        ("rollback", "models:rollback", "Give the alias back to the champion before.",
+         "mainspring rollback flights --reason 'Complaints since noon.'"),
+        ("override", "models:override", "Let a refused version into a canary, never past one.",
+         "mainspring override flights/8 --reason 'The latency was measured under load.'"),
+    ],
+    "Serving": [
+        ("serve", "serving:serve", "Serve a model's champion under a name.",
+         "mainspring serve flights --name arrivals"),
+        ("predict", "serving:predict", "Ask an endpoint about rows.",
+         "mainspring predict flights --rows rows.csv"),
+        ("label", "serving:label", "Send ground truth by prediction id.",
+         "mainspring label flights truth.csv"),
+    ],
+    "Watching": [
+        ("monitor", "monitoring:monitor", "Show the windows of an endpoint's traffic.",
+         "mainspring monitor flights"),
+        ("alarms", "monitoring:alarms", "List alarms, newest first.",
+         "mainspring alarms --open"),
+        ("decisions", "loops:decisions", "List what was decided, and why.",
+         "mainspring decisions --loop flights"),
+    ],
+}  # fmt: skip
+
+NESTED: dict[str, tuple[str, list[Entry]]] = {
+    "loop": ("Look at loops, declare, pause, resume them, ask for a retraining.", [
+        ("status", "loops:status", "Show where loops stand.",
+         "mainspring loop status flights"),
+        ("declare", "loops:declare", "Declare the project's loops, or one of them.",
+         "mainspring loop declare flights"),
+        ("pause", "loops:pause", "Stop a loop from acting; it still watches.",
+         "mainspring loop pause flights --reason 'Maintenance tonight.'"),
+        ("resume", "loops:resume", "Let a paused loop act again.",
+         "mainspring loop resume flights --reason 'Maintenance is over.'"),
+        ("retrain", "loops:retrain", "Ask a loop for a new version now.",
+         "mainspring loop retrain flights --reason 'A new timetable begins.'"),
+    ]),
+    "token": ("Make, list and end tokens.", [
+        ("create", "access:create", "Make a token; its secret is shown once.",
+         "mainspring token create ci --role contributor --ttl 30d"),
+        ("list", "access:listed", "List every token ever made.",
+         "mainspring token list"),
+        ("revoke", "access:revoke", "End a token, everywhere, within a second.",
+         "mainspring token revoke ci"),
+    ]),
+    "audit": ("Read the audit log and verify its chain.", [
+        ("list", "access:audit_list", "List the newest lines of the audit log.",
+         "mainspring audit list --limit 20"),
+        ("verify", "access:audit_verify", "Walk the hash chain and say where it breaks.",
+         "mainspring audit verify"),
+    ]),
+}  # fmt: skip
+
+
+def every() -> dict[str, Entry]:
+    """Return every command by its full name, such as ``"loop pause"``."""
+    found = {entry[0]: entry for entries in GROUPS.values() for entry in entries}
+    for name, (_, entries) in NESTED.items():
+        found |= {f"{name} {entry[0]}": entry for entry in entries}
+    return found
+
+
+def build() -> App:
+    """Return the app. No command's module is imported before it is called."""
+    app = App(
+        name="mainspring",
+        help="The whole MLOps loop: drift is noticed, a new version trained, judged, canaried,"
+        " promoted or rolled back, with a written reason for every step.",
+        version=__version__,
+        suppress_keyboard_interrupt=False,
+        help_format="plaintext",
+    )
+    groups = [Group(title, sort_key=index) for index, title in enumerate(GROUPS)]
+    for group, entries in zip(groups, GROUPS.values(), strict=True):
+        for entry in entries:
+            _add(app, entry, group=group)
+    for (name, (text, entries)), place in zip(NESTED.items(), (5, 1, 1), strict=True):
+        nested = App(name=name, help=text, group=groups[place], help_format="plaintext")
+        for entry in entries:
+            _add(nested, entry)
+        app.command(nested)
+    app.register_install_completion_command()
+    return app
+
+
+def _add(app: App, entry: Entry, **more: Any) -> None:
+    name, target, text, example = entry
+    app.command(
+        f"mainspring.cli.{target}",
+        name=name,
+        help=text,
+        help_epilogue=f"Example: {example}",
+        help_format="plaintext",
+        **more,
+    )

@@ -1,0 +1,291 @@
+"""Check that everything is in order; each line says what is not and what to do."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import shutil
+import socket
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from mainspring.cli import homes, render
+from mainspring.cli.options import HERE, Everywhere
+from mainspring.cli.remote import Local, settings_of
+from mainspring.ground.clock import SystemClock
+from mainspring.ground.errors import BadInputError, MainspringError
+from mainspring.ground.identity import sha256_file
+from mainspring.ground.settings import Settings
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+LOW_DISK_BYTES = 1_000_000_000
+SAMPLED = 200
+LATE_S = 5.0
+_PACKAGES = (
+    "numpy",
+    "polars",
+    "sqlalchemy",
+    "starlette",
+    "uvicorn",
+    "scikit-learn",
+    "onnxruntime",
+)
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """What one check found."""
+
+    check: str
+    state: str  #: ok, warn or bad
+    found: str
+    advice: str = ""
+
+
+def ok(check: str, found: str) -> Finding:
+    """Return a check that found nothing wrong."""
+    return Finding(check=check, state="ok", found=found)
+
+
+def warn(check: str, found: str, advice: str) -> Finding:
+    """Return a check that found something to look at."""
+    return Finding(check=check, state="warn", found=found, advice=advice)
+
+
+def bad(check: str, found: str, advice: str) -> Finding:
+    """Return a check that found something broken."""
+    return Finding(check=check, state="bad", found=found, advice=advice)
+
+
+def doctor(*, options: Everywhere = HERE) -> int:
+    """Check that everything is in order, and say what is not. Exit code 1 if something is broken.
+
+    Nothing is changed.
+    """
+    settings = settings_of(options)
+    if settings.url:
+        raise BadInputError(
+            "The doctor looks at a home on this machine, not at a server.",
+            field="url",
+            hint="Run it where the home is, without --url and MAINSPRING_URL.",
+        )
+    found = [finding for check in CHECKS for finding in check(settings)]
+
+    def draw(out: Console) -> None:
+        rows = [(f.state, f.check, f.found + (f". {f.advice}" if f.advice else "")) for f in found]
+        render.table(out, ("", "CHECK", "FOUND"), rows)
+
+    render.answer(options, msgspec.to_builtins(found), draw)
+    return 1 if any(finding.state == "bad" for finding in found) else 0
+
+
+def _python(_: Settings) -> Iterator[Finding]:
+    version = ".".join(map(str, sys.version_info[:3]))
+    yield ok("python", f"{version} at {sys.executable}")
+    missing = []
+    for name in _PACKAGES:
+        try:
+            importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            missing.append(name)
+    if missing:
+        yield bad("packages", f"{', '.join(missing)} missing", "Run: pip install mainspring")
+    else:
+        yield ok("packages", f"{len(_PACKAGES)} needed ones are installed")
+
+
+def _home(settings: Settings) -> Iterator[Finding]:
+    home = Path(settings.home)
+    if not home.is_dir():
+        yield warn("home", f"there is none at {home}", "It is made by: mainspring up")
+        return
+    if not os.access(home, os.W_OK | os.X_OK):
+        yield bad("home", f"{home} cannot be written", "Give it to the user who runs mainspring.")
+        return
+    open_to = [
+        path
+        for path in (home, home / "run" / "secret", home / "mainspring.db", home / "logs")
+        if path.exists() and path.stat().st_mode & 0o077
+    ]
+    if open_to:
+        advice = f"Close it: chmod -R go= {home}"
+        yield bad("home", f"{open_to[0]} is open to other users", advice)
+    else:
+        yield ok("home", f"{home}, its owner's alone")
+
+
+def _disk(settings: Settings) -> Iterator[Finding]:
+    folder = next(p for p in (Path(settings.home), *Path(settings.home).parents) if p.exists())
+    free = shutil.disk_usage(folder).free
+    if free < LOW_DISK_BYTES:
+        advice = "Make room, or lower capture_budget_mb in mainspring.toml."
+        yield warn("disk", f"{render.size(free)} free", advice)
+    else:
+        yield ok("disk", f"{render.size(free)} free")
+
+
+def _clock(settings: Settings) -> Iterator[Finding]:
+    now = SystemClock().now()
+    newest = max(
+        (f.stat().st_mtime for f in Path(settings.home).glob("mainspring.db*")), default=0
+    )
+    if now < 1_704_067_200:  # 2024-01-01: before this was written
+        yield bad("clock", f"{render.when(now)} UTC", "Set the machine's clock.")
+    elif newest > now + 60:
+        advice = "The clock was turned back; set it right before events get the wrong time."
+        yield warn("clock", f"the database is from {render.when(newest)}, after now", advice)
+    else:
+        yield ok("clock", f"{render.when(now)} UTC")
+
+
+def _database(settings: Settings) -> Iterator[Finding]:
+    if settings.database_url.startswith("sqlite"):
+        file = Path(settings.database_url.removeprefix("sqlite:///"))
+        if not file.exists():
+            yield warn("database", "there is none yet", "It is made by: mainspring up")
+            return
+        try:
+            with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
+                said = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        except sqlite3.Error as error:
+            said = str(error)
+        if said != "ok":
+            yield bad("database", f"{file}: {said}", "Stop everything and restore a copy of it.")
+            return
+        yield ok("database", f"whole, {render.size(file.stat().st_size)}")
+    yield from _store(settings)
+
+
+def _store(settings: Settings) -> Iterator[Finding]:
+    house = Local(settings)
+    try:
+        verdict = house.call("audit.verify")
+        yield ok("schema", "current")
+        if verdict["ok"]:
+            yield ok("audit", f"the chain is whole, {verdict['rows']} lines")
+        else:
+            what = f"the chain breaks at line {verdict['first_bad']}: {verdict['reason']}"
+            yield bad("audit", what, "Somebody changed the log. Compare with a copy.")
+        status = house.call("system.status")
+        failed = status["runs"]["failed"]
+        if failed:
+            yield warn("runs", f"{failed} of the newest 50 failed", "See: mainspring runs")
+        for where, trace in (status.get("troubles") or {}).items():
+            last = (trace.strip().splitlines() or [""])[-1]
+            yield bad("engine", f"{where}: {last}", "See: mainspring logs engine")
+    except MainspringError as error:
+        advice = error.hint or "See what it says."
+        yield bad("schema", error.message, advice)
+    finally:
+        house.close()
+
+
+def _objects(settings: Settings) -> Iterator[Finding]:
+    folder = Path(settings.objects_url)
+    if "://" in settings.objects_url:
+        yield ok("objects", f"at {settings.objects_url}, not sampled")
+        return
+    checked = 0
+    for file in islice((f for f in folder.rglob("*") if f.is_file()), SAMPLED):
+        digest = _digest_of(file, folder)
+        if digest is None:
+            continue
+        checked += 1
+        try:
+            whole = sha256_file(file) == digest
+        except OSError as error:
+            yield bad("objects", f"{file.name} cannot be read: {error}", "Check the disk.")
+            return
+        if not whole:
+            yield bad("objects", f"{digest[:12]} is damaged", "Restore it, or run its step again.")
+            return
+    yield ok("objects", f"{checked} looked at, all whole")
+
+
+def _digest_of(file: Path, folder: Path) -> str | None:
+    """Return the digest that an object's place stands for; None for a file on its way."""
+    joined = "".join(file.relative_to(folder).parts)
+    digest = joined[-64:]
+    return digest if len(digest) == 64 and set(digest) <= set("0123456789abcdef") else None
+
+
+def _server(settings: Settings) -> Iterator[Finding]:
+    home = Path(settings.home)
+    state = homes.read_state(home)
+    if not homes.is_up(home):
+        if state:
+            what = "the last supervisor did not end by itself"
+            yield warn("server", f"not up; {what}", "Nothing to do: up starts again.")
+        else:
+            yield ok("server", "not up")
+        yield from _port(settings)
+        return
+    yield ok("server", f"up at {state.get('url')}, pid {state.get('pid')}")
+    for process in state.get("processes", []):
+        if process["restarts"]:
+            times = f"{process['name']} was restarted {process['restarts']} times"
+            yield warn("processes", times, f"See: mainspring logs {process['name']}")
+    yield from _heartbeat(home)
+
+
+def _heartbeat(home: Path) -> Iterator[Finding]:
+    try:
+        told = msgspec.json.decode((home / "run" / "engine.json").read_bytes())
+        late = SystemClock().now() - float(told["at"])
+    except (OSError, msgspec.DecodeError, KeyError, TypeError, ValueError):
+        yield bad("engine", "it has not shown a sign of life", "See: mainspring logs engine")
+        return
+    if late > LATE_S:
+        yield bad("engine", f"silent for {late:.0f} s", "See: mainspring logs engine")
+    else:
+        yield ok("engine", f"alive {max(late, 0):.1f} s ago")
+
+
+def _port(settings: Settings) -> Iterator[Finding]:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family) as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind((settings.host, settings.port))
+        except OSError as error:
+            advice = "Choose another: mainspring up --port 0"
+            yield warn("port", f"{settings.port} on {settings.host}: {error.strerror}", advice)
+        else:
+            yield ok("port", f"{settings.port} on {settings.host} is free")
+
+
+def _locks(settings: Settings) -> Iterator[Finding]:
+    run = Path(settings.home) / "run"
+    stale = []
+    for file in run.glob("endpoints/*.json"):
+        try:
+            pid = msgspec.json.decode(file.read_bytes()).get("pid")
+        except (OSError, msgspec.DecodeError, AttributeError):
+            continue
+        if isinstance(pid, int) and not homes.is_ours(pid):
+            stale.append(file.name)
+    if stale:
+        what = f"{', '.join(stale)} name processes that are gone"
+        yield warn("locks", what, "They are replaced at the next mainspring up.")
+    else:
+        yield ok("locks", "none is stale")
+
+
+CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
+    _python,
+    _home,
+    _disk,
+    _clock,
+    _database,
+    _objects,
+    _server,
+    _locks,
+)

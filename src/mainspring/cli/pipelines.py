@@ -1,0 +1,204 @@
+"""Pipelines: list them, and run one while showing how far each step is."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+from cyclopts import Parameter
+
+from mainspring.cli import render
+from mainspring.cli.options import HERE, Everywhere
+from mainspring.cli.remote import Local, Remote, asking
+from mainspring.ground.errors import BadInputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+POLL_S = 0.3
+Steps = list[dict[str, Any]]
+
+
+def pipelines(*, options: Everywhere = HERE) -> None:
+    """List the project's pipelines with their parameters, and its loops."""
+    with asking(options, create=True) as house:
+        found = {"pipelines": house.call("pipelines.list"), "loops": house.call("loops.list")}
+
+    def draw(out: Console) -> None:
+        rows = [
+            (p["name"], ", ".join(map(_parameter, p["parameters"])), p["summary"])
+            for p in found["pipelines"]
+        ]
+        render.table(
+            out,
+            ("PIPELINE", "PARAMETERS", ""),
+            rows,
+            "No pipeline here. Write a project: mainspring init FILE --target COLUMN",
+        )
+        loops = [(one["name"], one["spec"]["pipeline"], one["words"]) for one in found["loops"]]
+        if loops:
+            out.print()
+            render.table(out, ("LOOP", "PIPELINE", ""), loops)
+
+    render.answer(options, found, draw)
+
+
+def _parameter(found: dict[str, Any]) -> str:
+    return found["name"] if found["required"] else f"{found['name']}={found['default']}"
+
+
+def run(
+    pipeline: Annotated[str, Parameter(help="Its name, or module:name.")],
+    /,
+    *,
+    params: Annotated[
+        list[str] | None,
+        Parameter(name=["--param", "-p"], negative=(), help="A parameter as name=value."),
+    ] = None,
+    register: Annotated[
+        str | None, Parameter(help="Make the result a candidate version of this model.")
+    ] = None,
+    options: Everywhere = HERE,
+) -> int:
+    """Run a pipeline, step by step, reusing what has not changed. Exit code 1 if a step fails."""
+    given = dict(_pair(text) for text in params or [])
+    with asking(options, create=True) as house:
+        display = _display(options)
+        if isinstance(house, Remote):
+            detail = _far(house, pipeline, given, register, display)
+        else:
+            detail = _here(house, pipeline, given, register, display)
+        versions = [_judged(house, name) for name in detail["versions"]]
+    render.answer(options, detail | {"judged": versions}, lambda out: _end(out, detail, versions))
+    return 0 if detail["run"]["status"] == "finished" else 1
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise BadInputError(
+            f"A parameter is written name=value, found {text!r}.",
+            field="param",
+            hint="For example -p trees=80.",
+        )
+    return name, value
+
+
+def _here(
+    house: Local, pipeline: str, params: dict[str, str], register: str | None, display: Display
+) -> dict[str, Any]:
+    from mainspring.workspace import running
+
+    workspace = house.workspace
+    name = running.start_run(workspace, pipeline, params, register=register)
+    with display:
+
+        def changed(_: Any, steps: list[Any]) -> None:
+            display.show(msgspec.to_builtins(steps))
+
+        running.drive(workspace, name, changed)
+    detail: dict[str, Any] = house.call("runs.get", run=name)
+    return detail
+
+
+def _far(
+    house: Remote, pipeline: str, params: dict[str, str], register: str | None, display: Display
+) -> dict[str, Any]:
+    name = house.call("pipelines.run", pipeline=pipeline, params=params, register=register)["run"]
+    with display:
+        while True:
+            detail: dict[str, Any] = house.call("runs.get", run=name)
+            display.show(detail["steps"])
+            if detail["run"]["status"] != "running":
+                return detail
+            time.sleep(POLL_S)
+
+
+def _judged(house: Local | Remote, name: str) -> dict[str, Any]:
+    """Return what the gate said of a version that the run made."""
+    model, _, number = name.rpartition("/")
+    gates = house.call("models.version", model=model, number=int(number))["gates"]
+    return {"version": name, "gate": gates[0] if gates else None}
+
+
+def _end(out: Console, detail: dict[str, Any], versions: list[dict[str, Any]]) -> None:
+    for step in detail["steps"]:
+        if step["why"]:
+            out.print(render.plain(f"why {step['step']}: {step['why']}"))
+        if step["state"] == "failed":
+            trace = step["trace"].rstrip() or step["error"]
+            out.print(f"\n{step['step']} failed:\n{render.plain(trace)}")
+    run = detail["run"]
+    if run["metrics"]:
+        out.print(render.plain(f"metrics: {render.figures(run['metrics'], most=12)}"))
+    for version in versions:
+        gate = version["gate"]
+        verdict = "not judged yet" if gate is None else "passed" if gate["passed"] else "refused"
+        out.print(f"version {version['version']}: gate {verdict}")
+        for check in gate["checks"] if gate else []:
+            if not check["passed"]:
+                told = f"  {check['name']}: found {check['found']}, wanted {check['wanted']}"
+                out.print(render.plain(told))
+    took = render.took(run["started"], run["ended"])
+    out.print(f"run {run['id']} {run['status']} in {took}", style=render.COLOURS[run["status"]])
+
+
+class Display:
+    """Shows how far the steps are: a live table on a terminal, else a line per change."""
+
+    def __init__(self, draw: Callable[[Steps], None], around: AbstractContextManager[Any]) -> None:
+        self._draw = draw
+        self._around = around
+
+    def __enter__(self) -> Display:
+        self._around.__enter__()
+        return self
+
+    def __exit__(self, *what: Any) -> None:
+        self._around.__exit__(*what)
+
+    def show(self, steps: Steps) -> None:
+        """Show the steps as they now are."""
+        self._draw(steps)
+
+
+def _display(options: Everywhere) -> Display:
+    if options.json:
+        return Display(lambda _: None, nullcontext())
+    if not sys.stdout.isatty():
+        told: dict[str, str] = {}
+        return Display(lambda steps: _lines(steps, told), nullcontext())
+    from rich.live import Live
+
+    live = Live(console=render.console(), refresh_per_second=10)
+    return Display(lambda steps: live.update(_table(steps)), live)
+
+
+def _lines(steps: Steps, told: dict[str, str]) -> None:
+    for step in steps:
+        state = step["state"]
+        if state not in ("waiting", told.get(step["step"])):
+            told[step["step"]] = state
+            took = f"  {step['wall_s']:.2f} s" if step["ended"] and state == "done" else ""
+            sys.stdout.write(render.plain(f"{step['step']:<24} {state}{took}\n"))
+    sys.stdout.flush()
+
+
+def _table(steps: Steps) -> Any:
+    from rich.spinner import Spinner
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for step in steps:
+        state = step["state"]
+        mark: Any = Text(state, style=render.COLOURS.get(state, ""))
+        if state == "running":
+            mark = Spinner("dots", text="running", style="yellow")
+        took = f"{step['wall_s']:.2f} s" if step["ended"] else ""
+        drawn.add_row(render.plain(step["step"]), mark, took)
+    return drawn

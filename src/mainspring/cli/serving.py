@@ -1,0 +1,143 @@
+"""Serving: serve a model, ask an endpoint, send ground truth."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from mainspring.cli import render
+from mainspring.cli.options import HERE, Everywhere
+from mainspring.cli.remote import call
+from mainspring.ground.errors import BadInputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Endpoint = Annotated[str, Parameter(help="The endpoint's name.")]
+LABELS_AT_ONCE = 10_000
+
+
+def serve(
+    model: Annotated[str, Parameter(help="The model whose champion answers.")],
+    /,
+    *,
+    name: Annotated[str | None, Parameter(help="The endpoint's; default: the model's.")] = None,
+    remove: Annotated[
+        bool, Parameter(negative=(), help="Stop serving instead. Captured traffic is kept.")
+    ] = False,
+    options: Everywhere = HERE,
+) -> None:
+    """Serve a model's champion under a name. It runs while ``mainspring up`` does."""
+    name = name or model
+    if remove:
+        done = call(options, "endpoints.remove", name=name)
+        render.said(options, done, f"{name} is no longer served.")
+        return
+    done = call(options, "endpoints.create", name=name, model=model)
+    render.said(
+        options,
+        done,
+        f"{name} serves {model}@champion while mainspring is up.",
+        f"Ask it: mainspring predict {name} --rows FILE",
+    )
+
+
+def predict(
+    endpoint: Endpoint,
+    /,
+    *,
+    rows: Annotated[str, Parameter(help="A CSV, Parquet or JSON file, or JSON itself.")],
+    options: Everywhere = HERE,
+) -> None:
+    """Ask an endpoint about rows. Every answer comes with the prediction id that labels need."""
+    asked = read_rows(rows)
+    found = call(options, "endpoints.predict", name=endpoint, rows=asked)
+
+    def draw(out: Console) -> None:
+        ids = found.get("prediction_ids") or [""] * len(found["predictions"])
+        scores = found.get("scores") or [""] * len(ids)
+        render.table(
+            out,
+            ("PREDICTION", "SCORE>", "ID"),
+            list(zip(found["predictions"], scores, ids, strict=False)),
+        )
+        if "model_version" in found:
+            out.print(render.plain(f"answered by version {found['model_version']}"))
+
+    render.answer(options, found, draw)
+
+
+def label(
+    endpoint: Endpoint,
+    file: Annotated[
+        Path, Parameter(help="CSV or Parquet with a prediction id and a value a row.")
+    ],
+    /,
+    *,
+    id_column: Annotated[str, Parameter(name="--id", help="Column of prediction ids.")] = "id",
+    value_column: Annotated[str, Parameter(name="--value", help="Column of labels.")] = "value",
+    options: Everywhere = HERE,
+) -> None:
+    """Send ground truth by prediction id. A later label for the same id wins."""
+    rows = read_rows(str(file))
+    found = set(rows[0])
+    for column in (id_column, value_column):
+        if column not in found:
+            raise BadInputError(
+                f"{file} has no column {column!r}; it has {', '.join(sorted(found))}.",
+                field=column,
+                hint="Name the columns with --id and --value.",
+            )
+    ids = [str(row[id_column]) for row in rows]
+    values = [row[value_column] for row in rows]
+    batches = []
+    for start in range(0, len(ids), LABELS_AT_ONCE):
+        part = slice(start, start + LABELS_AT_ONCE)
+        answer = call(
+            options, "endpoints.label", name=endpoint, ids=ids[part], values=values[part]
+        )
+        batches.append(answer["batch"])
+    render.said(options, {"labels": len(ids), "batches": batches}, f"{len(ids)} labels are kept.")
+
+
+def read_rows(text: str) -> list[dict[str, Any]]:
+    """Return the rows in a file, or in the JSON that stands in its place.
+
+    Raises:
+        BadInputError: if there is no such file, or it holds no rows.
+    """
+    if text.lstrip()[:1] in ("{", "["):
+        return _from_json(text, "--rows")
+    file = Path(text).expanduser()
+    if not file.is_file():
+        raise BadInputError(
+            f"There is no file {text!r}.",
+            field="rows",
+            hint="Give a file, or JSON like '{\"a\": 1}'.",
+        )
+    if file.suffix.lower() in (".json", ".jsonl", ".ndjson"):
+        return _from_json(file.read_text("utf-8"), str(file))
+    from mainspring.cli.tables import read
+
+    frame = read(file)
+    found: list[dict[str, Any]] = frame.to_dicts()
+    return found
+
+
+def _from_json(text: str, where: str) -> list[dict[str, Any]]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        try:
+            found = [json.loads(line) for line in text.splitlines() if line.strip()]
+        except ValueError as error:
+            raise BadInputError(f"{where} is not JSON: {error}.", field="rows") from error
+    rows = found if isinstance(found, list) else [found]
+    if not rows or not all(isinstance(row, dict) for row in rows):
+        raise BadInputError(
+            f"{where} must hold objects, one a row.", field="rows", hint='Such as [{"a": 1}].'
+        )
+    return rows

@@ -1,0 +1,361 @@
+"""The home: up, stop, status, logs, config, version."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+from cyclopts import Parameter
+
+from mainspring import __version__
+from mainspring.cli import homes, render
+from mainspring.cli.loops import draw_loops
+from mainspring.cli.options import HERE, Everywhere
+from mainspring.cli.remote import Local, asking, settings_of
+from mainspring.ground.errors import (
+    BadInputError,
+    ConflictError,
+    MainspringError,
+    NotFoundError,
+    UnavailableError,
+)
+from mainspring.ground.settings import Settings
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+READY_S = 60.0
+STOP_S = 12.0
+POLL_S = 0.05
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def up(
+    *,
+    port: Annotated[
+        int | None, Parameter(help="Where the pages are; 0 takes a free port.")
+    ] = None,
+    host: Annotated[str | None, Parameter(help="Beyond loopback only with tokens.")] = None,
+    detach: Annotated[
+        bool, Parameter(negative=(), help="Return once all is healthy, and let it run.")
+    ] = False,
+    project: Annotated[
+        bool, Parameter(negative="--no-project", help="Declare the project's loops.")
+    ] = True,
+    options: Everywhere = HERE,
+) -> None:
+    """Start web, engine and endpoints, and keep them running until Ctrl-C or ``stop``."""
+    from mainspring.cli.declaring import has_project
+
+    settings = settings_of(options, port=port, host=host)
+    if not 0 <= settings.port <= 65535:
+        raise BadInputError(f"A port is between 0 and 65535, found {settings.port}.", field="port")
+    _prepare(settings)
+    command = [
+        *(sys.executable, "-P", "-m", "mainspring.cli.supervisor", "--home", settings.home),
+        *("--host", settings.host, "--port", str(settings.port)),
+        *(["--project"] if project and has_project(settings) else []),
+    ]
+    environ = {**os.environ, "MAINSPRING_ROOT": settings.root}
+    if detach:
+        _detached(command, environ, settings, options)
+    else:
+        # The supervisor takes our place: what lives on is small, and Ctrl-C reaches it.
+        os.chdir(settings.root)
+        sys.stdout.flush()
+        os.execve(sys.executable, command, environ)  # noqa: S606
+
+
+def _prepare(settings: Settings) -> None:
+    """Open the home once, so that what is wrong with it is said here and not in a log.
+
+    Raises:
+        ConflictError: if it would be open to the network without anybody showing a token.
+    """
+    local = Local(settings, create=True)
+    try:
+        if settings.host in _LOOPBACK:
+            local.call("system.version")
+            return
+        tokens = local.call("tokens.list")
+    finally:
+        local.close()
+    if all(token["revoked"] for token in tokens):
+        raise ConflictError(
+            f"Nobody would have to show a token on {settings.host}, so it is not opened.",
+            field="host",
+            hint="Make one first: mainspring token create NAME --role admin",
+        )
+
+
+def _detached(
+    command: list[str], environ: dict[str, str], settings: Settings, options: Everywhere
+) -> None:
+    ours, theirs = os.pipe()
+    log = Path(settings.home) / "logs" / "supervisor.log"
+    log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    out = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    process = subprocess.Popen(  # noqa: S603  our own command
+        [*command, "--report", str(theirs)],
+        stdin=subprocess.DEVNULL,
+        stdout=out,
+        stderr=out,
+        cwd=settings.root,
+        env=environ,
+        pass_fds=[theirs],
+        start_new_session=True,
+    )
+    os.close(theirs)
+    os.close(out)
+    told = _report(ours, log)
+    if "error" in told:
+        process.wait()
+        error = BadInputError if told.get("exit") == 2 else ConflictError
+        raise error(told["message"], field=told.get("field"), hint=told.get("hint"))
+    _await_health(told["url"], log)
+    render.said(
+        options,
+        told,
+        f"Mainspring is up at {told['url']} (pid {told['pid']}).",
+        "End it with: mainspring stop",
+    )
+
+
+def _report(descriptor: int, log: Path) -> dict[str, Any]:
+    """Return the one line by which the supervisor says that it is up, or why it is not."""
+    with os.fdopen(descriptor, "rb") as handle:
+        readable, _, _ = select.select([handle], [], [], READY_S)
+        line = handle.readline() if readable else b""
+    if not line:
+        raise UnavailableError("Mainspring did not come up.", hint=f"What it said is in {log}.")
+    found: dict[str, Any] = json.loads(line)
+    return found
+
+
+def _await_health(url: str, log: Path) -> None:
+    import urllib.error
+    import urllib.request
+
+    # A proxy set for the machine must not get between us and loopback.
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    until = time.monotonic() + READY_S
+    while time.monotonic() < until:
+        try:
+            with direct.open(f"{url}/health", timeout=2) as reply:
+                if reply.status == 200:
+                    return
+        except (urllib.error.URLError, OSError):
+            pass  # not yet; the time runs out below
+        time.sleep(POLL_S)
+    raise UnavailableError(
+        f"{url}/health did not become healthy in {READY_S:.0f} s.",
+        hint=f"See {log}, or: mainspring logs engine",
+    )
+
+
+def stop(*, options: Everywhere = HERE) -> None:
+    """Drain and end everything that ``up`` started. A home that is not up is fine."""
+    home = Path(settings_of(options).home)
+    pid = homes.read_state(home).get("pid")
+    if not homes.is_up(home) or not isinstance(pid, int):
+        render.said(options, {"stopped": False, "pid": None}, f"{home} is not up.")
+        return
+    os.kill(pid, signal.SIGTERM)
+    until = time.monotonic() + STOP_S
+    while homes.is_up(home):
+        if time.monotonic() > until:
+            raise UnavailableError(
+                f"The supervisor (pid {pid}) did not end within {STOP_S:.0f} s.",
+                hint=f"End it by force: kill -9 {pid}. Its processes then end by themselves.",
+            )
+        time.sleep(POLL_S)
+    render.said(options, {"stopped": True, "pid": pid}, f"Stopped (pid {pid}).")
+
+
+def status(*, options: Everywhere = HERE) -> int:
+    """Show processes, endpoints, loops and disk use. Exit code 1 if the home is not up."""
+    with asking(options) as house:
+        found = house.call("system.status")
+    here = settings_of(options).url is None
+    running = processes(Path(settings_of(options).home)) if here else {}
+    if here:
+        found["supervisor"] = running
+        found["disk"] = disk_use(Path(found["home"]))
+    render.answer(options, found, lambda out: _draw_status(out, found, running if here else None))
+    return 0 if (running.get("up") if here else found["engine"] == "up") else 1
+
+
+def processes(home: Path) -> dict[str, Any]:
+    """Return what a home runs: the supervisor and its processes with their memory."""
+    state = homes.read_state(home)
+    if not homes.is_up(home):
+        return {"up": False, "processes": []}
+    rows: list[dict[str, Any]] = [{"name": "supervisor", "pid": state.get("pid"), "restarts": 0}]
+    rows += state.get("processes", [])
+    for row in rows:
+        row["memory_bytes"] = memory_of(row["pid"]) if row["pid"] else None
+    return {**state, "up": True, "processes": rows}
+
+
+def memory_of(pid: int) -> int | None:
+    """Return the memory that is a process's own: resident, shared pages counted by share."""
+    for name, key in (("smaps_rollup", "Pss:"), ("status", "VmRSS:")):
+        try:
+            text = Path(f"/proc/{pid}/{name}").read_text("ascii")
+        except (OSError, ValueError):
+            continue
+        for line in text.splitlines():
+            if line.startswith(key):
+                return int(line.split()[1]) * 1024
+    return None
+
+
+def disk_use(home: Path) -> dict[str, int]:
+    """Return how many bytes each part of a home takes."""
+    found = {"database": 0, "objects": 0, "captures": 0, "logs": 0}
+    for file in home.glob("mainspring.db*"):
+        found["database"] += file.stat().st_size
+    for part in ("objects", "captures", "logs"):
+        for folder, _, files in os.walk(home / part):
+            for name in files:
+                try:
+                    found[part] += Path(folder, name).stat().st_size
+                except OSError:  # a segment may be sealed while we look
+                    continue
+    return found
+
+
+def _draw_status(out: Console, found: dict[str, Any], running: dict[str, Any] | None) -> None:
+    out.print(render.plain(f"home    {found['home']} ({found['database']})"))
+    if running is not None:
+        url = f"up at {running['url']}" if running["up"] else "not up (start it: mainspring up)"
+        out.print(f"server  {url}")
+        use = ", ".join(f"{part} {render.size(count)}" for part, count in found["disk"].items())
+        out.print(f"disk    {use}")
+    out.print(f"engine  {found['engine']}")
+    for where, trace in (found.get("troubles") or {}).items():
+        last = trace.strip().splitlines()[-1:] or [""]
+        out.print(render.plain(f"trouble {where}: {last[0]}"), style="red")
+    out.print()
+    if running and running["processes"]:
+        rows = [
+            (p["name"], p["pid"] or "starting", p["restarts"], render.size(p["memory_bytes"] or 0))
+            for p in running["processes"]
+        ]
+        render.table(out, ("PROCESS", "PID>", "RESTARTS>", "MEMORY>"), rows)
+        out.print()
+    endpoints = [
+        (e["name"], e["state"], f"{e['model']}/{e['routing']['champion']}", e["url"] or "")
+        for e in found["endpoints"]
+    ]
+    render.table(out, ("ENDPOINT", "STATE", "SERVES", "OWN ADDRESS"), endpoints, "No endpoints.")
+    out.print()
+    draw_loops(out, found["loops"])
+
+
+def logs(
+    process: Annotated[
+        str | None, Parameter(help="web, engine, supervisor, endpoint-NAME or NAME; default: all.")
+    ] = None,
+    /,
+    *,
+    follow: Annotated[
+        bool, Parameter(name=["--follow", "-f"], negative=(), help="Go on until Ctrl-C.")
+    ] = False,
+    lines: Annotated[int, Parameter(name=["--lines", "-n"], help="How many of the last.")] = 40,
+    options: Everywhere = HERE,
+) -> None:
+    """Show what a process wrote, or follow it."""
+    folder = Path(settings_of(options).home) / "logs"
+    files = _log_files(folder, process)
+    tails = {file.stem: _tail(file, lines) for file in files}
+    if options.json:
+        render.answer(options, tails, lambda _: None)
+        return
+    for name, text in tails.items():
+        for line in text:
+            sys.stdout.write(render.plain(f"{name}: {line}\n" if len(files) > 1 else f"{line}\n"))
+    if follow:
+        _follow(files)
+
+
+def _log_files(folder: Path, process: str | None) -> list[Path]:
+    known = {file.stem: file for file in sorted(folder.glob("*.log"))}
+    if process is None:
+        return list(known.values())
+    for name in (process, f"endpoint-{process}"):
+        if name in known:
+            return [known[name]]
+    raise NotFoundError(
+        f"No process {process!r} has written a log.",
+        field="process",
+        hint=f"There are: {', '.join(known) or 'none yet'}.",
+    )
+
+
+def _tail(file: Path, lines: int) -> list[str]:
+    with file.open("rb") as handle:
+        handle.seek(max(file.stat().st_size - 400 * max(lines, 1), 0))
+        return handle.read().decode("utf-8", "replace").splitlines()[-lines:] if lines else []
+
+
+def _follow(files: list[Path]) -> None:
+    places = {file: file.stat().st_size for file in files}
+    while True:
+        for file, place in places.items():
+            size = file.stat().st_size
+            if size == place:
+                continue
+            with file.open("rb") as handle:
+                handle.seek(place if size > place else 0)  # it was emptied when it grew too long
+                data = handle.read()
+                places[file] = handle.tell()
+            for line in data.decode("utf-8", "replace").splitlines():
+                prefix = f"{file.stem}: " if len(files) > 1 else ""
+                sys.stdout.write(render.plain(f"{prefix}{line}\n"))
+            sys.stdout.flush()
+        time.sleep(0.2)
+
+
+def config(*, options: Everywhere = HERE) -> None:
+    """Show the settings in force. They come from mainspring.toml, MAINSPRING_* and options."""
+    settings = settings_of(options)
+    found = msgspec.to_builtins(settings) | {
+        "database": settings.database_url,
+        "objects": settings.objects_url,
+        "token": "set" if settings.token else None,
+    }
+    found["database"] = _without_password(found["database"])
+    render.answer(
+        options, found, lambda out: render.table(out, ("KEY", "VALUE"), list(found.items()))
+    )
+
+
+def _without_password(url: str) -> str:
+    scheme, mark, rest = url.partition("://")
+    user, at, place = rest.rpartition("@")
+    return f"{scheme}{mark}{user.partition(':')[0]}{at}{place}" if at else url
+
+
+def version(*, options: Everywhere = HERE) -> None:
+    """Show which version this is, and which one the server is where a URL is given."""
+    found: dict[str, Any] = {"version": __version__}
+    if settings_of(options).url is not None:
+        try:
+            with asking(options) as house:
+                found["server"] = house.call("system.version")["version"]
+        except MainspringError as error:
+            found["server"] = None
+            found["why"] = error.message
+    lines = [f"mainspring {__version__}"]
+    if "server" in found:
+        lines.append(f"server {found['server'] or found['why']}")
+    render.said(options, found, *lines)
