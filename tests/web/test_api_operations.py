@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from mainspring.ground import errors as e
 from mainspring.ground.permissions import Permission, Principal, Role
 from mainspring.web.api import call, every, find
 from mainspring.workspace.opening import Workspace
+from mainspring.workspace.running import drive
 
 SPEC = {
     "name": "new",
@@ -222,6 +224,40 @@ def test_a_promotion_by_hand_can_be_taken_back(house: Workspace) -> None:
 def test_a_decision_links_what_it_speaks_of(house: Workspace) -> None:
     entry = call(house, "loops.timeline", name="flights")[0]
     assert {link["href"] for link in entry["links"]} == {"/models/flights#v1", "/runs/run_1"}
+
+
+PROJECT = """
+import mainspring as ms
+
+@ms.step
+def double(x: int) -> int:
+    return 2 * x
+
+@ms.pipeline
+def train(x: int = 1) -> int:
+    return double(double(x))
+"""
+
+
+def test_a_pipeline_of_the_project_is_listed_run_cancelled_and_resumed(house: Workspace) -> None:
+    (Path(house.settings.root) / "project.py").write_text(PROJECT)
+    assert "project:train" in str(call(house, "pipelines.list"))
+    run = call(house, "pipelines.run", pipeline="project:train", params={"x": 3})["run"]
+    detail = call(house, "runs.get", run=run)
+    assert (detail["run"]["status"], len(detail["steps"])) == ("running", 2)
+    assert "double_2" in call(house, "runs.graph", run=run)
+    assert set(call(house, "runs.why", run=run, step="double")) == {"double"}
+    assert call(house, "runs.cancel", run=run) == {"done": True}
+    drive(house, run)
+    assert call(house, "runs.get", run=run)["run"]["status"] == "cancelled"
+    with pytest.raises(e.ConflictError):
+        call(house, "runs.cancel", run=run)
+    assert call(house, "runs.resume", run=run) == {"done": True}
+    assert drive(house, run).status == "finished"
+    with pytest.raises(e.BadInputError):
+        call(house, "pipelines.run", pipeline="project:none")
+    with pytest.raises(e.BadInputError):
+        call(house, "pipelines.run", pipeline="project:train", params={"y": 3})
 
 
 def test_a_path_is_quoted_and_the_rest_stands_in_the_body() -> None:

@@ -21,7 +21,7 @@ from mainspring.workspace.processes import write_json
 
 Clients = Callable[..., httpx.Client]
 ASK = """
-import os, sys, urllib.request, urllib.error
+import encodings.idna, os, sys, urllib.request, urllib.error
 os.setuid(65534)
 request = urllib.request.Request(sys.argv[1], headers=dict(a.split("=", 1) for a in sys.argv[2:]))
 opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
