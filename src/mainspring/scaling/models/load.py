@@ -42,6 +42,7 @@ class Served:
         self._careful = careful
         self._native: Callable[[Any], Floats] | None = None
         self._loading = threading.Lock()
+        self._classes = _words(signature.classes)
         self._outputs = len(signature.classes) if signature.kind == "multiclass" else 1
 
     def check(self, columns: Mapping[str, Any]) -> Prepared:
@@ -83,15 +84,27 @@ class Served:
                 self._native = self._careful()
             return self._native or self._scorer
 
-    def labels(self, scores: Floats) -> list[str] | list[float]:
-        """Return what scores say in the target's own words: the class, or the value."""
-        kind, classes = self.signature.kind, self.signature.classes
+    def labels(self, scores: Floats) -> list[Any]:
+        """Return what scores say in the target's own words: the class, or the value.
+
+        Classes that are whole numbers or true and false are returned as such.
+        """
+        kind, classes = self.signature.kind, self._classes
         if kind == "regression":
             values: list[float] = scores[:, 0].tolist()
             return values
         if kind == "binary":
             return [classes[value >= 0.5] for value in scores[:, 0].tolist()]
         return [classes[place] for place in scores.argmax(axis=1).tolist()]
+
+
+def _words(classes: list[str]) -> list[Any]:
+    """Return classes as the values they were, where their text says so."""
+    if classes and set(classes) <= {"true", "false"}:
+        return [name == "true" for name in classes]
+    if all(name.removeprefix("-").isdigit() and str(int(name)) == name for name in classes):
+        return [int(name) for name in classes]
+    return list(classes)
 
 
 def load(digest: str, objects: Objects, prefer: Form = "onnx") -> Served:

@@ -1,0 +1,108 @@
+"""Follow the routing: load versions in a thread, and swap them in whole once they are ready."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from mainspring.ground.errors import MainspringError
+from mainspring.ground.objects import Routing
+from mainspring.scaling.models.load import Served
+from mainspring.scaling.serving.router import Generation, Variant
+
+_log = logging.getLogger(__name__)
+
+POLL_S = 0.1
+RETRY_S = 1.0  # a version that cannot be loaded is tried again this often
+
+
+class Generations:
+    """Holds the generation that is served now.
+
+    ``current`` is replaced by one assignment, so a request sees the old one or the new one,
+    never a mixture; the old one lives on until its last request ends. While a version cannot be
+    loaded the one before it goes on serving, and ``trouble`` says why.
+    """
+
+    def __init__(
+        self,
+        routing: Callable[[], Routing],
+        loader: Callable[[str], Served],
+        changed: Callable[[], int] | None = None,
+    ) -> None:
+        nothing = Routing(endpoint="", model="", champion=None, champion_package=None)
+        self.current = Generation(0, nothing, None, None)
+        self.trouble = ""
+        self._routing, self._loader, self._changed = routing, loader, changed
+        self._seen: int | None = None
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Load what is to be served now, then follow it from a thread."""
+        self.look()
+        self._thread = threading.Thread(target=self._follow, name="routing", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(timeout=10)
+
+    def _follow(self) -> None:
+        wait = POLL_S
+        while not self._stop.wait(wait):
+            wait = POLL_S if self.look() else RETRY_S
+
+    def look(self) -> bool:
+        """Bring ``current`` up to date; False if something could not be loaded."""
+        try:
+            if self._changed is not None:
+                now = self._changed()
+                if now == self._seen and not self.trouble:
+                    return True
+                self._seen = now
+            self._swap(self._routing())
+        # Following must outlive every failure of store, objects and loading: what is served
+        # goes on being served, and the next look tries again.
+        except Exception as error:  # noqa: BLE001
+            told = str(error) if isinstance(error, MainspringError) else repr(error)
+            if told != self.trouble:
+                _log.warning("routing: %s", told)
+            self.trouble = told
+            return False
+        return not self.trouble
+
+    def _swap(self, routing: Routing) -> None:
+        before = self.current
+        if routing == before.routing and not self.trouble:
+            return
+        champion = self._variant(routing.champion, routing.champion_package)
+        challenger, trouble = None, ""
+        try:
+            challenger = self._variant(routing.challenger, routing.challenger_package)
+        # A challenger that cannot be loaded must not keep a new champion from serving.
+        except Exception as error:  # noqa: BLE001
+            trouble = f"challenger {routing.challenger}: {error}"
+            _log.warning("%s", trouble)
+        self.trouble = trouble
+        after = Generation(before.serial + 1, routing, champion, challenger)
+        if (routing, champion, challenger) != (
+            before.routing,
+            before.champion,
+            before.challenger,
+        ):
+            self.current = after
+        for variant in (champion, challenger):
+            if variant is not None:
+                variant.served.warm()
+
+    def _variant(self, number: int | None, package: str | None) -> Variant | None:
+        if number is None or package is None:
+            return None
+        for known in (self.current.champion, self.current.challenger):
+            if known is not None and known.number == number and known.served.digest == package:
+                return known
+        return Variant(number, self._loader(package))

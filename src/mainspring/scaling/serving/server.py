@@ -1,0 +1,122 @@
+"""Run an ASGI application on uvicorn until it is told to stop, then let requests finish."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from mainspring.ground.errors import ConflictError
+
+DRAIN_S = 5  # requests under way have this long to finish
+STOP_POLL_S = 0.05
+
+
+def serve(
+    app: Any,
+    host: str,
+    port: int,
+    on_ready: Callable[[int], None],
+    stop: threading.Event,
+    http: Any = "httptools",
+) -> None:
+    """Serve ``app`` until ``stop`` is set or SIGTERM or SIGINT comes; then drain and return.
+
+    ``on_ready`` gets the port (``port`` 0 takes a free one) once requests are answered.
+    ``http`` is uvicorn's protocol by name or class.
+
+    Raises:
+        ConflictError: if the port is in use.
+    """
+    import uvicorn
+
+    # A score is one request's own work: more threads would only get in each other's way.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    listener = _listen(host, port)
+    ready_port = listener.getsockname()[1]
+
+    class Server(uvicorn.Server):
+        """Tells when it is ready, and leaves the signals to us."""
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if self.started:
+                on_ready(ready_port)
+
+        @contextlib.contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            yield
+
+    config = uvicorn.Config(
+        app,
+        http=http,
+        lifespan="on",
+        access_log=False,
+        log_level="warning",
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=DRAIN_S,
+        backlog=2048,
+    )
+    server = Server(config)
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.is_set() and not server.should_exit:
+            if stop.wait(STOP_POLL_S):
+                server.should_exit = True
+
+    watcher = threading.Thread(target=watch, name="stop", daemon=True)
+    watcher.start()
+    try:
+        with _signals(server):
+            server.run(sockets=[listener])
+    finally:
+        ended.set()
+        watcher.join(timeout=1)
+        listener.close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise ConflictError(
+                f"Port {port} on {host} is in use.",
+                field="port",
+                hint="Stop what uses it, or choose another: --port",
+            ) from error
+        raise
+    listener.set_inheritable(False)
+    return listener
+
+
+@contextlib.contextmanager
+def _signals(server: Any) -> Iterator[None]:
+    """Drain on SIGTERM and SIGINT where nobody else has taken them over."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def drain(*_: Any) -> None:
+        server.should_exit = True
+
+    taken: dict[signal.Signals, Any] = {}
+    for number in (signal.SIGTERM, signal.SIGINT):
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+            taken[number] = signal.signal(number, drain)
+    try:
+        yield
+    finally:
+        for number, before in taken.items():
+            signal.signal(number, before)
