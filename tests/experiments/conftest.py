@@ -1,52 +1,38 @@
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine
 
 from mainspring.experiments.tables import METADATA
-from mainspring.ground.permissions import Principal, owner
+from mainspring.ground.permissions import Permission, service
+from mainspring.ground.ports import Store
 
 
-class MemoryTx:
-    """A transaction on an SQLite database in memory."""
+class EachTx:
+    """Every statement in a transaction of its own, so that tests read as plain calls."""
 
-    dialect = "sqlite"
-
-    def __init__(self, connection: Any) -> None:
-        self.connection = connection
-        self.audited: list[tuple[str, str]] = []
-
-    @property
-    def who(self) -> Principal:
-        return owner()
+    def __init__(self, store: Store) -> None:
+        self.store, self.who = store, service("test")
+        self.dialect = store.read(self.who, Permission.READ, lambda tx: tx.dialect)
 
     def all(self, statement: Any) -> Sequence[Any]:
-        return list(self.connection.execute(statement).all())
+        return self.store.read(self.who, Permission.READ, lambda tx: tx.all(statement))
 
     def one(self, statement: Any) -> Any | None:
-        return self.connection.execute(statement).first()
+        return self.store.read(self.who, Permission.READ, lambda tx: tx.one(statement))
 
     def run(self, statement: Any, rows: Sequence[Mapping[str, Any]] | None = None) -> int:
-        if rows is None:
-            return int(self.connection.execute(statement).rowcount)
-        return int(self.connection.execute(statement, list(rows)).rowcount)
+        return self.store.write(self.who, Permission.LOG, lambda tx: tx.run(statement, rows))
 
-    def audit(
-        self, action: str, subject: str, detail: Mapping[str, Any], reason: str = ""
-    ) -> None:
-        self.audited.append((action, subject))
+    def audit(self, *args: Any, **kwargs: Any) -> None:
+        raise AssertionError("nothing here is audited")
 
     def lease_now(self) -> float:
         return 0.0
 
 
 @pytest.fixture
-def tx() -> Iterator[MemoryTx]:
-    engine = create_engine("sqlite://")
-    METADATA.create_all(engine)
-    with engine.begin() as connection:
-        yield MemoryTx(connection)
-    engine.dispose()
+def tx(open_test_store: Callable[..., Store]) -> EachTx:
+    return EachTx(open_test_store(METADATA))

@@ -334,3 +334,33 @@ def test_outputs_of_two_types_with_the_same_bytes_are_two_inputs(place, states: 
     place.edit('return "1"', 'return b"1"')
     assert states(place.run()) == {"give": "done", "kind": "done"}
     assert place.value("kind") == "bytes"
+
+
+def test_a_reopened_run_goes_on_from_the_step_that_broke_it(place) -> None:
+    place.write(CHAIN)
+    run = place.plan()
+    place.step(run, "load")
+    place.edit("filter", "no_such_method")
+    place.step(run, "clean")
+    assert runs.get(place.tx, run, "clean").state == "failed"
+    place.edit("no_such_method", "filter")
+    assert runs.reopen(place.tx, run) == ["clean", "train"]
+    for name in ("clean", "train"):
+        place.step(run, name)
+    found = runs.summary(place.tx, run)
+    assert (found.ok, found.counts) == (True, {"done": 3})
+    assert runs.get(place.tx, run, "clean").attempt == 2
+
+
+def test_a_run_reopened_with_new_code_runs_that(place) -> None:
+    place.write(CHAIN)
+    place.edit("helper_x(rows.height)", "helper_y(rows.height)")
+    run = place.plan()
+    for name in ("load", "clean", "train"):
+        place.step(run, name)
+    assert runs.summary(place.tx, run).failed == ["train"]
+    place.edit("helper_y", "helper_x")
+    loaded = place.load()
+    runs.reopen(place.tx, run, graph_code(loaded, trace(loaded)))
+    place.step(run, "train")
+    assert runs.summary(place.tx, run).ok

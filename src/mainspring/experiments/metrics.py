@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 from sqlalchemy import insert, select, update
@@ -86,6 +87,21 @@ def log_points(tx: Tx, run: str, points: Sequence[Point]) -> list[Point]:
     if fresh:
         tx.run(insert(metrics), fresh)
     return checked
+
+
+def log_gathered(tx: Tx, run: str, gathered: Sequence[Sequence[Any]]) -> list[Point]:
+    """Log what a step gathered: [key, value, step or None, time] each, in few statements.
+
+    A value may be the name of a float that JSON cannot hold, such as ``"nan"``. Without a step
+    a metric goes on by one from its own latest step, as in ``log``.
+    """
+    latest = {p.key: p.step for p in _latest(tx, run, [str(one[0]) for one in gathered]).values()}
+    points = []
+    for key, value, step, at in gathered:
+        number = latest.get(key, -1) + 1 if step is None else step
+        points.append(check_point(key, float(value), number, at))
+        latest[key] = max(number, latest.get(key, number))
+    return log_points(tx, run, points)
 
 
 def history(

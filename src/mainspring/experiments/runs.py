@@ -130,6 +130,17 @@ def log_points(tx: Tx, run: str, several: Sequence[points.Point]) -> None:
     points.log_points(tx, run, several)
 
 
+def log_gathered(tx: Tx, run: str, gathered: Sequence[Sequence[Any]]) -> None:
+    """Log what a step gathered: [key, value, step or None, time] each.
+
+    Raises:
+        NotFoundError: if there is no such run.
+        BadInputError: if a value cannot be kept exactly.
+    """
+    _row(tx, run)
+    points.log_gathered(tx, run, gathered)
+
+
 def set_params(tx: Tx, run: str, values: Mapping[str, Any]) -> None:
     """Set params; each is set once and never changes.
 

@@ -293,6 +293,25 @@ def cancelled(tx: Tx, run: str, at: float) -> list[str]:
     return open_
 
 
+def reopen(tx: Tx, run: str, code: Mapping[str, Sequence[Any]] | None = None) -> list[str]:
+    """Let every failed or skipped step of a run wait again; return their names.
+
+    ``code`` (see ``plan``) is what the steps' code is by now; without it a step whose code
+    has changed since the run was planned is refused when it runs.
+    """
+    names = []
+    for one in steps_of(tx, run):
+        if one.state not in (StepState.FAILED, StepState.SKIPPED):
+            continue
+        cells: dict[str, Any] = {"state": str(StepState.WAITING), "error": "", "trace": ""}
+        target = row_of(tx, run, one.step).target
+        if code is not None and target in code:
+            cells["code"], cells["code_parts"] = code[target][0], _json(dict(code[target][1]))
+        tx.run(update(steps).where(here(run, one.step)).values(**cells, started=None, ended=None))
+        names.append(one.step)
+    return names
+
+
 def task_id(run: str, step: str) -> str:
     """Return the id of the task that runs a step."""
     return f"{run}:{step}"
