@@ -118,9 +118,9 @@ def chance(node: Function, _globals: set[str]) -> Iterator[Complaint]:
         if not isinstance(call, ast.Call):
             continue
         name = ast.unparse(call.func)
-        random = name.startswith(_RANDOM) and name.rpartition(".")[2] not in _SEEDED
-        unseeded = name.startswith(_RANDOM) and not (random or call.args or call.keywords)
-        if name in _CHANCE or random or unseeded:
+        random = name.startswith(_RANDOM) and "(" not in name
+        seeded = name.rpartition(".")[2] in _SEEDED and bool(call.args or call.keywords)
+        if name in _CHANCE or (random and not seeded):
             yield (
                 call.lineno,
                 f"Step {node.name} asks {name}(), which answers differently each time, but its"
