@@ -121,6 +121,9 @@ def test_the_operation_predicts_too(house: Workspace, endpoint: Endpoint) -> Non
 def test_the_board_shows_what_the_process_says(house: Workspace, endpoint: Endpoint) -> None:
     board = call(house, "endpoints.get", name="flights")
     assert (board["state"], board["serving"]) == ("up", endpoint.answer)
+    endpoint.status = 401
+    board = call(house, "endpoints.get", name="flights")
+    assert (board["state"], board["serving"]) == ("up", {})
 
 
 def test_an_endpoint_that_is_down_is_unavailable(house: Workspace, web: httpx.Client) -> None:

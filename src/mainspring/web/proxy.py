@@ -114,8 +114,7 @@ class Proxy:
         return await self._threads.run(look)
 
     async def _server(self) -> tuple[int, object]:
-        extensions = ["binary_tensor_data"]
-        return 200, {"name": "mainspring", "version": __version__, "extensions": extensions}
+        return 200, {"name": "mainspring", "version": __version__, "extensions": []}
 
     async def _live(self) -> tuple[int, object]:
         return 200, {"live": True}

@@ -51,13 +51,16 @@ def down(name: str) -> UnavailableError:
 
 
 def status(ws: Workspace, url: str) -> dict[str, Any] | None:
-    """Return what an endpoint's process says of itself, or None if it does not answer in time."""
+    """Return what an endpoint's process says of itself, or None if it does not answer in time.
+
+    Empty where it answers, but not to us: then at least it is known to be there.
+    """
     try:
         code, body = _send(ws, f"{url}/status", None, STATUS_TIMEOUT_S)
         found = msgspec.json.decode(body)
     except (OSError, HTTPException, msgspec.DecodeError):
         return None
-    return found if code == 200 and isinstance(found, dict) else None
+    return found if code == 200 and isinstance(found, dict) else {}
 
 
 def predict(ws: Workspace, name: str, rows: list[dict[str, Any]]) -> dict[str, Any]:

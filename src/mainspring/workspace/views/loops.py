@@ -11,7 +11,7 @@ from mainspring.ground.loops import Phase
 from mainspring.ground.objects import Decision
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
-from mainspring.monitoring import alarms, labels, windows
+from mainspring.monitoring import alarms, windows
 from mainspring.readiness import decisions, registry
 from mainspring.scaling.serving import rollouts
 from mainspring.workspace.opening import Workspace
@@ -118,14 +118,24 @@ def settled(ws: Workspace, name: str) -> Settled:
         waiting += _unseen(tx, ws, reactor.spec(tx, name).endpoint)
         if view.phase not in (Phase.IDLE, Phase.ROLLOUT):
             waiting.append(f"the loop is {view.phase}")
-        return Settled(settled=not waiting, phase=str(view.phase), waiting=waiting, now=view.now)
+        endpoint = reactor.spec(tx, name).endpoint
+        seen = marks.read(tx)
+        return Settled(
+            settled=not waiting,
+            phase=str(view.phase),
+            waiting=waiting,
+            now=view.now,
+            watermark=seen.get(f"watermark:{endpoint}"),
+            labels=int(seen.get(f"labels:{endpoint}", 0)),
+        )
 
     return ws.read(Permission.READ, work)
 
 
 def _unseen(tx: Tx, ws: Workspace, endpoint: str) -> list[str]:
     """Return what came in and was not looked at yet, by the marks the engine leaves."""
-    from mainspring.scaling.serving import capture  # brings polars: only for those who wait
+    from mainspring.monitoring import labels  # both bring polars: only for those who wait
+    from mainspring.scaling.serving import capture
 
     seen = marks.read(tx)
     found = []

@@ -53,6 +53,8 @@ class Settled(Record, frozen=True, kw_only=True):
     phase: str
     waiting: list[str] = []  #: what is still to be done, in words
     now: float = 0.0  #: the loop's own time
+    watermark: float | None = None  #: event time up to which all traffic has been dealt with
+    labels: int = 0  #: the last label batch that has been dealt with
 
 
 class Link(Record, frozen=True, kw_only=True):
