@@ -135,7 +135,7 @@ def type_of(dtype: pl.DataType) -> Word | None:
     """Return our word for a polars type: float, int, str, bool, or None if there is none."""
     if dtype == pl.Null:
         return "float"
-    if dtype.is_float():
+    if dtype.is_float() or dtype.is_decimal():  # SQL's own literals, such as 24.0, are decimals
         return "float"
     if dtype.is_integer():
         return "int"

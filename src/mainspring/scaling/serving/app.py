@@ -19,9 +19,11 @@ import numpy.typing as npt
 from mainspring.ground.clock import Clock, SystemClock
 from mainspring.ground.errors import (
     BadInputError,
+    DeadlineError,
     MainspringError,
     NotFoundError,
     OverloadedError,
+    TooLargeError,
     UnavailableError,
 )
 from mainspring.ground.objects import Routing
@@ -132,6 +134,9 @@ class EndpointApp:
             status, kind, body = answers.refusal(error, oip=scope["path"].startswith("/v2"))
             if isinstance(error, OverloadedError):
                 extra.append((b"retry-after", str(error.retry_after_s).encode()))
+            if isinstance(error, TooLargeError | DeadlineError):
+                # Closed, or the rest of the body would still be read, to be thrown away.
+                extra.append((b"connection", b"close"))
         # The outermost place: whatever an estimator raises becomes an answer, and is kept.
         except Exception as error:  # noqa: BLE001
             _log.exception("%s failed", scope["path"])
