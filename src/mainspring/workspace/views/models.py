@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from mainspring.debt import cards
 from mainspring.experiments import runs
 from mainspring.ground.errors import NotFoundError
 from mainspring.ground.objects import Alarm, Rollout, Run, Version, Window
@@ -76,8 +77,6 @@ def version_detail(ws: Workspace, model: str, number: int) -> VersionDetail:
         NotFoundError: if there is no such version.
     """
 
-    from mainspring.debt import cards
-
     def work(tx: Tx) -> VersionDetail:
         version = registry.get(tx, model, number)
         aliases = registry.aliases_of(tx, model)
@@ -100,8 +99,6 @@ def card(ws: Workspace, ref: str) -> str:
     Raises:
         NotFoundError: if there is no such version.
     """
-    from mainspring.debt import cards
-
     version = ws.read(Permission.READ, lambda tx: registry.resolve(tx, ref))
     return cards.markdown(version)
 
