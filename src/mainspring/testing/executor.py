@@ -157,9 +157,9 @@ class ExecutorPromises:
         """Grandchildren too, and those who do not listen to SIGTERM."""
         file = tmp_path / "pids"
         payload = {"file": str(file), "deaf": deaf}
-        outcome = executor.run(call("sleep", payload, timeout_s=0.7))
+        outcome = executor.run(call("sleep", payload, timeout_s=1.2))
         assert (outcome.ok, outcome.code) == (False, "DEADLINE")
-        assert "0.7 s" in outcome.error
+        assert "1.2 s" in outcome.error
         assert wait_for(lambda: all_gone(pids_in(file)), 2)
 
     def test_a_cancelled_call_ends(self, executor: Executor, tmp_path: Path) -> None:

@@ -203,7 +203,7 @@ class StorePromises:
             "\nimport sys\n"
             "from mainspring.ground.permissions import Permission\n"
             "from mainspring.testing.store import WHO, count_up, note\n"
-            "for n in range(25):\n"
+            "for n in range(15):\n"
             "    store.write(WHO, Permission.LOG, note(sys.argv[1], n))\n"
             "    store.write(WHO, Permission.LOG, count_up)\n"
             "    store.write(WHO, Permission.LOG, lambda tx: tx.audit('a', 'b', {'n': n}))\n"
@@ -211,10 +211,10 @@ class StorePromises:
         children = [_python(script, f"p{n}") for n in range(8)]
         results = [(child.communicate(timeout=120)[1], child.returncode) for child in children]
         assert results == [("", 0)] * 8
-        assert all(notes_of(store, f"p{n}") == list(range(25)) for n in range(8))
-        assert store.write(WHO, Permission.LOG, count_up) == 201
+        assert all(notes_of(store, f"p{n}") == list(range(15)) for n in range(8))
+        assert store.write(WHO, Permission.LOG, count_up) == 121
         report = store.read(WHO, Permission.READ, place.verify)
-        assert (report.rows, report.ok) == (200, True)
+        assert (report.rows, report.ok) == (120, True)
 
     def test_what_was_acknowledged_survives_kill_9(self, place: StorePlace, store: Store) -> None:
         """Durable, as far as killing a process can show it."""

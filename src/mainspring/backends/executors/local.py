@@ -23,6 +23,7 @@ from mainspring.ground.ports import Call, Outcome
 
 PRELOAD = ("numpy", "polars", "msgspec")
 GRACE_S = 2.0  #: from SIGTERM to SIGKILL
+START_S = 30.0  #: the most a fork server may take to start before it counts against a call
 ASK_S = 0.1  #: how often ``cancelled`` is asked
 
 
@@ -143,6 +144,9 @@ class _Running:
         self._number = executor.next_number()
         self._heard = bytearray()
         self._began = time.monotonic()
+        self._limit_at = float("inf")  # when its time is up
+        if call.timeout_s is not None:
+            self._limit_at = self._began + call.timeout_s + START_S
         self._end_wanted = ""  # why we want it to end
         self._kill_at: float | None = None
 
@@ -176,6 +180,9 @@ class _Running:
                     part = b""
                 if not part:
                     return self._conclude()
+                if not self._heard and self._call.timeout_s is not None:
+                    # The child exists; a server that took long to start is not its fault.
+                    self._limit_at = time.monotonic() + self._call.timeout_s
                 self._heard += part
             self._end_if_due()
 
@@ -186,8 +193,8 @@ class _Running:
             waits.append(ASK_S)
         if self._kill_at is not None:
             waits.append(self._kill_at - now)
-        elif self._call.timeout_s is not None and not self._end_wanted:
-            waits.append(self._began + self._call.timeout_s - now)
+        elif not self._end_wanted:
+            waits.append(self._limit_at - now)
         return max(0.001, min(waits))
 
     def _end_if_due(self) -> None:
@@ -197,9 +204,8 @@ class _Running:
             self._signal(signal.SIGKILL)
         if self._end_wanted:
             return
-        limit = self._call.timeout_s
-        if limit is not None and now - self._began >= limit:
-            self._end_wanted = f"took longer than {limit:g} s and was ended"
+        if now >= self._limit_at:
+            self._end_wanted = f"took longer than {self._call.timeout_s:g} s and was ended"
         elif self._cancelled is not None and self._cancelled():
             self._end_wanted = "cancelled"
         if self._end_wanted:

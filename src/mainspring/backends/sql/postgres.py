@@ -10,38 +10,37 @@ from __future__ import annotations
 
 import threading
 import time
+import uuid
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from types import ModuleType
 from typing import Any
 
-from sqlalchemy import create_engine
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import NullPool
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from mainspring.backends.sql.server import PATIENCE_S, Server, is_lost
 from mainspring.backends.sql.tx import AgainError, LostError, SqlTx
 from mainspring.ground.clock import Clock
 from mainspring.ground.errors import (
     BadInputError,
     ConflictError,
-    MainspringError,
     StoreError,
     UnavailableError,
 )
-from mainspring.ground.extras import need
 from mainspring.ground.permissions import Principal
 
-PATIENCE_S = 10.0  #: how long a server may be away, restarts included, before we give up
 SCHEMA_LOCK = 7_750_001  #: advisory lock under which the schema is laid out; any number of ours
 _COLLIDED = {"40001", "40P01"}  # serialization failure, deadlock
-_SETTINGS = (
-    "SET synchronous_commit = on",  # a server that was set to lie about commits is overruled
-    "SET idle_in_transaction_session_timeout = '60s'",  # a stopped process must not hold all up
-    "SET timezone = 'UTC'",
-    "SET client_min_messages = warning",
+
+# Each write leaves a mark, by which a commit without an answer is known again. No index: it is
+# looked up only then, and an index would make writers collide that have nothing in common.
+_MARKS = (
+    "CREATE TABLE IF NOT EXISTS write_marks"
+    " (mark text NOT NULL, at timestamptz NOT NULL DEFAULT now())"
 )
+_SWEEP = "DELETE FROM write_marks WHERE at < now() - interval '1 hour'"
+SWEEP_EVERY = 1000  #: writes
 
 
 class PostgresMachine:
@@ -83,49 +82,6 @@ def _trouble(error: DBAPIError, state: str) -> Exception:
     return error
 
 
-class Server:
-    """Where connections come from, and how long we wait for them."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._driver: ModuleType = need(
-            "psycopg", extra="postgres", purpose="Storing in PostgreSQL"
-        )
-        self._engine = create_engine(
-            "postgresql+psycopg://", creator=self._connect, poolclass=NullPool
-        )
-
-    def connect(self, patience_s: float = PATIENCE_S) -> Connection:
-        """Return a new connection, waiting for a server that is just coming up.
-
-        Raises:
-            UnavailableError: if it does not answer in time.
-        """
-        give_up = time.monotonic() + patience_s
-        pause_s = 0.05
-        while True:
-            try:
-                return self._engine.connect()
-            except (DBAPIError, self._driver.OperationalError) as error:
-                cause = getattr(error, "orig", None) or error
-                # A wrong password stays wrong; the server says so, a missing server cannot.
-                refused = (getattr(cause, "sqlstate", None) or "")[:2] in {"28", "3D"}
-                if refused or time.monotonic() + pause_s > give_up:
-                    text = str(cause).strip().splitlines()
-                    raise UnavailableError(
-                        f"The database server does not let us in: {text[0] if text else cause}",
-                        hint="Is it running, and is the URL right?",
-                    ) from error
-            time.sleep(pause_s)
-            pause_s = min(1.0, pause_s * 2)
-
-    def _connect(self) -> Any:
-        connection = self._driver.connect(self._url, autocommit=True, connect_timeout=5)
-        for setting in _SETTINGS:
-            connection.execute(setting)
-        return connection
-
-
 class PostgresSession:
     """The one writing connection of this process; see ``groups.Session``."""
 
@@ -136,6 +92,7 @@ class PostgresSession:
         self._connection: Connection | None = server.connect()
         self._open = False  # a transaction is open, as far as we know
         self._committed = False
+        self._writes = 0
 
     @property
     def connection(self) -> Connection:
@@ -186,19 +143,28 @@ class PostgresSession:
 
     def commit(self) -> None:
         """Make the transaction durable, and know whether it is when the answer was lost."""
-        number = self._do("SELECT pg_current_xact_id_if_assigned()::text")
+        mark = uuid.uuid4().hex
+        number = self._do(
+            f"INSERT INTO write_marks (mark) SELECT '{mark}'"
+            " WHERE pg_current_xact_id_if_assigned() IS NOT NULL"
+            " RETURNING pg_current_xact_id()::text"
+        )
         try:
             self.connection.exec_driver_sql("COMMIT")
         except DBAPIError as error:
             explained = self._machine.explain(error)
             if isinstance(explained, LostError):
                 self._forget()
-                if not self._was_committed(number):
+                if number is not None and not self._was_committed(number, mark):
                     raise explained from error
             else:
                 raise explained from error
         self._open = False
         self._committed = True
+        self._writes += 1
+        if self._writes % SWEEP_EVERY == 0:
+            with suppress(SQLAlchemyError):  # the next sweep will do
+                self.connection.exec_driver_sql(_SWEEP)
 
     def undo(self) -> bool:
         """Roll back what is open; return False if all had been committed already."""
@@ -209,7 +175,7 @@ class PostgresSession:
             self._open = False
             try:
                 self.connection.exec_driver_sql("ROLLBACK")
-            except DBAPIError:
+            except SQLAlchemyError:
                 self._forget()  # the server rolls back by itself
         return True
 
@@ -230,21 +196,34 @@ class PostgresSession:
     def _forget(self) -> None:
         self._open = False
         if self._connection is not None:
-            with suppress(DBAPIError, MainspringError):
+            with suppress(SQLAlchemyError):
                 self._connection.invalidate()
                 self._connection.close()
             self._connection = None
 
-    def _was_committed(self, number: str | None) -> bool:
-        """Ask a new connection what became of a transaction whose commit got no answer."""
-        if number is None:  # it had written nothing
-            return True
+    def _was_committed(self, number: str, mark: str) -> bool:
+        """Ask a new connection what became of a transaction whose commit got no answer.
+
+        The number alone would not do: a server that crashed may give it out once more.
+        """
         give_up = time.monotonic() + PATIENCE_S
         while time.monotonic() < give_up:
-            query = f"SELECT pg_xact_status('{int(number)}'::xid8)"
-            status = self.connection.exec_driver_sql(query).scalar()
-            if status != "in progress":  # the old session may still be at it
-                return status == "committed"
+            try:
+                connection = self.connection
+                # The old session may still be at it, and its mark not yet to be seen.
+                status = connection.exec_driver_sql(
+                    "SELECT CASE WHEN pg_snapshot_xmax(pg_current_snapshot())"
+                    f" > '{int(number)}'::xid8 THEN pg_xact_status('{int(number)}'::xid8) END"
+                ).scalar()
+                if status != "in progress":
+                    found = connection.exec_driver_sql(
+                        "SELECT 1 FROM write_marks WHERE mark = %s", (mark,)
+                    )
+                    return found.first() is not None
+            except DBAPIError as error:
+                if not is_lost(error):
+                    raise self._machine.explain(error) from error
+                self._forget()
             time.sleep(0.05)
         raise StoreError("It is not known whether the last write was kept: the server is stuck.")
 
@@ -275,6 +254,7 @@ class Postgres:
         connection.exec_driver_sql("BEGIN")
         try:
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({SCHEMA_LOCK})")
+            connection.exec_driver_sql(_MARKS)
             yield connection
             connection.exec_driver_sql("COMMIT")
         except BaseException:
@@ -295,11 +275,11 @@ class Postgres:
                 if not isinstance(tx.failed, LostError):
                     connection.exec_driver_sql("ROLLBACK")
         except DBAPIError as error:
-            _drop(connection)
+            self._drop_all(connection)
             raise self._machine.explain(error) from error
         except BaseException:
             if isinstance(tx.failed, LostError):
-                _drop(connection)
+                self._drop_all(connection)
             else:
                 self._idle.append(connection)
             raise
@@ -332,13 +312,20 @@ class Postgres:
 
     def close(self) -> None:
         """Let go of every connection."""
-        while self._idle:
-            _drop(self._idle.pop())
+        self._drop_all()
         with self._watching:
             if self._watch is not None:
                 _drop(self._watch)
                 self._watch = None
         self.session.close()
+
+    def _drop_all(self, *also: Connection) -> None:
+        """Let go of the reading connections: where one was cut, the others were too."""
+        for connection in also:
+            _drop(connection)
+        with suppress(IndexError):
+            while True:
+                _drop(self._idle.pop())
 
     def _idle_or_new(self) -> Connection:
         try:
@@ -347,15 +334,7 @@ class Postgres:
             return self._server.connect()
 
 
-def is_lost(error: DBAPIError) -> bool:
-    """Return whether the connection is gone and not merely a statement refused."""
-    state = getattr(error.orig, "sqlstate", None) or ""
-    return (
-        error.connection_invalidated or state[:2] == "08" or state in {"57P01", "57P02", "57P03"}
-    )
-
-
 def _drop(connection: Connection) -> None:
-    with suppress(DBAPIError, MainspringError):
+    with suppress(SQLAlchemyError):
         connection.invalidate()
         connection.close()

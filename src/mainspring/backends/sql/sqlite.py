@@ -45,13 +45,13 @@ class SqliteMachine:
         cause = error.orig
         if isinstance(error, IntegrityError):
             return ConflictError(f"The database refused this: {cause}")
-        if isinstance(cause, sqlite3.OperationalError | sqlite3.DatabaseError):
+        if isinstance(cause, sqlite3.DatabaseError):
             code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
             if code == sqlite3.SQLITE_READONLY:
                 return StoreError("A read must not change anything.")
             if code in _BROKEN:
                 return StoreError(f"The database failed: {cause}")
-        if isinstance(cause, sqlite3.DataError | OverflowError):
+        if isinstance(cause, sqlite3.DataError):
             return BadInputError(f"The database cannot hold a value: {cause}")
         return error
 
@@ -166,11 +166,12 @@ class Sqlite:
         self._writer = _engine(path, "PRAGMA foreign_keys=ON")
         self._reader = _engine(path, "PRAGMA query_only=ON")
         with self._lock:
-            self.connection = self._writer.connect()
+            self.connection = _connect(self._writer, path)
             _use_log(self.connection, path)
         self.session = SqliteSession(self.connection, self._lock, self._machine, clock)
         self._idle: deque[Connection] = deque()
-        self._watch = self._reader.connect()
+        self._path = path
+        self._watch = _connect(self._reader, path)
         self._watching = threading.Lock()
 
     @contextmanager
@@ -190,7 +191,7 @@ class Sqlite:
         try:
             connection = self._idle.pop()
         except IndexError:
-            connection = self._reader.connect()
+            connection = _connect(self._reader, self._path)
         try:
             raw = driver(connection)
             raw.execute("BEGIN")
@@ -253,6 +254,13 @@ def _engine(path: Path, *also: str) -> Engine:
         return raw
 
     return create_engine("sqlite://", creator=connect, poolclass=NullPool)
+
+
+def _connect(engine: Engine, path: Path) -> Connection:
+    try:
+        return engine.connect()
+    except DBAPIError as error:
+        raise StoreError(f"{path} cannot be used as a database: {error.orig}.") from error
 
 
 def _use_log(connection: Connection, path: Path) -> None:

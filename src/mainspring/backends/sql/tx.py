@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from sqlalchemy.engine import Connection, CursorResult
@@ -10,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from mainspring.backends.sql import audit
 from mainspring.ground.clock import Clock
-from mainspring.ground.errors import StoreError
+from mainspring.ground.errors import BadInputError, StoreError
 from mainspring.ground.permissions import Principal
 
 
@@ -94,22 +95,32 @@ class SqlTx:
 
     def lease_now(self) -> float:
         """Return seconds on the clock by which leases are kept; it never goes backwards."""
-        return self._machine.lease_now(self._connection)
+        with self._explained():
+            return self._machine.lease_now(self._connection)
 
     def _execute(
         self, statement: Any, rows: Sequence[Mapping[str, Any]] | None = None
     ) -> CursorResult[Any]:
+        options = {"preserve_rowcount": True}
+        with self._explained():
+            if rows is None:
+                return self._connection.execute(statement, execution_options=options)
+            many = rows if isinstance(rows, list) else list(rows)
+            return self._connection.execute(statement, many, execution_options=options)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn the driver's errors into ours, and let nothing run after one."""
         if self.failed is not None:
             raise StoreError(
                 f"A statement of this transaction failed before ({self.failed});"
                 " nothing more can run in it."
             )
-        options = {"preserve_rowcount": True}
         try:
-            if rows is None:
-                return self._connection.execute(statement, execution_options=options)
-            many = rows if isinstance(rows, list) else list(rows)
-            return self._connection.execute(statement, many, execution_options=options)
+            yield
         except DBAPIError as error:
             self.failed = self._machine.explain(error)
+            raise self.failed from error
+        except OverflowError as error:  # SQLite's driver finds it before the database does
+            self.failed = BadInputError(f"The database cannot hold a value: {error}")
             raise self.failed from error

@@ -1,0 +1,119 @@
+"""What is a folder's own: modes, order of flushes, leftovers, failing disks."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mainspring.backends.objects.local import LocalObjects
+from mainspring.ground.clock import TurnedClock
+from mainspring.ground.errors import StoreError
+from mainspring.ground.identity import sha256
+
+
+@pytest.fixture
+def objects(tmp_path: Path) -> LocalObjects:
+    return LocalObjects(tmp_path / "objects")
+
+
+def test_files_and_folders_are_for_the_owner_alone(objects: LocalObjects, tmp_path: Path) -> None:
+    digest = objects.put(b"secret")
+    path = tmp_path / "objects" / digest[:2] / digest[2:]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    for folder in (path.parent, tmp_path / "objects" / "tmp"):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert list((tmp_path / "objects" / "tmp").iterdir()) == []
+
+
+def test_bytes_are_flushed_before_their_name_and_the_name_before_the_answer(
+    objects: LocalObjects, tmp_path: Path, monkeypatch
+) -> None:
+    seen: list[str] = []
+    fsync, link = os.fsync, os.link
+
+    def flush(number: int) -> None:
+        seen.append("folder" if stat.S_ISDIR(os.fstat(number).st_mode) else "file")
+        fsync(number)
+
+    monkeypatch.setattr(os, "fsync", flush)
+    monkeypatch.setattr(os, "link", lambda a, b: (seen.append("name"), link(a, b)))
+    objects.put(b"x")
+    assert seen == ["file", "folder", "name", "folder"], "the first folder is the new shard's"
+    seen.clear()
+    objects.put(b"x")
+    assert seen == ["folder"], "whoever put it first may not have flushed the name yet"
+
+
+def test_after_a_failed_flush_nothing_is_written_any_more(
+    objects: LocalObjects, monkeypatch
+) -> None:
+    kept = objects.put(b"kept")
+
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        with pytest.raises(StoreError, match="failed to flush"):
+            objects.put(b"lost")
+    with pytest.raises(StoreError, match="writing has stopped"):
+        objects.put(b"refused")
+    with pytest.raises(StoreError, match="writing has stopped"):
+        objects.put(b"kept")
+    assert objects.get(kept) == b"kept"
+
+
+def test_a_full_disk_is_an_error_and_not_the_end(objects: LocalObjects, monkeypatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mainspring.backends.objects.local.write_all", fail)
+        with pytest.raises(StoreError, match="No space left"):
+            objects.put(b"x")
+    assert objects.get(objects.put(b"x")) == b"x"
+
+
+def test_a_torn_file_is_healed_by_the_next_put(objects: LocalObjects, tmp_path: Path) -> None:
+    digest = objects.put(b"whole")
+    (tmp_path / "objects" / digest[:2] / digest[2:]).write_bytes(b"who")
+    assert objects.put(b"whole") == digest
+    assert objects.get(digest) == b"whole"
+
+
+def test_a_file_system_without_links_will_do(objects: LocalObjects, monkeypatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", fail)
+    assert objects.get(objects.put(b"x")) == b"x"
+
+
+def test_leftovers_of_dead_writers_are_swept_after_an_hour(tmp_path: Path) -> None:
+    LocalObjects(tmp_path)
+    old, young = tmp_path / "tmp" / "old", tmp_path / "tmp" / "young"
+    old.touch()
+    young.touch()
+    clock = TurnedClock(old.stat().st_mtime + 3700)
+    os.utime(young, (clock.now(), clock.now()))
+    LocalObjects(tmp_path, clock)
+    assert [path.name for path in (tmp_path / "tmp").iterdir()] == ["young"]
+
+
+def test_a_place_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match="use the folder"):
+        LocalObjects(tmp_path / "file")
+
+
+@given(st.binary(max_size=2000))
+def test_any_bytes_come_back(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+    objects = LocalObjects(tmp_path_factory.getbasetemp() / "any")
+    assert objects.put(data) == sha256(data)
+    assert objects.get(sha256(data)) == data
