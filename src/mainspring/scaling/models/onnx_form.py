@@ -88,12 +88,14 @@ class OnnxScorer:
         )
         outputs = [output.name for output in self._session.get_outputs()]
         self._output = [outputs[0] if kind == "regression" else outputs[1]]
-        self._inputs = dict(inputs)
+        # By place: the converter renames what is no identifier, such as a name with a space.
+        names = [given.name for given in self._session.get_inputs()]
+        self._inputs = list(zip(names, inputs.items(), strict=True))
         self._kind = kind
 
     def score(self, columns: Mapping[str, Values]) -> npt.NDArray[np.float64]:
         """Return scores of shape (rows, k) of features given column by column."""
-        feed = {name: _tensor(columns[name], kind) for name, kind in self._inputs.items()}
+        feed = {given: _tensor(columns[name], kind) for given, (name, kind) in self._inputs}
         found: npt.NDArray[np.float64] = np.asarray(
             self._session.run(self._output, feed)[0], dtype=np.float64
         )
