@@ -1,70 +1,15 @@
-"""A store of one table space for the registry's tests: SQLite by SQLAlchemy, writers in turn."""
+"""The registry over each real database, and short words for its tests."""
 
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import pytest
-import sqlalchemy as sa
 
+from mainspring.backends.sql import audit
 from mainspring.ground.objects import Card, CheckResult, Column, GateResult, Signature, Version
-from mainspring.ground.permissions import Permission, Principal, owner, service
+from mainspring.ground.permissions import Permission, owner, service
 from mainspring.readiness import tables
-
-
-class SmallTx:
-    """One transaction as the rooms see it; audit rows are kept in a list."""
-
-    def __init__(self, connection: sa.Connection, who: Principal, audited: list[Any]) -> None:
-        self._connection, self.who, self._audited = connection, who, audited
-        self.dialect = connection.dialect.name
-
-    def all(self, statement: Any) -> Sequence[Any]:
-        return self._connection.execute(statement).all()
-
-    def one(self, statement: Any) -> Any | None:
-        return self._connection.execute(statement).first()
-
-    def run(self, statement: Any, rows: Sequence[Mapping[str, Any]] | None = None) -> int:
-        return self._connection.execute(statement, rows).rowcount
-
-    def audit(
-        self, action: str, subject: str, detail: Mapping[str, Any], reason: str = ""
-    ) -> None:
-        self._audited.append((self.who.name, action, subject, dict(detail), reason))
-
-    def lease_now(self) -> float:
-        return 0.0
-
-
-class SmallStore:
-    """Reads and writes one after another; an exception undoes its write, audit included."""
-
-    def __init__(self, url: str) -> None:
-        self.engine = sa.create_engine(url, poolclass=sa.NullPool)
-        self._lock = threading.Lock()
-        self.audited: list[Any] = []
-        tables.METADATA.create_all(self.engine)
-        with self.engine.begin() as connection:
-            for _, ddl in tables.GUARDS:
-                for statement in ddl[connection.dialect.name]:
-                    connection.execute(sa.text(statement))
-
-    def write(self, who: Principal, permission: Permission, work: Callable[[Any], Any]) -> Any:
-        with self._lock, self.engine.connect() as connection:
-            if connection.dialect.name == "sqlite":
-                connection.execute(sa.text("PRAGMA foreign_keys=ON"))
-                connection.commit()
-            audited: list[Any] = []
-            with connection.begin():
-                result = work(SmallTx(connection, who, audited))
-            self.audited.extend(audited)
-            return result
-
-    def read(self, who: Principal, permission: Permission, work: Callable[[Any], Any]) -> Any:
-        return self.write(who, permission, work)
 
 
 class Registry:
@@ -81,17 +26,19 @@ class Registry:
         who = owner("anna")
         return self.store.write(who, Permission.PROMOTE, lambda tx: function(tx, *given, **named))
 
+    @property
+    def audited(self) -> list[tuple[Any, ...]]:
+        """Every audit row, the oldest first: (who, action, subject, detail, reason)."""
+        rows = self.store.read(owner(), Permission.ADMIN, lambda tx: audit.rows(tx, 10_000))
+        return [
+            (row.who, row.action, row.subject, msgspec.json.decode(row.detail), row.reason)
+            for row in reversed(rows)
+        ]
+
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[SmallStore]:
-    store = SmallStore(f"sqlite:///{tmp_path / 'small.db'}")
-    yield store
-    store.engine.dispose()
-
-
-@pytest.fixture
-def reg(store: SmallStore) -> Registry:
-    return Registry(store)
+def reg(open_test_store: Callable[..., Any]) -> Registry:
+    return Registry(open_test_store([tables.METADATA], tables.GUARDS))
 
 
 SIGNATURE = Signature(
@@ -134,8 +81,3 @@ def gated() -> Callable[..., GateResult]:
         )
 
     return make
-
-
-@pytest.fixture
-def fresh_registry() -> Callable[[Path], Registry]:
-    return lambda folder: Registry(SmallStore(f"sqlite:///{folder / 'small.db'}"))

@@ -38,13 +38,13 @@ def test_a_decision_without_a_reason_is_refused(reg):
         reg.do(decisions.record, _decision(1, reason=" "))
 
 
-def test_an_override_is_kept_and_opens_no_way_past_the_gate(reg, new_version, gated, store):
+def test_an_override_is_kept_and_opens_no_way_past_the_gate(reg, new_version, gated):
     reg.do(registry.register, new_version())
     reg.do(gate.store_result, gated("churn", 1, passed=False))
     made = reg.as_owner(decisions.override, "churn", 1, "known glitch", at=4.0)
     assert (made.by, made.reason) == ("anna", "known glitch")
     assert reg.do(decisions.overrides_of, "churn", 1) == [made]
-    (row,) = [row for row in store.audited if row[1] == "gate.override"]
+    (row,) = [row for row in reg.audited if row[1] == "gate.override"]
     assert (row[0], row[3]) == ("anna", {"failed": ["metric auc"]})
     with pytest.raises(GateRefusedError):
         reg.as_owner(registry.promote, "churn", 1, "overridden", at=5.0)

@@ -60,11 +60,6 @@ def test_a_champion_of_an_ungated_version_cannot_be_inserted(reg, new_version):
         reg.do(lambda tx: tx.run(sa.update(tables.aliases).values(alias="champion")))
 
 
-def test_the_guards_may_be_laid_twice(two, store):
-    def lay(tx):
-        for _, ddl in tables.GUARDS:
-            for statement in ddl[tx.dialect]:
-                tx.run(sa.text(statement))
-
-    two.do(lay)
+def test_the_guards_may_be_laid_twice(two, open_test_store):
+    open_test_store([tables.METADATA], tables.GUARDS)
     assert two.do(registry.champion, "churn") == 1

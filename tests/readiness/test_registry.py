@@ -57,14 +57,14 @@ def test_a_version_with_a_bad_name_or_digest_is_refused(reg, new_version, wrong)
         reg.do(registry.register, new_version(**wrong))
 
 
-def test_a_new_card_stands_and_the_old_stays_in_the_table(reg, new_version, store):
+def test_a_new_card_stands_and_the_old_stays_in_the_table(reg, new_version):
     reg.do(registry.register, new_version(card=None))
     card = Card(purpose="p", owner="o", limitations="l")
     assert reg.do(registry.set_card, "churn", 1, card, at=5.0).card == card
     newer = msgspec.structs.replace(card, notes="more")
     reg.do(registry.set_card, "churn", 1, newer, at=6.0)
     assert reg.do(registry.versions, "churn")[0].card == newer
-    assert [row[1] for row in store.audited].count("card.set") == 2
+    assert [row[1] for row in reg.audited].count("card.set") == 2
 
 
 def test_a_reference_resolves_by_number_and_by_alias(reg, new_version, gated):
@@ -82,7 +82,7 @@ def test_what_is_not_there_is_said_to_be_missing(reg, new_version, missing):
         reg.do(registry.resolve, missing)
 
 
-def test_the_champion_alias_wants_a_passed_gate(reg, new_version, gated, store):
+def test_the_champion_alias_wants_a_passed_gate(reg, new_version, gated):
     reg.do(registry.register, new_version())
     with pytest.raises(GateRefusedError):
         reg.do(registry.promote, "churn", 1, "I like it", at=3.0)
@@ -112,12 +112,12 @@ def test_a_former_champion_may_always_return(reg, new_version, gated):
     assert reg.do(registry.roll_back, "churn", "2 broke", at=5.0) == (2, 1)
 
 
-def test_promoting_twice_changes_nothing_and_answers_the_same(reg, new_version, gated, store):
+def test_promoting_twice_changes_nothing_and_answers_the_same(reg, new_version, gated):
     _made(reg, new_version, gated, 2)
     reg.do(registry.promote, "churn", 1, "first", at=3.0)
     answers = [reg.do(registry.promote, "churn", 2, "better", at=4.0) for _ in range(3)]
     assert answers == [1, 1, 1]
-    moves = [row for row in store.audited if row[1] == "alias.move"]
+    moves = [row for row in reg.audited if row[1] == "alias.move"]
     assert len(moves) == len(reg.do(registry.history, "churn")) == 2
     assert moves[-1][2:] == (
         "model:churn",

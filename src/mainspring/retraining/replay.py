@@ -88,6 +88,7 @@ class Replay:
         self.length_s = float(np.ptp(stream.times)) / stream.periods
         self.bounds = np.searchsorted(stream.period, np.arange(stream.periods + 1))
         self._models: dict[int, quick.QuickModel] = {}
+        self._answers: dict[tuple[int, int], tuple[Floats, Floats]] = {}
 
     @property
     def served(self) -> range:
@@ -114,12 +115,14 @@ class Replay:
             )
         return self._models[last]
 
-    def answer(self, last: int, rows: slice) -> tuple[Floats, Floats]:
-        """Return the scores and the losses of a model on some rows."""
-        stream = self.stream
-        scores = self.model(last).score(stream.rows[rows])
-        truth = stream.target[rows]
-        return scores, row_losses(stream.kind, scores, truth, scale=stream.scale)
+    def answer(self, last: int, period: int) -> tuple[Floats, Floats]:
+        """Return the scores and the losses of a model on the rows of a period."""
+        if (last, period) not in self._answers:
+            stream, rows = self.stream, self.rows(period)
+            scores = self.model(last).score(stream.rows[rows])
+            losses = row_losses(stream.kind, scores, stream.target[rows], scale=stream.scale)
+            self._answers[last, period] = scores, losses
+        return self._answers[last, period]
 
     def start(self) -> Answers:
         """Return a run without answers."""
@@ -155,8 +158,9 @@ class Replay:
 
 def _static(replay: Replay, step: Callable[[float], None]) -> Answers:
     run = replay.start()
-    rows = slice(int(replay.bounds[replay.first]), replay.stream.rows.height)
-    run.scores[rows], run.losses[rows] = replay.answer(replay.first - 1, rows)
+    for period in replay.served:
+        rows = replay.rows(period)
+        run.scores[rows], run.losses[rows] = replay.answer(replay.first - 1, period)
     step(1.0)
     return run
 
@@ -170,7 +174,7 @@ def _periodic(replay: Replay, step: Callable[[float], None]) -> Answers:
             run.trained += 1
             run.promoted += 1
         rows = replay.rows(period)
-        run.scores[rows], run.losses[rows] = replay.answer(last, rows)
+        run.scores[rows], run.losses[rows] = replay.answer(last, period)
         step((period + 1 - replay.first) / len(replay.served))
     return run
 
@@ -218,10 +222,10 @@ class _Loop:
         if learnt <= self.learnt[self.champion - 1]:
             return  # a fresh challenger would have seen nothing that the champion has not
         rows = self.replay.rows(newest)
-        _, fresh = self.replay.answer(learnt, rows)
+        _, fresh = self.replay.answer(learnt, newest)
         if fresh.size < regret.LEAST_FRESH:
             return
-        old = self._losses(self.champion, rows)
+        _, old = self.replay.answer(self.learnt[self.champion - 1], newest)
         times = self.replay.stream.times[rows]
         found = regret.compare(old, fresh, times, _RETRAINING, volume=float(fresh.size))
         if not found.pays:
@@ -237,26 +241,23 @@ class _Loop:
         """Answer a period's rows while the labels of the period before come in."""
         late, rows = self.replay.rows(period - 1), self.replay.rows(period)
         parts = np.linspace(0, 1, _LOOKS + 1)
-        marks = [(late.start + (late.stop - late.start) * parts).astype(int)]
-        marks.append((rows.start + (rows.stop - rows.start) * parts).astype(int))
-        begun = rows.start
+        labelled = (late.start + (late.stop - late.start) * parts).astype(int)
+        answered = (rows.start + (rows.stop - rows.start) * parts).astype(int)
         for look in range(_LOOKS):
-            before = self.champion
-            labels = slice(int(marks[0][look]), int(marks[0][look + 1]))
-            now = int(marks[1][look + 1])
-            self._arrive(labels, period + float(parts[look + 1]), now)
-            if self.champion != before:
-                self._answer(before, slice(begun, now))
-                begun = now
-        self._answer(self.champion, slice(begun, rows.stop))
+            self._answer(period, slice(answered[look], answered[look + 1]))
+            come = slice(labelled[look], labelled[look + 1])
+            self._arrive(period - 1, come, period + float(parts[look + 1]), answered[look + 1])
 
-    def _losses(self, version: int, rows: slice) -> Floats:
-        return self.replay.answer(self.learnt[version - 1], rows)[1]
+    def _answer(self, period: int, part: slice) -> None:
+        scores, losses = self.replay.answer(self.learnt[self.champion - 1], period)
+        start = self.replay.rows(period).start
+        inside = slice(part.start - start, part.stop - start)
+        self.run.scores[part], self.run.losses[part] = scores[inside], losses[inside]
 
-    def _answer(self, version: int, rows: slice) -> None:
-        if rows.stop > rows.start:
-            answered = self.replay.answer(self.learnt[version - 1], rows)
-            self.run.scores[rows], self.run.losses[rows] = answered
+    def _losses(self, version: int, period: int, part: slice) -> Floats:
+        start = self.replay.rows(period).start
+        _, losses = self.replay.answer(self.learnt[version - 1], period)
+        return losses[part.start - start : part.stop - start]
 
     def _begin(
         self, challenger: int, at: float, purpose: Literal["challenge", "watch"]
@@ -274,34 +275,34 @@ class _Loop:
             purpose=purpose,
         )
 
-    def _arrive(self, labels: slice, now: float, row: int) -> None:
+    def _arrive(self, period: int, labels: slice, now: float, row: int) -> None:
+        """Take labels of a period into account, known at ``now`` when ``row`` is the next."""
         rollout = self.rollout
         if rollout is None:
             return
         both = slice(max(labels.start, self.from_row), labels.stop)
         if both.stop > both.start:
-            champion = self._losses(rollout.champion, both)
-            challenger = self._losses(rollout.challenger, both)
+            champion = self._losses(rollout.champion, period, both)
+            challenger = self._losses(rollout.challenger, period, both)
             rollout = self.rollout = advance(rollout, champion, challenger, self.policy)
         found = verdict(rollout, self.policy, now * self.replay.length_s)
         if found is None:
             return
         self.rollout = None
-        period = int(np.ceil(now)) - 1
         if rollout.purpose == "watch":
             if found.verdict == "better":
                 self.champion = rollout.challenger
-                self.run.note(period, "reverted", found.reason)
+                self.run.note(period + 1, "reverted", found.reason)
             return
         if found.verdict == "better":
             self.champion = rollout.challenger
             self.run.promoted += 1
-            self.run.note(period, "promoted", found.reason)
+            self.run.note(period + 1, "promoted", found.reason)
             self.from_row = row
             self.rollout = self._begin(rollout.champion, now, "watch")
             return
         what = "rolled_back" if found.verdict == "worse" else "rejected"
-        self.run.note(period, what, found.reason)
+        self.run.note(period + 1, what, found.reason)
 
 
 _RETRAINING = RetrainingPolicy()

@@ -1,0 +1,1 @@
+"""Debt: what a model owes its readers. The card, and what is still missing from it."""
