@@ -133,7 +133,12 @@ class Place:
         except MainspringError as error:
             runs.failed(self.tx, run, name, error.message, 2.0, trace=getattr(error, "trace", ""))
             return plan
-        output = runs.Output(digest=out["output"], type=out["output_type"], blobs=out["blobs"])
+        output = runs.Output(
+            digest=out["output"],
+            type=out["output_type"],
+            blobs=out["blobs"],
+            metrics=out["metrics"],
+        )
         runs.finished(self.tx, plan, output, 2.0)
         return plan
 

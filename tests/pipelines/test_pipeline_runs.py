@@ -364,3 +364,22 @@ def test_a_run_reopened_with_new_code_runs_that(place) -> None:
     runs.reopen(place.tx, run, graph_code(loaded, trace(loaded)))
     place.step(run, "train")
     assert runs.summary(place.tx, run).ok
+
+
+def test_a_reused_step_brings_the_last_of_the_metrics_it_had_logged(place) -> None:
+    place.write(
+        """
+        from mainspring.pipelines.context import log
+        @step
+        def train():
+            for loss in (3.0, 2.0, float("inf")):
+                log(loss=loss)
+            log(step=9, auc=0.5)
+        @pipeline
+        def main(): return train()
+        """
+    )
+    run = place.plan()
+    assert place.step(run, "train").metrics == []
+    again = place.step(place.plan(), "train")
+    assert [one[:3] for one in again.metrics] == [["loss", "inf", None], ["auc", 0.5, 9]]

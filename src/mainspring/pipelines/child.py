@@ -14,7 +14,6 @@ from typing import Any
 from mainspring.ground.errors import (
     BadInputError,
     ConflictError,
-    MainspringError,
     ProjectError,
     StepFailedError,
 )
@@ -146,8 +145,7 @@ def _users_failure(payload: Mapping[str, Any]) -> Iterator[None]:
     try:
         yield
     except (Exception, SystemExit) as error:  # the user's code may raise anything
-        told = str(error.message if isinstance(error, MainspringError) else error)
-        first = told.strip().partition("\n")[0][:500]
+        first = str(error).strip().partition("\n")[0][:500]
         kind = type(error).__name__
         raise StepFailedError(
             f"Step {payload['step']} failed: {kind}: {first}"

@@ -55,6 +55,7 @@ class StepPlan(msgspec.Struct, frozen=True, kw_only=True):
     output: str | None = None  #: set if a result is reused
     output_type: str | None = None
     reused_from: str | None = None
+    metrics: list[list[Any]] = []  #: of a reused result: what the step had logged, last of each
 
     @property
     def reused(self) -> bool:
@@ -68,6 +69,7 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     type: str
     blobs: list[str] = []
+    metrics: list[list[Any]] = []  #: as the child gathered them; kept for runs that reuse it
     log: str | None = None
     wall_s: float = 0.0
     cpu_s: float = 0.0
@@ -176,6 +178,7 @@ def prepare(
         output=None if result is None else result.output,
         output_type=None if result is None else result.output_type,
         reused_from=None if result is None else result.run,
+        metrics=[] if result is None else msgspec.json.decode(result.metrics),
     )
     if row.state not in (StepState.DONE, StepState.REUSED):
         cells = {
@@ -254,6 +257,7 @@ def finished(tx: Tx, prepared: StepPlan, output: Output, at: float) -> None:
         "step": prepared.step,
         "made": at,
         "wall_s": output.wall_s,
+        "metrics": _json(list({one[0]: one for one in output.metrics}.values())),
     }
     tx.run(insert(step_results).values(**kept))
 

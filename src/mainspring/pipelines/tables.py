@@ -66,6 +66,7 @@ step_results = Table(
     Column("step", String(250), nullable=False),
     Column("made", Float, nullable=False),
     Column("wall_s", Float, nullable=False, default=0.0),
+    Column("metrics", Text, nullable=False, default="[]"),  # JSON: the last of each
 )
 
 environments = Table(
