@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mainspring.ground.errors import MainspringError
 from mainspring.ground.permissions import Permission, Principal, service
-from mainspring.web import dispatch, metrics
+from mainspring.web import dispatch, metrics, pages
 from mainspring.web.front import Front, send_bytes
 from mainspring.web.limits import Threads
 from mainspring.web.proxy import Proxy
@@ -27,12 +27,14 @@ def build_app(ws: Workspace, hosts: frozenset[str] = frozenset()) -> ASGIApp:
     requests = metrics.Requests()
     proxy = Proxy(ws.acting_as(service("web")), threads)
     own = _Own(ws, threads, requests)
+    gatekeeper = Gatekeeper(ws, hosts)
     routes: list[BaseRoute] = [
         Route("/health", own.health, methods=["GET"]),
         Route("/version", own.version, methods=["GET"]),
         Route("/metrics", own.metrics, methods=["GET"]),
         *dispatch.routes(ws, threads),
         *proxy.routes(),
+        *pages.routes(ws, gatekeeper.admit, threads),
     ]
 
     @contextlib.asynccontextmanager
@@ -41,7 +43,7 @@ def build_app(ws: Workspace, hosts: frozenset[str] = frozenset()) -> ASGIApp:
         await proxy.close()
 
     router = Router(routes, redirect_slashes=False, lifespan=lifespan)
-    return Front(router, Gatekeeper(ws, hosts), requests)
+    return pages.Doorway(Front(router, gatekeeper, requests, pages.OPEN_PATHS))
 
 
 class _Own:

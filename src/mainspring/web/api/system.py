@@ -22,7 +22,7 @@ def status(ws: Workspace) -> SystemStatus:
     """Show loops, endpoints, open alarms and runs at a glance."""
     from mainspring.workspace.views.house import system_status
 
-    return system_status(ws)
+    return system_status(ws, __version__)
 
 
 @operation("system.version", "GET", "/api/v1/version", Permission.READ)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Literal
 
-from mainspring import __version__
 from mainspring.backends.sql import audit
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
@@ -18,11 +17,11 @@ from mainspring.workspace.views.runs import run_page
 from mainspring.workspace.views.shapes import AuditRow, AuditVerdict, SystemStatus
 
 
-def system_status(ws: Workspace) -> SystemStatus:
-    """Return loops, endpoints, open alarms and runs at a glance."""
+def system_status(ws: Workspace, version: str) -> SystemStatus:
+    """Return loops, endpoints, open alarms and runs at a glance; ``version`` is Mainspring's."""
     newest = run_page(ws).runs
     return SystemStatus(
-        version=__version__,
+        version=version,
         home=str(ws.home),
         database=ws.settings.database_url.partition(":")[0].partition("+")[0],
         at=ws.clock.now(),
