@@ -196,14 +196,17 @@ def all_final(tx: Tx, group: str) -> bool:
     return tx.one(query.limit(1)) is None
 
 
-def unsettled(tx: Tx, now: float) -> bool:
+def unsettled(tx: Tx, now: float, *, grouped: bool = True) -> bool:
     """Return whether any task is still to be done.
 
     A task that was never tried and is due later does not count; one that failed and waits for
-    its next attempt does.
+    its next attempt does. Without ``grouped`` the tasks of groups (the steps of runs) are
+    passed over: what remains is what scans found and loops commanded.
     """
     later = and_(tasks.c.state == "ready", tasks.c.attempt == 0, not_(due(now)))
     query = select(tasks.c.id).where(tasks.c.state.in_(["ready", "leased", "waiting"]))
+    if not grouped:
+        query = query.where(tasks.c.group.is_(None))
     return tx.one(query.where(not_(later)).limit(1)) is not None
 
 

@@ -214,13 +214,18 @@ class Engine:
             self._answer_failure(tx, task, task.error)
         return bool(ended)
 
+    def _busy(self, tx: Tx) -> bool:
+        return tasks.unsettled(tx, self._clock.now(), grouped=False)
+
     def _is_quiet(self, tx: Tx) -> bool:
         return reactor.pending(tx) is None and not tasks.unsettled(tx, self._clock.now())
 
     def _note_quiet(self, known: Mapping[str, float]) -> None:
         def changed(tx: Tx) -> bool:
             there = marks.read(tx)
-            return any(there.get(k) != v for k, v in known.items()) and self._is_quiet(tx)
+            news = any(there.get(k) != v for k, v in known.items())
+            # A run that somebody started says nothing of what is known up to here.
+            return news and reactor.pending(tx) is None and not self._busy(tx)
 
         if self._read(changed):
             self._write(lambda tx: marks.note(tx, known, self._clock.now()))

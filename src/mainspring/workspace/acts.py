@@ -31,7 +31,11 @@ def declare(ws: Workspace, spec: LoopSpec) -> int:
         registry.ensure_model(tx, spec.model, at=now)
         endpoints.ensure(tx, spec.endpoint, spec.model, at=now, loop=spec.name)
         before = reactor.spec_or_none(tx, spec.name)
-        version = reactor.declare(tx, spec, at=_event_time(tx, spec.name, now))
+        # A loop whose rows carry event time begins at no time at all: the first rows tell.
+        start = now if spec.time is None else 0.0
+        champion = registry.champion(tx, spec.model)
+        at = _event_time(tx, spec.name, start)
+        version = reactor.declare(tx, spec, at=at, champion=champion)
         if before != spec:
             tx.audit("loop.declare", f"loop:{spec.name}", {"version": version})
         return version
@@ -204,9 +208,11 @@ def _loop_of(tx: Tx, model: str) -> str:
 
 
 def _event_time(tx: Tx, loop: str, now: float) -> float:
-    """Return the loop's own time: of its newest event, or the wall's before the first."""
+    """Return the loop's own time: of its newest event, or the wall's where rows have none."""
     view = reactor.view_or_none(tx, loop)
-    return view.now if view is not None and view.now > 0 else now
+    if view is None:
+        return now
+    return now if reactor.spec(tx, loop).time is None else view.now
 
 
 def _note(

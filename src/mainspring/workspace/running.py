@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import polars as pl
 
 from mainspring.engine import tasks
 from mainspring.experiments import runs as experiments
 from mainspring.ground.errors import BadInputError, ConflictError
 from mainspring.ground.identity import canonical, new_id, sha256
-from mainspring.ground.objects import Card, Run, RunStatus, StepRecord, Version
+from mainspring.ground.objects import Card, Run, RunStatus, Signature, StepRecord, Version
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.pipelines import runs as pipelines
 from mainspring.pipelines.graph import Graph
+from mainspring.retraining.assemble import seconds
 from mainspring.scaling.models import package
 from mainspring.workspace import calling
 
@@ -33,6 +36,9 @@ REGISTER, RESULT, CODE, ROOT, FRESH, CAPTURED = (
     "mainspring.fresh",
     "mainspring.captured",
 )
+
+
+_PARQUET = b"PAR1"
 
 
 class RunPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -244,7 +250,33 @@ def version_of(
         data=data,
         code=made.tags[CODE],
         command=command,
+        trained_until=_newest(ws, data, package.signature(digest, ws.objects)),
     )
+
+
+def learnt_rows(ws: Workspace, data: Mapping[str, str], target: str) -> pl.DataFrame | None:
+    """Return the rows a version learnt from, if they are still kept as a frame.
+
+    They are the input of the step that made it which holds the target.
+    """
+    for digest in data.values():
+        if not ws.objects.has(digest):
+            continue
+        found = ws.objects.get(digest)
+        if found[:4] == _PARQUET:
+            rows = pl.read_parquet(io.BytesIO(found))
+            if target in rows.columns:
+                return rows
+    return None
+
+
+def _newest(ws: Workspace, data: Mapping[str, str], signature: Signature) -> float | None:
+    """Return the event time of the newest row a version learnt from, where rows have one."""
+    rows = None if signature.time is None else learnt_rows(ws, data, signature.target)
+    if rows is None or signature.time not in rows.columns:
+        return None
+    newest = seconds(rows[signature.time]).max()
+    return None if newest is None else float(newest)  # type: ignore[arg-type]
 
 
 def _given(graph: Graph) -> list[tuple[str, Any]]:

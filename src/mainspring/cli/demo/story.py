@@ -107,6 +107,8 @@ class Story:
         """
         self._show.say("training the first version on January and February")
         end = time.monotonic() + PATIENCE_S
+        while not self._declared():  # up reads the project beside starting its processes
+            self._expect_before(end, "the loop to be declared")
         while self._status()["champion"] is None:
             self._news()
             self._expect_before(end, "the first version")
@@ -226,6 +228,9 @@ class Story:
             time.sleep(0.1)
         return False
 
+    def _declared(self) -> bool:
+        return bool(self._server.ask(f"/api/v1/loops/{LOOP}", raw=True)[0] == 200)
+
     def _status(self) -> dict[str, Any]:
         return dict(self._server.ask(f"/api/v1/loops/{LOOP}"))
 
@@ -300,7 +305,8 @@ class Story:
     def _compared(self, sent: Sent) -> dict[str, Any]:
         """Score the same rows with version 1 and compare; failed calls have no score."""
         if sent.failed:
-            return {"static": {}, "loop": {}}
+            told = "; ".join(sent.failures[:3])
+            raise UnavailableError(f"{sent.failed} of {sent.calls} calls failed: {told}")
         from mainspring.scaling.models.load import load
 
         with self._server.workspace() as ws:

@@ -100,7 +100,8 @@ class Wire:
             self._open.close()
             self._open = None
             raise
-        return answer.status, json.loads(text) if text else {}
+        is_json = "json" in answer.getheader("Content-Type", "")
+        return answer.status, json.loads(text) if is_json and text else {}
 
 
 class Replay:
@@ -160,8 +161,9 @@ class Replay:
             self.sent.failures.append(f"{status}: {answer}")
             return
         self.sent.scores.append(np.asarray(answer["scores"], dtype=np.float64).reshape(-1))
-        for version in answer["versions"]:
-            self.sent.versions[str(version)] = self.sent.versions.get(str(version), 0) + 1
+        told = answer["model_version"]
+        for version in told if isinstance(told, list) else [told] * rows.height:
+            self.sent.versions[version] = self.sent.versions.get(version, 0) + 1
         self._pending.append(
             (rows["label_at"].to_numpy(), answer["prediction_ids"], rows["late"].to_list())
         )

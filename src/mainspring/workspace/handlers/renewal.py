@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from mainspring.workspace.opening import Workspace
 
 
-_PARQUET = b"PAR1"
-
-
 class Renewal:
     """Carries out the commands that lead to a candidate."""
 
@@ -41,7 +38,7 @@ class Renewal:
         spec, champion = self._standing(command.loop)
         if champion is None:
             raise ConflictError(f"{spec.model} has no champion to measure regret of.")
-        known = self._learnt_by(champion)
+        known = running.learnt_rows(self._ws, champion.data, champion.signature.target)
         training, fresh, volume = self._rows(spec, champion, command.at, known)
         if training is None or fresh is None:
             found: dict[str, Any] = {
@@ -102,8 +99,10 @@ class Renewal:
         # event is emitted there too.
         def apply(tx: Tx) -> None:
             version = registry.register(tx, made)
+            # A first version's rows tell the loop what time it is.
+            at = max(command.at, made.trained_until or 0.0)
             event = m.Registered(
-                loop=command.loop, at=command.at, command=command.id, version=version.number
+                loop=command.loop, at=at, command=command.id, version=version.number
             )
             reactor.emit(tx, event, f"registered:{command.id}")
 
@@ -116,22 +115,6 @@ class Renewal:
             return spec, None if number is None else registry.get(tx, spec.model, number)
 
         return self._ws.read(Permission.WORK, look)
-
-    def _learnt_by(self, champion: Version) -> pl.DataFrame | None:
-        """Return the rows a version learnt from, if they are still kept as a frame.
-
-        They are the input of the step that made it which holds the target.
-        """
-        for digest in champion.data.values():
-            if not self._ws.objects.has(digest):
-                continue
-            data = self._ws.objects.get(digest)
-            if data[:4] != _PARQUET:
-                continue
-            rows = pl.read_parquet(io.BytesIO(data))
-            if champion.signature.target in rows.columns:
-                return rows
-        return None
 
     def _rows(
         self, spec: LoopSpec, champion: Version, at: float, known: pl.DataFrame | None = None

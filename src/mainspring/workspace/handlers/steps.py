@@ -44,7 +44,7 @@ class Steps:
         )
         plan, record = begun
         if plan.reused:
-            return Done(result={"reused": True}, apply=lambda tx: pipelines.reused(tx, plan, now))
+            return Done(result={"reused": True}, apply=lambda tx: _reuse(tx, plan, now))
         attempt = self._ws.write(Permission.WORK, lambda tx: pipelines.started(tx, plan, now))
         root = record.tags[running.ROOT]
         with tempfile.TemporaryDirectory(prefix="mainspring-log-") as folder:
@@ -82,12 +82,12 @@ class Steps:
             type=value["output_type"],
             blobs=value["blobs"],
             log=log,
+            metrics=value["metrics"],
             wall_s=value["wall_s"],
             cpu_s=value["cpu_s"],
         )
         pipelines.finished(tx, plan, output, self._ws.clock.now())
-        for key, number, step, at in value["metrics"]:
-            experiments.log(tx, plan.run, {key: float(number)}, step, at=at)
+        experiments.log_gathered(tx, plan.run, value["metrics"])
 
     def _failed(
         self,
@@ -190,6 +190,12 @@ def handlers(ws: Workspace) -> dict[str, Handler]:
         "run_end": steps.run_end,
         "register_version": steps.register_version,
     }
+
+
+def _reuse(tx: Tx, plan: pipelines.StepPlan, at: float) -> None:
+    """Take a result over, with the metrics that were logged when it was computed."""
+    pipelines.reused(tx, plan, at)
+    experiments.log_gathered(tx, plan.run, plan.metrics)
 
 
 def _register(record: Run) -> tasks.NewTask:

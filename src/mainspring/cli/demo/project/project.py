@@ -35,7 +35,9 @@ def validate(rows: pl.DataFrame) -> int:
 def features(rows: pl.DataFrame) -> dict[str, str]:
     """Feature code is SQL text: it travels inside the version, the same here and in serving."""
     plain = [c for c in RAW if c != "sched_dep" and rows[c].null_count() < rows.height / 2]
-    return {c: c for c in plain} | {"minute": "(sched_dep - sched_dep % 100) * 60 / 100 + sched_dep % 100"}
+    return {c: c for c in plain} | {
+        "minute": "(sched_dep - sched_dep % 100) * 60 / 100 + sched_dep % 100"
+    }
 
 
 @ms.step
