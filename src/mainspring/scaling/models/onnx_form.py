@@ -88,14 +88,12 @@ class OnnxScorer:
         )
         outputs = [output.name for output in self._session.get_outputs()]
         self._output = [outputs[0] if kind == "regression" else outputs[1]]
-        # By place: the converter renames what is no identifier, such as a name with a space.
-        names = [given.name for given in self._session.get_inputs()]
-        self._inputs = list(zip(names, inputs.items(), strict=True))
+        self._inputs = dict(inputs)
         self._kind = kind
 
     def score(self, columns: Mapping[str, Values]) -> npt.NDArray[np.float64]:
         """Return scores of shape (rows, k) of features given column by column."""
-        feed = {given: _tensor(columns[name], kind) for given, (name, kind) in self._inputs}
+        feed = {name: _tensor(columns[name], kind) for name, kind in self._inputs.items()}
         found: npt.NDArray[np.float64] = np.asarray(
             self._session.run(self._output, feed)[0], dtype=np.float64
         )
@@ -163,8 +161,18 @@ def _to_onnx(estimator: Any, inputs: Mapping[str, str], kind: Kind) -> bytes:
     options = None if kind == "regression" else {id(estimator): {"zipmap": False}}
     with _plain_attributes():
         model = to_onnx(estimator, initial_types=initial, options=options)
+    _name_inputs(model.graph, list(inputs))
     data: bytes = model.SerializeToString()
     return data
+
+
+def _name_inputs(graph: Any, names: list[str]) -> None:
+    """Name the graph's inputs as the features: the converter alters what is no identifier."""
+    called = {given.name: name for given, name in zip(graph.input, names, strict=True)}
+    for given in graph.input:
+        given.name = called[given.name]
+    for node in graph.node:
+        node.input[:] = [called.get(name, name) for name in node.input]
 
 
 def _reads_names(estimator: Any) -> bool:
