@@ -8,20 +8,34 @@ Promises (held by tests/loop over thousands of random histories):
 
 1. The champion changes only after a passed gate and a rollout that proved it better. The
    first version needs the gate alone; an approver may move it by hand, with a reason.
-2. At most one retraining at a time, and none inside the cool-down.
+2. At most one retraining at a time, and none inside the cool-down or beyond the budget. Where
+   nothing serves yet there is nothing to protect: a first version may be tried again at once.
 3. Every alarm ends in exactly one of promoted, rejected, rolled_back, dismissed.
-4. A champion that breaks after its promotion goes back by itself.
+4. A champion that breaks after its promotion goes back by itself, paused or not, whatever
+   else is going on.
+
+A person's hand goes first. What it makes void (a rollout against another champion) the store
+ends with the same move; ``over`` and ``version`` let rooms refuse commands that come too late.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from mainspring.ground import messages as m
-from mainspring.ground.loops import Draft, Phase, Reaction, View
+from mainspring.ground.loops import (
+    Draft,
+    Phase,
+    Reaction,
+    View,
+    and_then,
+    but,
+    end,
+    give,
+    rest,
+    say,
+)
 from mainspring.ground.objects import LoopSpec
 
 __all__ = ["REACTIONS", "Draft", "Phase", "Reaction", "View", "react"]
@@ -29,30 +43,41 @@ __all__ = ["REACTIONS", "Draft", "Phase", "Reaction", "View", "react"]
 
 def react(event: m.AnyEvent, view: View, spec: LoopSpec) -> Reaction:
     """Return what follows from ``event``; the same arguments always give the same answer."""
-    view = _with(view, now=max(view.now, event.at))
+    view = but(view, now=max(view.now, event.at))
     if _must_wait(event, view):
-        return Reaction(view=_with(view, held=(*view.held, m.encode(event))))
+        return Reaction(view=but(view, held=(*view.held, m.encode(event))))
     reaction = REACTIONS[type(event)](event, view, spec)
-    while reaction.view.held and not reaction.view.paused:
-        first, *rest = reaction.view.held
-        waiting = m.decode_event(first)
-        if _must_wait(waiting, reaction.view):
-            break
-        freed = _with(reaction.view, held=tuple(rest))
-        reaction = _and_then(reaction, REACTIONS[type(waiting)](waiting, freed, spec))
+    while freed := _next_held(reaction.view):
+        waiting, view = freed
+        reaction = and_then(reaction, REACTIONS[type(waiting)](waiting, view, spec))
     return reaction
 
 
 def _must_wait(event: m.AnyEvent, view: View) -> bool:
-    """Return whether the event is kept for later: safety and hands never wait."""
-    if isinstance(event, m.ChampionBroke):
-        return view.phase not in (Phase.IDLE, Phase.ROLLOUT)
+    """Return whether the event is kept for later: safety and hands never wait for a resume."""
+    if isinstance(event, m.ChampionBroke):  # a moment: the champion may be another one then
+        return view.phase in (Phase.PROMOTING, Phase.WITHDRAWING, Phase.REVERTING)
+    if view.phase is Phase.REVERTING:
+        late = isinstance(event, m.CommandFailed) and event.command != view.command
+        return late or isinstance(event, (*_MAKE_IT_ACT, m.Verdict))
     better = isinstance(event, m.Verdict) and event.verdict == "better"
-    return view.paused and (better or isinstance(event, _WAIT_WHILE_PAUSED))
+    return view.paused and (better or isinstance(event, _MAKE_IT_ACT))
+
+
+def _next_held(view: View) -> tuple[m.AnyEvent, View] | None:
+    """Return the oldest kept event that need not wait any more, and the view without it."""
+    for place, text in enumerate(view.held):
+        event = m.decode_event(text)
+        if not _must_wait(event, view):
+            return event, but(view, held=view.held[:place] + view.held[place + 1 :])
+    return None
+
+
+# ---------------------------------------------------------------- should there be a new version?
 
 
 def _started(event: m.LoopStarted, view: View, spec: LoopSpec) -> Reaction:
-    view = _with(view, champion=event.champion or view.champion)
+    view = but(view, champion=event.champion if view.champion is None else view.champion)
     if view.champion is None and view.phase is Phase.IDLE:
         return _train(view, "first", "There is no champion yet.")
     return Reaction(view=view)
@@ -60,93 +85,113 @@ def _started(event: m.LoopStarted, view: View, spec: LoopSpec) -> Reaction:
 
 def _window_closed(event: m.WindowClosed, view: View, spec: LoopSpec) -> Reaction:
     known = {alarm.id for alarm in view.alarms}
-    fresh = tuple(alarm for alarm in event.alarms if alarm.id not in known)
-    return _consider(_with(view, alarms=view.alarms + fresh), spec)
+    view = but(view, alarms=view.alarms + tuple(a for a in event.alarms if a.id not in known))
+    noted = tuple(alarm for alarm in view.alarms if _wish(alarm, spec) == "note")
+    start = end(view, noted, "dismissed", "The policy only notes alarms of this kind.")
+    if view.command is None and view.phase is Phase.WITHDRAWING:
+        return and_then(start, _withdraw(start.view, "Asked again."))
+    if view.command is None and view.phase is Phase.REVERTING:
+        return and_then(start, _revert(start.view, "Asked again."))
+    return and_then(start, _consider(start.view, spec))
+
+
+def _wish(alarm: m.AlarmRef, spec: LoopSpec) -> str:
+    """Return what the policy wants done about an alarm: check, retrain or note."""
+    drift = spec.retraining.on_drift
+    wishes = {"drift": drift, "score_drift": drift, "regret": "check"}
+    return {**wishes, "performance": spec.retraining.on_performance}.get(alarm.kind, "note")
 
 
 def _consider(view: View, spec: LoopSpec) -> Reaction:
     """Decide whether what is known calls for a retraining or for a look at the regret."""
-    if view.paused or view.phase is not Phase.IDLE or view.champion is None:
-        return Reaction(view=view)
     policy = spec.retraining
-    wish = {"drift": policy.on_drift, "score_drift": policy.on_drift, "regret": "check"}
-    wish["performance"] = policy.on_performance
-    noted = tuple(a for a in view.alarms if wish.get(a.kind, "note") == "note")
-    start = _end(view, noted, "dismissed", "The policy only notes alarms of this kind.")
-    return _and_then(start, _weigh(start.view, spec, wish))
-
-
-def _weigh(view: View, spec: LoopSpec, wish: Mapping[str, str]) -> Reaction:
-    policy = spec.retraining
-    if view.trained_at is not None and view.now - view.trained_at < policy.cooldown_s:
+    if (
+        view.paused
+        or view.phase is not Phase.IDLE
+        or view.champion is None
+        or _cooling(view, spec)
+    ):
         return Reaction(view=view)
-    if view.retrainings >= policy.budget:
-        spent = f"The budget of {policy.budget} retrainings is spent; a person must raise it."
-        return _end(view, view.alarms, "dismissed", spent)
-    urgent = [a for a in view.alarms if wish[a.kind] == "retrain"]
-    since = view.promoted_at if view.promoted_at is not None else view.now
+    if hindrance := _hindrance(view, spec):
+        return end(view, view.alarms, "dismissed", f"No retraining: {hindrance}.")
+    urgent = [alarm for alarm in view.alarms if _wish(alarm, spec) == "retrain"]
     if urgent:
-        told = ", ".join(f"{a.kind} of {a.subject}" for a in urgent)
-        return _train(view, f"alarm:{urgent[0].id}", f"Alarm: {told}.")
+        return _train(view, f"alarm:{urgent[0].id}", f"Alarm: {_told(urgent)}.")
+    since = view.promoted_at if view.promoted_at is not None else view.now
     if policy.max_age_s is not None and view.now - since >= policy.max_age_s:
         days = (view.now - since) / 86_400
         return _train(view, "schedule", f"The champion is {days:.0f} days old.")
     last = view.checked_at if view.checked_at is not None else since
     due = policy.check_every_s is not None and view.now - last >= policy.check_every_s
-    if view.alarms or due:
-        told = ", ".join(f"{a.kind} of {a.subject}" for a in view.alarms) or "the regular check"
-        return _measure(view, told)
-    return Reaction(view=view)
-
-
-def _measure(view: View, told: str) -> Reaction:
-    view, given = _give(view, Phase.CHECKING)
+    if not view.alarms and not due:
+        return Reaction(view=view)
+    told = _told(view.alarms) or "the regular check"
     reason = f"Would a fresh version do better? Asked because of {told}."
-    command = m.MeasureRegret(**given, reason=reason)
-    return Reaction(view=_with(view, checked_at=view.now), commands=(command,))
+    view, given = give(but(view, checked_at=view.now), Phase.CHECKING, reason)
+    return Reaction(view=view, commands=(m.MeasureRegret(**given),))
+
+
+def _told(alarms: Any) -> str:
+    return ", ".join(f"{alarm.kind} of {alarm.subject}" for alarm in alarms)
 
 
 def _regret(event: m.RegretMeasured, view: View, spec: LoopSpec) -> Reaction:
     if event.command != view.command:
         return Reaction(view=view)
-    idle = _rest(view)
+    idle = rest(view)
     if not event.pays:
-        draft = Draft(
-            kind="wait", subject=f"loop:{view.loop}", reason=event.reason, evidence=event.evidence
-        )
-        quiet = _end(idle, view.alarms, "dismissed", event.reason)
-        return Reaction(view=quiet.view, decisions=(draft,), ended=quiet.ended)
+        return _let_be(idle, spec, event.reason, event.evidence)
+    if hindrance := _hindrance(idle, spec):  # the loop was declared anew meanwhile
+        return _decline(idle, f"loop:{view.loop}", f"{event.reason} But {hindrance}.")
     cause = f"alarm:{view.alarms[0].id}" if view.alarms else "regret"
     return _train(idle, cause, event.reason, event.evidence)
 
 
+def _let_be(idle: View, spec: LoopSpec, reason: str, evidence: dict[str, Any]) -> Reaction:
+    """Dismiss what only asked for a look; an urgent alarm that came meanwhile is still open."""
+    asked = tuple(alarm for alarm in idle.alarms if _wish(alarm, spec) != "retrain")
+    wait = say(idle, "wait", f"loop:{idle.loop}", reason, evidence)
+    quiet = and_then(wait, end(idle, asked, "dismissed", reason))
+    return and_then(quiet, _consider(quiet.view, spec))
+
+
 def _requested(event: m.RetrainRequested, view: View, spec: LoopSpec) -> Reaction:
-    cooling = (
-        view.trained_at is not None and view.now - view.trained_at < spec.retraining.cooldown_s
-    )
-    if view.phase is not Phase.IDLE or cooling:
-        what = "the cool-down is not over" if cooling else f"the loop is {view.phase}"
-        draft = Draft(
-            kind="decline",
-            subject=f"loop:{view.loop}",
-            reason=f"{event.by} asked for a retraining ({event.reason}), but {what}.",
-        )
-        return Reaction(view=view, decisions=(draft,))
+    if hindrance := _hindrance(view, spec):
+        told = f"{event.by} asked for a retraining ({event.reason}), but {hindrance}."
+        return _decline(view, f"loop:{view.loop}", told)
     return _train(view, f"request:{event.by}", f"{event.by} asked: {event.reason}")
+
+
+def _hindrance(view: View, spec: LoopSpec) -> str | None:
+    """Return why no retraining may begin now, if so."""
+    if view.phase is not Phase.IDLE:
+        return f"the loop is {view.phase}"
+    if view.champion is None:
+        return None
+    if _cooling(view, spec):
+        return "the cool-down is not over"
+    if view.retrainings >= spec.retraining.budget:
+        return (
+            f"the budget of {spec.retraining.budget} retrainings is spent; a person must raise it"
+        )
+    return None
+
+
+def _cooling(view: View, spec: LoopSpec) -> bool:
+    began = view.trained_at
+    return began is not None and view.now - began < spec.retraining.cooldown_s
+
+
+# ---------------------------------------------------------------- from training to traffic
 
 
 def _train(
     view: View, cause: str, reason: str, evidence: dict[str, Any] | None = None
 ) -> Reaction:
-    view, given = _give(view, Phase.TRAINING)
-    view = _with(
-        view, cause=cause, trained_at=view.now, retrainings=view.retrainings + 1, overridden=False
-    )
-    draft = Draft(
-        kind="retrain", subject=f"loop:{view.loop}", reason=reason, evidence=evidence or {}
-    )
-    command = m.Train(**given, reason=reason, cause=cause)
-    return Reaction(view=view, commands=(command,), decisions=(draft,))
+    view, given = give(view, Phase.TRAINING, reason)
+    view = but(view, cause=cause, trained_at=view.now, retrainings=view.retrainings + 1)
+    command = m.Train(**given, cause=cause)
+    return say(view, "retrain", f"loop:{view.loop}", reason, evidence, command)
 
 
 def _trained(event: m.Trained, view: View, spec: LoopSpec) -> Reaction:
@@ -154,210 +199,184 @@ def _trained(event: m.Trained, view: View, spec: LoopSpec) -> Reaction:
         return Reaction(view=view)
     if not event.ok:
         return _reject(view, f"run:{event.run}", f"Training failed: {event.reason}")
-    view, given = _give(view, Phase.REGISTERING)
-    command = m.Register(**given, reason="Training finished.", run=event.run, cause=view.cause)
-    return Reaction(view=view, commands=(command,))
+    view, given = give(view, Phase.REGISTERING, "Training finished.")
+    return Reaction(view=view, commands=(m.Register(**given, run=event.run, cause=view.cause),))
 
 
 def _registered(event: m.Registered, view: View, spec: LoopSpec) -> Reaction:
     if event.command != view.command:
         return Reaction(view=view)
-    view, given = _give(_with(view, candidate=event.version), Phase.JUDGING)
-    return Reaction(
-        view=view,
-        commands=(m.Judge(**given, reason="A new candidate.", version=event.version),),
-    )
+    view = but(view, candidate=event.version)
+    view, given = give(view, Phase.JUDGING, "A new candidate.")
+    return Reaction(view=view, commands=(m.Judge(**given, version=event.version),))
 
 
 def _judged(event: m.Judged, view: View, spec: LoopSpec) -> Reaction:
     if event.command != view.command:
         return Reaction(view=view)
-    subject = f"{spec.model}/{event.version}"
     if not event.passed:
-        return _reject(view, subject, event.reason)
+        return _reject(view, f"{spec.model}/{event.version}", event.reason)
     if view.champion is None:
-        return _promote(view, event.version, f"The first version; {event.reason}")
+        return _promote(view, spec, f"The first version; {event.reason}", {})
     return _roll_out(view, spec, event.version, event.reason)
 
 
 def _roll_out(view: View, spec: LoopSpec, version: int, reason: str) -> Reaction:
-    view, given = _give(_with(view, candidate=version), Phase.ROLLOUT)
-    command = m.StartRollout(**given, reason=reason, version=version)
-    draft = Draft(
-        kind=str(spec.rollout.strategy), subject=f"{spec.model}/{version}", reason=reason
-    )
-    return Reaction(view=view, commands=(command,), decisions=(draft,))
+    view, given = give(but(view, candidate=version), Phase.ROLLOUT, reason)
+    command = m.StartRollout(**given, version=version, over=view.champion)
+    kind = str(spec.rollout.strategy)
+    return say(view, kind, f"{spec.model}/{version}", reason, None, command)
 
 
 def _overridden(event: m.Overridden, view: View, spec: LoopSpec) -> Reaction:
-    subject = f"{spec.model}/{event.version}"
     if view.phase is not Phase.IDLE or view.champion in (None, event.version):
-        draft = Draft(
-            kind="decline",
-            subject=subject,
-            reason=f"{event.by} asked for an override, but the loop is {view.phase}"
-            f" with champion {view.champion}.",
-        )
-        return Reaction(view=view, decisions=(draft,))
-    cause = f"override:{event.by}"
+        told = f"the loop is {view.phase} with champion {view.champion}"
+        reason = f"{event.by} asked for an override, but {told}."
+        return _decline(view, f"{spec.model}/{event.version}", reason)
     reason = f"Let in by an override of {event.by}: {event.reason}"
-    return _roll_out(_with(view, cause=cause, overridden=True), spec, event.version, reason)
+    view = but(view, cause=f"override:{event.by}", overridden=True)
+    return _roll_out(view, spec, event.version, reason)
 
 
 def _verdict(event: m.Verdict, view: View, spec: LoopSpec) -> Reaction:
     if view.phase is not Phase.ROLLOUT or event.version != view.candidate:
         return Reaction(view=view)
-    if event.verdict == "better" and not view.overridden:
-        return _promote(view, event.version, event.reason, event.evidence)
-    if event.verdict == "worse":
-        return _withdraw(view, event, "rolled_back", event.reason)
     reason = event.reason
+    if event.verdict == "better" and not view.overridden:
+        return _promote(view, spec, reason, event.evidence)
     if event.verdict == "better":
-        reason = f"{reason} But it came by an override, and only a passed gate makes a champion."
-    return _withdraw(view, event, "rejected", reason)
+        reason += " But it came by an override, and only a passed gate makes a champion."
+    outcome = "rolled_back" if event.verdict == "worse" else "rejected"
+    return _turn_down(view, spec, outcome, reason, event.evidence)
 
 
-def _promote(
-    view: View, version: int, reason: str, evidence: dict[str, Any] | None = None
+def _promote(view: View, spec: LoopSpec, reason: str, evidence: dict[str, Any]) -> Reaction:
+    version = view.candidate or 0
+    view, given = give(view, Phase.PROMOTING, reason)
+    command = m.Promote(**given, version=version, over=view.champion)
+    return say(view, "promote", f"{spec.model}/{version}", reason, evidence, command)
+
+
+def _turn_down(
+    view: View, spec: LoopSpec, outcome: str, reason: str, evidence: dict[str, Any]
 ) -> Reaction:
-    view, given = _give(view, Phase.PROMOTING)
-    draft = Draft(
-        kind="promote", subject=f"version:{version}", reason=reason, evidence=evidence or {}
-    )
-    command = m.Promote(**given, reason=reason, version=version)
-    return Reaction(view=view, commands=(command,), decisions=(draft,))
+    kind = "roll_back" if outcome == "rolled_back" else "reject"
+    said = say(view, kind, f"{spec.model}/{view.candidate}", reason, evidence)
+    return and_then(said, _withdraw(but(view, outcome=outcome), reason))
 
 
-def _withdraw(view: View, event: m.Verdict, outcome: str, reason: str) -> Reaction:
-    view, given = _give(_with(view, outcome=outcome), Phase.WITHDRAWING)
-    draft = Draft(
-        kind="roll_back" if outcome == "rolled_back" else "reject",
-        subject=f"version:{event.version}",
-        reason=reason,
-        evidence=event.evidence,
-    )
-    command = m.Withdraw(**given, reason=reason, version=event.version, outcome=outcome)
-    return Reaction(view=view, commands=(command,), decisions=(draft,))
+def _withdraw(view: View, reason: str) -> Reaction:
+    view, given = give(view, Phase.WITHDRAWING, reason)
+    command = m.Withdraw(**given, version=view.candidate or 0, outcome=view.outcome)
+    return Reaction(view=view, commands=(command,))
+
+
+# ---------------------------------------------------------------- when the champion moves
 
 
 def _promoted(event: m.Promoted, view: View, spec: LoopSpec) -> Reaction:
-    moved = _with(view, champion=event.version, previous=event.previous, promoted_at=view.now)
-    if event.command is not None and event.command == view.command:
-        return _end(_rest(moved), view.alarms, "promoted", event.reason)
-    if event.command is not None:
+    if event.command not in (None, view.command):
         return Reaction(view=view)
-    draft = Draft(
-        kind="promote",
-        subject=f"version:{event.version}",
-        reason=f"{event.by} by hand: {event.reason}",
-    )
-    if view.phase is Phase.ROLLOUT:  # the store ended the rollout together with the move
-        outcome = "promoted" if event.version == view.candidate else "rejected"
-        ended = _end(_rest(moved), view.alarms, outcome, event.reason)
-        return Reaction(view=ended.view, decisions=(draft,), ended=ended.ended)
-    return Reaction(view=moved, decisions=(draft,))
+    moved = but(view, champion=event.version, previous=event.previous, promoted_at=view.now)
+    if event.command is not None:
+        return end(rest(moved), view.alarms, "promoted", event.reason)
+    told = f"{event.by} by hand: {event.reason}"
+    said = say(moved, "promote", f"{spec.model}/{event.version}", told)
+    abandoned = "promoted" if event.version == view.candidate else "rejected"
+    return and_then(said, _after_a_hand(moved, abandoned, "promoted", event.reason))
 
 
 def _rolled_back(event: m.RolledBack, view: View, spec: LoopSpec) -> Reaction:
-    reverted = event.version == view.champion
+    if event.command not in (None, view.command):
+        return Reaction(view=view)
     moved = view
-    if reverted:
-        moved = _with(view, champion=event.champion, previous=None, promoted_at=view.now)
+    if event.version == view.champion and view.phase is not Phase.WITHDRAWING:
+        moved = but(view, champion=event.champion, previous=None, promoted_at=view.now)
+    if event.command is not None and view.phase is Phase.REVERTING:
+        return _go_on(moved, "rolled_back", event.reason)
     if event.command is not None:
-        if event.command != view.command:
-            return Reaction(view=view)
-        return _end(_rest(moved), view.alarms, view.outcome, event.reason)
-    draft = Draft(
-        kind="roll_back",
-        subject=f"version:{event.version}",
-        reason=f"{event.by} by hand: {event.reason}",
-    )
-    if view.phase is Phase.ROLLOUT:
-        ended = _end(_rest(moved), view.alarms, "rolled_back", event.reason)
-        return Reaction(view=ended.view, decisions=(draft,), ended=ended.ended)
-    return Reaction(view=moved, decisions=(draft,))
+        return end(rest(moved), view.alarms, view.outcome, event.reason)
+    told = f"{event.by} by hand: {event.reason}"
+    said = say(moved, "roll_back", f"{spec.model}/{event.version}", told)
+    return and_then(said, _after_a_hand(moved, "rolled_back", "rolled_back", event.reason))
+
+
+def _after_a_hand(moved: View, abandoned: str, answered: str, reason: str) -> Reaction:
+    """Go on after a person moved the champion: ``abandoned`` is what became of a rollout."""
+    if moved.phase is Phase.REVERTING:
+        return _go_on(moved, answered, reason)
+    if moved.phase is Phase.WITHDRAWING:
+        mine = moved.champion == moved.candidate
+        return Reaction(view=but(moved, outcome=abandoned) if mine else moved)
+    if moved.phase is Phase.IDLE:
+        return end(moved, moved.alarms, answered, reason)
+    if moved.phase in (Phase.ROLLOUT, Phase.PROMOTING) or moved.champion == moved.candidate:
+        return end(rest(moved), moved.alarms, abandoned, reason)
+    return Reaction(view=moved)  # a candidate in the making meets the new champion
 
 
 def _broke(event: m.ChampionBroke, view: View, spec: LoopSpec) -> Reaction:
     if event.version != view.champion or view.previous is None:
         return Reaction(view=view)
-    view, given = _give(_with(view, outcome="rolled_back"), Phase.REVERTING)
-    draft = Draft(
-        kind="roll_back",
-        subject=f"version:{event.version}",
-        reason=event.reason,
-        evidence=event.evidence,
-    )
-    command = m.Revert(**given, reason=event.reason, version=event.version, to=view.previous or 0)
-    return Reaction(view=view, commands=(command,), decisions=(draft,))
+    if view.phase not in (Phase.IDLE, Phase.ROLLOUT):  # a rollout ends with its champion
+        view = but(view, suspended=(view.phase, view.command or ""))
+    said = say(view, "roll_back", f"{spec.model}/{event.version}", event.reason, event.evidence)
+    return and_then(said, _revert(view, event.reason))
+
+
+def _revert(view: View, reason: str) -> Reaction:
+    view, given = give(view, Phase.REVERTING, reason)
+    command = m.Revert(**given, version=view.champion or 0, to=view.previous or 0)
+    return Reaction(view=view, commands=(command,))
+
+
+def _go_on(view: View, outcome: str, reason: str) -> Reaction:
+    """Take up again what the roll-back interrupted, or rest."""
+    if view.suspended is None or view.champion == view.candidate:
+        return end(rest(view), view.alarms, outcome, reason)
+    phase, command = view.suspended
+    return Reaction(view=but(view, phase=phase, command=command, suspended=None))
+
+
+# ---------------------------------------------------------------- hands and failures
 
 
 def _paused(event: m.Paused, view: View, spec: LoopSpec) -> Reaction:
-    draft = Draft(kind="pause", subject=f"loop:{view.loop}", reason=f"{event.by}: {event.reason}")
-    return Reaction(view=_with(view, paused=True), decisions=(draft,))
+    told = f"{event.by}: {event.reason}"
+    return say(but(view, paused=True), "pause", f"loop:{view.loop}", told)
 
 
 def _resumed(event: m.Resumed, view: View, spec: LoopSpec) -> Reaction:
-    draft = Draft(kind="resume", subject=f"loop:{view.loop}", reason=f"{event.by}: {event.reason}")
-    return _and_then(
-        Reaction(view=view, decisions=(draft,)), _consider(_with(view, paused=False), spec)
-    )
+    view = but(view, paused=False)
+    said = say(view, "resume", f"loop:{view.loop}", f"{event.by}: {event.reason}")
+    return and_then(said, _consider(view, spec))
 
 
 def _failed(event: m.CommandFailed, view: View, spec: LoopSpec) -> Reaction:
     if event.command != view.command:
         return Reaction(view=view)
-    return _reject(view, f"command:{event.command}", f"It could not be done: {event.error}")
+    subject, reason = f"command:{event.command}", f"It could not be done: {event.error}"
+    if view.phase in (Phase.WITHDRAWING, Phase.REVERTING):  # safety is never given up
+        reason += " It is asked again when the next window closes."
+        return say(but(view, command=None), "delay", subject, reason)
+    if view.phase is Phase.PROMOTING and view.champion is not None:
+        return _turn_down(view, spec, "rejected", reason, {})
+    if view.phase is Phase.CHECKING:
+        return _let_be(rest(view), spec, reason, {})
+    return _reject(view, subject, reason)
 
 
 def _reject(view: View, subject: str, reason: str) -> Reaction:
-    draft = Draft(kind="reject", subject=subject, reason=reason)
-    ended = _end(_rest(view), view.alarms, "rejected", reason)
-    return Reaction(view=ended.view, decisions=(draft,), ended=ended.ended)
+    said = say(view, "reject", subject, reason)
+    return and_then(said, end(rest(view), view.alarms, "rejected", reason))
 
 
-def _end(view: View, alarms: tuple[m.AlarmRef, ...], outcome: str, reason: str) -> Reaction:
-    """End alarms with an outcome; a dismissal is a decision of its own."""
-    ids = {alarm.id for alarm in alarms}
-    drafts: tuple[Draft, ...] = ()
-    if alarms and outcome == "dismissed":
-        drafts = tuple(
-            Draft(kind="dismiss", subject=f"alarm:{a.id}", reason=reason) for a in alarms
-        )
-    return Reaction(
-        view=_with(view, alarms=tuple(a for a in view.alarms if a.id not in ids)),
-        decisions=drafts,
-        ended=tuple((alarm.id, outcome) for alarm in alarms),
-    )
+def _decline(view: View, subject: str, reason: str) -> Reaction:
+    return say(view, "decline", subject, reason)
 
 
-def _give(view: View, phase: Phase) -> tuple[View, dict[str, Any]]:
-    """Return the view that awaits a new command, and what every command carries."""
-    serial = view.serial + 1
-    name = f"{view.loop}-{serial:04d}"
-    moved = _with(view, phase=phase, command=name, serial=serial)
-    return moved, {"id": name, "loop": view.loop, "at": view.now}
-
-
-def _rest(view: View) -> View:
-    """Return the view with nothing in flight."""
-    return _with(view, phase=Phase.IDLE, command=None, candidate=None, cause="", overridden=False)
-
-
-def _and_then(first: Reaction, second: Reaction) -> Reaction:
-    return Reaction(
-        view=second.view,
-        commands=first.commands + second.commands,
-        decisions=first.decisions + second.decisions,
-        ended=first.ended + second.ended,
-    )
-
-
-def _with(view: View, **changes: Any) -> View:
-    return msgspec.structs.replace(view, **changes)
-
-
-_WAIT_WHILE_PAUSED = (
+#: What makes the loop do something new; a paused loop keeps it for later.
+_MAKE_IT_ACT = (
     m.LoopStarted,
     m.RegretMeasured,
     m.RetrainRequested,

@@ -1,4 +1,4 @@
-"""What a loop remembers and what follows from one event: the records of ``mainspring.loop``."""
+"""The records of the loop, and the parts that ``mainspring.loop`` makes its reactions of."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     candidate: int | None = None
     overridden: bool = False  #: the candidate meets traffic by an override, not by the gate
     command: str | None = None  #: the command whose answer is awaited
+    suspended: tuple[Phase, str] | None = None  #: phase and command a roll-back interrupted
     cause: str = ""  #: why the candidate is being made
     alarms: tuple[m.AlarmRef, ...] = ()  #: raised and not yet ended
     outcome: str = "rolled_back"  #: how the alarms end once the candidate is withdrawn
@@ -63,3 +64,56 @@ class Reaction(msgspec.Struct, frozen=True, kw_only=True):
     commands: tuple[m.AnyCommand, ...] = ()
     decisions: tuple[Draft, ...] = ()
     ended: tuple[tuple[str, str], ...] = ()  #: (alarm id, outcome)
+
+
+def say(
+    view: View,
+    kind: str,
+    subject: str,
+    reason: str,
+    evidence: dict[str, Any] | None = None,
+    *commands: m.AnyCommand,
+) -> Reaction:
+    """Return a reaction that writes one decision down."""
+    draft = Draft(kind=kind, subject=subject, reason=reason, evidence=evidence or {})
+    return Reaction(view=view, commands=commands, decisions=(draft,))
+
+
+def end(view: View, alarms: tuple[m.AlarmRef, ...], outcome: str, reason: str) -> Reaction:
+    """Return a reaction that ends alarms; a dismissal is a decision of its own."""
+    ids = [alarm.id for alarm in alarms]
+    drafts = [Draft(kind="dismiss", subject=f"alarm:{one}", reason=reason) for one in ids]
+    return Reaction(
+        view=but(view, alarms=tuple(a for a in view.alarms if a.id not in ids)),
+        decisions=tuple(drafts) if outcome == "dismissed" else (),
+        ended=tuple((one, outcome) for one in ids),
+    )
+
+
+def and_then(first: Reaction, second: Reaction) -> Reaction:
+    """Return two reactions as one; ``second`` began where ``first`` left the view."""
+    return Reaction(
+        view=second.view,
+        commands=first.commands + second.commands,
+        decisions=first.decisions + second.decisions,
+        ended=first.ended + second.ended,
+    )
+
+
+def give(view: View, phase: Phase, reason: str) -> tuple[View, dict[str, Any]]:
+    """Return the view that awaits a new command, and what every command carries."""
+    serial = view.serial + 1
+    name = f"{view.loop}-{serial:04d}"
+    moved = but(view, phase=phase, command=name, serial=serial)
+    return moved, {"id": name, "loop": view.loop, "at": view.now, "reason": reason}
+
+
+def rest(view: View) -> View:
+    """Return the view with nothing in flight."""
+    none: dict[str, Any] = {"command": None, "candidate": None, "suspended": None}
+    return but(view, phase=Phase.IDLE, cause="", overridden=False, **none)
+
+
+def but(view: View, **changes: Any) -> View:
+    """Return the view with some fields changed."""
+    return msgspec.structs.replace(view, **changes)

@@ -205,12 +205,14 @@ class StartRollout(Command, frozen=True, kw_only=True, tag="start_rollout"):
     """Let a challenger meet traffic."""
 
     version: int
+    over: int | None = None  #: the champion it is to be compared with; refused over another
 
 
 class Promote(Command, frozen=True, kw_only=True, tag="promote"):
     """Move the champion alias to ``version``."""
 
     version: int
+    over: int | None = None  #: the champion it was proved better than; refused over another
 
 
 class Withdraw(Command, frozen=True, kw_only=True, tag="withdraw"):
@@ -221,7 +223,7 @@ class Withdraw(Command, frozen=True, kw_only=True, tag="withdraw"):
 
 
 class Revert(Command, frozen=True, kw_only=True, tag="revert"):
-    """Move the champion alias back from ``version`` to ``to``."""
+    """Move the champion alias back from ``version`` to ``to``; refused if another serves."""
 
     version: int
     to: int

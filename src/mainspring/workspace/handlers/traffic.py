@@ -80,6 +80,8 @@ def handlers(ws: Workspace) -> dict[str, Handler]:
         )
 
         def apply(tx: Tx) -> None:
+            if registry.champion(tx, spec.model) != command.version:
+                raise ConflictError(f"{spec.model}/{command.version} serves no more.")
             _end_running(tx, spec.endpoint, "rolled_back", command.at)
             registry.promote(tx, spec.model, command.to, reason=command.reason, at=command.at)
 
@@ -97,6 +99,8 @@ def _start(tx: Tx, spec: LoopSpec, command: m.StartRollout) -> None:
     champion = registry.champion(tx, spec.model)
     if champion is None:
         raise ConflictError(f"{spec.model} has no champion to compare {command.version} with.")
+    if champion != command.over:
+        raise ConflictError(f"The champion of {spec.model} changed meanwhile; nothing started.")
     _end_running(tx, spec.endpoint, "ended", command.at)
     policy = spec.rollout
     rollouts.start(
@@ -127,7 +131,7 @@ def _promote(tx: Tx, spec: LoopSpec, command: m.Promote, previous: int | None) -
     Raises:
         ConflictError: if the champion changed since the command was read.
     """
-    if registry.champion(tx, spec.model) != previous:
+    if registry.champion(tx, spec.model) != previous or previous != command.over:
         raise ConflictError(f"The champion of {spec.model} changed meanwhile; not promoted.")
     _end_running(tx, spec.endpoint, "promoted", command.at)
     registry.promote(tx, spec.model, command.version, reason=command.reason, at=command.at)
