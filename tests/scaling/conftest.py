@@ -160,9 +160,7 @@ class Stage:
 
 
 @pytest.fixture
-def stage(
-    tmp_path: Path, objects: MemoryObjects, first: str
-) -> Iterator[Callable[..., Stage]]:
+def stage(tmp_path: Path, objects: MemoryObjects, first: str) -> Iterator[Callable[..., Stage]]:
     made: list[Stage] = []
 
     def make(**options) -> Stage:

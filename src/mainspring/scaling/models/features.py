@@ -97,7 +97,9 @@ def compile_features(expressions: Mapping[str, str] | None, columns: Sequence[Co
         types: dict[str, Word] = {column.name: column.type for column in columns}
         return Features(None, list(types), types)
     if not expressions:
-        raise BadInputError("features is empty; leave it out to use the raw columns.")
+        raise BadInputError(
+            "features is empty; leave it out to use the raw columns.", field="features"
+        )
     empty = pl.DataFrame(schema={column.name: DTYPES[column.type] for column in columns})
     types = {name: _check(name, text, empty) for name, text in expressions.items()}
     return Features(expressions, list(types), types)

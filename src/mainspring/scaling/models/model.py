@@ -24,6 +24,11 @@ from mainspring.scaling.models.features import DTYPES, Features, compile_feature
 MAX_CATEGORIES = 1000
 SHARE_ROWS = 1000  # rows shuffled to learn what a column is worth
 SAMPLE_ROWS = 2000  # rows kept to compare the serving form with the estimator
+#: Columns that captured and labelled rows have beside their own.
+RESERVED = frozenset(
+    {"_id", "_boot", "_n", "_time", "_received", "_version", "_score", "_label", "_batch", "_y"}
+    | {"_other_version", "_other_score"}
+)
 
 Floats = npt.NDArray[np.float64]
 
@@ -174,6 +179,11 @@ class Model:
             if name in seen or name == self.target:
                 why = "twice" if name in seen else "and is the target"
                 raise BadInputError(f"columns names {name!r} {why}.", field=name)
+            if name in RESERVED:
+                raise BadInputError(
+                    f"{name!r} is a name the capture log uses itself; rename the column.",
+                    field=name,
+                )
             seen.add(name)
         if self.time is not None and self.time not in rows.columns:
             raise BadInputError(f"There is no time column {self.time!r}.", field=self.time)

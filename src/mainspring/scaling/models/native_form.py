@@ -9,6 +9,8 @@ from mainspring.ground.errors import BadInputError, DamagedError
 #: Types beyond those skops trusts by itself. Each was read: plain state, no code run on loading.
 ALLOWED = frozenset(
     {
+        # Holds a function and its arguments; the function must be on the list itself.
+        "functools.partial",
         "numpy.dtype",
         "numpy.random._generator.Generator",
         "scipy.interpolate._bsplines.BSpline",
@@ -44,6 +46,7 @@ ALLOWED = frozenset(
         "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
         "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
         "sklearn.tree._tree.Tree",
+        "sklearn.utils.validation.check_array",
     }
 )
 
