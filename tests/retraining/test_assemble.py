@@ -91,12 +91,18 @@ def test_too_few_rows_give_nothing(rows):
     assert assemble(_joined(28).head(rows), None, POLICY, 1e12, _signature()) is None
 
 
+def _base_end(frame):
+    return frame["when"].max().timestamp()
+
+
 def test_no_captured_rows_at_all_give_the_base_split_by_time():
     signature = _signature(time="when")
     training, fresh = assemble(pl.DataFrame(), _base(28), POLICY, 1e12, signature)
     assert (training.height, fresh.height) == (420, 140)
     assert training["when"].max() < fresh["when"].min()
     assert training.columns == ["when", "age", "plan", "late"]
+    assert fresh["_y"].to_list() == fresh["late"].to_list()
+    assert fresh["_time"].max() == _base_end(fresh)
 
 
 def test_a_base_without_time_is_split_the_same_way_every_time():
@@ -104,6 +110,8 @@ def test_a_base_without_time_is_split_the_same_way_every_time():
     first, second = (first_split(base, POLICY, _signature()) for _ in range(2))
     assert first[0].equals(second[0])
     assert (first[0].height, first[1].height) == (160, 40)
+    assert first[1]["_time"].unique().to_list() == [0.0]
+    assert first[1]["_y"].to_list() == first[1]["late"].to_list()
 
 
 def test_a_first_training_on_too_few_rows_says_how_many_are_needed():

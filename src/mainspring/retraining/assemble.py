@@ -14,6 +14,7 @@ from polars.exceptions import PolarsError
 
 from mainspring.ground.errors import BadInputError
 from mainspring.ground.objects import RetrainingPolicy, Signature
+from mainspring.retraining.truth import places
 
 LEAST_TRAINING = 50
 LEAST_FRESH = 10
@@ -73,6 +74,7 @@ def first_split(
 
     By time: the newest ``holdout_s`` seconds are fresh, or the newest fifth where that would be
     too few or more than half. Without a time column a fixed fifth, drawn by the row's place.
+    Fresh rows bear ``_time`` and ``_y`` besides.
 
     Raises:
         BadInputError: if there are too few rows, saying how many were found and needed.
@@ -284,6 +286,10 @@ def _split_base(
     else:
         drawn = np.random.default_rng(0).permutation(timed.height) < timed.height * _SHARE
         training, fresh = timed.filter(~drawn).tail(policy.max_rows), timed.filter(drawn)
+    truth = places(fresh[signature.target], signature).alias("_y")
+    # Rows without a time bear none that could be cut into days: all are of one moment.
+    moment = pl.when(pl.col("_time").is_finite()).then("_time").otherwise(0.0).alias("_time")
+    fresh = fresh.with_columns(truth, moment).filter(pl.col("_y").is_not_null())
     if training.height < LEAST_TRAINING or fresh.height < LEAST_FRESH:
         return None
     return _clean(training), fresh

@@ -23,6 +23,7 @@ from mainspring.numerics import regret as numerics
 from mainspring.numerics.scores import row_losses
 from mainspring.retraining import quick
 from mainspring.retraining.blocks import time_blocks
+from mainspring.retraining.truth import targets
 
 _CONFIDENCE = 0.95
 LEAST_TRAINING = 100
@@ -141,43 +142,6 @@ def volume_ahead(times: npt.ArrayLike, policy: RetrainingPolicy) -> float:
     span = float(np.ptp(seconds)) if seconds.size else 0.0
     # The pace of less than an hour says little about a week.
     return float(seconds.size) if span < 3600 else seconds.size * ahead / span
-
-
-def targets(rows: pl.DataFrame, signature: Signature) -> npt.NDArray[np.float64]:
-    """Return the target as numbers, shape (rows,): the class's place, or the value.
-
-    Raises:
-        BadInputError: if the column is missing or holds what the signature does not know.
-    """
-    if "_y" in rows.columns:
-        return rows["_y"].cast(pl.Float64).to_numpy()
-    if signature.target not in rows.columns:
-        raise BadInputError(
-            f"There is no target column {signature.target!r}.", field=signature.target
-        )
-    values = rows[signature.target]
-    if signature.kind == "regression":
-        numbers = values.cast(pl.Float64, strict=False)
-    else:
-        texts = class_texts(values)
-        places = {name: float(place) for place, name in enumerate(signature.classes)}
-        numbers = texts.replace_strict(places, default=None, return_dtype=pl.Float64)
-    lost = int(numbers.is_null().sum())
-    if lost:
-        raise BadInputError(
-            f"Target {signature.target!r} holds {lost} values that the model does not know.",
-            field=signature.target,
-        )
-    return numbers.to_numpy()
-
-
-def class_texts(values: pl.Series) -> pl.Series:
-    """Return classes as the texts that stand in a signature: true, 1 and not 1.0, late."""
-    if values.dtype == pl.Boolean:
-        return values.replace_strict({True: "true", False: "false"}, return_dtype=pl.String)
-    if values.dtype.is_float() and bool((values == values.round()).all()):
-        return values.cast(pl.Int64).cast(pl.String)
-    return values.cast(pl.String)
 
 
 def _features(

@@ -13,7 +13,7 @@ from mainspring.ground.errors import BadInputError
 from mainspring.ground.objects import DAY_S, Kind
 from mainspring.retraining.assemble import seconds
 from mainspring.retraining.quick import is_text
-from mainspring.retraining.regret import class_texts
+from mainspring.retraining.truth import class_texts
 
 LEAST_ROWS = 400
 _MOST_PERIODS = 400
