@@ -117,4 +117,4 @@ def test_no_descriptor_and_no_process_is_left_over(executor) -> None:
         executor.run(call("echo"))
     assert (len(list(Path("/proc/self/fd").iterdir())) if before else 0) == before
     # The server tells us of an end just before it closes its side.
-    assert wait_for(lambda: (len(list(server.iterdir())) if theirs else 0) == theirs)
+    assert wait_for(lambda: (len(list(server.iterdir())) if theirs else 0) <= theirs)
