@@ -161,6 +161,25 @@ def house(furnished: Path, tmp_path: Path) -> Iterator[Workspace]:
         yield ws
 
 
+@pytest.fixture(scope="session")
+def still_house(furnished: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    """A furnished workspace for tests that change nothing in it."""
+    root = tmp_path_factory.mktemp("still") / "project"
+    shutil.copytree(furnished, root)
+    with contextlib.closing(_open(root)) as ws:
+        yield ws
+
+
+@pytest.fixture(scope="session")
+def still_web(still_house: Workspace) -> Iterator[httpx.Client]:
+    """A client of it as its owner, for tests that change nothing in it."""
+    with (
+        served(still_house) as url,
+        httpx.Client(base_url=url, trust_env=False, timeout=20) as client,
+    ):
+        yield client
+
+
 @contextlib.contextmanager
 def served(ws: Workspace) -> Iterator[str]:
     """Serve a workspace on a free port in a thread; yields its URL."""

@@ -90,33 +90,33 @@ def test_an_operation_answers(house: Workspace, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(every()))
-def test_an_unknown_field_is_named(house: Workspace, name: str) -> None:
+def test_an_unknown_field_is_named(still_house: Workspace, name: str) -> None:
     fields = {**GOOD.get(name, ({}, None))[0], "surprise": 1}
     if name in APART:
         fields |= dict.fromkeys(find(name).in_path, "x")
     with pytest.raises(e.BadInputError) as caught:
-        call(house, name, **fields)
+        call(still_house, name, **fields)
     assert caught.value.field == "surprise"
 
 
 @pytest.mark.parametrize(
     "name", sorted(n for n, o in every().items() if o.request.__struct_fields__)
 )
-def test_a_field_of_the_wrong_type_is_named(house: Workspace, name: str) -> None:
+def test_a_field_of_the_wrong_type_is_named(still_house: Workspace, name: str) -> None:
     fields = dict(GOOD.get(name, ({}, None))[0])
     first = find(name).request.__struct_fields__[0]
     with pytest.raises(e.BadInputError) as caught:
-        call(house, name, **{**fields, first: object()})
+        call(still_house, name, **{**fields, first: object()})
     assert (caught.value.field or "").partition(".")[0] == first
 
 
 @pytest.mark.parametrize("name", sorted(every()))
-def test_nobody_may_what_their_role_does_not_hold(house: Workspace, name: str) -> None:
+def test_nobody_may_what_their_role_does_not_hold(still_house: Workspace, name: str) -> None:
     wanted = find(name)
     if wanted.permission in (Permission.READ, Permission.PREDICT):
         return
     with pytest.raises(e.PermissionDeniedError):
-        wanted.run(house.acting_as(Principal("eve", Role.VIEWER)), wanted.request)  # type: ignore[arg-type]
+        wanted.run(still_house.acting_as(Principal("eve", Role.VIEWER)), wanted.request)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -192,18 +192,22 @@ def test_nobody_may_what_their_role_does_not_hold(house: Workspace, name: str) -
     ],
 )
 def test_what_cannot_be_is_refused(
-    house: Workspace, name: str, fields: dict[str, Any], error: type[Exception], field: str | None
+    still_house: Workspace,
+    name: str,
+    fields: dict[str, Any],
+    error: type[Exception],
+    field: str | None,
 ) -> None:
     with pytest.raises(error) as caught:
-        call(house, name, **fields)
+        call(still_house, name, **fields)
     assert isinstance(caught.value, e.MainspringError)
     assert field is None or caught.value.field == field
 
 
-def test_decisions_are_paged_without_gap_or_repeat(house: Workspace) -> None:
+def test_decisions_are_paged_without_gap_or_repeat(still_house: Workspace) -> None:
     seen, cursor = [], None
     while True:
-        page = call(house, "decisions.list", loop="flights", limit=1, cursor=cursor)
+        page = call(still_house, "decisions.list", loop="flights", limit=1, cursor=cursor)
         seen += [one["id"] for one in page["decisions"]]
         cursor = page["cursor"]
         if cursor is None:
@@ -221,8 +225,8 @@ def test_a_promotion_by_hand_can_be_taken_back(house: Workspace) -> None:
     assert call(house, "audit.verify")["ok"]
 
 
-def test_a_decision_links_what_it_speaks_of(house: Workspace) -> None:
-    entry = call(house, "loops.timeline", name="flights")[0]
+def test_a_decision_links_what_it_speaks_of(still_house: Workspace) -> None:
+    entry = call(still_house, "loops.timeline", name="flights")[0]
     assert {link["href"] for link in entry["links"]} == {"/models/flights#v1", "/runs/run_1"}
 
 

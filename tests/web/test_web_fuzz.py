@@ -64,8 +64,8 @@ def test_any_request_is_answered_or_refused_with_a_reason(
     query=st.binary(max_size=20),
 )
 def test_any_path_is_answered(
-    web: httpx.Client, path: list[str], method: str, query: bytes
+    still_web: httpx.Client, path: list[str], method: str, query: bytes
 ) -> None:
     where = "/".join(quote(part.encode("utf-8", "replace")) for part in path)
-    answer = web.request(method, f"/{where}?{quote(query)}")
+    answer = still_web.request(method, f"{still_web.base_url}{where}?{quote(query)}")
     assert answer.status_code < 500 or answer.status_code == 503

@@ -45,8 +45,8 @@ def as_nobody(url: str, *headers: str) -> str:
 # ---------------------------------------------------------------- who
 
 
-def test_the_owner_is_known_by_uid(web: httpx.Client) -> None:
-    assert web.get("/api/v1/runs").status_code == 200
+def test_the_owner_is_known_by_uid(still_web: httpx.Client) -> None:
+    assert still_web.get("/api/v1/runs").status_code == 200
 
 
 def test_another_user_of_the_machine_is_refused(url: str) -> None:
@@ -146,9 +146,9 @@ def test_a_browser_shows_its_token_in_a_cookie(url: str, as_token: Clients) -> N
 )
 @pytest.mark.parametrize("path", ["/api/v1/runs", "/health", "/version", "/v2"])
 def test_a_foreign_host_or_page_is_refused(
-    web: httpx.Client, path: str, headers: dict[str, str]
+    still_web: httpx.Client, path: str, headers: dict[str, str]
 ) -> None:
-    assert web.get(path, headers=headers).status_code == 403
+    assert still_web.get(path, headers=headers).status_code == 403
 
 
 # ---------------------------------------------------------------- what
@@ -215,9 +215,14 @@ def test_a_post_takes_json_and_tells_who_did_it(web: httpx.Client) -> None:
     ],
 )
 def test_what_cannot_be_is_refused_by_name(
-    web: httpx.Client, method: str, path: str, kwargs: dict[str, object], status: int, field: str
+    still_web: httpx.Client,
+    method: str,
+    path: str,
+    kwargs: dict[str, object],
+    status: int,
+    field: str,
 ) -> None:
-    answer = web.request(method, path, **kwargs)  # type: ignore[arg-type]
+    answer = still_web.request(method, path, **kwargs)  # type: ignore[arg-type]
     assert (answer.status_code, answer.json().get("field")) == (status, field)
     assert answer.json()["message"].endswith(".")
 
@@ -225,10 +230,12 @@ def test_what_cannot_be_is_refused_by_name(
 @pytest.mark.parametrize(
     "text", ["NaN", "Infinity", "1e999", str(2**63), str(-(2**63) - 1), '"\\ud800"', '"\\u0000"']
 )
-def test_a_value_that_cannot_be_kept_exactly_is_refused(web: httpx.Client, text: str) -> None:
+def test_a_value_that_cannot_be_kept_exactly_is_refused(
+    still_web: httpx.Client, text: str
+) -> None:
     body = f'{{"ids": ["p"], "values": [{text}]}}'.encode()
     headers = {"Content-Type": "application/json"}
-    answer = web.post("/api/v1/endpoints/flights/labels", content=body, headers=headers)
+    answer = still_web.post("/api/v1/endpoints/flights/labels", content=body, headers=headers)
     assert answer.status_code == 400
 
 
@@ -237,19 +244,19 @@ def test_the_largest_whole_number_is_kept(web: httpx.Client) -> None:
     assert web.post("/api/v1/endpoints/flights/labels", json=body).status_code == 200
 
 
-def test_a_hundred_thousand_levels_are_refused_at_once(web: httpx.Client) -> None:
+def test_a_hundred_thousand_levels_are_refused_at_once(still_web: httpx.Client) -> None:
     body = b'{"reason":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
     headers = {"Content-Type": "application/json"}
     began = time.perf_counter()
-    answer = web.post("/api/v1/loops/flights/pause", content=body, headers=headers)
+    answer = still_web.post("/api/v1/loops/flights/pause", content=body, headers=headers)
     assert answer.status_code == 400
     assert "deeper than 64" in answer.json()["message"]
     assert time.perf_counter() - began < 2
 
 
-def test_every_answer_carries_the_headers_of_safety(web: httpx.Client) -> None:
+def test_every_answer_carries_the_headers_of_safety(still_web: httpx.Client) -> None:
     for path in ("/api/v1/runs", "/nothing", "/health", "/metrics"):
-        headers = web.get(path).headers
+        headers = still_web.get(path).headers
         assert headers["content-security-policy"].startswith("default-src 'none'")
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["referrer-policy"] == "no-referrer"
@@ -273,12 +280,12 @@ def test_an_unexpected_error_tells_nothing_but_a_number(
     assert "the secret is 42" in caplog.text
 
 
-def test_the_description_is_served(web: httpx.Client) -> None:
-    assert web.get("/api/v1/openapi.json").json()["openapi"] == "3.1.0"
+def test_the_description_is_served(still_web: httpx.Client) -> None:
+    assert still_web.get("/api/v1/openapi.json").json()["openapi"] == "3.1.0"
 
 
-def test_a_picture_is_served_as_one(web: httpx.Client) -> None:
-    answer = web.get("/api/v1/runs/run_1/graph")
+def test_a_picture_is_served_as_one(still_web: httpx.Client) -> None:
+    answer = still_web.get("/api/v1/runs/run_1/graph")
     assert answer.headers["content-type"] == "image/svg+xml"
     assert answer.text.startswith("<svg")
 
@@ -358,8 +365,8 @@ def test_a_gigabyte_is_refused_in_little_memory(process: tuple[int, int], path: 
     assert fine.status_code == 200
 
 
-def test_a_body_just_above_the_budget_is_413(web: httpx.Client) -> None:
+def test_a_body_just_above_the_budget_is_413(still_web: httpx.Client) -> None:
     body = {"reason": "x" * (2 * 1024 * 1024)}
-    answer = web.post("/api/v1/loops/flights/pause", json=body)
+    answer = still_web.post("/api/v1/loops/flights/pause", json=body)
     assert answer.status_code == 413
     assert "max_body_mb" in answer.json()["hint"]

@@ -141,8 +141,8 @@ def test_an_endpoint_that_is_down_is_unavailable(house: Workspace, web: httpx.Cl
 
 
 @pytest.mark.parametrize("name", ["none", "..%2f..%2fsecret", "a%00b", ".."])
-def test_a_name_that_is_no_endpoint_is_refused(web: httpx.Client, name: str) -> None:
-    answer = web.post(f"/v2/models/{name}/infer", json={})
+def test_a_name_that_is_no_endpoint_is_refused(still_web: httpx.Client, name: str) -> None:
+    answer = still_web.post(f"/v2/models/{name}/infer", json={})
     assert answer.status_code in (400, 404)
 
 
