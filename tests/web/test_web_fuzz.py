@@ -67,5 +67,5 @@ def test_any_path_is_answered(
     still_web: httpx.Client, path: list[str], method: str, query: bytes
 ) -> None:
     where = "/".join(quote(part.encode("utf-8", "replace")) for part in path)
-    answer = still_web.request(method, f"{still_web.base_url}{where}?{quote(query)}")
+    answer = still_web.request(method, f"{still_web.base_url}/{where}?{quote(query)}")
     assert answer.status_code < 500 or answer.status_code == 503
