@@ -214,3 +214,10 @@ def test_times_of_every_kind_are_read_as_seconds(values, wanted):
 def test_a_column_that_is_no_time_is_refused():
     with pytest.raises(BadInputError, match="no time"):
         as_seconds(pl.Series("t", [True]))
+
+
+def test_captured_rows_alone_bear_their_time_in_seconds():
+    training, fresh = assemble(_joined(28), None, POLICY, 1e12, _signature(time="when"))
+    assert training.schema["when"] == fresh.schema["when"] == pl.Float64
+    assert training["when"].max() < fresh["when"].min()
+    assert [name for name in training.columns if name.startswith("_")] == []

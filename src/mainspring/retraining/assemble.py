@@ -60,7 +60,10 @@ def assemble(
         return None
     fresh = captured.filter(pl.col("_time") > cut)
     older = captured.filter(pl.col("_time") <= cut)
-    training = older if base is None else _with_base(base, older, cut, signature)
+    if base is None:
+        training = _dated(older, signature, None)
+    else:
+        training = _with_base(base, older, cut, signature)
     training = _newest(training, policy, float(fresh["_time"].max()))  # type: ignore[arg-type]
     if training.height < LEAST_TRAINING or fresh.height < LEAST_FRESH:
         return None
