@@ -63,7 +63,7 @@ async def _reword(scope: Scope, held: list[Message], send: Send) -> None:
     kept = [pair for pair in held[0]["headers"] if pair[0] in _KEPT]
     headers = [*PAGE_HEADERS, (b"cache-control", b"no-store"), *kept]
     told: dict[str, Any] = msgspec.json.decode(b"".join(m.get("body", b"") for m in held[1:]))
-    if status == 401 and "token" in f"{told.get('message')} {told.get('hint')}":
+    if status == 401 and "owner" not in str(told.get("message")):  # a token would open
         there = quote(scope["path"], safe="/")
         headers.append((b"location", f"/login?next={quote(there, safe='')}".encode()))
         await send_bytes(send, b"", "text/plain; charset=utf-8", 303, headers)

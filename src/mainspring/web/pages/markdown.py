@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from markupsafe import Markup, escape
 
@@ -43,7 +44,7 @@ def _block(lines: list[str]) -> list[str]:
     return out
 
 
-def _kind(lines: list[str]):  # type: ignore[no-untyped-def]
+def _kind(lines: list[str]) -> tuple[int, Callable[[list[str]], str]]:
     """Return how many lines belong together, and what draws them."""
     if _ITEM.fullmatch(lines[0]):
         return _run(lines, lambda line: bool(_ITEM.fullmatch(line))), _list
@@ -55,7 +56,7 @@ def _kind(lines: list[str]):  # type: ignore[no-untyped-def]
     return plain, _paragraph
 
 
-def _run(lines: list[str], belongs) -> int:  # type: ignore[no-untyped-def]
+def _run(lines: list[str], belongs: Callable[[str], bool]) -> int:
     return next((n for n, line in enumerate(lines) if not belongs(line)), len(lines))
 
 

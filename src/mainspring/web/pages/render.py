@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {
+    filters: dict[str, Callable[..., Any]] = {
         "when": words.when,
         "day": words.day,
         "stamp": words.stamp,
@@ -39,9 +40,11 @@ def environment() -> Environment:
         "share": words.share,
         "tone": words.tone,
         "word": words.word,
+        "pretty": words.pretty,
         "seg": lambda text: quote(str(text), safe=""),
         "markdown": markdown.html,
     }
+    made.filters.update(filters)
     made.globals |= {
         "version": __version__,
         "asset": assets.url,

@@ -6,6 +6,8 @@ import math
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 #: What was decided or what a thing is -> the colour that means it. The word stands beside it.
 _TONES = {
     "promote": "green",
@@ -122,7 +124,8 @@ def lasting(seconds: float | None) -> str:
     if seconds < 60:
         return f"{seconds:.1f} s"
     units = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
-    rest, said = round(seconds), []
+    rest = round(seconds)
+    said: list[str] = []
     for name, size in units:
         number, rest = divmod(rest, size)
         if number and len(said) < 2:
@@ -149,6 +152,11 @@ def figure(value: Any) -> str:
     if 1e-3 <= abs(value) < 1000:
         return f"{value:.4g}"
     return f"{value:,.0f}" if 1000 <= abs(value) < 1e9 else f"{value:.3g}"
+
+
+def pretty(value: Any) -> str:
+    """Return evidence as indented JSON text."""
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
 
 
 def share(value: float | None) -> str:

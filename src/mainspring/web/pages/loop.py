@@ -1,0 +1,54 @@
+"""The page of one loop: where it stands, its life as a chart, its decisions and alarms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mainspring.web.pages import quality, timeline
+from mainspring.web.pages.home import windows_of
+from mainspring.workspace.opening import Workspace
+
+_WINDOWS = 200
+_DECISIONS = 200
+
+
+def gather(ws: Workspace, asked: Mapping[str, str]) -> dict[str, Any]:
+    """Return what a loop's page shows.
+
+    Raises:
+        NotFoundError: if there is no such loop.
+    """
+    from mainspring.workspace.views.loops import loop_status
+    from mainspring.workspace.views.loops import timeline as entries
+    from mainspring.workspace.views.monitoring import alarm_list
+
+    status = loop_status(ws, asked["name"])
+    found = windows_of(ws, status.endpoint, _WINDOWS)
+    return {
+        "status": status,
+        "standing": quality.standing(found, status.champion),
+        "metrics": [(name, quality.name_of(name)) for name in quality.metrics_of(found)],
+        "entries": entries(ws, status.name, limit=_DECISIONS),
+        "alarms": alarm_list(ws, status.endpoint, limit=100),
+    }
+
+
+def timeline_figure(ws: Workspace, asked: Mapping[str, str]) -> dict[str, Any]:
+    """Return the chart of a loop's life, in the metric asked for.
+
+    Raises:
+        NotFoundError: if there is no such loop.
+    """
+    from mainspring.workspace.views.loops import loop_status
+    from mainspring.workspace.views.loops import timeline as entries
+    from mainspring.workspace.views.monitoring import alarm_list
+
+    status = loop_status(ws, asked["name"])
+    found = windows_of(ws, status.endpoint, _WINDOWS)
+    known = quality.metrics_of(found)
+    metric = asked.get("metric", "")
+    if metric not in known:
+        metric = known[0] if known else "loss"
+    decided = [entry.decision for entry in entries(ws, status.name, limit=_DECISIONS)]
+    return timeline.draw(found, decided, alarm_list(ws, status.endpoint, limit=200), metric)

@@ -1,0 +1,180 @@
+// Keeps a page fresh: asks the server for what changes, puts in only what did, draws charts.
+"use strict";
+(() => {
+  const main = document.getElementById("main");
+  const live = document.getElementById("live");
+  const every = Number(main.dataset.live || 0);
+  const tags = new Map(); // address -> ETag of what is shown
+  const shown = new Map(); // name of a part -> its HTML as the server sent it
+  const figures = new Map(); // id of a chart -> the figure last drawn, colours still by name
+  const options = new Map(); // id of a chart -> what was chosen for it
+  let busy = false;
+
+  const address = (query) => {
+    const to = new URL(location.href);
+    to.hash = "";
+    for (const [key, value] of Object.entries(query)) to.searchParams.set(key, value);
+    return to.toString();
+  };
+
+  // Returns the answer, or null where nothing changed since it was last shown.
+  const ask = async (to) => {
+    const headers = tags.has(to) ? { "If-None-Match": tags.get(to) } : {};
+    const answer = await fetch(to, { headers, cache: "no-store", redirect: "error" });
+    if (answer.status === 304) return null;
+    if (answer.status === 401) {
+      location.assign("/login?next=" + encodeURIComponent(location.pathname));
+      return null;
+    }
+    if (!answer.ok) throw new Error(String(answer.status));
+    tags.set(to, answer.headers.get("etag"));
+    return answer;
+  };
+
+  const selecting = (part) => {
+    const chosen = window.getSelection();
+    return chosen && !chosen.isCollapsed && part.contains(chosen.anchorNode);
+  };
+
+  // Replaces a part, and keeps what the reader did to it: scrolling, open details, focus.
+  const replace = (part, html) => {
+    const spots = [...part.querySelectorAll("[id].scroll, ol.decisions")].map(
+      (one) => [one.id || one.className, one.scrollLeft, one.scrollTop]);
+    const details = new Map([...part.querySelectorAll("details[id]")].map((one) => [one.id, one.open]));
+    const focused = part.contains(document.activeElement) ? document.activeElement.id : "";
+    part.replaceChildren(...new DOMParser().parseFromString(html, "text/html").body.childNodes);
+    for (const [name, left, top] of spots) {
+      const one = [...part.querySelectorAll(".scroll, ol.decisions")].find((e) => (e.id || e.className) === name);
+      if (one) { one.scrollLeft = left; one.scrollTop = top; }
+    }
+    for (const one of part.querySelectorAll("details[id]")) {
+      if (details.has(one.id)) one.open = details.get(one.id);
+    }
+    if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
+    press();
+  };
+
+  const parts = async () => {
+    const to = address({ part: "main" });
+    const answer = await ask(to);
+    if (answer === null) return;
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    for (const next of fresh.querySelectorAll("[data-part]")) {
+      const name = next.dataset.part;
+      const part = main.querySelector(`[data-part="${CSS.escape(name)}"]`);
+      if (!part || shown.get(name) === next.innerHTML) continue;
+      const before = shown.get(name);
+      if (selecting(part)) { tags.delete(to); continue; } // next time round
+      shown.set(name, next.innerHTML);
+      if (before !== undefined || part.innerHTML !== next.innerHTML) replace(part, next.innerHTML);
+    }
+  };
+
+  // ---------------------------------------------------------------- charts
+
+  const probe = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const colour = (text) => {
+    const [name, opacity] = text.split("/");
+    const value = probe(name);
+    if (!opacity || !/^#[0-9a-f]{6}$/i.test(value)) return value;
+    const [r, g, b] = [1, 3, 5].map((at) => parseInt(value.slice(at, at + 2), 16));
+    return `rgba(${r},${g},${b},${opacity})`;
+  };
+  // Returns a copy in which every colour named like a variable is what it is just now.
+  const painted = (value) => {
+    if (typeof value === "string") return /^--[a-z0-9-]+(\/[0-9.]+)?$/.test(value) ? colour(value) : value;
+    if (Array.isArray(value)) return value.map(painted);
+    if (value && typeof value === "object") {
+      return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, painted(one)]));
+    }
+    return value;
+  };
+
+  const config = {
+    displayModeBar: false, responsive: true, scrollZoom: false, doubleClick: "reset",
+    showTips: false, staticPlot: false,
+  };
+  const draw = async (chart) => {
+    const figure = figures.get(chart.id);
+    if (!figure || !window.Plotly) return;
+    if (figure.empty) {
+      window.Plotly.purge(chart);
+      const told = document.createElement("p");
+      told.className = "nothing";
+      told.textContent = figure.empty;
+      chart.replaceChildren(told);
+      chart.classList.remove("tall");
+      return;
+    }
+    chart.querySelector(".nothing")?.remove();
+    const { data, layout } = painted(figure);
+    await window.Plotly.react(chart, data, layout, config);
+    chart.dataset.drawn = String(Number(chart.dataset.drawn || 0) + 1);
+  };
+
+  const chart = async (one) => {
+    const answer = await ask(address({ figure: one.dataset.figure, ...(options.get(one.id) || {}) }));
+    if (answer === null) return;
+    const figure = await answer.json();
+    figures.set(one.id, figure);
+    if (figure.column) options.set(one.id, { ...(options.get(one.id) || {}), column: figure.column });
+    press();
+    await draw(one);
+  };
+  const charts = () => Promise.all([...document.querySelectorAll("[data-figure]")].map(chart));
+
+  // Shows which of the buttons that choose for a chart is chosen.
+  const press = () => {
+    for (const one of document.querySelectorAll("button[data-option]")) {
+      const chosen = (options.get(one.dataset.for) || {})[one.dataset.option];
+      one.setAttribute("aria-pressed", String(chosen === one.dataset.value));
+    }
+  };
+  const choose = (from, value) => {
+    const one = document.getElementById(from.dataset.for);
+    options.set(one.id, { ...(options.get(one.id) || {}), [from.dataset.option]: value });
+    tags.delete(address({ figure: one.dataset.figure, ...options.get(one.id) }));
+    press();
+    chart(one).catch(() => say("away"));
+  };
+  document.addEventListener("change", (event) => {
+    const from = event.target.closest("select[data-option]");
+    if (from) choose(from, from.value);
+  });
+  document.addEventListener("click", (event) => {
+    const from = event.target.closest("button[data-option]");
+    if (from) choose(from, from.dataset.value);
+  });
+  const repaint = () => { for (const one of document.querySelectorAll("[data-figure]")) draw(one); };
+  window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
+
+  // ---------------------------------------------------------------- staying fresh
+
+  const say = (state) => {
+    const text = { ok: "live", away: "reconnecting…", paused: "paused" }[state];
+    if (live.textContent !== text) live.textContent = text;
+    live.className = "live " + state;
+  };
+  const refresh = async () => {
+    if (busy || document.hidden) return;
+    busy = true;
+    try {
+      await parts();
+      await charts();
+      say("ok");
+    } catch {
+      say("away");
+    } finally {
+      busy = false;
+    }
+  };
+
+  if (!every) return;
+  for (const part of main.querySelectorAll("[data-part]")) shown.set(part.dataset.part, part.innerHTML);
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) say("paused"); else refresh();
+  });
+  window.addEventListener("online", refresh);
+  refresh();
+  setInterval(refresh, every);
+})();
