@@ -26,6 +26,8 @@ ROWS_A_CALL = 200
 #: Every n-th label is late by up to this many days.
 LATE_EVERY, LATE_DAYS = 10, 5
 AHEAD_S = 1 * DAY_S
+#: A connection that was idle for longer may have been closed by the server.
+IDLE_S = 2.0
 
 
 def flights() -> pl.DataFrame:
@@ -73,12 +75,13 @@ class Sent:
 
 
 class Wire:
-    """One kept-open HTTP connection that asks again only where nothing was sent."""
+    """One kept-open HTTP connection; after a pause a new one, as servers close idle ones."""
 
     def __init__(self, url: str) -> None:
         host, _, port = url.removeprefix("http://").rstrip("/").partition(":")
         self._host, self._port = host, int(port)
         self._open: http.client.HTTPConnection | None = None
+        self._used = 0.0
 
     def post(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         """Send JSON and return status and answer."""
@@ -89,6 +92,9 @@ class Wire:
         return self._ask("GET", path, None)
 
     def _ask(self, method: str, path: str, body: bytes | None) -> tuple[int, dict[str, Any]]:
+        if self._open is not None and time.monotonic() - self._used > IDLE_S:
+            self._open.close()
+            self._open = None
         if self._open is None:
             self._open = http.client.HTTPConnection(self._host, self._port, timeout=60)
         headers = {"Content-Type": "application/json"} if body is not None else {}
@@ -100,6 +106,7 @@ class Wire:
             self._open.close()
             self._open = None
             raise
+        self._used = time.monotonic()
         is_json = "json" in answer.getheader("Content-Type", "")
         return answer.status, json.loads(text) if is_json and text else {}
 
