@@ -264,6 +264,12 @@ def test_a_pipeline_of_the_project_is_listed_run_cancelled_and_resumed(house: Wo
         call(house, "pipelines.run", pipeline="project:train", params={"y": 3})
 
 
+def test_a_loop_counts_its_versions_and_windows(still_house: Workspace) -> None:
+    status = call(still_house, "loops.get", name="flights")
+    assert (status["versions"], status["windows"], status["open_alarms"]) == (3, 1, 1)
+    assert (status["champion"], status["endpoint"]) == (1, "flights")
+
+
 def test_a_path_is_quoted_and_the_rest_stands_in_the_body() -> None:
     path, query, body = find("loops.pause").split({"name": "a b", "reason": "x"})
     assert (path, query, body) == ("/api/v1/loops/a%20b/pause", {}, {"reason": "x"})

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import msgspec
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from mainspring.ground.errors import BadInputError, NotFoundError
 from mainspring.ground.identity import canonical
@@ -141,6 +141,13 @@ def list_windows(tx: Tx, endpoint: str, limit: int = 100) -> list[Window]:
     """Return the windows of an endpoint, newest first."""
     question = select(windows).where(windows.c.endpoint == endpoint)
     return [_window(row) for row in tx.all(question.order_by(windows.c.ends.desc()).limit(limit))]
+
+
+def count(tx: Tx, endpoint: str) -> int:
+    """Return how many windows of an endpoint were judged."""
+    question = select(func.count().label("n")).select_from(windows)
+    row = tx.one(question.where(windows.c.endpoint == endpoint))
+    return 0 if row is None else int(row.n)
 
 
 def awaiting_labels(

@@ -23,8 +23,6 @@ from mainspring.workspace.views.shapes import (
     TimelineEntry,
 )
 
-_COUNTED = 1000  #: more windows than that are not counted one by one
-
 _WORDS = {
     Phase.IDLE: "Watching {endpoint}: version {champion} serves.",
     Phase.CHECKING: "Measuring whether a fresh version would do better than {champion}.",
@@ -72,8 +70,9 @@ def _status(tx: Tx, row: LoopRow) -> LoopStatus:
         champion=registry.champion(tx, spec.model),
         candidate=view.candidate,
         open_alarms=len(alarms.open_alarms(tx, spec.endpoint)),
-        versions=len(registry.versions(tx, spec.model)),
-        windows=len(windows.list_windows(tx, spec.endpoint, limit=_COUNTED)),
+        # Numbers never come back, so the newest is how many there are.
+        versions=next((m.newest for m in registry.models(tx) if m.name == spec.model), 0),
+        windows=windows.count(tx, spec.endpoint),
         retrainings=view.retrainings,
         rollout=rollouts.running(tx, spec.endpoint),
         last_decision=made[0] if made else None,

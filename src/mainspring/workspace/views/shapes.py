@@ -38,7 +38,7 @@ class LoopStatus(Record, frozen=True, kw_only=True):
     candidate: int | None
     open_alarms: int
     versions: int
-    windows: int  #: judged, at most the newest 1,000 are counted
+    windows: int  #: judged so far
     retrainings: int
     rollout: Rollout | None
     last_decision: Decision | None
