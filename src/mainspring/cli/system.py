@@ -252,13 +252,18 @@ def _draw_status(out: Console, found: dict[str, Any], running: dict[str, Any] | 
         ]
         render.table(out, ("PROCESS", "PID>", "RESTARTS>", "MEMORY>"), rows)
         out.print()
-    endpoints = [
-        (e["name"], e["state"], f"{e['model']}/{e['routing']['champion']}", e["url"] or "")
-        for e in found["endpoints"]
-    ]
+    endpoints = [(e["name"], e["state"], _serves(e), e["url"] or "") for e in found["endpoints"]]
     render.table(out, ("ENDPOINT", "STATE", "SERVES", "OWN ADDRESS"), endpoints, "No endpoints.")
     out.print()
     draw_loops(out, found["loops"])
+
+
+def _serves(endpoint: dict[str, Any]) -> str:
+    routing = endpoint["routing"]
+    if routing["champion"] is None:
+        return f"{endpoint['model']}: no champion yet"
+    beside = f" + {routing['challenger']}" if routing["challenger"] else ""
+    return f"{endpoint['model']}/{routing['champion']}{beside}"
 
 
 def logs(
@@ -280,6 +285,8 @@ def logs(
     if options.json:
         render.answer(options, tails, lambda _: None)
         return
+    if not files:
+        sys.stdout.write("No process has written a log yet.\n")
     for name, text in tails.items():
         for line in text:
             sys.stdout.write(render.plain(f"{name}: {line}\n" if len(files) > 1 else f"{line}\n"))
