@@ -65,9 +65,10 @@ def texts(store: SqlStore) -> list[str]:
 
 def together(store: SqlStore, *works):
     """Run works in one group: the first holds the line until all others stand in it."""
-    queue, outcomes = store._writers._queue, {}
+    queue, outcomes, begun = store._writers._queue, {}, threading.Event()
 
     def first(tx):
+        begun.set()
         give_up = time.monotonic() + 20
         while len(queue) < len(works) and time.monotonic() < give_up:
             time.sleep(0.001)
@@ -80,8 +81,7 @@ def together(store: SqlStore, *works):
 
     threads = [threading.Thread(target=go, args=("first", first))]
     threads[0].start()
-    while not store._writers._leading:
-        time.sleep(0.001)
+    assert begun.wait(20)
     for number, work in enumerate(works):
         while len(queue) < number:  # one after another, so that their order is known
             time.sleep(0.001)
@@ -172,16 +172,16 @@ def test_ctrl_c_in_a_group_costs_the_others_nothing(store: SqlStore) -> None:
     def interrupted(tx):
         raise KeyboardInterrupt
 
-    outcomes = []
+    outcomes, begun = [], threading.Event()
 
     def leader(tx):
+        begun.set()
         while not store._writers._queue:
             time.sleep(0.001)
         raise KeyboardInterrupt
 
     def go():
-        while not store._writers._leading:
-            time.sleep(0.001)
+        assert begun.wait(20)
         outcomes.append(store.write(WHO, Permission.LOG, add("survivor")))
 
     thread = threading.Thread(target=go)
@@ -194,6 +194,20 @@ def test_ctrl_c_in_a_group_costs_the_others_nothing(store: SqlStore) -> None:
     with pytest.raises(KeyboardInterrupt):
         store.write(WHO, Permission.LOG, interrupted)
     assert store.write(WHO, Permission.LOG, add("next")) == 1
+
+
+def test_ctrl_c_while_waiting_for_the_lock_leaves_the_line_open(
+    store: SqlStore, monkeypatch
+) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store._database.session, "turn", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            store.write(WHO, Permission.LOG, add("never"))
+    assert store.write(WHO, Permission.LOG, add("next")) == 1
+    assert texts(store) == ["next"]
 
 
 def test_a_number_too_large_is_refused_not_altered(store: SqlStore) -> None:

@@ -95,30 +95,23 @@ class Writers:
     def submit(self, who: Principal, work: Callable[[Tx], Any]) -> Any:
         """Run ``work`` in a group, and return its result once that is durable."""
         job = Job(who, work)
-        with self._mutex:
-            self._queue.append(job)
-            if not self._leading:
-                self._leading = job.leads = True
-        if not job.leads:
-            self._wait(job)
-        if job.leads and not job.done:
-            self._lead()
+        try:
+            with self._mutex:
+                self._queue.append(job)
+                if not self._leading:
+                    self._leading = job.leads = True
+            if not job.leads:
+                job.ready.wait()
+            if job.leads:
+                self._lead(job)
+        except BaseException:  # Ctrl-C: step out of the line, or the line would stand still
+            self._leave(job)
+            raise
         if job.error is not None:
             raise job.error
         return job.result
 
-    def _wait(self, job: Job) -> None:
-        try:
-            job.ready.wait()
-        except BaseException:  # Ctrl-C: step out of the line, or the line would stand still
-            with self._mutex:
-                if job in self._queue:
-                    self._queue.remove(job)
-                if job.leads:
-                    self._appoint()
-            raise
-
-    def _lead(self) -> None:
+    def _lead(self, leader: Job) -> None:
         taken: list[Job] = []
         try:
             with self._session.turn():
@@ -128,23 +121,33 @@ class Writers:
                 run_group(self._session, taken)
         except Exception as error:  # noqa: BLE001  whatever it was, each caller must hear of it
             with self._mutex:
-                taken = taken or list(self._queue)
-                self._queue = deque(job for job in self._queue if job not in taken)
+                if not taken:
+                    taken.extend(self._queue)
+                    self._queue.clear()
             for job in taken:
                 if not job.done:
                     job.settle(error)
         finally:
-            self._pass_on(taken)
+            self._pass_on(leader, taken)
 
-    def _pass_on(self, taken: list[Job]) -> None:
+    def _pass_on(self, leader: Job, taken: list[Job]) -> None:
         with self._mutex:
             # Ctrl-C struck this thread in the middle of a group: others' works go back in line.
-            again = [job for job in taken if not job.done and not job.leads]
+            again = [job for job in taken if not job.done and job is not leader]
             self._queue.extendleft(reversed(again))
-            self._appoint()
+        self._leave(leader)
         for job in taken:
             if job.done:
                 job.ready.set()
+
+    def _leave(self, job: Job) -> None:
+        """Take a job out of the line, and the lead from it if it has that."""
+        with self._mutex:
+            if job in self._queue:
+                self._queue.remove(job)
+            if job.leads:
+                job.leads = False
+                self._appoint()
 
     def _appoint(self) -> None:
         """Make the first in line the leader; the mutex is held."""
