@@ -44,6 +44,8 @@ __all__ = ["REACTIONS", "Draft", "Phase", "Reaction", "View", "react"]
 def react(event: m.AnyEvent, view: View, spec: LoopSpec) -> Reaction:
     """Return what follows from ``event``; the same arguments always give the same answer."""
     view = but(view, now=max(view.now, event.at))
+    if view.promoted_at == 0.0:  # promoted before the first row told what time it is
+        view = but(view, promoted_at=view.now)
     if _must_wait(event, view):
         return Reaction(view=but(view, held=(*view.held, m.encode(event))))
     reaction = REACTIONS[type(event)](event, view, spec)
@@ -289,8 +291,8 @@ def _promoted(event: m.Promoted, view: View, spec: LoopSpec) -> Reaction:
 def _rolled_back(event: m.RolledBack, view: View, spec: LoopSpec) -> Reaction:
     if event.command not in (None, view.command):
         return Reaction(view=view)
-    moved = view
-    if event.version == view.champion and view.phase is not Phase.WITHDRAWING:
+    moved, withdrawn = view, event.command is not None and view.phase is Phase.WITHDRAWING
+    if event.version == view.champion and not withdrawn:
         moved = but(view, champion=event.champion, previous=None, promoted_at=view.now)
     if event.command is not None and view.phase is Phase.REVERTING:
         return _go_on(moved, "rolled_back", event.reason)

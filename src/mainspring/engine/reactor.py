@@ -13,7 +13,7 @@ from mainspring import loop as policy
 from mainspring.engine import tables as t
 from mainspring.engine.tasks import NewTask, submit
 from mainspring.ground import messages as m
-from mainspring.ground.errors import NotFoundError
+from mainspring.ground.errors import ConflictError, NotFoundError, UnavailableError
 from mainspring.ground.identity import canonical, new_id
 from mainspring.ground.killpoints import here
 from mainspring.ground.loops import Reaction, View
@@ -141,6 +141,25 @@ def pending(tx: Tx, skip: Collection[str] = ()) -> str | None:
         query = query.where(t.events.c.loop.not_in(list(skip)))
     row = tx.one(query.order_by(t.events.c.seq).limit(1))
     return None if row is None else str(row.loop)
+
+
+def check_awaited(tx: Tx, command: m.Command) -> None:
+    """Let a command pass that moves traffic, if its loop still waits for it; else refuse.
+
+    Asked in the transaction of the effect, it shuts out what a person did meanwhile: a hand's
+    move and its event are one transaction, so a loop without unhandled events knows them all.
+
+    Raises:
+        ConflictError: if the loop has gone on without this command.
+        UnavailableError: if the loop has events to react to first; worth another attempt.
+    """
+    query = select(t.views.c.view).where(t.views.c.loop == command.loop).with_for_update()
+    kept = _there(tx.one(query), command.loop)
+    waiting = select(t.events.c.seq).where(t.events.c.loop == command.loop)
+    if tx.one(waiting.where(t.events.c.handled.is_(None)).limit(1)) is not None:
+        raise UnavailableError(f"{command.loop} has events to react to before {command.id}.")
+    if msgspec.json.decode(kept.view, type=View).command != command.id:
+        raise ConflictError(f"{command.loop} does not wait for {command.id} any more.")
 
 
 class Reactor:

@@ -80,6 +80,7 @@ def handlers(ws: Workspace) -> dict[str, Handler]:
         )
 
         def apply(tx: Tx) -> None:
+            reactor.check_awaited(tx, command)
             if registry.champion(tx, spec.model) != command.version:
                 raise ConflictError(f"{spec.model}/{command.version} serves no more.")
             _end_running(tx, spec.endpoint, "rolled_back", command.at)
@@ -96,6 +97,7 @@ def handlers(ws: Workspace) -> dict[str, Handler]:
 
 
 def _start(tx: Tx, spec: LoopSpec, command: m.StartRollout) -> None:
+    reactor.check_awaited(tx, command)
     champion = registry.champion(tx, spec.model)
     if champion is None:
         raise ConflictError(f"{spec.model} has no champion to compare {command.version} with.")
@@ -131,6 +133,7 @@ def _promote(tx: Tx, spec: LoopSpec, command: m.Promote, previous: int | None) -
     Raises:
         ConflictError: if the champion changed since the command was read.
     """
+    reactor.check_awaited(tx, command)
     if registry.champion(tx, spec.model) != previous or previous != command.over:
         raise ConflictError(f"The champion of {spec.model} changed meanwhile; not promoted.")
     _end_running(tx, spec.endpoint, "promoted", command.at)
