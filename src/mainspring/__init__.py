@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from mainspring.ground.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from mainspring.sdk import Card as Card
     from mainspring.sdk import FittedModel as FittedModel
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from mainspring.sdk import rows as rows
     from mainspring.sdk import step as step
 
-__version__ = "0.1.0"
 
 _PUBLIC = (
     "Card",

@@ -13,7 +13,7 @@ from mainspring.ground import errors as e
 from mainspring.ground.permissions import Permission, Principal, Role
 from mainspring.web.api import call, every, find
 from mainspring.workspace.opening import Workspace
-from mainspring.workspace.running import drive
+from mainspring.workspace.engines import drive
 
 SPEC = {
     "name": "new",

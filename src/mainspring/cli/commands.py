@@ -4,7 +4,7 @@ from typing import Any
 
 from cyclopts import App, Group
 
-from mainspring import __version__
+from mainspring.ground.version import __version__
 
 # (name, function in mainspring.cli, one line of help, an example)
 Entry = tuple[str, str, str, str]

@@ -91,7 +91,7 @@ def _pair(text: str) -> tuple[str, str]:
 def _here(
     house: Local, pipeline: str, params: dict[str, str], register: str | None, display: Display
 ) -> dict[str, Any]:
-    from mainspring.workspace import running
+    from mainspring.workspace import engines, running
 
     workspace = house.workspace
     name = running.start_run(workspace, pipeline, params, register=register)
@@ -100,7 +100,7 @@ def _here(
         def changed(_: Any, steps: list[Any]) -> None:
             display.show(msgspec.to_builtins(steps))
 
-        running.drive(workspace, name, changed)
+        engines.drive(workspace, name, changed)
     detail: dict[str, Any] = house.call("runs.get", run=name)
     return detail
 

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mainspring import __version__
 from mainspring.ground.errors import BadInputError, MainspringError
+from mainspring.ground.version import __version__
 
 if TYPE_CHECKING:
     from cyclopts import CycloptsError

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 from cyclopts import Parameter
 
-from mainspring import __version__
 from mainspring.cli import homes, render
 from mainspring.cli.loops import draw_loops
 from mainspring.cli.options import HERE, Everywhere
@@ -28,6 +27,7 @@ from mainspring.ground.errors import (
     UnavailableError,
 )
 from mainspring.ground.settings import Settings
+from mainspring.ground.version import __version__
 
 if TYPE_CHECKING:
     from rich.console import Console

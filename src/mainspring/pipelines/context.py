@@ -74,10 +74,10 @@ def current() -> StepContext | None:
     return _CURRENT.get()
 
 
-def log(step: int | None = None, **metrics: float) -> None:
+def log(step: float | None = None, **metrics: float) -> None:
     """Log metric values of the running step's run, such as ``log(auc=0.91)``.
 
-    Without ``step`` each metric goes on by one from its latest. Called outside of a run,
+    ``step`` is a whole number. Without it each metric goes on by one from its latest. Called outside of a run,
     where a step is tested as plain Python, it only checks the values.
 
     Raises:

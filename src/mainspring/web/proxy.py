@@ -9,7 +9,7 @@ import msgspec
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from mainspring import __version__
+from mainspring.ground.version import __version__
 from mainspring.ground.errors import DeadlineError, MainspringError, NotFoundError
 from mainspring.ground.identity import check_name
 from mainspring.ground.permissions import Permission, authorise

@@ -101,14 +101,13 @@ def open_workspace(
     from mainspring.backends.sql import open_store
 
     home = Path(settings.home)
-    if not home.is_dir():
-        if not create:
-            raise BadInputError(
-                f"There is no Mainspring home at {home}.",
-                field="home",
-                hint="Run: mainspring init, or name one with --home.",
-            )
-        make_home(home)
+    if not home.is_dir() and not create:
+        raise BadInputError(
+            f"There is no Mainspring home at {home}.",
+            field="home",
+            hint="Run: mainspring init, or name one with --home.",
+        )
+    make_home(home)
     clock = clock or SystemClock()
     store = open_store(settings.database_url, metadata(), clock, guards=guards())
     return Workspace(settings, store, open_objects(settings.objects_url), clock)

@@ -8,10 +8,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mainspring.ground.identity import new_id
 from mainspring.ground.objects import Routing
 from mainspring.ground.permissions import Permission, service
-from mainspring.ground.ports import Tx
 from mainspring.ground.settings import Settings
 from mainspring.workspace.opening import Workspace, open_workspace
 
@@ -23,37 +21,10 @@ if TYPE_CHECKING:
 BEAT_S = 1.0
 
 
-def make_engine(ws: Workspace, name: str, *, scanning: bool = True) -> Engine:
-    """Return an engine wired to every room. ``scanning`` False: it only does what is there."""
-    from mainspring.engine.reactor import Reactor
-    from mainspring.engine.worker import Engine
-    from mainspring.readiness import decisions
-    from mainspring.workspace import handlers
-    from mainspring.workspace.scans import Scans
-
-    own = ws.acting_as(service(name))
-    scans = Scans(own)
-    return Engine(
-        ws.store,
-        handlers.table(own),
-        Reactor(decisions.record, _end_alarm),
-        ws.clock,
-        [scans.all] if scanning else [],
-        name=f"{name}:{os.getpid()}:{new_id('w')[-6:]}",
-        workers=ws.settings.workers,
-        lease_s=ws.settings.lease_s,
-        settled=scans.settled if scanning else None,
-    )
-
-
-def _end_alarm(tx: Tx, alarm: str, outcome: str, decision: str | None) -> bool:
-    from mainspring.monitoring import alarms
-
-    return alarms.end(tx, alarm, outcome, decision or "")
-
-
 def run_engine(settings: Settings, link: Link) -> None:
     """Be the engine until the link says stop: work, and tell which endpoints are wanted."""
+    from mainspring.workspace.engines import make_engine
+
     ws = open_workspace(settings)
     engine = make_engine(ws, "engine")
     beat = threading.Thread(target=_beat, args=(ws, engine, link), name="beat", daemon=True)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import io
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -131,38 +130,6 @@ def start_run(
         )
     ws.write(Permission.RUN, planned.submit)
     return planned.run.id
-
-
-def drive(
-    ws: Workspace,
-    run: str,
-    on_change: Callable[[Run, list[StepRecord]], None] | None = None,
-    poll_s: float = 0.05,
-) -> Run:
-    """Carry out a run in this process (with whatever engine helps) and return how it ended.
-
-    ``on_change`` is told the run and its steps whenever one of them moved.
-    """
-    from mainspring.workspace.processes import make_engine
-
-    engine = make_engine(ws, "worker", scanning=False)
-    stop = threading.Event()
-    thread = threading.Thread(target=engine.run_group, args=(run, stop), name="drive")
-    thread.start()
-    told: list[StepRecord] = []
-    try:
-        while True:
-            alive = thread.is_alive()
-            now, steps = ws.read(Permission.READ, lambda tx: state(tx, run))
-            if on_change is not None and steps != told:
-                on_change(now, steps)
-            told = steps
-            if not alive:
-                return now
-            thread.join(poll_s)
-    finally:
-        stop.set()
-        thread.join()
 
 
 def state(tx: Tx, run: str) -> tuple[Run, list[StepRecord]]:

@@ -103,7 +103,7 @@ class Server:
 
     def _healthy(self) -> bool:
         try:
-            return self.ask("/health", raw=True)[0] == 200
+            return bool(self.ask("/health", raw=True)[0] == 200)
         except OSError:
             return False
 
@@ -127,7 +127,8 @@ class Server:
         """Return what the supervisor says of its children."""
         from mainspring.workspace.processes import read_json
 
-        return (read_json(self.home / "run" / "supervisor.json") or {}).get("processes", {})
+        told = read_json(self.home / "run" / "supervisor.json") or {}
+        return dict(told.get("processes", {}))
 
     def engine_pid(self) -> int | None:
         """Return the engine's process id as the engine itself says it."""

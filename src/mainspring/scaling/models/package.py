@@ -12,11 +12,11 @@ from importlib import metadata
 import msgspec
 import polars as pl
 
-import mainspring
 from mainspring.ground import identity
 from mainspring.ground.errors import BadInputError, DamagedError, NotFoundError
 from mainspring.ground.objects import Profile, Signature
 from mainspring.ground.ports import Objects
+from mainspring.ground.version import __version__
 from mainspring.scaling.models import native_form, onnx_form
 from mainspring.scaling.models.features import compile_features
 from mainspring.scaling.models.model import FittedModel
@@ -178,7 +178,7 @@ def _parquet(frame: pl.DataFrame) -> bytes:
 
 
 def _requirements() -> str:
-    lines = [f"mainspring=={mainspring.__version__}"]
+    lines = [f"mainspring=={__version__}"]
     lines += [f"{name}=={metadata.version(name)}" for name in _LOCKED]
     return "\n".join(lines) + "\n"
 

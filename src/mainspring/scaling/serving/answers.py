@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-import mainspring
 from mainspring.ground.errors import BadInputError, MainspringError
+from mainspring.ground.version import __version__
 from mainspring.scaling.serving.requests import Asked
 from mainspring.scaling.serving.router import Answer, Generation, Variant
 
@@ -39,9 +39,7 @@ def health(word: str, *, yes: bool) -> Reply:
 
 def server(name: str) -> Reply:
     """Return what serves here."""
-    return as_json(
-        {"name": f"mainspring/{name}", "version": mainspring.__version__, "extensions": []}
-    )
+    return as_json({"name": f"mainspring/{name}", "version": __version__, "extensions": []})
 
 
 def model(now: Generation, variant: Variant) -> Reply:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from mainspring import __version__
+from mainspring.ground.version import __version__
 from mainspring.web.api.operations import Operation, every
 
 _REF = "#/components/schemas/{name}"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from mainspring import __version__
 from mainspring.ground.permissions import Permission
+from mainspring.ground.version import __version__
 from mainspring.web.api.operations import operation
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.views.shapes import SystemStatus
