@@ -288,3 +288,14 @@ def test_whatever_passes_the_check_is_unchanged(values) -> None:
     assert frame["b"].to_list() == columns["b"]
     wanted = [None if v is None or v != v else float(v) for v in columns["f"]]
     assert frame["f"].to_list() == wanted
+
+
+def test_column_names_that_are_no_identifiers_keep_their_places(objects, rows) -> None:
+    from sklearn.linear_model import LogisticRegression
+
+    names = {"hour": "z hour of day", "distance": "a distance (km)", "carrier": "m-carrier"}
+    frame = rows.select(*names, "late").rename(names)
+    fitted = Model(LogisticRegression(max_iter=5000), target="late").fit(frame)
+    served = load.load(package.write(fitted, objects), objects)
+    assert served.form == "onnx"
+    assert np.abs(served.score(frame) - fitted.score(frame)).max() < 1e-5
