@@ -1,0 +1,159 @@
+"""A real home, up with its own processes: the loop closes, and every command reaches it."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import chdir, redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from mainspring.cli.start import main
+
+ROWS = 400
+
+
+class Home:
+    """A project in a folder, and ``mainspring`` called in it as a program of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environ = {k: v for k, v in os.environ.items() if not k.startswith("MAINSPRING_")}
+        self.url = ""
+
+    def spawn(self, *words: str, code: int = 0) -> str:
+        """Run a command in a process of its own, as ``up`` must be: it gives its place away."""
+        said = subprocess.run(
+            [sys.executable, "-m", "mainspring.cli.start", *words],
+            cwd=self.folder,
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert said.returncode == code, said.stdout + said.stderr
+        return said.stdout if code == 0 else said.stderr
+
+    def run(self, *words: str, code: int = 0) -> str:
+        out, err = io.StringIO(), io.StringIO()
+        with chdir(self.folder), redirect_stdout(out), redirect_stderr(err):
+            assert main(words) == code, out.getvalue() + err.getvalue()
+        return out.getvalue() if code == 0 else err.getvalue()
+
+    def ask(self, *words: str, far: bool = False) -> Any:
+        return json.loads(self.run(*words, "--json", *(["--url", self.url] if far else [])))
+
+    def pids(self) -> dict[str, int]:
+        state = json.loads((self.folder / ".mainspring/run/supervisor.json").read_text())
+        return {p["name"]: p["pid"] for p in state["processes"] if p["pid"]}
+
+
+def until(true: Callable[[], Any], within_s: float) -> Any:
+    end = time.monotonic() + within_s
+    while time.monotonic() < end:
+        if found := true():
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"not within {within_s} s")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    """Return a home that is up, whose loop has promoted and serves its first version."""
+    made = Home(tmp_path_factory.mktemp("project"))
+    random = np.random.default_rng(3)
+    x = random.normal(size=ROWS)
+    frame = {
+        "x": x.tolist(),
+        "g": random.choice(["a", "b"], ROWS).tolist(),
+        "day": (pl.Series(np.arange(ROWS) // 4 + 19_000).cast(pl.Int32).cast(pl.Date)),
+        "y": (x + random.normal(size=ROWS) * 0.3 > 0).astype(int).tolist(),
+    }
+    pl.DataFrame(frame).write_csv(made.folder / "rows.csv")
+    made.run("init", "rows.csv", "--target", "y", "--time", "day")
+    text = (made.folder / "project.py").read_text()
+    # A busy machine must not decide this test.
+    text = text.replace('"auc": 0.55}', '"auc": 0.55}, max_latency_ms=5000')
+    (made.folder / "project.py").write_text(text.replace("trees: int = 100", "trees: int = 20"))
+    try:
+        made.url = json.loads(made.spawn("up", "--port", "0", "--detach", "--json"))["url"]
+        until(lambda: (made.folder / ".mainspring/run/endpoints/rows.json").exists(), 90)
+        yield made
+    finally:
+        pids = made.pids() if made.url else {}
+        made.run("stop")
+        left = [pid for pid in pids.values() if Path(f"/proc/{pid}").exists()]
+        assert left == []
+
+
+@pytest.mark.parametrize("far", [False, True], ids=["home", "http"])
+def test_every_question_has_an_answer_here_and_over_http(home: Home, far: bool) -> None:
+    assert home.ask("loop", "status", "rows", far=far)["champion"] == 1
+    assert [r["status"] for r in home.ask("runs", far=far)["runs"]] == ["finished"]
+    assert home.ask("show", "last", far=far)["versions"] == ["rows/1"]
+    assert home.ask("models", "rows", far=far)["champion"] == 1
+    assert home.ask("why", "champion", far=far)["version"] == "rows/1"
+    assert "promote" in [d["kind"] for d in home.ask("decisions", far=far)["decisions"]]
+    assert home.ask("pipelines", far=far)["pipelines"][0]["name"] == "rows"
+    assert home.ask("monitor", "rows", far=far) == []
+    assert home.ask("alarms", "--open", far=far) == []
+    assert home.ask("status", far=far)["engine"] == "up"
+
+
+@pytest.mark.parametrize("far", [False, True], ids=["home", "http"])
+def test_an_endpoint_answers_and_takes_the_truth(home: Home, far: bool) -> None:
+    rows = '[{"x": 2.0, "g": "a"}, {"x": -2.0, "g": "new"}]'
+    found = home.ask("predict", "rows", "--rows", rows, far=far)
+    assert len(found["predictions"]) == len(found["prediction_ids"]) == 2
+    truth = home.folder / "truth.csv"
+    pl.DataFrame({"id": found["prediction_ids"], "value": [1, 0]}).write_csv(truth)
+    assert home.ask("label", "rows", "truth.csv", far=far)["labels"] == 2
+    said = home.run("predict", "rows", "--rows", '{"x": "text", "g": "a"}', code=2)
+    assert "x" in said
+
+
+def test_a_killed_engine_comes_back_and_is_counted(home: Home) -> None:
+    before = home.pids()
+    os.kill(before["engine"], signal.SIGKILL)
+    after = until(
+        lambda: (p := home.pids()).get("engine", before["engine"]) != before["engine"] and p, 5
+    )
+    assert {n: p for n, p in after.items() if n != "engine"} == {
+        n: p for n, p in before.items() if n != "engine"
+    }
+    until(lambda: home.ask("status")["engine"] == "up", 15)
+    counts = {p["name"]: p["restarts"] for p in home.ask("status")["supervisor"]["processes"]}
+    assert counts["engine"] >= 1
+    assert counts["web"] == 0
+
+
+def test_a_loop_is_paused_and_resumed_with_a_reason(home: Home) -> None:
+    home.run("loop", "pause", "rows", "--reason", "Maintenance.")
+    until(lambda: home.ask("loop", "status", "rows")["paused"], 10)
+    home.run("loop", "resume", "rows", "--reason", "Over.", "--url", home.url)
+    until(lambda: not home.ask("loop", "status", "rows")["paused"], 10)
+    assert home.ask("loop", "declare") == {"rows": 1}
+
+
+def test_a_second_up_and_a_refusal_over_http_say_the_same_as_here(home: Home) -> None:
+    assert f"at {home.url}" in home.spawn("up", "--port", "0", code=1)
+    assert "up already" in home.spawn("up", "--port", "0", "--detach", code=1)
+    here = home.run("promote", "rows/99", "--reason", "x", code=1)
+    there = home.run("promote", "rows/99", "--reason", "x", "--url", home.url, code=1)
+    assert here == there
+
+
+def test_status_and_logs_read_well(home: Home) -> None:
+    said = home.run("status")
+    for word in ("supervisor", "engine", "web", "endpoint-rows", home.url, "rows/1"):
+        assert word in said
+    assert "Loop rows is declared" in home.run("logs", "supervisor")
+    assert home.ask("doctor")
