@@ -57,7 +57,7 @@ def test_a_starter_knows_the_table_and_is_short_plain_python(
     assert found["kind"] == {"whole": "binary"}.get(kind, kind)
     assert found["name"] == "my-customers"
     assert set(found["left_out"]) == {"id", "always"} | (set() if time else {"since"})
-    assert found["text"] == ["plan"]
+    assert found["columns"] == ["plan", "amount spent", "active", "grade"]
     text = (tmp_path / "project.py").read_text()
     assert text.count("\n") < 80 or ending == "tsv"
     assert max(map(len, text.split("\n"))) <= 99

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +18,8 @@ from mainspring.ground.settings import FILE
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from mainspring.cli.columns import Described
 
 SETTINGS = """# Settings of the project {name}. See what is in force: mainspring config
 # port = 8750
@@ -72,20 +75,16 @@ def init(
     folder.mkdir(parents=True, exist_ok=True)
     project.write_text(project_text(found, name, _path_text(file, folder)), "utf-8")
     (folder / FILE).write_text(SETTINGS.format(name=name), "utf-8")
+    _tell(options, found, name, project)
+
+
+def _tell(options: Everywhere, found: Described, name: str, project: Path) -> None:
     pipeline = function_name(name)
-    document = {
-        "pipeline": pipeline,
-        "project": str(project),
-        "name": name,
-        "kind": found.kind,
-        "target": found.target,
-        "time": found.time,
-        "text": found.text,
-        "numbers": found.numbers,
-        "left_out": found.left_out,
-        "rows": found.rows,
-    }
-    there = "" if folder.resolve() == Path.cwd() else f"cd {folder} && "
+    left_out = {"columns": found.columns, "left_out": found.left_out}
+    document = {"project": str(project), "name": name, "pipeline": pipeline, "rows": found.rows}
+    document |= {"kind": found.kind, "target": found.target, "time": found.time, **left_out}
+    here = project.parent.resolve() == Path.cwd()
+    there = "" if here else f"cd {shlex.quote(str(project.parent))} && "
     render.said(
         options,
         document,
