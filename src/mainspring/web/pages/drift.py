@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 import msgspec
@@ -39,6 +40,7 @@ class Heat(msgspec.Struct, frozen=True, kw_only=True):
 
     windows: list[Window]
     rows: list[Row]
+    months: list[tuple[str, int]]  #: a heading and how many windows stand under it
 
 
 def heat(found: Sequence[Window]) -> Heat:
@@ -50,7 +52,22 @@ def heat(found: Sequence[Window]) -> Heat:
             by_column.setdefault(_name(cell), {})[window.id] = cell
     rows = [_row(name, cells, ordered) for name, cells in by_column.items()]
     rows.sort(key=lambda row: (row.column != "score", -(row.share or 0.0), row.column))
-    return Heat(windows=ordered, rows=rows)
+    return Heat(windows=ordered, rows=rows, months=_months(ordered))
+
+
+def _months(ordered: Sequence[Window]) -> list[tuple[str, int]]:
+    """Return a heading for each run of windows that end in one month."""
+    spans = [(name, len(list(run))) for name, run in groupby(ordered, lambda w: _month(w.end))]
+    years = {name.rpartition(" ")[2] for name, _ in spans}
+    if len(years) == 1:  # then the year is said once, where it begins
+        return [
+            (name if n == 0 else name.partition(" ")[0], k) for n, (name, k) in enumerate(spans)
+        ]
+    return spans
+
+
+def _month(seconds: float) -> str:
+    return words.day(seconds).partition(" ")[2]
 
 
 def _name(cell: Mapping[str, Any]) -> str:
@@ -142,7 +159,7 @@ def _line(
 
 
 def _told(window: Window, cell: Mapping[str, Any]) -> str:
-    head = f"<b>{words.day(window.start)} to {words.day(window.end)}</b>"
+    head = f"{words.day(window.start)} to {words.day(window.end)}"
     verdict = figures.said(cell.get("verdict", ""))
     return f"{head}<br>{verdict}, v{window.version}<br>{figures.said(cell.get('why', ''))}"
 

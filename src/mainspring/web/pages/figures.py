@@ -28,7 +28,10 @@ def axis_time(seconds: float) -> str:
 
 
 def said(text: object, width: int = 64) -> str:
-    """Return text for a hover label: wrapped, and without anything that could be a tag."""
+    """Return text for a hover label: wrapped, and without anything that could be a tag.
+
+    Our own labels hold no tag but ``<br>`` either: plotly writes others as inline styles.
+    """
     safe = str(text)[:600].replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return "<br>".join(textwrap.wrap(safe, width)) or safe
 
@@ -67,7 +70,6 @@ def layout(height: int, **given: Any) -> Figure:
         },
         "hovermode": "closest",
         "showlegend": False,
-        "dragmode": "pan",
         "uirevision": "kept",
     }
     return {**plain, **given}

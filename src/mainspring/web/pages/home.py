@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mainspring.ground.objects import Window
+from mainspring.ground.objects import Alarm, Window
 from mainspring.web.pages import quality, sparks
 from mainspring.web.pages.rates import serving_of
+from mainspring.web.pages.subjects import subject
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.views.shapes import LoopStatus
 
@@ -40,8 +41,17 @@ def _card(ws: Workspace, status: LoopStatus) -> dict[str, Any]:
         "status": status,
         "standing": quality.standing(found, status.champion),
         "spark": sparks.curve([p.value for p in quality.points(found, "loss")]),
-        "entry": newest[0] if newest else None,
+        "decision": newest[0].decision if newest else None,
+        "subject": subject(newest[0].decision, status.model, _alarms(ws, status))
+        if newest
+        else "",
     }
+
+
+def _alarms(ws: Workspace, status: LoopStatus) -> Sequence[Alarm]:
+    from mainspring.workspace.views.monitoring import alarm_list
+
+    return alarm_list(ws, status.endpoint, limit=20)
 
 
 def windows_of(ws: Workspace, endpoint: str, limit: int) -> Sequence[Window]:

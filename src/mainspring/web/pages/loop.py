@@ -7,6 +7,7 @@ from typing import Any
 
 from mainspring.web.pages import quality, timeline
 from mainspring.web.pages.home import windows_of
+from mainspring.web.pages.subjects import subject
 from mainspring.workspace.opening import Workspace
 
 _WINDOWS = 200
@@ -25,12 +26,14 @@ def gather(ws: Workspace, asked: Mapping[str, str]) -> dict[str, Any]:
 
     status = loop_status(ws, asked["name"])
     found = windows_of(ws, status.endpoint, _WINDOWS)
+    alarms = alarm_list(ws, status.endpoint, limit=100)
+    made = entries(ws, status.name, limit=_DECISIONS)
     return {
         "status": status,
         "standing": quality.standing(found, status.champion),
         "metrics": [(name, quality.name_of(name)) for name in quality.metrics_of(found)],
-        "entries": entries(ws, status.name, limit=_DECISIONS),
-        "alarms": alarm_list(ws, status.endpoint, limit=100),
+        "entries": [(one, subject(one.decision, status.model, alarms)) for one in made],
+        "alarms": alarms,
     }
 
 

@@ -22,7 +22,9 @@ class Serving(msgspec.Struct, frozen=True, kw_only=True):
     rows_per_s: float | None = None
     p50_ms: float | None = None
     p95_ms: float | None = None
-    dropped: int | None = None
+    dropped: int | None = None  #: rows that could not be captured
+    refused: int | None = None  #: requests sent away because too many waited
+    trouble: str = ""
     versions: list[tuple[str, dict[str, Any]]] = []
 
 
@@ -67,7 +69,7 @@ def serving_of(board: EndpointBoard, now: float) -> Serving:
     nothing: dict[str, Any] = {}
     busiest = max(counts.values(), key=lambda one: one.get("requests") or 0, default=nothing)
     rows = _number(told.get("rows"), counts, "rows")
-    capture = told.get("capture") or told.get("captures") or {}
+    capture, queue = told.get("capture") or {}, told.get("queue") or {}
     return Serving(
         requests=_number(told.get("requests"), counts, "requests"),
         rows=rows,
@@ -75,7 +77,9 @@ def serving_of(board: EndpointBoard, now: float) -> Serving:
         rows_per_s=None if rows is None else _LOOKS.rate(f"{board.url}", rows, now),
         p50_ms=told.get("p50_ms", busiest.get("p50_ms")),
         p95_ms=told.get("p95_ms", busiest.get("p95_ms")),
-        dropped=capture.get("dropped_rows") if isinstance(capture, dict) else None,
+        dropped=capture.get("dropped_rows"),
+        refused=queue.get("refused"),
+        trouble=str(told.get("trouble") or capture.get("trouble") or ""),
         versions=sorted(counts.items()),
     )
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from mainspring import __version__
+from mainspring.ground.version import __version__
 from mainspring.web.pages import assets, markdown, words
 
 FOLDER = Path(__file__).parent

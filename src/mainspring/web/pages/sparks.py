@@ -23,6 +23,7 @@ def curve(values: Sequence[float]) -> Markup | None:
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in spots)
     x, y = spots[-1]
     return Markup(  # noqa: S704  figures of ours alone
-        f'<svg class="spark" viewBox="0 0 {_WIDTH:.0f} {_HEIGHT:.0f}" aria-hidden="true">'
-        f'<polyline points="{path}"/><circle cx="{x:.1f}" cy="{y:.1f}" r="2.6"/></svg>'
+        f'<svg class="spark" viewBox="0 0 {_WIDTH:.0f} {_HEIGHT:.0f}" aria-hidden="true"'
+        f' preserveAspectRatio="none"><polyline points="{path}"/>'
+        f'<path d="M{x:.1f} {y:.1f}h0"/></svg>'  # a dot that stays round when stretched
     )

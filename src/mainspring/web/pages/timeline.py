@@ -105,7 +105,7 @@ def _told(point: Point, name: str) -> str:
     if point.low is not None and point.high is not None:
         interval = f" ({point.low:.4f} to {point.high:.4f})"
     return (
-        f"<b>{figures.said(name)}</b><br>{point.value:.4f}{interval}<br>{point.rows:,} labelled"
+        f"{figures.said(name)}<br>{point.value:.4f}{interval}<br>{point.rows:,} labelled"
         f" rows, {words.day(point.start)} to {words.day(point.end)}"
     )
 
@@ -117,7 +117,7 @@ def _ribbon(windows: Sequence[Window], level: int) -> list[Figure]:
     for version, stretch in groupby(ordered, key=lambda window: window.version):
         run = list(stretch)
         start, end = run[0].start, run[-1].end
-        told = f"<b>v{version}</b> served {words.day(start)} to {words.day(end)}"
+        told = f"v{version} served {words.day(start)} to {words.day(end)}"
         middle = (start + end) / 2
         out.append(
             {
@@ -145,10 +145,10 @@ def _rows(
         lane = _LANE_OF.get(one.kind, one.kind)
         if lane in _OF_A_HAND:
             lane = "other"
-        text = f"<b>{words.word(one.kind)} {figures.said(one.subject)}</b>"
+        text = f"{words.word(one.kind)} {figures.said(one.subject)}"
         rows.setdefault(lane, []).append((one.at, f"{text}<br>{figures.said(one.reason)}"))
     for alarm in alarms:
-        text = f"<b>{words.word(alarm.kind)} of {figures.said(alarm.subject)}</b>"
+        text = f"{words.word(alarm.kind)} of {figures.said(alarm.subject)}"
         ended = f"ended: {words.word(alarm.outcome)}" if alarm.outcome else "open"
         told = f"{text} ({ended})<br>{figures.said(alarm.reason)}"
         rows.setdefault("alarm", []).append((alarm.raised, told))

@@ -108,6 +108,8 @@
     }
     chart.querySelector(".nothing")?.remove();
     const { data, layout } = painted(figure);
+    // A finger that drags wants to scroll the page; a mouse that drags wants to look closer.
+    layout.dragmode = window.matchMedia("(hover: hover)").matches ? "zoom" : false;
     await window.Plotly.react(chart, data, layout, config);
     chart.dataset.drawn = String(Number(chart.dataset.drawn || 0) + 1);
   };

@@ -1,0 +1,108 @@
+"""A told home, served once for all tests of the pages that only look."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+import httpx
+import pytest
+
+from mainspring.ground.permissions import Permission, service
+from mainspring.ground.ports import Tx
+from mainspring.ground.settings import load
+from mainspring.web.app import build_app
+from mainspring.web.server import bind, serve
+from mainspring.workspace.opening import Workspace, open_workspace
+
+
+def _story() -> ModuleType:
+    file = Path(__file__).with_name("story.py")
+    spec = importlib.util.spec_from_file_location("pages_story", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@contextlib.contextmanager
+def _opened(folder: Path) -> Iterator[Workspace]:
+    (folder / "mainspring.toml").write_text("")
+    ws = open_workspace(load({}, start=folder, environ={}))
+    try:
+        yield ws
+    finally:
+        ws.close()
+
+
+@contextlib.contextmanager
+def _served(ws: Workspace, port: int = 0) -> Iterator[str]:
+    stop, ready = threading.Event(), threading.Event()
+    listening = bind("127.0.0.1", port)
+    port = listening.getsockname()[1]
+    thread = threading.Thread(target=serve, args=(build_app(ws), listening, ready.set, stop))
+    thread.start()
+    try:
+        assert ready.wait(20)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        stop.set()
+        thread.join(20)
+        listening.close()
+
+
+Write = Callable[[Callable[[Tx], object]], object]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Workspace]:
+    """An empty home."""
+    with _opened(tmp_path) as ws:
+        yield ws
+
+
+@pytest.fixture
+def write(home: Workspace) -> Write:
+    """Write into the home as the engine does."""
+    return lambda work: home.store.write(service("engine"), Permission.WORK, work)
+
+
+@pytest.fixture
+def site(home: Workspace) -> Iterator[str]:
+    """The URL of that home, served."""
+    with _served(home) as url:
+        yield url
+
+
+@pytest.fixture
+def serve_again() -> Callable[[Workspace, int], contextlib.AbstractContextManager[str]]:
+    """Serve a home on a given port, to come and go within a test."""
+    return _served
+
+
+@pytest.fixture(scope="session")
+def story() -> ModuleType:
+    """The module that tells the story: its ``furnish`` writes it into a home."""
+    return _story()
+
+
+@pytest.fixture(scope="session")
+def told_url(tmp_path_factory: pytest.TempPathFactory, story: ModuleType) -> Iterator[str]:
+    """The URL of a home in which thirty weeks have passed; nobody writes into it."""
+    with _opened(tmp_path_factory.mktemp("told")) as ws:
+        ws.store.write(service("engine"), Permission.WORK, story.furnish)
+        with _served(ws) as url:
+            yield url
+
+
+@pytest.fixture
+def told(told_url: str) -> Iterator[httpx.Client]:
+    """A browser-like client of that home."""
+    headers = {"Accept": "text/html,application/xhtml+xml"}
+    with httpx.Client(base_url=told_url, headers=headers, trust_env=False, timeout=20) as client:
+        yield client

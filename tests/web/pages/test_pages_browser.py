@@ -1,0 +1,200 @@
+"""The pages in a real browser: no error, no breach of the policy, kept fresh, usable by keys."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Callable, Iterator
+from types import ModuleType
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from mainspring.engine import reactor
+from mainspring.ground import messages as m
+from mainspring.ground.objects import Decision
+from mainspring.ground.ports import Tx
+from mainspring.readiness import decisions
+from mainspring.workspace.opening import Workspace
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PATHS = ("/", "/loops/flights", "/endpoints/flights", "/runs", "/runs/run_001", "/models/flights")
+Write = Callable[[Callable[[Tx], object]], object]
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield found
+        found.close()
+
+
+@contextlib.contextmanager
+def _page(browser: Browser, **options: object) -> Iterator[tuple[Page, list[str]]]:
+    """Open a page; whatever the browser complains of is gathered."""
+    context = browser.new_context(**options)  # type: ignore[arg-type]
+    context.add_init_script(
+        "window.breaches = [];"
+        "document.addEventListener('securitypolicyviolation',"
+        " (e) => window.breaches.push(e.violatedDirective + ' ' + e.blockedURI))"
+    )
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+    try:
+        yield page, complaints
+    finally:
+        context.close()
+
+
+def _settle(page: Page) -> None:
+    expect(page.locator("#live")).to_have_text("live", timeout=20_000)
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
+def test_every_page_is_drawn_without_an_error_or_a_breach_and_fits(
+    browser: Browser, told_url: str, scheme: str, width: int
+) -> None:
+    options = {"color_scheme": scheme, "viewport": {"width": width, "height": 800}}
+    with _page(browser, **options) as (page, complaints):
+        for path in PATHS:
+            page.goto(told_url + path)
+            _settle(page)
+            for chart in page.locator(".chart").all():
+                expect(chart.locator("svg.main-svg").first).to_be_attached(timeout=20_000)
+                chart.hover()
+            assert page.evaluate("window.breaches") == []
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+            assert page.locator("canvas").count() == 0
+        assert complaints == []
+
+
+def test_a_chart_tells_the_reason_of_a_decision(browser: Browser, told_url: str) -> None:
+    with _page(browser, viewport={"width": 1280, "height": 1400}) as (page, complaints):
+        page.goto(told_url + "/loops/flights")
+        _settle(page)
+        page.locator("#timeline .scatterlayer .trace .points path").last.hover(force=True)
+        expect(page.locator("#timeline .hoverlayer")).to_contain_text("rolled back flights/4")
+        assert page.evaluate("window.breaches") == []
+        assert complaints == []
+
+
+def test_another_metric_and_another_column_can_be_chosen(browser: Browser, told_url: str) -> None:
+    with _page(browser) as (page, complaints):
+        page.goto(told_url + "/loops/flights")
+        _settle(page)
+        page.get_by_label("Quality as").select_option("auc")
+        expect(page.locator("#timeline .ytitle")).to_have_text("AUC")
+        page.goto(told_url + "/endpoints/flights")
+        _settle(page)
+        pick = page.get_by_role("button", name="carrier")
+        pick.focus()
+        page.keyboard.press("Enter")
+        expect(page.locator("#drift .ytitle")).to_have_text("distance of carrier")
+        expect(pick).to_have_attribute("aria-pressed", "true")
+        assert complaints == []
+
+
+def test_a_page_takes_in_what_happens_and_keeps_what_the_reader_did(
+    browser: Browser, site: str, write: Write, story: ModuleType
+) -> None:
+    write(story.furnish)
+    with _page(browser, viewport={"width": 1280, "height": 800}) as (page, complaints):
+        page.goto(site + "/loops/flights")
+        _settle(page)
+        details = page.locator("ol.decisions details").first
+        details.locator("summary").click()
+        page.evaluate("window.scrollTo(0, 300)")
+        page.evaluate("window.mine = true")
+
+        def work(tx: Tx) -> None:
+            paused = m.Paused(loop="flights", at=story.NOW, by="eve", reason="Holiday.")
+            reactor.emit(tx, paused, "by hand")
+            story.Story(tx).react()
+
+        write(work)
+        expect(page.locator("h1 .badge")).to_have_text("paused")
+        expect(page.locator("ol.decisions li").first).to_contain_text("eve: Holiday.")
+        kept = page.locator("ol.decisions details[open]")
+        expect(kept).to_have_count(1)
+        assert page.evaluate("[window.mine, window.scrollY]") == [True, 300]
+        assert complaints == []
+
+
+def test_a_script_in_a_reason_stays_text(
+    browser: Browser, site: str, write: Write, story: ModuleType
+) -> None:
+    evil = "<script>window.owned = 1</script><img src=x onerror='window.owned = 1'>"
+
+    def work(tx: Tx) -> None:
+        story.furnish(tx)
+        decision = Decision(
+            id="decision_evil",
+            at=story.START + 40 * story.WEEK,
+            made=story.NOW,
+            kind="roll_back",
+            subject=evil,
+            reason=evil,
+            by=evil,
+            loop="flights",
+            evidence={"of": evil},
+        )
+        decisions.record(tx, decision)
+
+    write(work)
+    with _page(browser, viewport={"width": 1280, "height": 1400}) as (page, complaints):
+        for path in ("/", "/loops/flights"):
+            page.goto(site + path)
+            _settle(page)
+            expect(page.get_by_text("window.owned").first).to_be_visible()
+        page.locator("#timeline .scatterlayer .trace").last.locator(".points path").first.hover(
+            force=True
+        )
+        expect(page.locator("#timeline .hoverlayer")).to_contain_text("<script>")
+        assert page.evaluate("[window.owned, window.breaches]") == [None, []]
+        assert complaints == []
+
+
+def test_a_page_says_that_the_server_is_away_and_comes_back(
+    browser: Browser, home: Workspace, write: Write, story: ModuleType, serve_again
+) -> None:  # type: ignore[no-untyped-def]
+    write(story.furnish)
+    with _page(browser) as (page, _):
+        with serve_again(home) as url:
+            page.goto(url + "/")
+            _settle(page)
+        expect(page.locator("#live")).to_have_text("reconnecting…", timeout=10_000)
+        with serve_again(home, int(url.rpartition(":")[2])):
+            _settle(page)
+
+
+def test_one_signs_in_with_a_token_and_out(browser: Browser, site: str, home: Workspace) -> None:
+    from mainspring.web.api import call
+
+    token = call(home, "tokens.create", name="eve", role="viewer")["token"]
+    with _page(browser) as (page, complaints):
+        page.goto(site + "/runs?status=failed")
+        expect(page).to_have_url(site + "/login?next=%2Fruns")
+        page.get_by_label("Token").fill(token)
+        page.keyboard.press("Enter")
+        expect(page).to_have_url(site + "/runs")
+        _settle(page)
+        assert page.evaluate("document.cookie") == ""
+        page.get_by_role("button", name="Sign out").click()
+        expect(page).to_have_url(site + "/login")
+        assert page.evaluate("window.breaches") == []
+        assert complaints == []
