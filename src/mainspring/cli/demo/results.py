@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,8 @@ from mainspring.numerics.intervals import block_difference, delong_difference
 from mainspring.numerics.scores import auc, log_loss
 
 Floats = npt.NDArray[np.float64]
+#: Flights belong to the month that their passengers call it by.
+NEW_YORK = ZoneInfo("America/New_York")
 
 
 def compare(times: Floats, target: Floats, static: Floats, loop: Floats) -> dict[str, Any]:
@@ -21,7 +24,7 @@ def compare(times: Floats, target: Floats, static: Floats, loop: Floats) -> dict
     probability that the static first version and that the loop gave to the same row. The
     interval of the log loss takes days as blocks, since flights of a day share their weather.
     """
-    months = np.array([datetime.fromtimestamp(t, UTC).strftime("%Y-%m") for t in times])
+    months = np.array([datetime.fromtimestamp(t, NEW_YORK).strftime("%Y-%m") for t in times])
     difference = delong_difference(target, loop, static)
     per_row = _row_log_loss(target, static) - _row_log_loss(target, loop)
     saved = block_difference(per_row, (times // 86_400).astype(np.int64))
