@@ -13,6 +13,8 @@ from mainspring.ground.permissions import Permission, Principal, service
 from mainspring.web import dispatch, metrics, pages
 from mainspring.web.front import Front, send_bytes
 from mainspring.web.limits import Threads
+from mainspring.web.mlflow import errors as wire_errors
+from mainspring.web.mlflow import routes as wire
 from mainspring.web.proxy import Proxy
 from mainspring.workspace.access import Gatekeeper
 from mainspring.workspace.opening import Workspace
@@ -34,6 +36,7 @@ def build_app(ws: Workspace, hosts: frozenset[str] = frozenset()) -> ASGIApp:
         Route("/metrics", own.metrics, methods=["GET"]),
         *dispatch.routes(ws, threads),
         *proxy.routes(),
+        *wire.routes(ws, threads),
         *pages.routes(ws, gatekeeper.admit, threads),
     ]
 
@@ -43,7 +46,8 @@ def build_app(ws: Workspace, hosts: frozenset[str] = frozenset()) -> ASGIApp:
         await proxy.close()
 
     router = Router(routes, redirect_slashes=False, lifespan=lifespan)
-    return pages.Doorway(Front(router, gatekeeper, requests, pages.OPEN_PATHS))
+    wires = dict.fromkeys(wire_errors.PREFIXES, wire_errors.reworded)
+    return pages.Doorway(Front(router, gatekeeper, requests, pages.OPEN_PATHS, wires))
 
 
 class _Own:

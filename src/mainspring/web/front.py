@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Callable, Mapping
 from http.cookies import CookieError, SimpleCookie
 
 import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mainspring.ground.permissions import Principal
-from mainspring.web.errors import Headers, refusal
+from mainspring.web.errors import Headers, Refusal, refusal
 from mainspring.web.limits import Threads
 from mainspring.web.metrics import Requests
 from mainspring.workspace.access import Gatekeeper
@@ -21,6 +22,9 @@ COOKIE = "mainspring_token"
 
 #: Told of without being asked who one is; the Host is checked all the same.
 OPEN = frozenset({"/health", "/version"})
+
+#: Words a refusal anew for a wire with error forms of its own.
+Reword = Callable[[Exception, Refusal], Refusal]
 
 _HEADERS: Headers = [
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
@@ -46,11 +50,13 @@ class Front:
         gatekeeper: Gatekeeper,
         requests: Requests,
         open_paths: frozenset[str] = frozenset(),
+        wires: Mapping[str, Reword] | None = None,
     ) -> None:
         self._app = app
         self._gatekeeper = gatekeeper
         self._requests = requests
         self._open = OPEN | open_paths
+        self._wires = dict(wires or {})  # by the beginning of their paths
         # A line of its own: those who wait for an answer must not keep others from the door.
         self._threads = Threads(most=4, line=256)
 
@@ -74,7 +80,7 @@ class Front:
             await self._admit(scope)
             await self._app(scope, receive, answer.send)
         except Exception as error:
-            found = refusal(error, scope["path"])
+            found = self._reword(error, scope["path"])
             if answer.status is not None:
                 # Half an answer is out: cut the connection, so that it is not taken for whole.
                 raise
@@ -83,6 +89,13 @@ class Front:
             route = state.get("route", "other")
             spent = time.perf_counter() - began
             self._requests.note(route, scope["method"], answer.status or 499, spent)
+
+    def _reword(self, error: Exception, path: str) -> Refusal:
+        found = refusal(error, path)
+        for begin, reword in self._wires.items():
+            if path.startswith(begin):
+                return reword(error, found)
+        return found
 
     async def _admit(self, scope: Scope) -> None:
         if scope["path"] in self._open or scope["path"].startswith("/static/"):
