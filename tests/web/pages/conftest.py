@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,12 +21,13 @@ from mainspring.web.server import bind, serve
 from mainspring.workspace.opening import Workspace, open_workspace
 
 
-def _story() -> ModuleType:
-    file = Path(__file__).with_name("story.py")
-    spec = importlib.util.spec_from_file_location("pages_story", file)
+def _module(name: str) -> ModuleType:
+    """Import a file that stands beside this one: test folders are not on the path."""
+    file = Path(__file__).with_name(f"{name}.py")
+    spec = importlib.util.spec_from_file_location(f"pages_{name}", file)
     assert spec is not None
     assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
@@ -88,7 +90,8 @@ def serve_again() -> Callable[[Workspace, int], contextlib.AbstractContextManage
 @pytest.fixture(scope="session")
 def story() -> ModuleType:
     """The module that tells the story: its ``furnish`` writes it into a home."""
-    return _story()
+    _module("records")  # which the story imports
+    return _module("story")
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from mainspring.ground import messages as m
 from mainspring.ground.objects import Decision
 from mainspring.ground.ports import Tx
 from mainspring.readiness import decisions
+from mainspring.scaling.serving import endpoints
 from mainspring.workspace.opening import Workspace
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -166,6 +167,26 @@ def test_a_script_in_a_reason_stays_text(
         )
         expect(page.locator("#timeline .hoverlayer")).to_contain_text("<script>")
         assert page.evaluate("[window.owned, window.breaches]") == [None, []]
+        assert complaints == []
+
+
+def test_where_there_is_nothing_to_draw_it_is_said_in_words(
+    browser: Browser, site: str, write: Write, story: ModuleType
+) -> None:
+    def work(tx: Tx) -> None:
+        endpoints.ensure(tx, "flights", "flights", at=story.START, loop="flights")
+        reactor.declare(tx, story.SPEC, at=story.START)
+
+    write(work)
+    with _page(browser) as (page, complaints):
+        page.goto(site + "/loops/flights")
+        _settle(page)
+        expect(page.locator("#timeline")).to_contain_text("Nothing has been decided yet.")
+        page.goto(site + "/endpoints/flights")
+        _settle(page)
+        expect(page.locator("#drift")).to_contain_text("No window has been judged yet.")
+        expect(page.locator("#traffic")).to_contain_text("No traffic has been captured yet.")
+        assert page.evaluate("window.breaches") == []
         assert complaints == []
 
 

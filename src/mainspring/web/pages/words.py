@@ -53,6 +53,7 @@ _WORDS = {
     "reject": "rejected",
     "retrain": "retrain",
     "dismiss": "dismissed",
+    "wait": "no retraining",
     "decline": "declined",
     "override": "override",
     "blue_green": "blue-green",
