@@ -9,13 +9,14 @@ import httpx
 import pytest
 
 from mainspring.engine import reactor
-from mainspring.ground.objects import Decision
+from mainspring.ground.objects import Alarm, Decision, Window
 from mainspring.ground.ports import Tx
 from mainspring.readiness import decisions
-from mainspring.web.pages import assets, figures, markdown, render
+from mainspring.web.pages import assets, figures, markdown, render, subjects, timeline
 from mainspring.web.pages.headers import POLICY
 from mainspring.web.pages.session import way_back
 from mainspring.workspace.opening import Workspace
+from mainspring.workspace.views.shapes import TimelineEntry
 
 HTML = {"Accept": "text/html,application/xhtml+xml"}
 PAGES = (
@@ -96,6 +97,42 @@ def test_the_timeline_has_a_stretch_for_each_reign_and_a_mark_for_each_decision(
     assert len(figure["layout"]["shapes"]) == 5  # four promotions and a roll-back
     assert "AUC" in str(figure["layout"]["yaxis"]["title"])
     assert {one["type"] for one in figure["data"]} == {"scatter"}  # drawn as SVG
+
+
+def test_what_is_dismissed_for_one_reason_stands_as_one_and_is_not_the_last_decision() -> None:
+    def entry(number: int, kind: str, subject: str, at: float = 5.0) -> TimelineEntry:
+        decision = Decision(
+            id=f"d{number}", at=at, made=9.0, kind=kind, subject=subject, reason="So.", by="l"
+        )
+        return TimelineEntry(decision=decision, links=[])
+
+    alarm = Alarm(
+        id="a1", endpoint="e", kind="drift", subject="temp", reason="", raised=1.0, window="w"
+    )
+    entries = [
+        entry(1, "dismiss", "alarm:a1"),
+        entry(2, "dismiss", "alarm:gone"),
+        entry(3, "dismiss", "alarm:a1", at=4.0),
+        entry(4, "wait", "version:3"),
+    ]
+    found = subjects.rows(entries, "m", [alarm])
+    assert [row.subjects for row in found] == [
+        ["drift of temp", "an alarm"],
+        ["drift of temp"],
+        ["m/3"],
+    ]
+    last = subjects.newest(entries)
+    assert last is not None
+    assert last.kind == "wait"
+
+
+def test_what_was_decided_before_any_event_time_is_drawn_at_the_beginning() -> None:
+    decision = Decision(
+        id="d", at=0.0, made=9.0, kind="retrain", subject="loop:l", reason="None yet.", by="l"
+    )
+    window = Window(id="w", endpoint="e", start=1e9, end=1e9 + 7, rows=1, version=1)
+    figure = timeline.draw([window], [decision], [], "loss")
+    assert figure["data"][-1]["x"] == [figures.axis_time(1e9)]
 
 
 def test_drift_is_shown_by_column_with_what_chance_reaches_and_what_matters(

@@ -23,7 +23,7 @@ def colour_of(version: int | None) -> str:
 
 
 def axis_time(seconds: float) -> str:
-    """Return a time as plotly's axes read it."""
+    """Return a UTC time as plotly's axes read it."""
     return words.stamp(seconds).rstrip("Z")
 
 
@@ -58,7 +58,7 @@ def layout(height: int, **given: Any) -> Figure:
     """Return a layout in our looks, of a height in pixels."""
     plain: Figure = {
         "height": height,
-        "margin": {"l": 8, "r": 26, "t": 10, "b": 30},
+        "margin": {"l": 8, "r": 26, "t": 10, "b": 42},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "font": {"family": "system-ui, sans-serif", "color": "--ink", "size": 13},

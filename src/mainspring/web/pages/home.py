@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mainspring.ground.objects import Alarm, Window
+from mainspring.ground.objects import Window
 from mainspring.web.pages import quality, sparks
 from mainspring.web.pages.rates import serving_of
-from mainspring.web.pages.subjects import subject
+from mainspring.web.pages.subjects import newest, subject
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.views.shapes import LoopStatus
 
 _WINDOWS = 40  # in a card's small curve
 _RUNS = 8
+_LOOKED_AT = 60  # decisions, for one that is more than a dismissal
 
 
 def gather(ws: Workspace, asked: Mapping[str, str]) -> dict[str, Any]:  # noqa: ARG001
@@ -36,22 +37,14 @@ def _card(ws: Workspace, status: LoopStatus) -> dict[str, Any]:
     from mainspring.workspace.views.loops import timeline
 
     found = windows_of(ws, status.endpoint, _WINDOWS)
-    newest = timeline(ws, status.name, limit=1)
+    last = newest(timeline(ws, status.name, limit=_LOOKED_AT))
     return {
         "status": status,
         "standing": quality.standing(found, status.champion),
         "spark": sparks.curve([p.value for p in quality.points(found, "loss")]),
-        "decision": newest[0].decision if newest else None,
-        "subject": subject(newest[0].decision, status.model, _alarms(ws, status))
-        if newest
-        else "",
+        "decision": last,
+        "subject": subject(last, status.model) if last else "",
     }
-
-
-def _alarms(ws: Workspace, status: LoopStatus) -> Sequence[Alarm]:
-    from mainspring.workspace.views.monitoring import alarm_list
-
-    return alarm_list(ws, status.endpoint, limit=20)
 
 
 def windows_of(ws: Workspace, endpoint: str, limit: int) -> Sequence[Window]:

@@ -7,11 +7,12 @@ from typing import Any
 
 from mainspring.web.pages import quality, timeline
 from mainspring.web.pages.home import windows_of
-from mainspring.web.pages.subjects import subject
+from mainspring.web.pages.subjects import rows
 from mainspring.workspace.opening import Workspace
 
 _WINDOWS = 200
-_DECISIONS = 200
+_DECISIONS = 300
+_DRAWN = 1000
 
 
 def gather(ws: Workspace, asked: Mapping[str, str]) -> dict[str, Any]:
@@ -26,14 +27,14 @@ def gather(ws: Workspace, asked: Mapping[str, str]) -> dict[str, Any]:
 
     status = loop_status(ws, asked["name"])
     found = windows_of(ws, status.endpoint, _WINDOWS)
-    alarms = alarm_list(ws, status.endpoint, limit=100)
+    alarms = alarm_list(ws, status.endpoint, limit=_DECISIONS)
     made = entries(ws, status.name, limit=_DECISIONS)
     return {
         "status": status,
         "standing": quality.standing(found, status.champion),
         "metrics": [(name, quality.name_of(name)) for name in quality.metrics_of(found)],
-        "entries": [(one, subject(one.decision, status.model, alarms)) for one in made],
-        "alarms": alarms,
+        "entries": rows(made, status.model, alarms),
+        "alarms": alarms[:100],
     }
 
 
@@ -53,5 +54,5 @@ def timeline_figure(ws: Workspace, asked: Mapping[str, str]) -> dict[str, Any]:
     metric = asked.get("metric", "")
     if metric not in known:
         metric = known[0] if known else "loss"
-    decided = [entry.decision for entry in entries(ws, status.name, limit=_DECISIONS)]
+    decided = [entry.decision for entry in entries(ws, status.name, limit=_DRAWN)]
     return timeline.draw(found, decided, alarm_list(ws, status.endpoint, limit=200), metric)

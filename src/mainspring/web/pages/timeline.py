@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
+import msgspec
+
 from mainspring.ground.objects import Alarm, Decision, Window
 from mainspring.web.pages import figures, quality, words
 from mainspring.web.pages.figures import Figure
@@ -36,6 +38,7 @@ def draw(
     known = quality.points(windows, metric)
     if not known and not decisions:
         return figures.empty("Nothing has been decided yet. The first version is on its way.")
+    decisions = _placed(decisions, windows)
     lanes = _rows(decisions, alarms)
     names = [one for one in _LANES if lanes.get(one[0])]
     data = [*_curves(known), *_challengers(windows, metric), *_ribbon(windows, len(names))]
@@ -135,6 +138,13 @@ def _ribbon(windows: Sequence[Window], level: int) -> list[Figure]:
             }
         )
     return out
+
+
+def _placed(decisions: Sequence[Decision], windows: Sequence[Window]) -> list[Decision]:
+    """Return decisions with a place: what came before any event time stands at the beginning."""
+    times = [w.start for w in windows] + [one.at for one in decisions if one.at > 0]
+    first = min(times, default=0.0)
+    return [msgspec.structs.replace(d, at=first) if d.at <= 0 else d for d in decisions]
 
 
 def _rows(

@@ -103,7 +103,7 @@
       told.className = "nothing";
       told.textContent = figure.empty;
       chart.replaceChildren(told);
-      chart.classList.remove("tall");
+      chart.classList.remove("tall", "mid", "low");
       return;
     }
     chart.querySelector(".nothing")?.remove();
