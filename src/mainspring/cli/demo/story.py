@@ -134,7 +134,7 @@ class Story:
 
     def _too_slow(self) -> None:
         """Register a candidate that takes too long for one row; see the gate refuse it."""
-        run = self._ended(self._start("slow, 900 trees", slow=True, register=True))
+        run = self._ended(self._start("slow on purpose", slow=True, register=True))
         number = self._version_of(run["run"]["id"])
         found = self._until_judged(number, time.monotonic() + PATIENCE_S)
         refused = [c for c in found["checks"] if not c["passed"]]
@@ -287,7 +287,10 @@ class Story:
             "promoted": kinds.count("promote") - 1,
             "rolled_back": kinds.count("roll_back"),
             "refused_by_gate": self._refused(),
-            "kills_survived": 0, "reused_steps": 0, "slow_refused": False, **self._measured,
+            "kills_survived": 0,
+            "reused_steps": 0,
+            "slow_refused": False,
+            **self._measured,
             **self._compared(sent),
             "decisions": self._decisions,
         }
