@@ -154,6 +154,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     error: str = ""  #: one line: the exception, the signal or the time-out
     code: str = ""  #: the MainspringError code, when it was one of ours
     trace: str = ""  #: the traceback, the user's frames only where there are any
+    killed: bool = False  #: by SIGKILL from outside, or with its server: not the function's doing
     wall_s: float = 0.0
     cpu_s: float = 0.0
     peak_mb: float = 0.0

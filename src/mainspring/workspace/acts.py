@@ -51,7 +51,7 @@ def promote(ws: Workspace, model: str, number: int, reason: str) -> int | None:
     Raises:
         GateRefusedError: if the version has no passed gate.
     """
-    return _move(ws, model, number, _needed(reason), back=False)
+    return _move(ws, model, number, _needed(reason), back=False)[0]
 
 
 def roll_back(ws: Workspace, model: str, reason: str, to: int | None = None) -> int:
@@ -60,25 +60,25 @@ def roll_back(ws: Workspace, model: str, reason: str, to: int | None = None) -> 
     Raises:
         ConflictError: if there is nothing to go back to.
     """
-    if to is None:
-        to = ws.read(Permission.READ, lambda tx: registry.previous_champion(tx, model))
-    if to is None:
-        raise ConflictError(
-            f"{model} never had another champion, so there is nothing to go back to.",
-            hint=f"Promote a version instead: mainspring promote {model}/NUMBER --reason WHY",
-        )
-    _move(ws, model, to, _needed(reason), back=True)
-    return to
+    return _move(ws, model, to, _needed(reason), back=True)[1]
 
 
-def _move(ws: Workspace, model: str, number: int, reason: str, *, back: bool) -> int | None:
-    def work(tx: Tx) -> int | None:
+def _move(
+    ws: Workspace, model: str, wanted: int | None, reason: str, *, back: bool
+) -> tuple[int | None, int]:
+    """Move the champion alias, to the champion before if none is ``wanted``; before and after."""
+
+    def work(tx: Tx) -> tuple[int | None, int]:
         now = ws.clock.now()
+        number = _champion_before(tx, model) if wanted is None else wanted
         before = registry.champion(tx, model)
         if before == number:
             raise ConflictError(f"{model}/{number} is the champion already.", field="number")
         registry.promote(tx, model, number, reason=reason, at=now)
-        for endpoint in endpoints.of_model(tx, model):
+        serving = endpoints.of_model(tx, model)
+        if not serving:
+            _note(tx, "roll_back" if back else "promote", f"{model}/{number}", reason, now)
+        for endpoint in serving:
             _end_rollout(tx, endpoint.name, number, now)
             loop = endpoint.loop
             if loop is None:
@@ -98,9 +98,19 @@ def _move(ws: Workspace, model: str, number: int, reason: str, *, back: bool) ->
                     reason=reason,
                 )
             reactor.emit(tx, event, key=new_id("hand"))
-        return before
+        return before, number
 
     return ws.write(Permission.PROMOTE, work)
+
+
+def _champion_before(tx: Tx, model: str) -> int:
+    found = registry.previous_champion(tx, model)
+    if found is None:
+        raise ConflictError(
+            f"{model} never had another champion, so there is nothing to go back to.",
+            hint=f"Promote a version instead: mainspring promote {model}/NUMBER --reason WHY",
+        )
+    return found
 
 
 def _end_rollout(tx: Tx, endpoint: str, champion: int, now: float) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mainspring.ground import errors
-from mainspring.ground.errors import MainspringError, StepFailedError
+from mainspring.ground.errors import MainspringError, StepFailedError, UnavailableError
 from mainspring.ground.ports import Call, Outcome
 
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ def child(
 
     Raises:
         MainspringError: of the class that was raised in the child.
-        StepFailedError: if it raised something else or was killed; with its trace.
+        StepFailedError: if it raised something else or crashed; with its trace.
+        UnavailableError: if it was killed from outside: another try may do better.
     """
     outcome = call(ws, function, payload, lease, root=root)
     if outcome.ok:
@@ -66,6 +67,11 @@ def call(
 
 def as_error(outcome: Outcome) -> MainspringError:
     """Return the error that stands for a failed outcome."""
+    if outcome.killed:
+        return UnavailableError(
+            f"The process that did it was {outcome.error}.",
+            hint="If it happens again, look whether the machine runs out of memory.",
+        )
     kind = _BY_CODE.get(outcome.code)
     if kind is None or kind is StepFailedError:
         return StepFailedError(outcome.error, trace=outcome.trace)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from mainspring.ground import structs
 from mainspring.ground.clock import Clock, SystemClock
 from mainspring.ground.errors import BadInputError
 from mainspring.ground.permissions import Permission, Principal, owner
@@ -110,6 +111,7 @@ def open_workspace(
     make_home(home)
     clock = clock or SystemClock()
     store = open_store(settings.database_url, metadata(), clock, guards=guards())
+    structs.prepare()
     return Workspace(settings, store, open_objects(settings.objects_url), clock)
 
 

@@ -42,7 +42,7 @@ def _beat(ws: Workspace, engine: Engine, link: Link) -> None:
     from mainspring.scaling.serving import endpoints
 
     own = ws.acting_as(service("engine"))
-    seen, told, waited = -1, None, BEAT_S
+    seen, told, waited, ready = -1, None, BEAT_S, False
     while not link.stop.is_set():
         if waited >= BEAT_S:
             write_json(
@@ -50,6 +50,9 @@ def _beat(ws: Workspace, engine: Engine, link: Link) -> None:
                 {"pid": os.getpid(), "at": ws.clock.now(), "troubles": engine.troubles},
             )
             waited = 0.0
+            if not ready:
+                link.send({"ready": True})
+                ready = True
         changed = ws.store.changed()
         if changed != seen:
             seen = changed
@@ -106,6 +109,7 @@ def run_endpoint(settings: Settings, name: str, link: Link) -> None:
                 "started": ws.clock.now(),
             },
         )
+        link.send({"ready": True})
 
     try:
         serve(app, "127.0.0.1", 0, on_ready=ready, stop=link.stop, http=http_protocol())

@@ -38,6 +38,9 @@ REGISTER, RESULT, CODE, ROOT, FRESH, CAPTURED = (
 
 
 _PARQUET = b"PAR1"
+#: Workers may die, and stores be away, so often under one task of a run. What a user's code
+#: raises is not tried again unless the step says so.
+ATTEMPTS = 10
 
 
 class RunPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,7 +60,15 @@ class RunPlan(msgspec.Struct, frozen=True, kw_only=True):
         wanted = pipelines.plan(
             tx, self.run.id, self.graph, self.code, self.environment, fresh=self.fresh
         )
-        tasks.submit(tx, [msgspec.convert(task, tasks.NewTask) for task in wanted])
+        new = [msgspec.convert(task, tasks.NewTask) for task in wanted]
+        attempts = [max(task.max_attempts, ATTEMPTS) for task in new]
+        tasks.submit(
+            tx,
+            [
+                msgspec.structs.replace(task, max_attempts=most)
+                for task, most in zip(new, attempts, strict=True)
+            ],
+        )
 
 
 def plan(

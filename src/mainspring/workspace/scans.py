@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from mainspring.workspace.opening import Workspace
 
 
+#: Each is found once, so that it must not be given up because a few workers died under it.
+ATTEMPTS = 10
+
+
 class Scans:
     """Looks at captures and store, and names the work that should exist.
 
@@ -70,7 +74,7 @@ class Scans:
                 id=f"window/{windows.window_id(spec.endpoint, start)}",
                 kind="window",
                 payload={"loop": spec.name, "start": start, "end": end},
-                max_attempts=10,
+                max_attempts=ATTEMPTS,
             )
         ]
 
@@ -94,6 +98,7 @@ def _labels(tx: Tx, spec: LoopSpec, watermark: float) -> list[NewTask]:
             id=f"labels/{window.id}",
             kind="labels",
             payload={"loop": spec.name, "window": window.id, "watermark": watermark},
+            max_attempts=ATTEMPTS,
         )
         for window in windows.awaiting_labels(tx, spec.endpoint, spec.monitor, watermark)
     ]
@@ -111,6 +116,7 @@ def _rollout(tx: Tx, spec: LoopSpec, watermark: float) -> list[NewTask]:
             id=f"rollout/{running.id}/{newest}/{day}",
             kind="rollout",
             payload={"loop": spec.name, "rollout": running.id, "watermark": watermark},
+            max_attempts=ATTEMPTS,
             priority=1,
         )
     ]

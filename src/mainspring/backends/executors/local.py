@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
@@ -107,7 +108,7 @@ class LocalExecutor:
             *(sys.executable, "-P", "-m", "mainspring.backends.executors.forkserver"),
             *(str(theirs.fileno()), ",".join(self._preload)),
         ]
-        with theirs, (self._run_dir / "forkserver.log").open("ab") as log:
+        with theirs, _own_file(self._run_dir / "forkserver.log") as log:
             self._server = subprocess.Popen(  # noqa: S603  our own module
                 command,
                 stdin=subprocess.DEVNULL,
@@ -130,6 +131,13 @@ class LocalExecutor:
                 self._server.kill()
                 self._server.wait()
             self._server = None
+
+
+def _own_file(path: Path) -> BinaryIO:
+    """Open a file to add to, readable by its owner alone, whatever the umask was or is."""
+    number = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    os.fchmod(number, 0o600)
+    return os.fdopen(number, "ab")
 
 
 class _Running:
@@ -226,7 +234,8 @@ class _Running:
                 return None
             # The server died, and what the child left behind is ours to end.
             _end_group(wire.PID.unpack_from(heard)[0])
-            return Outcome(ok=False, error="ended because its fork server died", wall_s=wall_s)
+            told = "ended because its fork server died"
+            return Outcome(ok=False, error=told, killed=True, wall_s=wall_s)
         _, status, cpu_s, peak_mb = wire.END.unpack(end)
         outcome = _said(heard[wire.PID.size : -wire.END.size]) or _silent(status)
         if self._end_wanted:
@@ -249,7 +258,9 @@ def _said(piece: bytes) -> Outcome | None:
 def _silent(status: int) -> Outcome:
     """Return the outcome of a child that ended without a word."""
     if os.WIFSIGNALED(status):
-        return Outcome(ok=False, error=f"killed by {signal.Signals(os.WTERMSIG(status)).name}")
+        number = signal.Signals(os.WTERMSIG(status))
+        killed = number is signal.SIGKILL
+        return Outcome(ok=False, error=f"killed by {number.name}", killed=killed)
     code = os.waitstatus_to_exitcode(status)
     return Outcome(ok=False, error=f"ended with exit status {code} before it returned")
 

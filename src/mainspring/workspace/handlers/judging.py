@@ -11,6 +11,7 @@ from mainspring.engine import reactor
 from mainspring.engine.worker import Done, Handler
 from mainspring.experiments import runs
 from mainspring.ground import messages as m
+from mainspring.ground.killpoints import here
 from mainspring.ground.objects import CheckResult, Gate, GateResult, Version
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
@@ -90,6 +91,7 @@ class Judging:
             },
             lease,
         )
+        here("judge.measured")
         checks: list[CheckResult] = gate.judge(_inputs(candidate, champion, found), policy)
         result = gate.result(model, number, checks, at=at, by="engine")
         return result, gate.reason(checks)

@@ -12,6 +12,7 @@ from mainspring.engine import reactor
 from mainspring.engine.worker import Done, Handler
 from mainspring.ground import messages as m
 from mainspring.ground.errors import ConflictError
+from mainspring.ground.killpoints import here
 from mainspring.ground.objects import DAY_S, LoopSpec, Version
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
@@ -82,6 +83,7 @@ class Renewal:
             tags=tags,
             lease=lease,
         )
+        here("train.planned")
         return Done(result={"run": plan.run.id}, apply=plan.submit)
 
     def register(self, lease: Lease) -> Done:
@@ -154,4 +156,6 @@ def handlers(ws: Workspace, shelf: LabelShelf) -> dict[str, Handler]:
 def _kept(ws: Workspace, frame: pl.DataFrame) -> str:
     buffer = io.BytesIO()
     frame.write_parquet(buffer, compression="zstd")
-    return ws.objects.put(buffer.getvalue())
+    digest = ws.objects.put(buffer.getvalue())
+    here("rows.kept")
+    return digest

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from mainspring.engine import reactor, tasks
+from mainspring.engine import leases, reactor, tasks
 from mainspring.engine.worker import Done, Handler
 from mainspring.experiments import runs as experiments
 from mainspring.ground import messages as m
 from mainspring.ground.errors import StepFailedError
+from mainspring.ground.killpoints import here
 from mainspring.ground.objects import Gate, LoopSpec, Run, RunStatus, StepState
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Outcome, Tx
@@ -23,6 +24,10 @@ from mainspring.workspace import calling, running
 if TYPE_CHECKING:
     from mainspring.engine.tasks import Lease
     from mainspring.workspace.opening import Workspace
+
+
+#: A step whose process is killed from outside is tried so often; then it is its own doing.
+MOST_KILLED = 5
 
 
 class Steps:
@@ -43,9 +48,16 @@ class Steps:
             ),
         )
         plan, record = begun
+        here("step.prepared")
         if plan.reused:
             return Done(result={"reused": True}, apply=lambda tx: _reuse(tx, plan, now))
-        attempt = self._ws.write(Permission.WORK, lambda tx: pipelines.started(tx, plan, now))
+
+        def start(tx: Tx) -> int:
+            leases.renew(tx, lease)  # who lost the lease must not touch the step's row
+            return pipelines.started(tx, plan, now)
+
+        attempt = self._ws.write(Permission.WORK, start)
+        here("step.started")
         root = record.tags[running.ROOT]
         with tempfile.TemporaryDirectory(prefix="mainspring-log-") as folder:
             log = Path(folder) / "step.log"
@@ -67,8 +79,9 @@ class Steps:
                 timeout_s=plan.options.timeout_s,
             )
             kept = self._ws.objects.put_file(log) if log.exists() and log.stat().st_size else None
+        here("step.ran")
         if not outcome.ok:
-            raise self._failed(lease, plan, outcome, kept, last=attempt > plan.options.retries)
+            raise self._failed(lease, plan, outcome, kept, attempt)
         return Done(
             result={"output": outcome.value["output"]},
             apply=lambda tx: self._keep(tx, plan, outcome.value, kept),
@@ -95,23 +108,25 @@ class Steps:
         plan: pipelines.StepPlan,
         outcome: Outcome,
         log: str | None,
-        *,
-        last: bool,
+        attempt: int,
     ) -> Exception:
         """Write down why a step failed, unless it is to be tried again, and return the error."""
         error = calling.as_error(outcome)
         if lease.cancelled():
             return error
-        user_may_retry = isinstance(error, StepFailedError) and not last
-        if user_may_retry:
+        if outcome.killed and attempt < MOST_KILLED:
+            return error
+        if outcome.killed:
+            error = StepFailedError(str(error), trace=outcome.trace)
+        if isinstance(error, StepFailedError) and attempt <= plan.options.retries:
             return _Again(str(error))
         at = self._ws.clock.now()
-        self._ws.write(
-            Permission.WORK,
-            lambda tx: pipelines.failed(
-                tx, plan.run, plan.step, str(error), at, trace=outcome.trace, log=log
-            ),
-        )
+
+        def fail(tx: Tx) -> None:
+            leases.renew(tx, lease)
+            pipelines.failed(tx, plan.run, plan.step, str(error), at, trace=outcome.trace, log=log)
+
+        self._ws.write(Permission.WORK, fail)
         return error
 
     def run_end(self, lease: Lease) -> Done:
@@ -119,13 +134,18 @@ class Steps:
         run = lease.task.payload["run"]
         now = self._ws.clock.now()
 
-        def look(tx: Tx) -> tuple[Run, list[Any], LoopSpec | None]:
+        def look(tx: Tx) -> tuple[Run, list[Any], LoopSpec | None, dict[str, str]]:
             record, steps = running.state(tx, run)
             loop = record.tags.get("loop")
-            return record, steps, reactor.spec_or_none(tx, loop) if loop else None
+            spec = reactor.spec_or_none(tx, loop) if loop else None
+            given_up = {t.id: t.error for t in tasks.list_tasks(tx, run) if t.state == "failed"}
+            return record, steps, spec, given_up
 
-        record, steps, spec = self._ws.read(Permission.WORK, look)
+        record, steps, spec, given_up = self._ws.read(Permission.WORK, look)
         broken = [s for s in steps if s.state not in (StepState.DONE, StepState.REUSED)]
+        # What the engine gave up, such as a step whose workers died, does not know it yet.
+        lost = {s.step: given_up.get(pipelines.task_id(run, s.step), "") for s in broken}
+        lost = {s.step: lost[s.step] for s in broken if lost[s.step] and not s.error}
         status = RunStatus.FINISHED
         if broken:
             cancelled = "mainspring.cancelled" in record.tags
@@ -135,12 +155,16 @@ class Steps:
             follow = [_register(record)]
 
         def apply(tx: Tx) -> None:
+            for step, error in lost.items():
+                pipelines.failed(tx, run, step, error, now)
             if broken:
                 pipelines.cancelled(tx, run, now)
-            experiments.end(tx, run, status, now)
+            # A person may have ended it by hand; the loop must hear of its end all the same.
+            if experiments.get(tx, run).status is RunStatus.RUNNING:
+                experiments.end(tx, run, status, now)
             tasks.submit(tx, follow)
 
-        told = next((s.error for s in broken if s.error), "")
+        told = next((s.error for s in broken if s.error), next(iter(lost.values()), ""))
         return Done(apply=apply, events=_trained(record, spec, status, told))
 
     def register_version(self, lease: Lease) -> Done:
