@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from mainspring.ground import structs
 from mainspring.ground.errors import MainspringError
 from mainspring.ground.permissions import Permission, Principal, service
 from mainspring.web import dispatch, metrics, pages
@@ -25,6 +26,7 @@ WIRE_VERSION = "3.3.0"
 
 def build_app(ws: Workspace, hosts: frozenset[str] = frozenset()) -> ASGIApp:
     """Return the ASGI app of a workspace. ``hosts`` are names of this server besides localhost."""
+    structs.prepare()
     threads = Threads()
     requests = metrics.Requests()
     proxy = Proxy(ws.acting_as(service("web")), threads)

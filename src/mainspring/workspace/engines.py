@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from mainspring.engine.reactor import Reactor
 from mainspring.engine.worker import Engine
+from mainspring.ground import structs
 from mainspring.ground.identity import new_id
 from mainspring.ground.objects import Run, StepRecord
 from mainspring.ground.permissions import Permission, service
@@ -21,6 +22,7 @@ from mainspring.workspace.scans import Scans
 
 def make_engine(ws: Workspace, name: str, *, scanning: bool = True) -> Engine:
     """Return an engine wired to every room. ``scanning`` False: it only does what is there."""
+    structs.prepare()  # all handlers are imported by now
     own = ws.acting_as(service(name))
     scans = Scans(own)
     return Engine(

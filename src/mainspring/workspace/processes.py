@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mainspring.ground import structs
 from mainspring.ground.objects import Routing
 from mainspring.ground.permissions import Permission, service
 from mainspring.ground.settings import Settings
@@ -82,6 +83,7 @@ def run_endpoint(settings: Settings, name: str, link: Link) -> None:
     from mainspring.workspace.routing import routing
 
     ws = open_workspace(settings)
+    structs.prepare()
     own = ws.acting_as(service(f"endpoint-{name}"))
 
     def current() -> Routing:

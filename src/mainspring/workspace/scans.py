@@ -87,6 +87,7 @@ class Scans:
                 id=f"compact/{endpoint}/{sealed[-1]}",
                 kind="compact",
                 payload={"endpoint": endpoint},
+                max_attempts=ATTEMPTS,
                 priority=-1,
             )
         ]
