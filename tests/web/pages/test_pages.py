@@ -6,6 +6,7 @@ import re
 from types import ModuleType
 
 import httpx
+import msgspec
 import pytest
 
 from mainspring.engine import reactor
@@ -111,13 +112,15 @@ def test_what_is_dismissed_for_one_reason_stands_as_one_and_is_not_the_last_deci
     )
     entries = [
         entry(1, "dismiss", "alarm:a1"),
-        entry(2, "dismiss", "alarm:gone"),
+        entry(2, "dismiss", "alarm:a2"),
+        entry(5, "dismiss", "alarm:gone"),
         entry(3, "dismiss", "alarm:a1", at=4.0),
         entry(4, "wait", "version:3"),
     ]
-    found = subjects.rows(entries, "m", [alarm])
+    other = msgspec.structs.replace(alarm, id="a2", subject="wind")
+    found = subjects.rows(entries, "m", [alarm, other])
     assert [row.subjects for row in found] == [
-        ["drift of temp", "an alarm"],
+        ["drift of temp, wind", "an alarm"],
         ["drift of temp"],
         ["m/3"],
     ]

@@ -88,7 +88,7 @@ def _compare(
     now: Point | None, before: float | None, performance: dict[str, Any]
 ) -> tuple[str, str]:
     if now is None:
-        return "No labels are mature yet.", "grey"
+        return "No labels of this version are mature yet.", "grey"
     if before is None or now.low is None or now.high is None:
         return "There is nothing to compare with.", "grey"
     if performance.get("verdict") == "alarm":

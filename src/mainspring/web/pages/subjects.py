@@ -30,7 +30,7 @@ def rows(entries: Sequence[TimelineEntry], model: str, alarms: Sequence[Alarm]) 
     found = []
     for _, run in groupby(entries, key=alike):
         same = list(run)
-        subjects = [subject(entry.decision, model, alarms) for entry in same]
+        subjects = _joined([subject(entry.decision, model, alarms) for entry in same])
         found.append(
             Row(
                 decision=same[0].decision,
@@ -39,6 +39,15 @@ def rows(entries: Sequence[TimelineEntry], model: str, alarms: Sequence[Alarm]) 
             )
         )
     return found
+
+
+def _joined(subjects: Sequence[str]) -> list[str]:
+    """Return alarms of one kind as one: "drift of temp, wind", not each by itself."""
+    found: dict[str, list[str]] = {}
+    for text in subjects:
+        kind, mark, name = text.partition(" of ")
+        found.setdefault(f"{kind}{mark}", []).append(name)
+    return [kind + ", ".join(dict.fromkeys(names)) for kind, names in found.items()]
 
 
 def newest(entries: Sequence[TimelineEntry]) -> Decision | None:

@@ -83,10 +83,23 @@ def _curves(known: Sequence[Point]) -> list[Figure]:
 def _challengers(windows: Sequence[Window], metric: str) -> list[Figure]:
     known = quality.challenger_points(windows, metric)
     known = sorted(known, key=lambda point: (point.version or 0, point.start))
-    return [
-        _curve(list(run), figures.colour_of(version), "dot", f"v{version}, beside the champion")
-        for version, run in groupby(known, key=lambda point: point.version)
-    ]
+    out: list[Figure] = []
+    for version, stretch in groupby(known, key=lambda point: point.version):
+        name = f"v{version}, beside the champion"
+        for run in _unbroken(list(stretch)):
+            out.append(_curve(run, figures.colour_of(version), "dot", name))
+    return out
+
+
+def _unbroken(points: Sequence[Point]) -> list[list[Point]]:
+    """Return points in runs without a gap: a version may meet traffic more than once."""
+    runs: list[list[Point]] = []
+    for point in points:
+        if runs and point.start - runs[-1][-1].end < point.end - point.start:
+            runs[-1].append(point)
+        else:
+            runs.append([point])
+    return runs
 
 
 def _curve(run: list[Point], colour: str, dash: str, name: str) -> Figure:
