@@ -86,8 +86,8 @@ def _challengers(windows: Sequence[Window], metric: str) -> list[Figure]:
     out: list[Figure] = []
     for version, stretch in groupby(known, key=lambda point: point.version):
         name = f"v{version}, beside the champion"
-        for run in _unbroken(list(stretch)):
-            out.append(_curve(run, figures.colour_of(version), "dot", name))
+        colour = figures.colour_of(version)
+        out += [_curve(run, colour, "dot", name) for run in _unbroken(list(stretch))]
     return out
 
 
