@@ -74,11 +74,13 @@ def mlflow(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     import mlflow
 
     monkeypatch.setenv("MLFLOW_TRACKING_URI", url)
+    monkeypatch.setattr("mlflow.tracking.fluent._active_experiment_id", None)
     mlflow.set_tracking_uri(url)
     yield mlflow
     while mlflow.active_run() is not None:
         mlflow.end_run()
     mlflow.set_tracking_uri(None)
+    os.environ.pop("MLFLOW_EXPERIMENT_ID", None)  # set_experiment tells child processes by it
 
 
 @pytest.fixture

@@ -104,6 +104,65 @@ def log_gathered(tx: Tx, run: str, gathered: Sequence[Sequence[Any]]) -> list[Po
     return log_points(tx, run, points)
 
 
+def log_once(tx: Tx, run: str, points: Sequence[Point]) -> None:
+    """Log points that may come twice and in any order; one that is there already stays one.
+
+    The latest value is that of the highest step, then of the latest time, then the highest.
+    """
+    checked = {
+        (p.key, p.step, p.time, to_cell(p.value)): check_point(p.key, p.value, p.step, p.time)
+        for p in points
+    }
+    latest = _latest(tx, run, list({p.key for p in checked.values()}))
+    fresh = [
+        point
+        for point in checked.values()
+        if (point.key not in latest or _rank(point)[:2] > _rank(latest[point.key])[:2])
+        or not _is_there(tx, run, point)
+    ]
+    rows = [
+        {"run": run, "key": p.key, "step": p.step, "time": p.time, "value": to_cell(p.value)}
+        for p in fresh
+    ]
+    if rows:
+        tx.run(insert(metric_points), rows)
+    newest: dict[str, Point] = {}
+    for point in fresh:
+        if point.key not in newest or _rank(point) > _rank(newest[point.key]):
+            newest[point.key] = point
+    for key, point in newest.items():
+        cells = {"step": point.step, "time": point.time, "value": to_cell(point.value)}
+        if key not in latest:
+            tx.run(insert(metrics).values(run=run, key=key, **cells))
+        elif _rank(point) > _rank(latest[key]):
+            here = (metrics.c.run == run) & (metrics.c.key == key)
+            tx.run(update(metrics).where(here).values(**cells))
+
+
+def _rank(point: Point) -> tuple[int, float, bool, float]:
+    nan = math.isnan(point.value)
+    return point.step, point.time, not nan, 0.0 if nan else point.value
+
+
+def _is_there(tx: Tx, run: str, point: Point) -> bool:
+    columns = metric_points.c
+    value = to_cell(point.value)
+    same = columns.value.is_(None) if value is None else columns.value == value
+    here = (columns.run == run) & (columns.key == point.key) & (columns.step == point.step)
+    statement = select(columns.id).where(here & (columns.time == point.time) & same)
+    return tx.one(statement.limit(1)) is not None
+
+
+def latest_points(tx: Tx, ids: Sequence[str]) -> dict[str, list[Point]]:
+    """Return the latest point of every metric, by run."""
+    out: dict[str, list[Point]] = {run: [] for run in ids}
+    statement = select(metrics).where(metrics.c.run.in_(ids))
+    for row in tx.all(statement.order_by(metrics.c.run, metrics.c.key)):
+        value = from_cell(row.value)
+        out[row.run].append(Point(key=row.key, value=value, step=row.step, time=row.time))
+    return out
+
+
 def history(
     tx: Tx, run: str, key: str, *, after: int = 0, limit: int = 100_000
 ) -> tuple[list[Point], int | None]:

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Table, and_, insert, or_, select, update
+from sqlalchemy import ColumnElement, Table, and_, delete, insert, or_, select, update
 
+from mainspring.experiments import groups
 from mainspring.experiments import metrics as points
 from mainspring.experiments.exact import exact_key, exact_text, param_text
-from mainspring.experiments.tables import params, runs, tags
+from mainspring.experiments.tables import deleted_runs, params, runs, tags
 from mainspring.ground.errors import (
     AlreadyExistsError,
     BadInputError,
@@ -44,6 +45,7 @@ def create(tx: Tx, run: Run) -> Run:
         raise AlreadyExistsError(f"There is a run {run.id} already.", field="id")
     if run.parent is not None:
         _row(tx, run.parent)
+    groups.ensure(tx, run.experiment, run.started)
     cells = {name: getattr(run, name) for name in runs.c.keys()}  # noqa: SIM118  no mapping
     tx.run(insert(runs).values(**{**cells, "status": str(run.status)}))
     set_params(tx, run.id, run.params)
@@ -60,6 +62,15 @@ def get(tx: Tx, run: str) -> Run:
         NotFoundError: if there is none by that id.
     """
     return _whole(tx, [_row(tx, run)])[0]
+
+
+def several(tx: Tx, ids: Sequence[str]) -> list[Run]:
+    """Return runs by their ids, in the same order; those that are not there are left out."""
+    found: dict[str, Run] = {}
+    for start in range(0, len(ids), 500):  # SQLite takes a bounded number of variables
+        rows = tx.all(select(runs).where(runs.c.id.in_(list(ids[start : start + 500]))))
+        found.update((run.id, run) for run in _whole(tx, rows))
+    return [found[run] for run in ids if run in found]
 
 
 def find(tx: Tx, *, cause: str) -> Run | None:
@@ -88,7 +99,7 @@ def search(
     """
     if not 1 <= limit <= 1_000:
         raise BadInputError(f"limit must be 1 to 1,000, found {limit}.", field="limit")
-    wanted = []
+    wanted: list[ColumnElement[bool]] = [runs.c.id.not_in(select(deleted_runs.c.run))]
     if experiment is not None:
         wanted.append(runs.c.experiment == experiment)
     if status is not None:
@@ -216,6 +227,69 @@ def resume(tx: Tx, run: str) -> Run:
         NotFoundError: if there is no such run.
     """
     return _move(tx, run, RunStatus.RUNNING, None)
+
+
+def restate(
+    tx: Tx,
+    run: str,
+    *,
+    status: RunStatus | None = None,
+    ended: float | None = None,
+    name: str | None = None,
+) -> Run:
+    """Set what a script says of its own run, which it may also take up again.
+
+    Raises:
+        ConflictError: if it is a pipeline's run, whose status its steps decide.
+        NotFoundError: if there is no such run.
+        BadInputError: if the name cannot be kept.
+    """
+    row = _row(tx, run)
+    cells: dict[str, Any] = {}
+    if status is not None and status != row.status:
+        if row.pipeline is not None:
+            raise ConflictError(
+                f"Run {run} belongs to the pipeline {row.pipeline}; its steps decide its status.",
+                field="status",
+            )
+        cells["status"] = str(status)
+    if row.pipeline is None and status is not None:
+        cells["ended"] = None if status is RunStatus.RUNNING else ended
+    if name is not None:
+        cells["name"] = exact_key(name, "run name")
+    if cells:
+        tx.run(update(runs).where(runs.c.id == run).values(**cells))
+    return get(tx, run)
+
+
+def hide(tx: Tx, run: str, at: float) -> None:
+    """Delete a run so that it can be restored; deleting it again changes nothing.
+
+    Raises:
+        NotFoundError: if there is no such run.
+    """
+    _row(tx, run)
+    if not hidden(tx, [run]):
+        tx.run(insert(deleted_runs).values(run=run, at=at))
+
+
+def show(tx: Tx, run: str) -> None:
+    """Restore a deleted run.
+
+    Raises:
+        NotFoundError: if there is no such run.
+    """
+    _row(tx, run)
+    tx.run(delete(deleted_runs).where(deleted_runs.c.run == run))
+
+
+def hidden(tx: Tx, ids: Sequence[str]) -> set[str]:
+    """Return which of these runs are deleted."""
+    found: set[str] = set()
+    for start in range(0, len(ids), 500):  # SQLite takes a bounded number of variables
+        here = deleted_runs.c.run.in_(list(ids[start : start + 500]))
+        found |= {row.run for row in tx.all(select(deleted_runs).where(here))}
+    return found
 
 
 def check_status(status: RunStatus | str) -> RunStatus:

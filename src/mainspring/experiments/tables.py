@@ -1,4 +1,4 @@
-"""The tables of experiments: runs, their params, tags and metrics."""
+"""The tables of experiments: runs, their params, tags, metrics and artifacts."""
 
 from __future__ import annotations
 
@@ -77,4 +77,48 @@ metric_points = Table(
     Column("time", Float, nullable=False),
     Column("value", Float),
     Index("metric_points_of", "run", "key", "id"),
+)
+
+# An experiment is known to its runs by ``key``, which follows from its name and can stand in
+# URLs; ``id`` stays when the name changes.
+experiments = Table(
+    "experiments",
+    METADATA,
+    Column(
+        "id",
+        BigInteger().with_variant(Integer, "sqlite"),
+        primary_key=True,
+        autoincrement=True,
+    ),
+    Column("key", String(128), nullable=False, unique=True),
+    Column("name", String(500), nullable=False),
+    Column("created", Float, nullable=False),
+    Column("changed", Float, nullable=False),
+    Column("deleted", Float),
+)
+
+experiment_tags = Table(
+    "experiment_tags",
+    METADATA,
+    Column("experiment", BigInteger, ForeignKey("experiments.id"), primary_key=True),
+    Column("key", String(250), primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+# A run that was deleted is hidden, not gone: its row here goes when it is restored.
+deleted_runs = Table(
+    "deleted_runs",
+    METADATA,
+    Column("run", String(64), ForeignKey("runs.id"), primary_key=True),
+    Column("at", Float, nullable=False),
+)
+
+artifacts = Table(
+    "artifacts",
+    METADATA,
+    Column("run", String(64), ForeignKey("runs.id"), primary_key=True),
+    Column("path", String(500), primary_key=True),
+    Column("digest", String(64), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("time", Float, nullable=False),
 )

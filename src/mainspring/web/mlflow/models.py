@@ -162,6 +162,11 @@ def search_versions(ws: Workspace, asked: Fields) -> dict[str, Any]:
     return ws.read(Permission.READ, work)
 
 
+def no_logged_models(ws: Workspace, asked: Fields) -> dict[str, Any]:  # noqa: ARG001
+    """Return no logged models: clients look for some whenever they list a run's folder."""
+    return {}
+
+
 # ---------------------------------------------------------------- parts
 
 

@@ -7,16 +7,41 @@ from starlette.types import Receive, Scope, Send
 
 from mainspring.ground.permissions import Permission
 from mainspring.web.limits import Threads
-from mainspring.web.mlflow import models
+from mainspring.web.mlflow import artifacts, experiments, logged, models, runs
 from mainspring.web.mlflow.calls import Door, Endpoint
 from mainspring.web.mlflow.errors import NotServedError
 from mainspring.workspace.opening import Workspace
 
 ROOTS = ("/api/2.0/mlflow", "/ajax-api/2.0/mlflow")
+FILE_ROOTS = tuple(f"{root}-artifacts" for root in ROOTS)
 
 _MODELS = "registered-models"
 _VERSIONS = "model-versions"
+_READ, _LOG = Permission.READ, Permission.LOG
 ENDPOINTS = [
+    Endpoint("POST", "experiments/create", _LOG, experiments.create),
+    Endpoint("GET", "experiments/get", _READ, experiments.get),
+    Endpoint("GET", "experiments/get-by-name", _READ, experiments.by_name),
+    Endpoint("GET", "experiments/search", _READ, experiments.search),
+    Endpoint("POST", "experiments/search", _READ, experiments.search),
+    Endpoint("POST", "experiments/update", _LOG, experiments.update),
+    Endpoint("POST", "experiments/delete", _LOG, experiments.delete),
+    Endpoint("POST", "experiments/restore", _LOG, experiments.restore),
+    Endpoint("POST", "experiments/set-experiment-tag", _LOG, experiments.set_tag),
+    Endpoint("POST", "experiments/delete-experiment-tag", _LOG, experiments.delete_tag),
+    Endpoint("POST", "runs/create", _LOG, runs.create),
+    Endpoint("GET", "runs/get", _READ, runs.get),
+    Endpoint("POST", "runs/update", _LOG, runs.update),
+    Endpoint("POST", "runs/search", _READ, runs.search),
+    Endpoint("POST", "runs/delete", _LOG, runs.delete),
+    Endpoint("POST", "runs/restore", _LOG, runs.restore),
+    Endpoint("POST", "runs/log-batch", _LOG, logged.batch),
+    Endpoint("POST", "runs/log-metric", _LOG, logged.metric),
+    Endpoint("POST", "runs/log-parameter", _LOG, logged.param),
+    Endpoint("POST", "runs/set-tag", _LOG, logged.tag),
+    Endpoint("POST", "runs/delete-tag", _LOG, logged.delete_tag),
+    Endpoint("GET", "metrics/get-history", _READ, logged.history),
+    Endpoint("GET", "artifacts/list", _READ, artifacts.listed),
     Endpoint("POST", f"{_MODELS}/create", Permission.REGISTER, models.create),
     Endpoint("GET", f"{_MODELS}/get", Permission.READ, models.get),
     Endpoint("GET", f"{_MODELS}/search", Permission.READ, models.search),
@@ -28,6 +53,7 @@ ENDPOINTS = [
     Endpoint("GET", f"{_VERSIONS}/get", Permission.READ, models.version),
     Endpoint("GET", f"{_VERSIONS}/search", Permission.READ, models.search_versions),
     Endpoint("GET", f"{_VERSIONS}/get-download-uri", Permission.READ, models.source),
+    Endpoint("POST", "logged-models/search", Permission.READ, models.no_logged_models),
 ]
 
 #: Routes of MLflow's for training and registering that answer 501 and why.
@@ -39,6 +65,7 @@ _PACKAGES = (
 _STAGES = "There are no stages here; set an alias instead."
 _KEPT = "Models and versions have no tags or description of their own here; see the card."
 _LOGGED = "Logged models are not kept here; log the files as artifacts of the run."
+_PROXIED = "Files go through this server, in one piece: PUT them below artifacts/."
 NOT_SERVED: list[tuple[str, str]] = [
     (f"{_MODELS}/rename", _FIXED),
     (f"{_MODELS}/delete", _FIXED),
@@ -71,6 +98,16 @@ def routes(ws: Workspace, threads: Threads) -> list[BaseRoute]:
             Route(f"{root}/{path}", _NotServed(path, why), methods=_METHODS)
             for path, why in NOT_SERVED
         ]
+    files = artifacts.Files(ws, threads)
+    for root in FILE_ROOTS:
+        found.append(Route(f"{root}/artifacts", files, methods=["GET"]))
+        found.append(
+            Route(f"{root}/artifacts/{{path:path}}", files, methods=["GET", "PUT", "DELETE"])
+        )
+        found += [
+            Route(f"{root}/{kind}/{{rest:path}}", _NotServed(kind, _PROXIED), methods=_METHODS)
+            for kind in ("mpu", "presigned")
+        ]
     return found
 
 
@@ -87,4 +124,5 @@ class _NotServed:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
         """Refuse one request."""
         scope["state"]["route"] = "/api/2.0/mlflow/not-served"
-        raise NotServedError(f"{self._path} is not served here.", hint=self._why)
+        path = self._path.partition("/{")[0]
+        raise NotServedError(f"{path} is not served here.", hint=self._why)
