@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from mainspring.ground import errors as e
 from mainspring.ground.permissions import Permission, Principal, Role
 from mainspring.web.api import call, every, find
-from mainspring.workspace.opening import Workspace
 from mainspring.workspace.engines import drive
+from mainspring.workspace.opening import Workspace
 
 SPEC = {
     "name": "new",

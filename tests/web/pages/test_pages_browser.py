@@ -32,11 +32,10 @@ FLAGS = [
 PATHS = ("/", "/loops/flights", "/endpoints/flights", "/runs", "/runs/run_001", "/models/flights")
 Write = Callable[[Callable[[Tx], object]], object]
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
-
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    assert CHROMIUM is not None, "the pages are tested in a real browser: run make system"
     with sync_playwright() as playwright:
         found = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield found
