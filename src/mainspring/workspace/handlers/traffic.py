@@ -22,21 +22,22 @@ if TYPE_CHECKING:
     from mainspring.workspace.opening import Workspace
 
 
-def handlers(ws: Workspace) -> dict[str, Handler]:
-    """Return the handlers of the commands that move traffic."""
+class Traffic:
+    """Carries out the commands that move traffic."""
 
-    def spec_of(command: m.Command) -> LoopSpec:
-        return ws.read(Permission.WORK, lambda tx: reactor.spec(tx, command.loop))
+    def __init__(self, ws: Workspace) -> None:
+        self._ws = ws
 
-    def start_rollout(lease: Lease) -> Done:
+    def start_rollout(self, lease: Lease) -> Done:
+        """Let a challenger meet traffic beside the champion."""
         command = msgspec.convert(lease.task.payload, m.StartRollout)
-        spec = spec_of(command)
+        spec, _ = self._standing(command)
         return Done(apply=lambda tx: _start(tx, spec, command))
 
-    def promote(lease: Lease) -> Done:
+    def promote(self, lease: Lease) -> Done:
+        """Make a version champion and keep the one before on watch."""
         command = msgspec.convert(lease.task.payload, m.Promote)
-        spec = spec_of(command)
-        previous = ws.read(Permission.WORK, lambda tx: registry.champion(tx, spec.model))
+        spec, previous = self._standing(command)
         event = m.Promoted(
             loop=command.loop,
             at=command.at,
@@ -50,50 +51,67 @@ def handlers(ws: Workspace) -> dict[str, Handler]:
             events=[(f"promoted:{command.id}", event)],
         )
 
-    def withdraw(lease: Lease) -> Done:
+    def withdraw(self, lease: Lease) -> Done:
+        """End the rollout of a challenger; the champion stays."""
         command = msgspec.convert(lease.task.payload, m.Withdraw)
-        spec = spec_of(command)
-        champion = ws.read(Permission.WORK, lambda tx: registry.champion(tx, spec.model))
-        event = m.RolledBack(
-            loop=command.loop,
-            at=command.at,
-            version=command.version,
-            champion=champion,
-            command=command.id,
-            reason=command.reason,
-        )
+        spec, champion = self._standing(command)
         return Done(
             apply=lambda tx: _end_running(tx, spec.endpoint, command.outcome, command.at),
-            events=[(f"withdrawn:{command.id}", event)],
+            events=[(f"withdrawn:{command.id}", _rolled_back(command, champion))],
         )
 
-    def revert(lease: Lease) -> Done:
+    def revert(self, lease: Lease) -> Done:
+        """Give the champion alias back to the version before."""
         command = msgspec.convert(lease.task.payload, m.Revert)
-        spec = spec_of(command)
-        event = m.RolledBack(
-            loop=command.loop,
-            at=command.at,
-            version=command.version,
-            champion=command.to,
-            command=command.id,
-            reason=command.reason,
+        spec, _ = self._standing(command)
+        return Done(
+            apply=lambda tx: _revert(tx, spec, command),
+            events=[(f"reverted:{command.id}", _rolled_back(command, command.to))],
         )
 
-        def apply(tx: Tx) -> None:
-            reactor.check_awaited(tx, command)
-            if registry.champion(tx, spec.model) != command.version:
-                raise ConflictError(f"{spec.model}/{command.version} serves no more.")
-            _end_running(tx, spec.endpoint, "rolled_back", command.at)
-            registry.promote(tx, spec.model, command.to, reason=command.reason, at=command.at)
+    def _standing(self, command: m.Command) -> tuple[LoopSpec, int | None]:
+        """Return the loop as declared and the champion of its model."""
 
-        return Done(apply=apply, events=[(f"reverted:{command.id}", event)])
+        def look(tx: Tx) -> tuple[LoopSpec, int | None]:
+            spec = reactor.spec(tx, command.loop)
+            return spec, registry.champion(tx, spec.model)
 
+        return self._ws.read(Permission.WORK, look)
+
+
+def handlers(ws: Workspace) -> dict[str, Handler]:
+    """Return the handlers of the commands that move traffic."""
+    traffic = Traffic(ws)
     return {
-        "start_rollout": start_rollout,
-        "promote": promote,
-        "withdraw": withdraw,
-        "revert": revert,
+        "start_rollout": traffic.start_rollout,
+        "promote": traffic.promote,
+        "withdraw": traffic.withdraw,
+        "revert": traffic.revert,
     }
+
+
+def _rolled_back(command: m.Withdraw | m.Revert, champion: int | None) -> m.RolledBack:
+    return m.RolledBack(
+        loop=command.loop,
+        at=command.at,
+        version=command.version,
+        champion=champion,
+        command=command.id,
+        reason=command.reason,
+    )
+
+
+def _revert(tx: Tx, spec: LoopSpec, command: m.Revert) -> None:
+    """Move the alias back, if the version that broke still serves.
+
+    Raises:
+        ConflictError: if another version serves by now.
+    """
+    reactor.check_awaited(tx, command)
+    if registry.champion(tx, spec.model) != command.version:
+        raise ConflictError(f"{spec.model}/{command.version} serves no more.")
+    _end_running(tx, spec.endpoint, "rolled_back", command.at)
+    registry.promote(tx, spec.model, command.to, reason=command.reason, at=command.at)
 
 
 def _start(tx: Tx, spec: LoopSpec, command: m.StartRollout) -> None:
