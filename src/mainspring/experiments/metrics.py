@@ -130,11 +130,16 @@ def log_once(tx: Tx, run: str, points: Sequence[Point]) -> None:
     for point in fresh:
         if point.key not in newest or _rank(point) > _rank(newest[point.key]):
             newest[point.key] = point
+    first = [
+        {"run": run, "key": key, "step": p.step, "time": p.time, "value": to_cell(p.value)}
+        for key, p in newest.items()
+        if key not in latest
+    ]
+    if first:
+        tx.run(insert(metrics), first)
     for key, point in newest.items():
         cells = {"step": point.step, "time": point.time, "value": to_cell(point.value)}
-        if key not in latest:
-            tx.run(insert(metrics).values(run=run, key=key, **cells))
-        elif _rank(point) > _rank(latest[key]):
+        if key in latest and _rank(point) > _rank(latest[key]):
             here = (metrics.c.run == run) & (metrics.c.key == key)
             tx.run(update(metrics).where(here).values(**cells))
 
