@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,22 @@ def test_rows_come_from_json_its_lines_or_a_file(tmp_path: Path) -> None:
     assert read_rows(str(tmp_path / "rows.parquet")) == [{"a": 1}, {"a": None}]
     with pytest.raises(BadInputError, match="objects"):
         read_rows("[]")
+
+
+def test_rows_of_a_table_are_rows_of_json(tmp_path: Path) -> None:
+    frame = pl.DataFrame(
+        {
+            "at": [datetime(2024, 5, 1, 12, tzinfo=UTC), None],
+            "day": [date(2024, 5, 1), date(2024, 5, 2)],
+            "x": [1.5, float("nan")],
+            "flag": [True, None],
+        }
+    )
+    frame.write_parquet(tmp_path / "rows.parquet")
+    first, second = read_rows(str(tmp_path / "rows.parquet"))
+    assert datetime.fromisoformat(first.pop("at")) == datetime(2024, 5, 1, 12, tzinfo=UTC)
+    assert first == {"day": "2024-05-01", "x": 1.5, "flag": True}
+    assert second == {"at": None, "day": "2024-05-02", "x": None, "flag": None}
 
 
 def test_a_simulation_is_a_table_a_plot_and_one_document(

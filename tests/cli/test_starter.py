@@ -1,6 +1,7 @@
 """``mainspring init``: a working project for a user's own table, or what is wrong with it."""
 
 import ast
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,7 @@ def test_a_starter_knows_the_table_and_is_short_plain_python(
     assert found["kind"] == {"whole": "binary"}.get(kind, kind)
     assert found["name"] == "my-customers"
     assert set(found["left_out"]) == {"id", "always"} | (set() if time else {"since"})
-    assert found["columns"] == ["plan", "amount spent", "active", "grade"]
+    assert found["columns"] == ["plan", "amount spent", "grade", "active"]
     text = (tmp_path / "project.py").read_text()
     assert text.count("\n") < 80 or ending == "tsv"
     assert max(map(len, text.split("\n"))) <= 99
@@ -95,8 +96,55 @@ def test_a_failing_step_is_shown_with_the_users_own_lines(
     assert "validate failed" in said.out
     assert "ValueError: no" in said.out
     assert "failed in" in said.out.splitlines()[-1]
+    assert re.search(r"Inputs: rows=[0-9a-f]{12}\.", said.out)
+    assert "mainspring run project:data --from validate" in said.out
+    assert "Inputs: rows=" in say("show", "last").out
     assert say("runs", "--status", "failed", "--json").json["runs"]
     assert "validate: failed" in say("why", "last", "validate").out
+
+
+def test_a_repaired_step_is_run_again_and_only_what_must(
+    say: Callable[..., Any], tmp_path: Path
+) -> None:
+    table().write_csv(tmp_path / "data.csv")
+    say("init", "data.csv", "--target", "y")
+    project = tmp_path / "project.py"
+    whole = project.read_text()
+    project.write_text(whole.replace("ms.log(**model.metrics)", "raise KeyError('nothing')"))
+    assert say("run", "data", "-p", "trees=5").code == 1
+    project.write_text(whole)
+    said = say("run", "project:data", "--from", "evaluate", "-p", "trees=5", "--json")
+    assert said.code == 0
+    states = {step["step"]: step["state"] for step in said.json["steps"]}
+    assert states["train"] == "reused"
+    assert states["evaluate"] == "done"
+    again = say("run", "data", "--from", "features", "-p", "trees=5", "--json").json["steps"]
+    assert {s["step"] for s in again if s["state"] == "done"} == {
+        "load", "features", "train", "evaluate",
+    }  # fmt: skip
+    said = say("run", "data", "--from", "nope")
+    assert said.code == 2
+    assert "no step 'nope'" in said.err
+
+
+def test_a_failed_run_is_resumed_and_an_ended_one_cannot_be_cancelled(
+    say: Callable[..., Any], tmp_path: Path
+) -> None:
+    table().write_csv(tmp_path / "data.csv")
+    say("init", "data.csv", "--target", "y")
+    project = tmp_path / "project.py"
+    text = project.read_text().replace(
+        "    return rows.height", "    open('here').close()\n    return rows.height"
+    )
+    project.write_text(text)
+    assert say("run", "data", "-p", "trees=5").code == 1
+    assert say("cancel", "last").code == 1
+    (tmp_path / "here").touch()
+    said = say("resume", "last", "--json")
+    assert said.code == 0, said.err
+    assert said.json["run"]["status"] == "finished"
+    assert len(say("runs", "--json").json["runs"]) == 1
+    assert say("resume", "last").code == 1
 
 
 CASES: dict[str, tuple[Any, list[str], str]] = {
@@ -126,6 +174,18 @@ CASES: dict[str, tuple[Any, list[str], str]] = {
     "an infinite column": (
         table().with_columns(z=pl.when(pl.col("grade") == 4).then(float("inf")).otherwise(
             pl.col("amount spent"))), ["--target", "y"], "'z' is infinite in row",
+    ),
+    "a number beyond 2^53": (
+        table().with_columns(z=pl.int_range(300, dtype=pl.Int64) + (2**63 - 400)),
+        ["--target", "y"], "'z' holds 9223372036854775408 in row 1",
+    ),
+    "a number beyond 2^63": (
+        table().with_columns(z=pl.Series([f"{2**63 + n}" for n in range(300)])),
+        ["--target", "y"], "'z' holds 9223372036854775808 in row 1",
+    ),
+    "a target beyond 2^53": (
+        table().with_columns(y=pl.Series([2**53 + 1 + n % 2 for n in range(300)])),
+        ["--target", "y"], "'y' holds 9007199254740993 in row 1",
     ),
     "mixed types": (
         table().with_columns(z=pl.Series([*map(str, range(41)), "oops", *map(str, range(258))])),

@@ -16,6 +16,7 @@ MOST_CLASSES = 50
 MIXED_SHARE = 0.8
 #: Above this a number is no time in seconds but in milliseconds.
 LATEST_S = 1e11
+EXACT = 2**53  #: up to here a float64 holds every whole number
 _RESERVED = ("_id", "_time", "_received", "_version", "_score", "_y", "_other_version")
 
 
@@ -28,6 +29,7 @@ class Described(msgspec.Struct, frozen=True, kw_only=True):
     dates: bool  #: the time column holds dates, not seconds
     text: list[str]
     numbers: list[str]
+    flags: list[str]  #: true or false
     left_out: dict[str, str]  #: column -> why
     rows: int
     whole: bool  #: the target's classes are whole numbers
@@ -36,7 +38,7 @@ class Described(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def columns(self) -> list[str]:
         """Return the columns to learn from."""
-        return [*self.text, *self.numbers]
+        return [*self.text, *self.numbers, *self.flags]
 
 
 def describe(frame: pl.DataFrame, target: str, time: str | None) -> Described:
@@ -55,6 +57,7 @@ def describe(frame: pl.DataFrame, target: str, time: str | None) -> Described:
     dates = time is not None and _check_time(frame[time])
     text: list[str] = []
     numbers: list[str] = []
+    flags: list[str] = []
     left_out: dict[str, str] = {}
     for column in frame.columns:
         if column in (target, time):
@@ -63,8 +66,9 @@ def describe(frame: pl.DataFrame, target: str, time: str | None) -> Described:
         if why:
             left_out[column] = why
         else:
-            (text if _is_text(frame[column].dtype) else numbers).append(column)
-    if not text and not numbers:
+            dtype = frame[column].dtype
+            (text if _is_text(dtype) else flags if dtype == pl.Boolean else numbers).append(column)
+    if not (text or numbers or flags):
         told = "; ".join(f"{column}: {why}" for column, why in left_out.items())
         raise BadInputError(
             f"No column is left to learn from ({told or 'there is only the target'}).",
@@ -78,6 +82,7 @@ def describe(frame: pl.DataFrame, target: str, time: str | None) -> Described:
         dates=dates,
         text=text,
         numbers=numbers,
+        flags=flags,
         left_out=left_out,
         rows=labelled.height,
         whole=kind != "regression" and labelled[target].dtype.is_numeric(),
@@ -115,6 +120,7 @@ def _labelled(frame: pl.DataFrame, target: str) -> pl.DataFrame:
             )
         frame = frame.with_columns(pl.col(target).fill_nan(None))
     _check_mixed(frame[target])
+    _check_exact(frame[target])
     labelled = frame.drop_nulls(target)
     if labelled.height == 0:
         raise BadInputError(f"Target {target!r} is empty in every row.", field="target")
@@ -199,6 +205,7 @@ def _unusable(values: pl.Series) -> str:
                 hint="Leave the cell empty, or give the greatest value there can be.",
             )
     _check_mixed(values)
+    _check_exact(values)
     if _is_text(dtype) and values.n_unique() > max(0.9 * values.len(), 50):
         return "different in nearly every row, like an identifier"
     return ""
@@ -217,6 +224,22 @@ def _check_mixed(values: pl.Series) -> None:
             f"Column {values.name!r} holds numbers, but {odd[:40]!r} in row {row}.",
             field=values.name,
             hint="Make it a number or leave the cell empty.",
+        )
+
+
+def _check_exact(values: pl.Series) -> None:
+    """Refuse whole numbers that a float64 would round: two of them could become one."""
+    if not values.dtype.is_integer():
+        return
+    wide = values.cast(pl.Int128)
+    inexact = ((wide > EXACT) | (wide < -EXACT)).fill_null(value=False)
+    if inexact.any():
+        row = int(inexact.arg_true()[0])
+        raise BadInputError(
+            f"Column {values.name!r} holds {values[row]} in row {row + 1}, a whole number beyond"
+            f" {EXACT} (2^53), which is not kept exactly.",
+            field=values.name,
+            hint="Leave the column out, or write it as text, such as id-1.",
         )
 
 

@@ -14,6 +14,7 @@ from cyclopts import Parameter
 from mainspring.cli import render
 from mainspring.cli.options import HERE, Everywhere
 from mainspring.cli.remote import Local, Remote, asking
+from mainspring.cli.runs import failure, full_id
 from mainspring.ground.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -62,17 +63,58 @@ def run(
     register: Annotated[
         str | None, Parameter(help="Make the result a candidate version of this model.")
     ] = None,
+    start: Annotated[
+        str | None,
+        Parameter(name="--from", help="Run this step and those after it, reusable or not."),
+    ] = None,
     options: Everywhere = HERE,
 ) -> int:
     """Run a pipeline, step by step, reusing what has not changed. Exit code 1 if a step fails."""
     given = dict(_pair(text) for text in params or [])
+    asked = {"pipeline": pipeline, "params": given, "register": register, "start": start}
     with asking(options, create=True) as house:
-        display = _display(options)
-        if isinstance(house, Remote):
-            detail = _far(house, pipeline, given, register, display)
-        else:
-            detail = _here(house, pipeline, given, register, display)
-        versions = [_judged(house, name) for name in detail["versions"]]
+        name = house.call("pipelines.run", **asked)["run"]
+        detail = _followed(house, name, options)
+        versions = [_judged(house, one) for one in detail["versions"]]
+    return _told(options, detail, versions)
+
+
+def resume(
+    run: Annotated[str, Parameter(help="The run's id, its first characters, or 'last'.")],
+    /,
+    *,
+    options: Everywhere = HERE,
+) -> int:
+    """Go on with a failed or cancelled run from where it broke. Exit code 1 if it fails again.
+
+    Its code must be as it was; after a change run the pipeline again, from the step.
+    """
+    with asking(options) as house:
+        name = full_id(house, run)
+        house.call("runs.resume", run=name)
+        detail = _followed(house, name, options)
+        versions = [_judged(house, one) for one in detail["versions"]]
+    return _told(options, detail, versions)
+
+
+def cancel(
+    run: Annotated[str, Parameter(help="The run's id, its first characters, or 'last'.")],
+    /,
+    *,
+    options: Everywhere = HERE,
+) -> None:
+    """Stop a run: what has not begun never does, what runs is ended. It can be resumed."""
+    with asking(options) as house:
+        name = full_id(house, run)
+        done = house.call("runs.cancel", run=name)
+        if isinstance(house, Local):  # there may be no engine up that would end it
+            from mainspring.workspace import engines
+
+            engines.drive(house.workspace, name)
+    render.said(options, done | {"run": name}, f"{name} is cancelled.")
+
+
+def _told(options: Everywhere, detail: dict[str, Any], versions: list[dict[str, Any]]) -> int:
     render.answer(options, detail | {"judged": versions}, lambda out: _end(out, detail, versions))
     return 0 if detail["run"]["status"] == "finished" else 1
 
@@ -88,27 +130,26 @@ def _pair(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _here(
-    house: Local, pipeline: str, params: dict[str, str], register: str | None, display: Display
-) -> dict[str, Any]:
-    from mainspring.workspace import engines, running
+def _followed(house: Local | Remote, name: str, options: Everywhere) -> dict[str, Any]:
+    """Return a run's detail at its end, showing its steps on the way."""
+    display = _display(options)
+    return _far(house, name, display) if isinstance(house, Remote) else _here(house, name, display)
 
-    workspace = house.workspace
-    name = running.start_run(workspace, pipeline, params, register=register)
+
+def _here(house: Local, name: str, display: Display) -> dict[str, Any]:
+    from mainspring.workspace import engines
+
     with display:
 
         def changed(_: Any, steps: list[Any]) -> None:
             display.show(msgspec.to_builtins(steps))
 
-        engines.drive(workspace, name, changed)
+        engines.drive(house.workspace, name, changed)
     detail: dict[str, Any] = house.call("runs.get", run=name)
     return detail
 
 
-def _far(
-    house: Remote, pipeline: str, params: dict[str, str], register: str | None, display: Display
-) -> dict[str, Any]:
-    name = house.call("pipelines.run", pipeline=pipeline, params=params, register=register)["run"]
+def _far(house: Remote, name: str, display: Display) -> dict[str, Any]:
     with display:
         while True:
             detail: dict[str, Any] = house.call("runs.get", run=name)
@@ -130,8 +171,7 @@ def _end(out: Console, detail: dict[str, Any], versions: list[dict[str, Any]]) -
         if step["why"]:
             out.print(render.plain(f"why {step['step']}: {step['why']}"))
         if step["state"] == "failed":
-            trace = step["trace"].rstrip() or step["error"]
-            out.print(f"\n{step['step']} failed:\n{render.plain(trace)}")
+            out.print(f"\n{step['step']} failed:\n{failure(step)}")
     run = detail["run"]
     if run["metrics"]:
         out.print(render.plain(f"metrics: {render.figures(run['metrics'], most=12)}"))

@@ -96,8 +96,14 @@ def draw_run(out: Console, detail: dict[str, Any]) -> None:
         ]
         render.table(out, ("STEP", "STATE", "TOOK>", "WHY"), rows)
     for step in detail["steps"]:
-        if step["trace"]:
-            out.print(f"\n{step['step']} failed:\n{render.plain(step['trace'])}")
+        if step["state"] == "failed":
+            out.print(f"\n{step['step']} failed:\n{failure(step)}")
+
+
+def failure(step: dict[str, Any]) -> str:
+    """Return the user's own lines, then what went in and how to run it again."""
+    parts = (step["trace"].rstrip(), step["error"])
+    return render.plain("\n".join(part for part in parts if part))
 
 
 def why(

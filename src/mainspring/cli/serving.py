@@ -14,6 +14,7 @@ from mainspring.cli.remote import call
 from mainspring.ground.errors import BadInputError
 
 if TYPE_CHECKING:
+    import polars as pl
     from rich.console import Console
 
 Endpoint = Annotated[str, Parameter(help="The endpoint's name.")]
@@ -122,9 +123,20 @@ def read_rows(text: str) -> list[dict[str, Any]]:
         return _from_json(file.read_text("utf-8"), str(file))
     from mainspring.cli.tables import read
 
-    frame = read(file)
-    found: list[dict[str, Any]] = frame.to_dicts()
+    found: list[dict[str, Any]] = _as_json(read(file)).to_dicts()
     return found
+
+
+def _as_json(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return rows as JSON can hold them: times as ISO 8601 text, what is not a number as null."""
+    import polars as pl
+
+    times = frame.select(pl.selectors.by_dtype(pl.Date, pl.Datetime)).columns
+    floats = frame.select(pl.selectors.float()).columns
+    return frame.with_columns(
+        pl.col(times).dt.to_string("iso"),
+        pl.when(pl.col(floats).is_finite()).then(pl.col(floats)),
+    )
 
 
 def _from_json(text: str, where: str) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 #: Names that a starter project gives to other things.
 _TAKEN = {
     "load", "validate", "features", "train", "evaluate", "tidy", "loop", "ms", "pl",
-    "DATA", "TARGET", "TIME", "TEXT", "NUMBERS", "NULLS",
+    "DATA", "TARGET", "TIME", "TEXT", "NUMBERS", "FLAGS", "NULLS", "Boosting",
 }  # fmt: skip
 
 _TEXT = '''"""Predict {target} ({kind}). Steps, one pipeline, one loop: change anything."""
@@ -134,7 +134,7 @@ def _safe(text: str) -> str:
 
 def _imports(found: Described) -> str:
     model = "Regressor" if found.kind == "regression" else "Classifier"
-    trees = f"from sklearn.ensemble import HistGradientBoosting{model}"
+    trees = f"from sklearn.ensemble import HistGradientBoosting{model} as Boosting"
     if not found.text:
         return f"{trees}\n"
     return "\n".join(
@@ -151,7 +151,7 @@ def _lists(found: Described, path: str) -> str:
     lines = [f"TARGET = {quoted(found.target)}"]
     if found.time:
         lines.append(f"TIME = {quoted(found.time)}")
-    for title, names in (("TEXT", found.text), ("NUMBERS", found.numbers)):
+    for title, names in _groups(found):
         if names:
             items = ", ".join(quoted(name) for name in names)
             line = f"{title} = [{items}]"
@@ -161,6 +161,10 @@ def _lists(found: Described, path: str) -> str:
     if not path.lower().rstrip("'\"").endswith(PARQUET):
         lines.append(f"NULLS = {json.dumps(NULLS)}")
     return "\n".join(lines)
+
+
+def _groups(found: Described) -> tuple[tuple[str, list[str]], ...]:
+    return (("TEXT", found.text), ("NUMBERS", found.numbers), ("FLAGS", found.flags))
 
 
 def _wrapped(names: list[str]) -> str:
@@ -180,6 +184,7 @@ def _tidy(found: Described) -> str:
         inputs.append("pl.col(TEXT).cast(pl.String)")
     if found.numbers:
         inputs.append("pl.col(NUMBERS).cast(pl.Float64).fill_nan(None)")
+    flags = " + [pl.col(FLAGS).cast(pl.Boolean)]" if found.flags else ""
     known = ["pl.col(TARGET).cast(pl.String)"]
     if found.kind == "regression":
         known = ["pl.col(TARGET).cast(pl.Float64).fill_nan(None)"]
@@ -191,7 +196,7 @@ def _tidy(found: Described) -> str:
         (
             f"inputs = [{', '.join(inputs)}]",
             f"known = [{', '.join(known)}]",
-            "return rows.select(inputs + known).drop_nulls(TARGET)",
+            f"return rows.select(inputs + known{flags}).drop_nulls(TARGET)",
         )
     )
 
@@ -208,20 +213,17 @@ def _read(found: Described, path: str) -> str:
 
 
 def _columns(found: Described) -> str:
-    lists = (("TEXT", found.text), ("NUMBERS", found.numbers))
-    return " + ".join(title for title, names in lists if names)
+    return " + ".join(title for title, names in _groups(found) if names)
 
 
 def _estimator(found: Described) -> str:
-    model = "Regressor" if found.kind == "regression" else "Classifier"
-    trees = f"HistGradientBoosting{model}(max_iter=trees, random_state=0)"
+    trees = "Boosting(max_iter=trees, random_state=0)"
     if not found.text:
         return f"estimator = {trees}"
     return (
         'codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)\n'
         'columns = make_column_transformer((codes, TEXT), remainder="passthrough")\n'
-        f"boosted = {trees}\n"
-        "estimator = make_pipeline(columns, boosted)"
+        f"estimator = make_pipeline(columns, {trees})"
     )
 
 

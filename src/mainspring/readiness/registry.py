@@ -212,7 +212,7 @@ def set_alias(tx: Tx, model: str, alias: str, number: int, reason: str, at: floa
     ):
         raise GateRefusedError(
             f"{model}/{number} cannot become champion: it has no passed gate.",
-            hint=f"See what failed: mainspring gate {model}/{number}.",
+            hint=f"See what failed: mainspring models {model}/{number}.",
         )
     here = (t.aliases.c.model == model) & (t.aliases.c.alias == alias)
     if previous is None:

@@ -16,7 +16,9 @@ from mainspring.ground.errors import BadInputError, ConflictError
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.peers import http_protocol
 
-DRAIN_S = 10  #: what has begun gets this long to end
+#: What has begun gets this long to end, in whole seconds as uvicorn counts them. The supervisor
+#: kills a web process 3 s after it asked: what follows the drain needs the rest of that.
+DRAIN_S = 2
 _TICK_S = 0.05
 
 

@@ -123,16 +123,21 @@ def start_run(
     *,
     register: str | None = None,
     fresh: tuple[str, ...] = (),
+    start: str | None = None,
 ) -> str:
     """Submit a run of a project's pipeline and return its id; an engine carries it out.
 
     ``register`` names a model: what the pipeline returns becomes a candidate of it, and is
-    put through the gate. ``fresh`` names steps that run even if a result could be reused.
+    put through the gate. ``fresh`` names steps that run even if a result could be reused;
+    ``start`` names one, and those that follow it are fresh too.
     """
     tags = {REGISTER: register} if register else {}
     planned = plan(
         ws, ws.settings.root, pipeline, params or {}, tags=tags, fresh=fresh, cause=None
     )
+    if start is not None:
+        again = (*fresh, *planned.graph.after(start))
+        planned = msgspec.structs.replace(planned, fresh=again)
     if register and not planned.graph.result:
         raise BadInputError(
             f"{pipeline} returns nothing, so there is nothing to register as {register}.",

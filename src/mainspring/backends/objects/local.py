@@ -33,7 +33,8 @@ class LocalObjects:
         self._temp = self._root / "tmp"
         self._failed = ""  # why nothing is written any more
         with _told(f"use the folder {self._root}"):
-            self._temp.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._temp.mkdir(mode=0o700, exist_ok=True)  # parents get the umask's mode, not ours
         self._sweep((clock or SystemClock()).now() - STALE_S)
 
     def put(self, data: bytes) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from mainspring.ground.errors import ConflictError
 
-DRAIN_S = 5  # requests under way have this long to finish
+DRAIN_S = 2  # requests under way have this long to finish; the supervisor kills after 3 s
 STOP_POLL_S = 0.05
 
 

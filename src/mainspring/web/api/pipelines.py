@@ -7,17 +7,18 @@ from typing import Any
 import msgspec
 
 from mainspring.ground.permissions import Permission
-from mainspring.web.api.fields import ModelName, Request, Target
+from mainspring.web.api.fields import ModelName, Request, StepName, Target
 from mainspring.web.api.operations import operation
 from mainspring.workspace.opening import Workspace
 
 
 class RunPipeline(Request, frozen=True, kw_only=True):
-    """Which pipeline to run, on which params, and under which model to register the result."""
+    """Which pipeline to run, on which params, from which step, and what to register it as."""
 
     pipeline: Target
     params: dict[str, Any] = {}
     register: ModelName | None = None
+    start: StepName | None = None
 
 
 class StartedRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,9 +52,12 @@ def list_pipelines(ws: Workspace) -> list[dict[str, Any]]:
 def run_pipeline(ws: Workspace, request: RunPipeline) -> StartedRun:
     """Start a run of a pipeline; the engine carries it out.
 
-    With ``register`` its result becomes a candidate version of that model.
+    With ``register`` its result becomes a candidate version of that model. ``start`` names a
+    step: it and those that follow it run even if a result could be reused.
     """
     from mainspring.workspace import running
 
-    run = running.start_run(ws, request.pipeline, request.params, register=request.register)
+    run = running.start_run(
+        ws, request.pipeline, request.params, register=request.register, start=request.start
+    )
     return StartedRun(run=run)
