@@ -99,7 +99,7 @@ def _series(
 
 def _metrics(performance: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Return each metric with its interval, however deep the record keeps them."""
-    inner = performance.get("metrics", performance)
+    inner = {"loss": performance.get("loss"), **performance.get("metrics", performance)}
     out: dict[str, dict[str, Any]] = {}
     for name, value in inner.items():
         if isinstance(value, dict):
