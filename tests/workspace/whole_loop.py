@@ -14,6 +14,7 @@ end exactly as one without.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -32,11 +33,10 @@ from typing import Any
 import msgspec
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import func
 from sqlalchemy import select as choose
 
 from mainspring.engine import marks, reactor
-from mainspring.engine.tables import events, tasks
+from mainspring.engine.tables import tasks
 from mainspring.ground.clock import SystemClock
 from mainspring.ground.loops import Phase
 from mainspring.ground.objects import LoopSpec
@@ -225,8 +225,7 @@ class Crew:
         self._strike: float | None = None  # when to kill it from outside
         self._held: dict[str, int] = {}  # tasks of dead engines: id -> attempt
         self._born = 0.0
-        self._done = -1
-        self._idle = 0  # lives in a row that finished nothing
+        self._spared = False  # until what died too often is done
         self._kind = ""
         self._start()
 
@@ -239,7 +238,11 @@ class Crew:
         now = time.monotonic()
         if self._strike is not None and now >= self._strike:
             self._strike = None
-            os.kill(self._pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it may have died of itself just now
+                os.kill(self._pid, signal.SIGKILL)
+        if self._spared and not self._story.worn():
+            self._spared = False
+            self._strike = now + self._chance.uniform(0.0, 0.5) if self._chance else None
         self._nursery.listen()
         if self._pid in self._nursery.ended:
             status = self._nursery.ended.pop(self._pid)
@@ -253,7 +256,8 @@ class Crew:
     def stop(self) -> None:
         """Let the engine end in its own time."""
         self._strike = None
-        os.kill(self._pid, signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._pid, signal.SIGTERM)
         end = time.monotonic() + 30
         while self._pid not in self._nursery.ended:
             assert time.monotonic() < end, "the engine does not end"
@@ -264,6 +268,7 @@ class Crew:
         """Kill nobody from now on; the engine that is there may carry its death in it."""
         self._chance = None
         self._strike = None
+        self._spared = False
 
     def _start(self) -> None:
         kill, self._strike, self._kind = self._fate()
@@ -276,12 +281,10 @@ class Crew:
         """Choose how the next engine dies: at a point, from outside, or with a step's child."""
         if self._chance is None:
             return "", None, ""
-        done = self._story.done()
-        self._idle = self._idle + 1 if done == self._done else 0
-        self._done = done
-        if self._idle >= 3:  # a task has five to ten lives: do not spend them all on one
-            self._idle = 0
-            return "", self._chance.uniform(2.0, 4.0), "outside"
+        # A task has five to ten lives, and is given up then: do not spend them all on one.
+        self._spared = self._story.worn()
+        if self._spared:
+            return "", None, "outside"
         pick = self._chance.random()
         if pick < 0.5:
             name = self._chance.choice(NAMED)
@@ -523,13 +526,11 @@ class Story:
             Permission.READ, lambda tx: {row.id: row.attempt for row in tx.all(query)}
         )
 
-    def done(self) -> int:
-        """Return how much has been brought to its end so far."""
-        ended = choose(func.count()).select_from(tasks).where(tasks.c.state == "done")
-        handled = choose(func.count()).select_from(events).where(events.c.handled.is_not(None))
-        return self.ws.read(
-            Permission.READ, lambda tx: int(tx.one(ended)[0]) + int(tx.one(handled)[0])
-        )
+    def worn(self) -> bool:
+        """Return whether some task that is not done has been begun three times already."""
+        unfinished = tasks.c.state.in_(["ready", "leased"])
+        query = choose(tasks.c.id).where(unfinished, tasks.c.attempt >= 3)
+        return self.ws.read(Permission.READ, lambda tx: tx.one(query) is not None)
 
     def wish_a_step_dead(self) -> None:
         """Have the next child that runs a step killed; one at a time."""

@@ -165,7 +165,7 @@ class Engine:
     def one_pass(self) -> bool:
         """Scan, fire, react and bury the dead, once; return whether anything was found."""
         now = self._clock.now()
-        known = dict(self._read(self._settled)) if self._settled else {}
+        known = self._read(self._known_at_rest)
         found = self._scan()
         here("scan.done")
         if self._read(lambda tx: bool(schedules.due(tx, now))):
@@ -219,6 +219,12 @@ class Engine:
 
     def _is_quiet(self, tx: Tx) -> bool:
         return reactor.pending(tx) is None and not tasks.unsettled(tx, self._clock.now())
+
+    def _known_at_rest(self, tx: Tx) -> dict[str, float]:
+        """Return what is settled, if nothing is at work that could end after the scan, unseen."""
+        if self._settled is None or reactor.pending(tx) is not None or self._busy(tx):
+            return {}
+        return dict(self._settled(tx))
 
     def _note_quiet(self, known: Mapping[str, float]) -> None:
         def changed(tx: Tx) -> bool:

@@ -110,7 +110,6 @@ class Watcher:
     def rollout(self, lease: Lease) -> Done:
         """Take newly arrived labels into account and see whether a rollout has decided itself."""
         spec = self._spec(lease.task.payload["loop"])
-        watermark = float(lease.task.payload["watermark"])
 
         def look(tx: Tx) -> tuple[Rollout, int, pl.DataFrame, Signature]:
             now = rollouts.get(tx, lease.task.payload["rollout"])
@@ -127,6 +126,9 @@ class Watcher:
         if before.state != "running":
             return Done()
         champion, challenger = _paired_losses(joined, before, signature)
+        # It may have waited for a worker meanwhile: the time is that of the rows it looked at.
+        newest_row = capture.watermark(self._ws.captures(spec.endpoint)) or 0.0
+        watermark = max(float(lease.task.payload["watermark"]), newest_row)
         after = challenge.advance(before, champion, challenger, spec.rollout, cursor=newest)
         found = challenge.verdict(after, spec.rollout, watermark)
 
