@@ -77,6 +77,7 @@ class Show:
         """Print what came of it: one JSON object, or tables."""
         if self._json:
             sys.stdout.write(json.dumps(result) + "\n")
+            sys.stdout.flush()
             return
         from rich.table import Table
 
