@@ -17,10 +17,16 @@ from playwright.sync_api import Page, sync_playwright
 
 pytestmark = [pytest.mark.timeout(1500), pytest.mark.xdist_group("demo")]
 
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run"
-    " --disable-background-networking --disable-component-update --disable-sync"
-).split()
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 class Demo:
