@@ -66,6 +66,20 @@ def test_the_strangers_own_rows_can_be_asked_about_and_labelled(
     )
 
 
+def test_what_is_captured_is_shown_beside_its_budget(up: Stranger) -> None:
+    httpx.post(doors(up)[0], json=records(ROW))
+
+    def taken() -> Any:
+        return next(e for e in up.ask("status")["endpoints"] if e["captures"]["bytes"])
+
+    found = taken()["captures"]
+    assert found["budget_bytes"] == 2**30
+    assert found["dropped_rows"] == 0
+    assert "of 1.0 GB" in up.say("status")
+    shown = httpx.get(f"{up.url}/metrics").text
+    assert 'mainspring_capture_dropped_rows{endpoint="customers"} 0' in shown
+
+
 def test_one_port_has_all_the_paths(up: Stranger) -> None:
     with httpx.Client(base_url=up.url) as client:
         assert client.get("/health").text == "OK"

@@ -180,3 +180,13 @@ def test_after_a_killed_supervisor_the_home_is_up_again_at_once(up: Up) -> None:
 def test_what_a_home_runs_is_its_owners_alone(up: Up) -> None:
     for file in ("run/supervisor.json", "run/up.lock", "logs/web.log", "logs/engine.log"):
         assert (up.home / file).stat().st_mode & 0o077 == 0, file
+
+
+def test_what_a_server_drains_ends_before_the_supervisor_kills_it() -> None:
+    from mainspring.cli.supervisor import DRAIN
+    from mainspring.scaling.serving import server as endpoint
+    from mainspring.web import server as web
+
+    most = dict(DRAIN)
+    assert web.DRAIN_S < most["web"]
+    assert endpoint.DRAIN_S < most["endpoint"]

@@ -252,10 +252,20 @@ def _draw_status(out: Console, found: dict[str, Any], running: dict[str, Any] | 
         ]
         render.table(out, ("PROCESS", "PID>", "RESTARTS>", "MEMORY>"), rows)
         out.print()
-    endpoints = [(e["name"], e["state"], _serves(e), e["url"] or "") for e in found["endpoints"]]
-    render.table(out, ("ENDPOINT", "STATE", "SERVES", "OWN ADDRESS"), endpoints, "No endpoints.")
+    endpoints = [
+        (e["name"], e["state"], _serves(e), e["url"] or "", _captured(e["captures"]))
+        for e in found["endpoints"]
+    ]
+    columns = ("ENDPOINT", "STATE", "SERVES", "OWN ADDRESS", "CAPTURED")
+    render.table(out, columns, endpoints, "No endpoints.")
     out.print()
     draw_loops(out, found["loops"])
+
+
+def _captured(use: dict[str, Any]) -> str:
+    told = f"{render.size(use['bytes'])} of {render.size(use['budget_bytes'])}"
+    gone = use["dropped_rows"]
+    return f"{told}, {gone:,} oldest rows let go" if gone else told
 
 
 def _serves(endpoint: dict[str, Any]) -> str:

@@ -96,7 +96,32 @@ def exposition(ws: Workspace, requests: Requests) -> str:
         "Alarms that have not ended.",
         [({"endpoint": endpoint}, n) for endpoint, n in sorted(open_of.items())],
     )
+    out += _captures(ws)
     return "\n".join(out) + "\n"
+
+
+def _captures(ws: Workspace) -> list[str]:
+    from mainspring.workspace.views.endpoints import capture_use
+
+    folders = sorted((ws.home / "captures").glob("*"))
+    found = [({"endpoint": one.name}, capture_use(ws, one.name)) for one in folders]
+    return [
+        *_gauge(
+            "mainspring_capture_bytes",
+            "Bytes that captured traffic takes.",
+            [(labels, one.bytes) for labels, one in found],
+        ),
+        *_gauge(
+            "mainspring_capture_budget_bytes",
+            "Bytes that it may take; the oldest goes first.",
+            [(labels, one.budget_bytes) for labels, one in found],
+        ),
+        *_gauge(
+            "mainspring_capture_dropped_rows",
+            "Rows that went to stay within the budget.",
+            [(labels, one.dropped_rows) for labels, one in found],
+        ),
+    ]
 
 
 def _gauge(name: str, told: str, rows: Iterable[tuple[dict[str, str], float]]) -> list[str]:

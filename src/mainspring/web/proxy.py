@@ -9,10 +9,10 @@ import msgspec
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from mainspring.ground.version import __version__
 from mainspring.ground.errors import DeadlineError, MainspringError, NotFoundError
 from mainspring.ground.identity import check_name
 from mainspring.ground.permissions import Permission, authorise
+from mainspring.ground.version import __version__
 from mainspring.web.front import send_bytes
 from mainspring.web.limits import Threads, chunks
 from mainspring.workspace.opening import Workspace

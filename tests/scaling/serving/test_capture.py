@@ -190,6 +190,10 @@ def test_the_budget_drops_the_oldest_and_counts_them(tmp_path) -> None:
     assert dropped.rows in (400, 600)
     assert capture.read(tmp_path)["_time"].min() == dropped.rows / 200 * 86_400.0
     assert shelf.read_index(tmp_path).dropped_rows == dropped.rows
+    taken = capture.use(tmp_path)
+    assert taken.bytes <= whole // 2 + 1000  # what counts, and the index
+    assert (taken.dropped_rows, taken.dropped_bytes) == (dropped.rows, dropped.bytes)
+    assert capture.use(tmp_path / "nothing") == capture.Use()
     assert capture.watermark(tmp_path) == 3 * 86_400.0
 
 

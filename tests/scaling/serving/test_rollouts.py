@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mainspring.backends.sql import open_store
+from mainspring.backends.sql import audit, open_store
 from mainspring.ground.clock import TurnedClock
 from mainspring.ground.errors import BadInputError, ConflictError, MainspringError, NotFoundError
 from mainspring.ground.objects import Rollout, Strategy
@@ -47,6 +47,15 @@ def test_a_rollout_is_kept_as_it_was_given(write) -> None:
     assert write(lambda tx: rollouts.running(tx, "flights")) == rollout()
     assert write(lambda tx: rollouts.of_endpoint(tx, "flights")) == [rollout()]
     assert write(lambda tx: rollouts.running(tx, "other")) is None
+
+
+def test_every_change_is_one_line_of_the_audit_log(write) -> None:
+    write(lambda tx: rollouts.start(tx, rollout(), "It looks better."))
+    write(lambda tx: rollouts.end(tx, "rollout_1", "promoted", at=20.0))
+    newest, oldest = write(lambda tx: audit.rows(tx, 10))
+    assert (oldest.action, oldest.subject) == ("rollout.start", "endpoint:flights")
+    assert oldest.reason == "It looks better."
+    assert (newest.action, newest.subject) == ("rollout.end", "endpoint:flights")
 
 
 def test_only_one_runs_on_an_endpoint(write) -> None:

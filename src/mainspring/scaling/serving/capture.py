@@ -12,6 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from mainspring.scaling.serving import segments, shelf
+from mainspring.scaling.serving.index import Use, use
 from mainspring.scaling.serving.recorder import CaptureWriter
 from mainspring.scaling.serving.segments import EMPTY, KEPT, OPEN, SEALED, Batch, Span
 from mainspring.scaling.serving.shelf import Dropped, compact, enforce_budget, seal_orphans
@@ -20,12 +21,14 @@ __all__ = [
     "Batch",
     "CaptureWriter",
     "Dropped",
+    "Use",
     "compact",
     "enforce_budget",
     "oldest",
     "read",
     "seal_orphans",
     "sealed",
+    "use",
     "watermark",
 ]
 

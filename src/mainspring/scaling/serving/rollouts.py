@@ -14,8 +14,8 @@ from mainspring.ground.ports import Tx
 from mainspring.scaling.serving.tables import rollouts
 
 
-def start(tx: Tx, rollout: Rollout) -> Rollout:
-    """Keep a rollout that begins now.
+def start(tx: Tx, rollout: Rollout, reason: str = "") -> Rollout:
+    """Keep a rollout that begins now, and audit it.
 
     Raises:
         ConflictError: if one runs on the endpoint already, or champion and challenger are one.
@@ -40,11 +40,14 @@ def start(tx: Tx, rollout: Rollout) -> Rollout:
     values["better"] = _floats(rollout.better)
     values["worse"] = _floats(rollout.worse)
     tx.run(insert(rollouts).values(**values))
+    told = {"rollout": rollout.id, "purpose": rollout.purpose, "champion": rollout.champion}
+    told |= {"challenger": rollout.challenger, "share": rollout.share}
+    tx.audit("rollout.start", f"endpoint:{rollout.endpoint}", told, reason)
     return rollout
 
 
 def end(tx: Tx, rollout: str, state: str, *, at: float) -> Rollout:
-    """End a rollout as ``promoted``, ``rolled_back``, ``rejected`` or ``ended``; return it.
+    """End a rollout as ``promoted``, ``rolled_back``, ``rejected`` or ``ended``, and audit it.
 
     Raises:
         NotFoundError: if there is none.
@@ -60,6 +63,7 @@ def end(tx: Tx, rollout: str, state: str, *, at: float) -> Rollout:
     )
     if changed != 1:
         raise ConflictError(f"Rollout {rollout} was ended by another meanwhile.")
+    tx.audit("rollout.end", f"endpoint:{now.endpoint}", {"rollout": rollout, "state": state})
     return get(tx, rollout)
 
 

@@ -18,31 +18,11 @@ import msgspec
 import polars as pl
 
 from mainspring.scaling.serving import segments
+from mainspring.scaling.serving.index import INDEX, Index, Kept, read_index, size
 from mainspring.scaling.serving.segments import EMPTY, OPEN, PARQUET, SEALED, Span
 
-INDEX = "index.json"
 ALIKE = 10  # files of like size are joined once there are that many
 MOST_ROWS = 100_000  # files from here on stay as they are
-
-
-class Kept(msgspec.Struct, frozen=True, kw_only=True):
-    """One Parquet file that counts."""
-
-    name: str
-    low: float
-    high: float
-    rows: int
-    bytes: int
-
-
-class Index(msgspec.Struct, frozen=True, kw_only=True):
-    """What a folder of captures holds beside its segments, oldest first."""
-
-    files: list[Kept] = []
-    folded: list[str] = []  #: segments whose rows are in the files; about to be deleted
-    dropped_rows: int = 0
-    dropped_bytes: int = 0
-    newest: float | None = None  #: event time, of dropped rows too
 
 
 class Dropped(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,14 +31,6 @@ class Dropped(msgspec.Struct, frozen=True, kw_only=True):
     rows: int = 0
     bytes: int = 0
     files: int = 0
-
-
-def read_index(folder: Path) -> Index:
-    """Return the index of a folder; an empty one where there is none yet."""
-    try:
-        return msgspec.json.decode((folder / INDEX).read_bytes(), type=Index)
-    except FileNotFoundError:
-        return Index()
 
 
 def seal_orphans(folder: Path) -> int:
@@ -148,14 +120,6 @@ def enforce_budget(folder: Path, most_bytes: int) -> Dropped:
         )
         _delete(folder, [file.name for file in gone])
         return dropped
-
-
-def size(path: Path) -> int:
-    """Return the bytes of a file, 0 if it has gone."""
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
 
 
 def _alike(files: Sequence[Kept]) -> list[Kept] | None:

@@ -136,11 +136,6 @@ def _start(tx: Tx, spec: LoopSpec, command: m.StartRollout) -> None:
             state="running",
             started=command.at,
         ),
-    )
-    tx.audit(
-        "rollout.start",
-        f"endpoint:{spec.endpoint}",
-        {"champion": champion, "challenger": command.version, "share": policy.share},
         command.reason,
     )
 
@@ -172,6 +167,7 @@ def _promote(tx: Tx, spec: LoopSpec, command: m.Promote, previous: int | None) -
             started=command.at,
             purpose="watch",
         ),
+        command.reason,
     )
 
 
@@ -181,4 +177,3 @@ def _end_running(tx: Tx, endpoint: str, state: str, at: float) -> None:
         return
     ended = "ended" if running.purpose == "watch" and state != "rolled_back" else state
     rollouts.end(tx, running.id, ended, at=max(at, running.started))
-    tx.audit("rollout.end", f"endpoint:{endpoint}", {"rollout": running.id, "state": ended})

@@ -7,11 +7,11 @@ import msgspec
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.monitoring import alarms
-from mainspring.scaling.serving import endpoints, rollouts
+from mainspring.scaling.serving import endpoints, index, rollouts
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.routing import routing
 from mainspring.workspace.views import endpoint_http
-from mainspring.workspace.views.shapes import EndpointBoard
+from mainspring.workspace.views.shapes import CaptureUse, EndpointBoard
 
 
 def endpoint_boards(ws: Workspace) -> list[EndpointBoard]:
@@ -32,6 +32,17 @@ def endpoint_board(ws: Workspace, name: str) -> EndpointBoard:
     return _asked(ws, ws.read(Permission.READ, lambda tx: _board(tx, name)))
 
 
+def capture_use(ws: Workspace, name: str) -> CaptureUse:
+    """Return what an endpoint's captured traffic takes, and what its budget cost it so far."""
+    found = index.use(ws.captures(name))
+    return CaptureUse(
+        bytes=found.bytes,
+        budget_bytes=ws.settings.capture_budget_mb * 1024 * 1024,
+        dropped_rows=found.dropped_rows,
+        dropped_bytes=found.dropped_bytes,
+    )
+
+
 def _board(tx: Tx, name: str) -> EndpointBoard:
     endpoint = endpoints.get(tx, name)
     return EndpointBoard(
@@ -48,6 +59,7 @@ def _board(tx: Tx, name: str) -> EndpointBoard:
 
 
 def _asked(ws: Workspace, board: EndpointBoard) -> EndpointBoard:
+    board = msgspec.structs.replace(board, captures=capture_use(ws, board.name))
     url = endpoint_http.address(ws.home, board.name)
     if url is None:
         return board

@@ -82,6 +82,15 @@ class DecisionPage(Record, frozen=True, kw_only=True):
 # ---------------------------------------------------------------- endpoints and monitoring
 
 
+class CaptureUse(Record, frozen=True, kw_only=True):
+    """What an endpoint's captured traffic takes of its budget, and what had to go for it."""
+
+    bytes: int = 0
+    budget_bytes: int = 0
+    dropped_rows: int = 0
+    dropped_bytes: int = 0
+
+
 class EndpointBoard(Record, frozen=True, kw_only=True):
     """One endpoint: what it should serve, and what its process says of itself."""
 
@@ -95,6 +104,7 @@ class EndpointBoard(Record, frozen=True, kw_only=True):
     rollout: Rollout | None
     open_alarms: int
     serving: dict[str, Any] = {}  #: the process's own account: versions, requests, latency, errors
+    captures: CaptureUse = CaptureUse()
 
 
 class SeriesPoint(Record, frozen=True, kw_only=True):
