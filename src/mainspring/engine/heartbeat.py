@@ -73,10 +73,8 @@ class Heartbeat:
     def look(self) -> None:
         """Tell the handlers whose task was cancelled or taken over."""
         held = self._now_held()
-        for task in self._read(lambda tx: leases.asked_to_stop(tx, held)) if held else ():
-            for lease in held:
-                if lease.task.id == task:
-                    lease.stop.set()
+        for lease in self._read(lambda tx: leases.asked_to_stop(tx, held)) if held else ():
+            lease.stop.set()
 
     def renew(self) -> None:
         """Renew every held lease in one transaction; a lost one tells its handler."""

@@ -93,11 +93,13 @@ def renew(tx: Tx, lease: Lease) -> bool:
     return bool(row.stop)
 
 
-def asked_to_stop(tx: Tx, leases: Sequence[Lease]) -> list[str]:
-    """Return which of these leases' tasks were cancelled or lost meanwhile."""
-    query = select(tasks.c.id).where(or_(*map(_held, leases)), not_(tasks.c.stop))
-    fine = {row.id for row in tx.all(query)} if leases else set()
-    return [lease.task.id for lease in leases if lease.task.id not in fine]
+def asked_to_stop(tx: Tx, held: Sequence[Lease]) -> list[Lease]:
+    """Return those leases whose task was cancelled or given to another meanwhile."""
+    if not held:
+        return []
+    query = select(tasks.c.id, tasks.c.attempt).where(or_(*map(_held, held)), not_(tasks.c.stop))
+    fine = {(row.id, row.attempt) for row in tx.all(query)}
+    return [lease for lease in held if (lease.task.id, lease.attempt) not in fine]
 
 
 def finish(tx: Tx, lease: Lease, result: dict[str, Any], now: float) -> None:

@@ -26,6 +26,7 @@ from mainspring.ground.errors import BadInputError
 from mainspring.ground.identity import canonical, check_name
 from mainspring.ground.ports import Tx
 
+FIELDS = 5  # a sixth would be seconds, which nobody looks often enough for
 COUNT_MOST = 1000  # missed fire times are counted that far
 
 
@@ -154,16 +155,22 @@ def _times(schedule: Schedule, start: float, *, reverse: bool = False) -> Iterat
         zone = ZoneInfo(schedule.tz)
     except (ZoneInfoNotFoundError, ValueError) as error:
         raise BadInputError(f"There is no time zone {schedule.tz!r}.", field="tz") from error
+    if len(schedule.cron.split()) != FIELDS:
+        raise _no_cron(schedule.cron, f"it has {len(schedule.cron.split())} fields")
     try:
         at = datetime.fromtimestamp(start, zone).replace(microsecond=0)
         times: Iterator[datetime] = CronSim(schedule.cron, at, reverse=reverse)
     except CronSimError as error:
-        raise BadInputError(
-            f"{schedule.cron!r} is no cron expression: {error}.",
-            field="cron",
-            hint='Five fields: minute, hour, day, month, weekday, such as "30 2 * * 1".',
-        ) from error
+        raise _no_cron(schedule.cron, str(error)) from error
     return times
+
+
+def _no_cron(cron: str, why: str) -> BadInputError:
+    return BadInputError(
+        f"{cron!r} is no cron expression: {why}.",
+        field="cron",
+        hint='Five fields: minute, hour, day, month, weekday, such as "30 2 * * 1".',
+    )
 
 
 def _schedule(row: Any) -> Schedule:
