@@ -127,6 +127,8 @@ def Retraining(  # noqa: N802
     on_performance: Literal["check", "retrain", "note"] = "retrain",
     check_every: str | float | None = "7d",
     max_age: str | float | None = None,
+    schedule: str | None = None,
+    tz: str = "UTC",
     cooldown: str | float = "14d",
     budget: int = 50,
     history: str | float | None = None,
@@ -139,13 +141,19 @@ def Retraining(  # noqa: N802
 
     ``check`` measures regret first: would a fresh model do better on the newest labelled rows
     by enough to pay for a retraining? ``holdout`` is the stretch of newest labelled rows kept
-    for the gate.
+    for the gate. ``schedule`` is cron, such as ``"30 2 * * 1"``, on the wall clock of ``tz``; it
+    asks for a retraining, which the loop declines inside its ``cooldown``.
+
+    >>> Retraining(schedule="30 2 * * 1", tz="Europe/Berlin").schedule_tz
+    'Europe/Berlin'
     """
     return RetrainingPolicy(
         on_drift=on_drift,
         on_performance=on_performance,
         check_every_s=None if check_every is None else seconds(check_every, "check_every"),
         max_age_s=None if max_age is None else seconds(max_age, "max_age"),
+        schedule=schedule,
+        schedule_tz=tz,
         cooldown_s=seconds(cooldown, "cooldown"),
         budget=budget,
         history_s=None if history is None else seconds(history, "history"),

@@ -21,7 +21,7 @@ HEAVY = ("sqlalchemy", "polars", "numpy", "starlette", "uvicorn", "sklearn", "ri
 READABLE = [
     ("runs",), ("models",), ("alarms",), ("decisions",), ("loop", "status"), ("token", "list"),
     ("audit", "list"), ("audit", "verify"), ("config",), ("version",), ("doctor",), ("stop",),
-    ("logs",), ("status",),
+    ("logs",), ("status",), ("schedule", "list"),
 ]  # fmt: skip
 #: What cannot be, and which words its error must have.
 REFUSED = [
@@ -29,6 +29,7 @@ REFUSED = [
     (("override", "flights/x", "--reason", "x"), "MODEL/NUMBER"),
     (("promote", "flights/1"), "reason"),
     (("run", "flights", "-p", "trees"), "name=value"),
+    (("schedule", "add", "n", "p", "--cron", "61 * * * *"), "cron"),
     (("runs", "--limit", "many"), "many"),
     (("runs", "--colour", "red"), "--colour"),
     (("runs", "--status", "odd"), "odd"),

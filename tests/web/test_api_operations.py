@@ -61,6 +61,7 @@ GOOD: dict[str, tuple[dict[str, Any], str | None]] = {
     "loops.settled": ({"name": "flights"}, "settled"),
     "tokens.create": ({"name": "ci", "role": "viewer"}, "token"),
     "tokens.list": ({}, None),
+    "schedules.list": ({}, None),
     "audit.list": ({"limit": 5}, None),
     "audit.verify": ({}, "ok"),
     "system.status": ({}, "loops"),
@@ -72,6 +73,8 @@ APART = {
     "runs.resume",
     "pipelines.list",
     "pipelines.run",
+    "schedules.put",
+    "schedules.remove",
     "models.rollback",
     "endpoints.predict",
     "tokens.revoke",
@@ -262,6 +265,30 @@ def test_a_pipeline_of_the_project_is_listed_run_cancelled_and_resumed(house: Wo
         call(house, "pipelines.run", pipeline="project:none")
     with pytest.raises(e.BadInputError):
         call(house, "pipelines.run", pipeline="project:train", params={"y": 3})
+
+
+def test_a_schedule_is_put_listed_and_removed(house: Workspace) -> None:
+    (Path(house.settings.root) / "project.py").write_text(PROJECT)
+    asked: dict[str, Any] = {"name": "nightly", "pipeline": "train", "cron": "30 2 * * *"}
+    assert call(house, "schedules.put", **asked, params={"x": 3}) == {"done": True}
+    (row,) = call(house, "schedules.list")
+    assert (row["pipeline"], row["params"], row["tz"]) == ("project:train", {"x": 3}, "UTC")
+    assert row["next"] % 86_400 == 2.5 * 3600
+    for wrong, field in (
+        ({"cron": "61 * * * *"}, "cron"),
+        ({"cron": "*/5 * * * * *"}, "cron"),
+        ({"tz": "Mars/Olympus"}, "tz"),
+        ({"name": "loop-flights"}, "name"),
+        ({"pipeline": "project:none"}, None),
+        ({"params": {"y": 3}}, None),
+    ):
+        with pytest.raises(e.BadInputError) as caught:
+            call(house, "schedules.put", **{**asked, **wrong})
+        assert field is None or caught.value.field == field
+    assert call(house, "schedules.remove", name="nightly") == {"done": True}
+    assert call(house, "schedules.list") == []
+    with pytest.raises(e.NotFoundError):
+        call(house, "schedules.remove", name="nightly")
 
 
 def test_a_loop_counts_its_versions_and_windows(still_house: Workspace) -> None:

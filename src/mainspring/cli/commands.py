@@ -91,6 +91,14 @@ NESTED: dict[str, tuple[str, list[Entry]]] = {
         ("retrain", "loops:retrain", "Ask a loop for a new version now.",
          "mainspring loop retrain flights --reason 'A new timetable begins.'"),
     ]),
+    "schedule": ("Run pipelines by the clock.", [
+        ("add", "schedules:add", "Run a pipeline whenever the clock says so.",
+         "mainspring schedule add nightly flights --cron '30 2 * * *'"),
+        ("list", "schedules:listed", "List what runs when, and when next.",
+         "mainspring schedule list"),
+        ("remove", "schedules:remove", "Run nothing by a schedule any more.",
+         "mainspring schedule remove nightly"),
+    ]),
     "token": ("Make, list and end tokens.", [
         ("create", "access:create", "Make a token; its secret is shown once.",
          "mainspring token create ci --role contributor --ttl 30d"),
@@ -130,7 +138,7 @@ def build() -> App:
     for group, entries in zip(groups, GROUPS.values(), strict=True):
         for entry in entries:
             _add(app, entry, group=group)
-    for (name, (text, entries)), place in zip(NESTED.items(), (5, 1, 1), strict=True):
+    for (name, (text, entries)), place in zip(NESTED.items(), (5, 2, 1, 1), strict=True):
         nested = App(name=name, help=text, group=groups[place], help_format="plaintext")
         for entry in entries:
             _add(nested, entry)

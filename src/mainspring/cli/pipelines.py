@@ -70,7 +70,7 @@ def run(
     options: Everywhere = HERE,
 ) -> int:
     """Run a pipeline, step by step, reusing what has not changed. Exit code 1 if a step fails."""
-    given = dict(_pair(text) for text in params or [])
+    given = dict(pair(text) for text in params or [])
     asked = {"pipeline": pipeline, "params": given, "register": register, "start": start}
     with asking(options, create=True) as house:
         name = house.call("pipelines.run", **asked)["run"]
@@ -119,7 +119,8 @@ def _told(options: Everywhere, detail: dict[str, Any], versions: list[dict[str, 
     return 0 if detail["run"]["status"] == "finished" else 1
 
 
-def _pair(text: str) -> tuple[str, str]:
+def pair(text: str) -> tuple[str, str]:
+    """Return the name and the value of a parameter that is written name=value."""
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise BadInputError(

@@ -334,7 +334,9 @@ class RetrainingPolicy(Record, frozen=True, kw_only=True):
     on_drift: Literal["check", "retrain", "note"] = "check"
     on_performance: Literal["check", "retrain", "note"] = "retrain"
     check_every_s: float | None = 7 * DAY_S  #: regret is measured at least that often
-    max_age_s: float | None = None  #: schedule: retrain a champion older than this
+    max_age_s: float | None = None  #: retrain a champion older than this
+    schedule: str | None = None  #: cron, five fields: ask for a retraining at these times
+    schedule_tz: str = "UTC"  #: whose wall clock the schedule follows
     cooldown_s: float = 14 * DAY_S
     budget: int = 50  #: retrainings in all; then a person must raise it
     history_s: float | None = None  #: only the newest rows; None: all there are

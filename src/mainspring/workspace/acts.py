@@ -20,6 +20,7 @@ from mainspring.ground.ports import Tx
 from mainspring.monitoring import labels
 from mainspring.readiness import decisions, registry
 from mainspring.scaling.serving import endpoints, rollouts
+from mainspring.workspace import crons
 from mainspring.workspace.opening import Workspace
 
 
@@ -36,6 +37,7 @@ def declare(ws: Workspace, spec: LoopSpec) -> int:
         champion = registry.champion(tx, spec.model)
         at = _event_time(tx, spec.name, start)
         version = reactor.declare(tx, spec, at=at, champion=champion)
+        crons.of_loop(tx, before, spec, now)
         if before != spec:
             tx.audit("loop.declare", f"loop:{spec.name}", {"version": version})
         return version

@@ -27,13 +27,14 @@ if TYPE_CHECKING:
     from mainspring.workspace.opening import Workspace
 
 #: Tags by which a run carries what its end needs to know.
-REGISTER, RESULT, CODE, ROOT, FRESH, CAPTURED = (
+REGISTER, RESULT, CODE, ROOT, FRESH, CAPTURED, SCHEDULE = (
     "mainspring.register",
     "mainspring.result",
     "mainspring.code",
     "mainspring.root",
     "mainspring.fresh",
     "mainspring.captured",
+    "mainspring.schedule",
 )
 
 
@@ -138,14 +139,24 @@ def start_run(
     if start is not None:
         again = (*fresh, *planned.graph.after(start))
         planned = msgspec.structs.replace(planned, fresh=again)
+    check_result(planned, register)
+    ws.write(Permission.RUN, planned.submit)
+    return planned.run.id
+
+
+def check_result(planned: RunPlan, register: str | None) -> None:
+    """Refuse to register the result of a pipeline that has none.
+
+    Raises:
+        BadInputError: if a model is named and the pipeline returns nothing.
+    """
     if register and not planned.graph.result:
         raise BadInputError(
-            f"{pipeline} returns nothing, so there is nothing to register as {register}.",
+            f"{planned.run.pipeline} returns nothing, so there is nothing to register as"
+            f" {register}.",
             field="register",
             hint="Let the pipeline return what its train step returns.",
         )
-    ws.write(Permission.RUN, planned.submit)
-    return planned.run.id
 
 
 def state(tx: Tx, run: str) -> tuple[Run, list[StepRecord]]:

@@ -28,6 +28,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 ROOMS = {
     "runs": "runs",
     "pipelines": "pipelines",
+    "schedules": "schedules",
     "models": "models",
     "endpoints": "endpoints",
     "monitor": "monitoring",

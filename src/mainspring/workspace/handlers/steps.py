@@ -167,6 +167,23 @@ class Steps:
         told = next((s.error for s in broken if s.error), next(iter(lost.values()), ""))
         return Done(apply=apply, events=_trained(record, spec, status, told))
 
+    def start_run(self, lease: Lease) -> Done:
+        """Start the run that a schedule asks for; the same firing again starts no second one."""
+        asked, cause = lease.task.payload, lease.task.id
+        tags = {running.SCHEDULE: asked["schedule"]}
+        if asked.get("register"):
+            tags[running.REGISTER] = asked["register"]
+        planned = running.plan(
+            self._ws,
+            asked["root"],
+            asked["pipeline"],
+            asked["params"],
+            cause=cause,
+            tags=tags,
+            lease=lease,
+        )
+        return Done(result={"run": planned.run.id}, apply=planned.submit)
+
     def register_version(self, lease: Lease) -> Done:
         """Register what a person's run made and put it through the gate."""
         run, model = lease.task.payload["run"], lease.task.payload["model"]
@@ -212,6 +229,7 @@ def handlers(ws: Workspace) -> dict[str, Handler]:
     return {
         "step": steps.step,
         "run_end": steps.run_end,
+        "start_run": steps.start_run,
         "register_version": steps.register_version,
     }
 

@@ -1,0 +1,116 @@
+"""Schedules start runs by a turned clock: each fire time once, and what a loop's policy says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from homes import LOOP, NOW, settle
+
+from mainspring.engine import reactor, schedules
+from mainspring.experiments import runs as experiments
+from mainspring.ground.errors import BadInputError
+from mainspring.ground.objects import LoopSpec, Run
+from mainspring.ground.permissions import Permission
+from mainspring.workspace import acts, crons
+from mainspring.workspace.engines import make_engine
+from mainspring.workspace.opening import Workspace
+
+PROJECT = """
+import mainspring as ms
+
+@ms.step
+def double(x: int) -> int:
+    return 2 * x
+
+@ms.pipeline
+def tick(x: int = 1) -> int:
+    return double(x)
+"""
+
+
+@pytest.fixture
+def timed(ws: Workspace) -> Workspace:
+    """A home whose project has a pipeline that runs every minute."""
+    ws.executor.close()
+    ws._started.clear()  # the project is imported in processes of its own
+    Path(ws.settings.root).mkdir(exist_ok=True)
+    (Path(ws.settings.root) / "project.py").write_text(PROJECT)
+    crons.put(ws, "often", "tick", "*/1 * * * *", {"x": 3})
+    return ws
+
+
+def started(ws: Workspace) -> list[Run]:
+    found = ws.read(Permission.READ, lambda tx: experiments.search(tx, limit=100)).runs
+    return [run for run in found if (run.cause or "").startswith("schedule:often:")]
+
+
+def work(ws: Workspace) -> None:
+    """Let two engines do what there is to do now."""
+    engines = [make_engine(ws, name, scanning=False) for name in ("one", "two")]
+    while any(engine.step_once() for engine in engines):
+        pass
+    assert not any(engine.troubles for engine in engines)
+
+
+def test_a_pipeline_runs_once_a_minute_and_not_twice(timed: Workspace) -> None:
+    work(timed)
+    assert started(timed) == []
+    for minute in (1, 2):
+        timed.clock.turn(60.0)  # type: ignore[attr-defined]
+        work(timed)
+        work(timed)
+        runs = started(timed)
+        assert len(runs) == minute
+        assert {run.status for run in runs} == {"finished"}
+    assert {run.cause for run in runs} == {f"schedule:often:{NOW + 60 * n:.0f}" for n in (1, 2)}
+    assert runs[0].params == {"x": "3"}
+    timed.clock.turn(59.0)  # type: ignore[attr-defined]
+    work(timed)
+    assert len(started(timed)) == 2
+    crons.remove(timed, "often")
+    timed.clock.turn(600.0)  # type: ignore[attr-defined]
+    work(timed)
+    assert len(started(timed)) == 2
+
+
+def test_the_same_schedule_again_forgets_nothing_that_is_due(timed: Workspace) -> None:
+    timed.clock.turn(90.0)  # type: ignore[attr-defined]
+    crons.put(timed, "often", "tick", "*/1 * * * *", {"x": 3})
+    due = timed.read(Permission.READ, lambda tx: schedules.due(tx, timed.clock.now()))
+    assert [firing.fire_at for firing in due] == [NOW + 60]
+
+
+def with_schedule(cron: str | None, tz: str = "UTC") -> LoopSpec:
+    policy = msgspec.structs.replace(LOOP.retraining, schedule=cron, schedule_tz=tz)
+    return msgspec.structs.replace(LOOP, retraining=policy)
+
+
+def listed(ws: Workspace) -> list[tuple[str, str]]:
+    return [(one.name, one.cron) for one, _ in crons.listed(ws)]
+
+
+def told(ws: Workspace) -> list[str]:
+    events = ws.read(Permission.READ, lambda tx: reactor.history(tx, "tide"))
+    return [type(event).__name__ for _, event in events]
+
+
+def test_a_loop_asks_for_a_retraining_by_its_own_schedule(served: Workspace) -> None:
+    acts.declare(served, with_schedule("0 3 * * 1", "Europe/Berlin"))
+    assert listed(served) == [("loop-tide", "0 3 * * 1")]
+    settle(served)
+    at = crons.listed(served)[0][1]
+    served.clock.turn(at - served.clock.now())  # type: ignore[attr-defined]
+    make_engine(served, "test", scanning=False).one_pass()
+    assert told(served)[-1] == "RetrainRequested"
+    acts.declare(served, with_schedule(None))
+    assert listed(served) == []
+
+
+def test_a_loop_with_a_wrong_schedule_is_not_declared(served: Workspace) -> None:
+    with pytest.raises(BadInputError) as caught:
+        acts.declare(served, with_schedule("every day"))
+    assert caught.value.field == "cron"
+    assert listed(served) == []
+    assert acts.declare(served, LOOP) == 1
