@@ -143,6 +143,15 @@ def test_beyond_loopback_nothing_is_opened_without_tokens(say: Callable[..., Any
     assert "token create" in said.err
 
 
+def test_behind_a_proxy_nothing_is_opened_without_tokens(
+    say: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAINSPRING_HOSTS", "ml.example")
+    said = say("up", "--port", "0")
+    assert said.code == 1
+    assert "token create" in said.err
+
+
 def test_tokens_are_shown_once_and_end(say: Callable[..., Any]) -> None:
     made = say("token", "create", "ci", "--role", "viewer", "--ttl", "30d", "--json").json
     assert made["token"].startswith("ms_")

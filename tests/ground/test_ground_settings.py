@@ -33,6 +33,13 @@ def test_each_place_outranks_the_one_before(tmp_path: Path) -> None:
     assert (found.port, found.workers, found.host, found.token) == (3, 12, "a", None)
 
 
+def test_host_names_are_a_list_in_the_file_and_commas_in_the_environment(tmp_path: Path) -> None:
+    (tmp_path / settings.FILE).write_text('hosts = ["ml.example"]\n')
+    assert settings.load(start=tmp_path, environ={}).hosts == ["ml.example"]
+    environ = {"MAINSPRING_HOSTS": "ml.lan, b.lan,"}
+    assert settings.load(start=tmp_path, environ=environ).hosts == ["ml.lan", "b.lan"]
+
+
 @pytest.mark.parametrize(
     ("file", "environ", "given", "says"),
     [
@@ -41,6 +48,7 @@ def test_each_place_outranks_the_one_before(tmp_path: Path) -> None:
         ("", {"MAINSPRING_PORT": "x"}, {}, "MAINSPRING_PORT: Expected `int`"),
         ("", {}, {"port": "x"}, "--port: Expected `int`"),
         ("", {}, {"lease_s": "long"}, "--lease-s: Expected `float`"),
+        ("hosts = 3", {}, {}, "mainspring.toml: Expected `array`"),
         ("port = ", {}, {}, "is not valid TOML"),
     ],
 )

@@ -18,8 +18,9 @@ from mainspring.ground.errors import (
     UnauthenticatedError,
 )
 from mainspring.ground.permissions import Permission, Role
+from mainspring.ground.settings import Settings
 from mainspring.workspace import peers, tokens
-from mainspring.workspace.access import BELIEVED_S, Gatekeeper, read_secret
+from mainspring.workspace.access import BELIEVED_S, Gatekeeper, own_names, read_secret
 from mainspring.workspace.opening import Workspace
 
 
@@ -142,6 +143,16 @@ def test_our_own_names_are_let_in_and_a_foreign_page_is_not(ws: Workspace, host:
 def test_other_names_are_let_in_where_they_were_given(ws: Workspace) -> None:
     own = {**scope(host="ml.lan:8750"), "state": {"peer_uid": os.getuid()}}
     assert Gatekeeper(ws, hosts=frozenset({"ml.lan"})).admit(own)
+
+
+def test_a_server_goes_by_its_address_and_the_names_in_its_settings(ws: Workspace) -> None:
+    given = {"root": "/", "home": "/h", "hosts": ["ML.lan"]}
+    keeper = Gatekeeper(ws, own_names(Settings(**given, host="fd00::1")))
+    for host in ("ml.lan:8750", "[fd00::1]:8750", "[fd00::1]", "localhost"):
+        assert keeper.admit({**scope(host=host), "state": {"peer_uid": os.getuid()}})
+    assert own_names(Settings(**given, host="0.0.0.0")) == {"ML.lan"}
+    with pytest.raises(PermissionDeniedError):
+        keeper.admit({**scope(host="evil.lan"), "state": {"peer_uid": os.getuid()}})
 
 
 def test_strangers_do_not_fill_the_memory(ws: Workspace) -> None:

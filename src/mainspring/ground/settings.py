@@ -22,14 +22,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     home: str  #: where everything is kept; default .mainspring in the project
     url: str | None = None  #: a server to talk to instead of the home
     token: str | None = None  #: what we show that server
-    host: str = "127.0.0.1"
-    port: int = 8750
+    host: str = "127.0.0.1"  #: address that `up` listens on; beyond loopback only with tokens
+    port: int = 8750  #: where `up` answers; 0 takes a free one
+    hosts: list[str] = []  #: other names callers use, such as a proxy's; "a,b" in the environment
     database: str | None = None  #: sqlite:///... or postgresql://...; default in the home
     objects: str | None = None  #: folder or s3://bucket/prefix; default in the home
     workers: int = 2  #: tasks the engine works on at once
     lease_s: float = 10.0  #: a dead worker's task is taken over after this long
     capture_budget_mb: int = 1024  #: per endpoint; the oldest sealed segments go first
-    max_body_mb: int = 32
+    max_body_mb: int = 32  #: largest body of a request
     max_depth: int = 64  #: of nested JSON
 
     @property
@@ -86,6 +87,8 @@ def load(
             field=key,
             hint=f"Known keys: {', '.join(known)}.",
         )
+    if isinstance(values.get("hosts"), str):
+        values["hosts"] = [name.strip() for name in values["hosts"].split(",") if name.strip()]
     values.setdefault("root", str(root))
     values["home"] = str((root / Path(values.get("home", ".mainspring")).expanduser()).resolve())
     try:

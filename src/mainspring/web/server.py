@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 from uvicorn import Config, Server
 
 from mainspring.ground.errors import BadInputError, ConflictError
+from mainspring.workspace.access import own_names
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.peers import http_protocol
 
@@ -39,9 +40,8 @@ def serve_web(
     """
     from mainspring.web.app import build_app
 
-    names = frozenset() if host in ("0.0.0.0", "::") else frozenset({host})  # noqa: S104
     with contextlib.closing(bind(host, port)) as listening:
-        serve(build_app(ws, names), listening, on_ready, stop)
+        serve(build_app(ws, own_names(ws.settings, host)), listening, on_ready, stop)
 
 
 def bind(host: str, port: int) -> socket.socket:

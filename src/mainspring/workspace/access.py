@@ -13,6 +13,7 @@ from typing import Any
 
 from mainspring.ground.errors import PermissionDeniedError, UnauthenticatedError
 from mainspring.ground.permissions import Permission, Principal, owner, service
+from mainspring.ground.settings import Settings
 from mainspring.workspace import peers, tokens
 from mainspring.workspace.opening import Workspace
 
@@ -31,7 +32,7 @@ class Gatekeeper:
 
     def __init__(self, workspace: Workspace, hosts: frozenset[str] = frozenset()) -> None:
         self._workspace = workspace.acting_as(service("access"))
-        self._hosts = _LOCAL | hosts
+        self._hosts = _LOCAL | {host.lower() for host in hosts}
         self._secret = read_secret(workspace.home)
         self._known: dict[str, tuple[float, Principal | None]] = {}
         self._tokens: tuple[float, bool] = (-1.0, False)
@@ -60,7 +61,7 @@ class Gatekeeper:
         """Refuse a Host or an Origin that is not ours, whatever the method."""
         host = headers.get(b"host", b"").decode("latin-1")
         name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
-        if name not in self._hosts:
+        if name.lower() not in self._hosts:
             raise PermissionDeniedError(f"The host {host[:100]!r} is not one of this server's.")
         origin = headers.get(b"origin")
         if origin is not None and origin.decode("latin-1").partition("://")[2] != host:
@@ -115,6 +116,20 @@ class Gatekeeper:
 
 
 _READ = {b"authorization", b"host", b"origin", b"x-mainspring-secret"}
+
+
+def own_names(settings: Settings, host: str | None = None) -> frozenset[str]:
+    """Return the names of this server besides localhost: where it listens, and ``hosts``.
+
+    >>> sorted(own_names(Settings(root="/", home="/h", host="0.0.0.0", hosts=["ml.lan"])))
+    ['ml.lan']
+    """
+    host = host or settings.host
+    names = set(settings.hosts)
+    if host not in ("0.0.0.0", "::"):  # noqa: S104
+        # An IPv6 address stands in brackets where a port may follow.
+        names.add(f"[{host}]" if ":" in host else host)
+    return frozenset(names)
 
 
 def read_secret(home: Path) -> str:

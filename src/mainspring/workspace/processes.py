@@ -78,7 +78,7 @@ def run_endpoint(settings: Settings, name: str, link: Link) -> None:
     from mainspring.scaling.serving.app import EndpointApp
     from mainspring.scaling.serving.capture import CaptureWriter
     from mainspring.scaling.serving.server import serve
-    from mainspring.workspace.access import Gatekeeper
+    from mainspring.workspace.access import Gatekeeper, own_names
     from mainspring.workspace.peers import http_protocol
     from mainspring.workspace.routing import routing
 
@@ -95,7 +95,7 @@ def run_endpoint(settings: Settings, name: str, link: Link) -> None:
         changed=ws.store.changed,
         loader=lambda package: load.load(package, ws.objects),
         captures=CaptureWriter(ws.captures(name)),
-        authenticate=Gatekeeper(ws).admit,
+        authenticate=Gatekeeper(ws, own_names(settings)).admit,
         settings=settings,
     )
     file = ws.home / "run" / "endpoints" / f"{name}.json"
