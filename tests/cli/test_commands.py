@@ -143,6 +143,15 @@ def test_beyond_loopback_nothing_is_opened_without_tokens(say: Callable[..., Any
     assert "token create" in said.err
 
 
+def test_tokens_that_expired_or_ended_open_nothing(say: Callable[..., Any]) -> None:
+    say("token", "create", "short", "--role", "viewer", "--ttl", "0.001s")
+    say("token", "create", "gone", "--role", "viewer")
+    say("token", "revoke", "gone")
+    said = say("up", "--host", "0.0.0.0", "--port", "0")
+    assert said.code == 1
+    assert "no token that counts" in said.err
+
+
 def test_behind_a_proxy_nothing_is_opened_without_tokens(
     say: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

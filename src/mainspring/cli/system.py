@@ -19,6 +19,7 @@ from mainspring.cli import homes, render
 from mainspring.cli.loops import draw_loops
 from mainspring.cli.options import HERE, Everywhere
 from mainspring.cli.remote import Local, asking, settings_of
+from mainspring.ground.clock import SystemClock
 from mainspring.ground.errors import (
     BadInputError,
     ConflictError,
@@ -78,7 +79,7 @@ def _prepare(settings: Settings) -> None:
     """Open the home once, so that what is wrong with it is said here and not in a log.
 
     Raises:
-        ConflictError: if it would be open to the network without anybody showing a token.
+        ConflictError: if it would be open to the network while no token counts.
     """
     local = Local(settings, create=True)
     try:
@@ -89,12 +90,19 @@ def _prepare(settings: Settings) -> None:
         tokens = local.call("tokens.list")
     finally:
         local.close()
-    if all(token["revoked"] for token in tokens):
+    now = SystemClock().now()
+    if not any(_counts(token, now) for token in tokens):
+        names = ", ".join(dict.fromkeys([settings.host, *settings.hosts]))
         raise ConflictError(
-            f"Nobody would have to show a token on {settings.host}, so it is not opened.",
+            f"There is no token that counts, so it is not opened to callers of {names}.",
             field="host",
             hint="Make one first: mainspring token create NAME --role admin",
         )
+
+
+def _counts(token: dict[str, Any], now: float) -> bool:
+    expires = token["expires"]
+    return token["revoked"] is None and (expires is None or expires > now)
 
 
 def _detached(
