@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from mainspring.cli import render
+from mainspring.cli.loops import draw_decisions
 from mainspring.cli.serving import read_rows
 from mainspring.cli.simulate import spark
 from mainspring.ground.errors import BadInputError
@@ -29,6 +30,21 @@ def test_a_pipe_gets_rows_that_are_not_cut_off(monkeypatch: pytest.MonkeyPatch) 
     render.table(render.console(), ("A", "B"), [["x" * 90, "y" * 90]])
     assert "x" * 90 in pipe.getvalue()
     assert "y" * 90 in pipe.getvalue()
+
+
+def test_a_decision_before_the_first_row_has_no_date(capsys: pytest.CaptureFixture[str]) -> None:
+    first = {
+        "at": 0.0,
+        "kind": "train",
+        "subject": "loop:l",
+        "reason": "None yet.",
+        "by": "loop:l",
+    }
+    draw_decisions(render.console(), [first, first | {"at": 1_700_000_000.0}])
+    out = capsys.readouterr().out
+    assert "at the start" in out
+    assert "1970" not in out
+    assert "2023-11-14 22:13:20" in out
 
 
 def test_sizes_and_figures_are_short() -> None:

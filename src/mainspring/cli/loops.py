@@ -36,7 +36,7 @@ def status(
     def draw(out: Console) -> None:
         draw_loops(out, [one])
         out.print(f"\n{render.plain(one['words'])}\n")
-        _draw_decisions(out, [entry["decision"] for entry in entries])
+        draw_decisions(out, [entry["decision"] for entry in entries])
 
     render.answer(options, one | {"timeline": entries}, draw)
 
@@ -113,14 +113,15 @@ def decisions(
     page = call(options, "decisions.list", loop=loop, limit=limit, cursor=cursor)
 
     def draw(out: Console) -> None:
-        _draw_decisions(out, page["decisions"])
+        draw_decisions(out, page["decisions"])
         if page["cursor"]:
             out.print(f"More: mainspring decisions --cursor {render.plain(page['cursor'])}")
 
     render.answer(options, page, draw)
 
 
-def _draw_decisions(out: Console, found: list[dict[str, Any]]) -> None:
+def draw_decisions(out: Console, found: list[dict[str, Any]]) -> None:
+    """Print decisions, a line each."""
     rows = [(render.when(d["at"]), d["kind"], d["subject"], d["reason"], d["by"]) for d in found]
     columns = ("AT (UTC)", "DECIDED", "ABOUT", "REASON", "BY")
     render.table(out, columns, rows, "Nothing was decided yet.")

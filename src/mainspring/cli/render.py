@@ -91,13 +91,15 @@ def plain(value: Any) -> str:
 
 
 def when(seconds: float | None) -> str:
-    """Return a time, in UTC, as a table shows it.
+    """Return a time, in UTC, as a table shows it; 0 is before a loop has seen its first row.
 
-    >>> when(0)
-    '1970-01-01 00:00:00'
+    >>> when(86_400), when(0)
+    ('1970-01-02 00:00:00', 'at the start')
     """
     if seconds is None:
         return ""
+    if seconds == 0:
+        return "at the start"
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
