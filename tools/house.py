@@ -1,4 +1,4 @@
-"""Check the house rules no linter knows: sizes, first lines, a test for every module."""
+"""Check the house rules no linter knows: sizes, names, first lines."""
 
 from __future__ import annotations
 

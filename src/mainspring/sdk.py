@@ -68,9 +68,9 @@ def Rollout(  # noqa: N802  reads as the record it makes
     """Say how a passed candidate meets traffic and what decides.
 
     ``share`` of the rows is answered by the challenger; every row is scored by both, so that
-    losses are paired. It is promoted once it is shown better than the champion minus
-    ``margin`` (in mean bounded loss) at level ``alpha``, rolled back once shown worse at
-    ``harm_alpha``, both however often one looks.
+    losses are paired. It is promoted once its mean bounded loss is shown to be lower than the
+    champion's by more than ``margin`` at level ``alpha``, and rolled back once shown to be higher
+    by more than ``margin`` at ``harm_alpha``, both however often one looks.
 
     >>> Rollout(share=0.1, min_period="2d").min_period_s
     172800.0
