@@ -58,11 +58,11 @@ def features() -> dict[str, str]:
 
 @ms.step
 def train(rows: pl.DataFrame, height: int, features: dict[str, str], trees: int) -> ms.FittedModel:
-    """Learn from {older}, measure on the rest."""
+    """Measure on the rest what {older} teach, then learn from all."""
     learn, test = rows.head(height * 4 // 5), rows.tail(height - height * 4 // 5)
 {estimator}
     model = ms.Model(estimator, TARGET, "{kind}", features, list(features){time})
-    return model.fit(learn, holdout=test)
+    return model.fit(learn, holdout=test, refit=True)
 
 
 @ms.step

@@ -61,6 +61,20 @@ def test_the_baseline_knows_what_columns_are_worth(fitted) -> None:
     assert fitted.signature.classes == ["on time", "late"]
 
 
+def test_a_refit_learns_from_all_and_keeps_the_honest_measure() -> None:
+    rows = pl.DataFrame(
+        {"x": [float(n % 7) for n in range(70)], "y": [n % 7 > 3 for n in range(70)]}
+    )
+    model = Model(LogisticRegression(), target="y")
+    apart = model.fit(rows.head(56), holdout=rows.tail(14))
+    again = model.fit(rows.head(56), holdout=rows.tail(14), refit=True)
+    whole = model.fit(rows)
+    assert again.baseline.rows == 70
+    assert np.array_equal(again.score(rows), whole.score(rows))
+    assert (again.metrics, again.measured_on) == (apart.metrics, "holdout")
+    assert again.baseline.loss == apart.baseline.loss
+
+
 @pytest.mark.parametrize(
     ("target", "kind", "classes"),
     [

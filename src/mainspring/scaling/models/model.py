@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -96,8 +96,13 @@ class Model:
     time: str | None = None
     positive: str | None = None
 
-    def fit(self, rows: pl.DataFrame, holdout: pl.DataFrame | None = None) -> FittedModel:
+    def fit(
+        self, rows: pl.DataFrame, holdout: pl.DataFrame | None = None, *, refit: bool = False
+    ) -> FittedModel:
         """Return the model fitted to ``rows`` and measured on ``holdout``.
+
+        With ``refit`` it is then fitted once more, to both: the newest rows are often the ones
+        worth most. Metrics and the baseline's loss stay those of the honest measurement.
 
         The signature's ``scale`` of a regression is the interquartile range of the training
         target (its standard deviation if that is 0): an error that large has the loss 1.
@@ -106,6 +111,19 @@ class Model:
             BadInputError: naming the field, for an empty frame, a target that is missing,
                 constant or not finite, an unknown column, or a feature that cannot be used.
         """
+        measured = self._fit(rows, holdout)
+        if not refit or measured.measured_on != "holdout" or holdout is None:
+            return measured
+        whole = self._fit(pl.concat([rows, holdout], how="vertical_relaxed"), None)
+        known = {"loss": measured.baseline.loss, "metrics": measured.metrics}
+        return replace(
+            whole,
+            baseline=msgspec.structs.replace(whole.baseline, **known),
+            metrics=measured.metrics,
+            measured_on=measured.measured_on,
+        )
+
+    def _fit(self, rows: pl.DataFrame, holdout: pl.DataFrame | None) -> FittedModel:
         target = targets.check_target(_not_empty(rows), self.target)
         kind = self.kind or targets.infer_kind(target)
         classes = targets.classes_of(target, kind, self.positive)
