@@ -37,7 +37,8 @@ class Show:
 
     def decided(self, decision: dict[str, Any]) -> None:
         """Print one decision of the loop."""
-        day = datetime.fromtimestamp(decision["at"], UTC).strftime("%d %b")
+        at = decision["at"]  # 0 before the loop has seen its first row
+        day = datetime.fromtimestamp(at, UTC).strftime("%d %b") if at else "start "
         self.say(
             f"{day}  {decision['kind'].upper():<9} {decision['subject']}  {decision['reason']}"
         )
