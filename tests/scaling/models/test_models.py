@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
 
 from mainspring.ground.errors import BadInputError, DamagedError, NotExactError
 from mainspring.ground.objects import Column, Signature
