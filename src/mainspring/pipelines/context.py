@@ -77,8 +77,8 @@ def current() -> StepContext | None:
 def log(step: float | None = None, **metrics: float) -> None:
     """Log metric values of the running step's run, such as ``log(auc=0.91)``.
 
-    ``step`` is a whole number. Without it each metric goes on by one from its latest. Called outside of a run,
-    where a step is tested as plain Python, it only checks the values.
+    ``step`` is a whole number. Without it each metric goes on by one from its latest. Called
+    outside of a run, where a step is tested as plain Python, it only checks the values.
 
     Raises:
         BadInputError: if a value is no number.
