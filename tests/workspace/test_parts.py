@@ -396,3 +396,12 @@ def test_a_window_of_one_who_serves_no_more_raises_nothing(served: Workspace) ->
     assert (
         served.read(Permission.READ, lambda tx: get(tx, f"labels/tide:{int(FIRST)}")) is not None
     )
+
+
+def test_a_window_judged_late_belongs_to_who_served_in_it(served: Workspace) -> None:
+    send(served, 0)
+    send(served, 1)
+    acts.promote(served, "tide", 2, "Before the window was judged.")
+    settle(served, scanning=True)
+    found = served.read(Permission.READ, lambda tx: windows.get(tx, f"tide:{int(FIRST)}"))
+    assert found.version == 1

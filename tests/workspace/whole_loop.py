@@ -38,7 +38,6 @@ from sqlalchemy import select as choose
 from mainspring.engine import marks, reactor
 from mainspring.engine.tables import tasks
 from mainspring.ground.clock import SystemClock
-from mainspring.ground.loops import Phase
 from mainspring.ground.objects import LoopSpec
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
@@ -468,7 +467,7 @@ class Story:
             for day in range(LAST):
                 if day == ASKED_ON:
                     acts.retrain(self.ws, LOOP, "Will the canary find the sabotage out?")
-                    self._until(lambda: self._phase() is Phase.ROLLOUT, crew, "the canary")
+                    self._until(self._in_canary, crew, "the canary")
                 self._live_day(traffic, day, crew)
             ending = self._ending()
             day = LAST
@@ -477,8 +476,8 @@ class Story:
                 day += 1
             crew.spare()
             self._live_day(traffic, day, crew)
-            traffic.close()
             crew.stop()
+            traffic.close()
         assert not watcher.trouble, watcher.trouble
         assert watcher.looks > 50
         self.wall_s = time.monotonic() - began
@@ -546,8 +545,9 @@ class Story:
     def _champion(self) -> int | None:
         return self.ws.read(Permission.READ, lambda tx: registry.champion(tx, LOOP))
 
-    def _phase(self) -> Phase:
-        return self.ws.read(Permission.READ, lambda tx: reactor.view(tx, LOOP).phase)
+    def _in_canary(self) -> bool:
+        running = acts.running_rollout(self.ws, LOOP)
+        return running is not None and running.purpose == "challenge"
 
     def _ending(self) -> Ending:
         from endings import ending

@@ -43,7 +43,7 @@ class Watcher:
         spec = self._spec(loop)
         frame = capture.read(self._ws.captures(spec.endpoint), start, end)
         champion, signature, baseline, open_ = self._ws.read(
-            Permission.WORK, lambda tx: self._standing(tx, spec)
+            Permission.WORK, lambda tx: self._standing(tx, spec, _answered(tx, spec, frame))
         )
         if frame.height == 0 or champion is None:
             return Done(apply=lambda tx: _advance(tx, spec.endpoint, end, empty=1))
@@ -193,6 +193,16 @@ def handlers(ws: Workspace, shelf: LabelShelf) -> dict[str, Handler]:
         "rollout": watcher.rollout,
         "compact": watcher.compact,
     }
+
+
+def _answered(tx: Tx, spec: LoopSpec, frame: pl.DataFrame) -> int | None:
+    """Return the champion, of now or before, that answered most of a window's rows.
+
+    A window may be judged late, after another was promoted: it belongs to who served in it.
+    """
+    champions = {move.number for move in registry.history(tx, spec.model, registry.CHAMPION)}
+    counted = frame.group_by("_version").len().sort(["len", "_version"], descending=True)
+    return next((n for n in counted["_version"].to_list() if n in champions), None)
 
 
 def _paired_losses(joined: pl.DataFrame, rollout: Rollout, signature: Signature) -> Any:
