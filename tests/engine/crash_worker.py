@@ -52,7 +52,7 @@ def main(url: str, lease_s: float, gate: Path | None) -> None:
         note(tx, f"{decision.kind} {decision.subject}")
 
     def found(tx: Tx) -> list[NewTask]:
-        return [NewTask(id="scanned", kind="k", backoff_s=0.0)]
+        return [NewTask(id="scanned", kind="k", max_attempts=99)]
 
     reacts = reactor.Reactor(decided, lambda *_: None)
     engine = Engine(store, {"k": work}, reacts, clock, [found], workers=2, lease_s=lease_s)

