@@ -46,7 +46,8 @@ def commands() -> str:
     lines = [
         "# Commands",
         "",
-        "Every command takes `--home`, `--url`, `--token` and `--json`.",
+        "Every command takes `--home`, `--url`, `--token`, `--json` and, for any setting,"
+        " `--set NAME=VALUE`.",
         "",
     ]
     nested = [
@@ -70,7 +71,7 @@ def settings() -> str:
         "# Settings",
         "",
         "In `mainspring.toml`, in the environment as `MAINSPRING_` and the name in capitals, or on"
-        " the command line. The later of these wins.",
+        " the command line as `--set NAME=VALUE`. The later of these wins.",
         "",
         "| name | default | what it is |",
         "|---|---|---|",

@@ -212,3 +212,20 @@ def test_start_up_stays_within_its_budget(code: str, most_s: float, tmp_path: Pa
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         best = min(best, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert best <= most_s
+
+
+def test_any_setting_can_be_given_on_the_command_line(monkeypatch, tmp_path, capsys) -> None:
+    monkeypatch.setenv("MAINSPRING_WORKERS", "3")
+    monkeypatch.setenv("MAINSPRING_LEASE_S", "3")
+    home = str(tmp_path / "home")
+    asked = ["config", "--json", "--set", "workers=5", "--set=lease_s=7.5", "--home", home]
+    assert start.main(asked) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert '"workers": 5' in json.dumps(told)
+    assert '"lease_s": 7.5' in json.dumps(told)
+
+
+@pytest.mark.parametrize("wrong", [["--set", "wrokers=5"], ["--set", "workers"], ["--set"]])
+def test_a_setting_that_is_none_is_refused_by_name(wrong, capsys) -> None:
+    assert start.main(["config", *wrong]) == 2
+    assert "NAME=VALUE" in capsys.readouterr().err

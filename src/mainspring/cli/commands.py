@@ -129,7 +129,8 @@ def build() -> App:
     app = App(
         name="mainspring",
         help="The whole MLOps loop: drift is noticed, a new version trained, judged, canaried,"
-        " promoted or rolled back, with a written reason for every step.",
+        " promoted or rolled back, with a written reason for every step."
+        " Every command also takes --set NAME=VALUE for any setting, such as --set workers=4.",
         version=__version__,
         suppress_keyboard_interrupt=False,
         help_format="plaintext",

@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.write(f"{__version__}\n")
         return 0
     try:
-        return _run(given)
+        return _run(_without_settings(given))
     except KeyboardInterrupt:
         sys.stderr.write("\n")
         return INTERRUPTED
@@ -37,6 +37,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except Exception as error:  # noqa: BLE001  the outermost place: the trace goes to a file
         return _crash(error, "--json" in given)
+
+
+def _without_settings(arguments: list[str]) -> list[str]:
+    """Take every ``--set NAME=VALUE`` out and put it where children of ours find it too.
+
+    Raises:
+        BadInputError: for a setting that is not there, or one without a value.
+    """
+    from mainspring.ground.settings import Settings
+
+    kept: list[str] = []
+    waiting = iter(arguments)
+    for argument in waiting:
+        option, equals, text = argument.partition("=")
+        if argument == "--":
+            return [*kept, argument, *waiting]
+        if option != "--set":
+            kept.append(argument)
+            continue
+        name, given, value = (text if equals else next(waiting, "")).partition("=")
+        if not given or name not in Settings.__struct_fields__:
+            raise BadInputError(
+                f"--set takes NAME=VALUE, found {name!r}.",
+                field="set",
+                hint=f"Names: {', '.join(Settings.__struct_fields__)}.",
+            )
+        os.environ[f"MAINSPRING_{name.upper()}"] = value
+    return kept
 
 
 def _run(arguments: list[str]) -> int:
