@@ -40,7 +40,6 @@ def test_every_promise_is_kept_in_thousands_of_random_histories() -> None:
 
 @pytest.mark.soak
 @pytest.mark.timeout(7200)
-@pytest.mark.skipif("MAINSPRING_SOAK" not in os.environ, reason="long: make soak")
 def test_every_promise_is_kept_in_millions_of_random_histories() -> None:
     _play(SEEDS, SOAK_SEEDS)
 
