@@ -32,13 +32,13 @@ check: $(VENV)/ready
 	$(BIN)/python tools/reference.py --check
 
 test: $(VENV)/ready system check
-	$(BIN)/pytest -n 2 --dist loadgroup $(PYTEST)
+	$(BIN)/pytest -n 2 --dist loadfile $(PYTEST)
 
 bench: $(VENV)/ready
 	for script in bench/*.py; do $(BIN)/python $$script || exit 1; done
 
 soak: $(VENV)/ready system
-	MAINSPRING_SOAK=1 $(BIN)/pytest -n 2 --dist loadgroup -m soak --timeout 7200
+	MAINSPRING_SOAK=1 $(BIN)/pytest -n 2 --dist loadfile -m soak --timeout 7200
 
 docs: $(VENV)/ready
 	$(BIN)/python tools/reference.py

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-pytestmark = [pytest.mark.timeout(1500), pytest.mark.xdist_group("demo")]
+pytestmark = pytest.mark.timeout(1500)
 
 FLAGS = [
     "--headless",
