@@ -27,6 +27,7 @@ def child(
     lease: Lease | None = None,
     *,
     root: str | None = None,
+    env: dict[str, str] | None = None,
 ) -> Any:
     """Return what a function of ``workspace.children`` returns.
 
@@ -35,7 +36,7 @@ def child(
         StepFailedError: if it raised something else or crashed; with its trace.
         UnavailableError: if it was killed from outside: another try may do better.
     """
-    outcome = call(ws, function, payload, lease, root=root)
+    outcome = call(ws, function, payload, lease, root=root, env=env)
     if outcome.ok:
         return outcome.value
     raise as_error(outcome)
@@ -50,6 +51,7 @@ def call(
     root: str | None = None,
     log: Path | None = None,
     timeout_s: float | None = None,
+    env: dict[str, str] | None = None,
 ) -> Outcome:
     """Run a function of ``workspace.children`` to its end and return how it ended."""
     return ws.executor.run(
@@ -58,6 +60,7 @@ def call(
             payload={**payload, "objects": ws.settings.objects_url},
             cwd=root,
             path=[root] if root else [],
+            env=env or {},
             log=None if log is None else str(log),
             timeout_s=timeout_s,
         ),

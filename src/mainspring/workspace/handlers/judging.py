@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from mainspring.workspace.opening import Workspace
 
 
+#: A version is measured as an endpoint would run it: one thread for one row.
+AS_SERVED = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
 class Judging:
     """Carries out the gate: for a loop's candidate, and for one that a person registered."""
 
@@ -90,6 +94,7 @@ class Judging:
                 "fresh": fresh,
             },
             lease,
+            env=AS_SERVED,
         )
         here("judge.measured")
         checks: list[CheckResult] = gate.judge(_inputs(candidate, champion, found), policy)
