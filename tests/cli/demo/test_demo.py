@@ -67,7 +67,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     played = Demo(process, home, json.loads(line))
     server = json.loads((home / "run" / "supervisor.json").read_text())["pid"]
     yield played
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
     process.wait(timeout=60)
     with pytest.raises(ProcessLookupError):  # nothing is left running
         os.kill(server, 0)

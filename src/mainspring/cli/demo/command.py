@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -31,6 +32,9 @@ def demo(
     from mainspring.cli.demo.story import Story
 
     home = Path(options.home or "mainspring-demo/.mainspring").resolve()
+    # However it is asked to end, it ends its server first; also where Ctrl-C was shut off.
+    for asked in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(asked, signal.default_int_handler)
     terminal = sys.stdout.isatty() and not options.json
     show = Show(as_json=options.json, live=terminal)
     story = Story(home, port=port, days=days, show=show)
