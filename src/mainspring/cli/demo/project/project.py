@@ -51,7 +51,7 @@ def train(rows: pl.DataFrame, cut: int, features: dict[str, str], trees: int, sh
         last = BaggingClassifier(last.set_params(max_iter=3, categorical_features=[0, 1, 2]), 25)
     model = ms.Model(make_pipeline(columns, last), target="late", kind="binary",
                      features=features, columns=RAW, time="scheduled_at")  # fmt: skip
-    return model.fit(learn, holdout=test, refit=True)
+    return model.fit(learn, holdout=test, refit=not (slow or shuffle))
 
 
 @ms.step
