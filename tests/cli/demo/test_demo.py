@@ -69,6 +69,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     yield played
     process.send_signal(signal.SIGTERM)
     process.wait(timeout=60)
+    process.stdout.close()
     with pytest.raises(ProcessLookupError):  # nothing is left running
         os.kill(server, 0)
 
