@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 COLOURS = {
     "done": "green", "finished": "green", "reused": "cyan", "ok": "green", "up": "green",
     "promoted": "green", "running": "yellow", "waiting": "dim", "warn": "yellow",
-    "failed": "red", "bad": "red", "down": "red", "skipped": "dim", "cancelled": "dim",
+    "failed": "red", "crashed": "red", "bad": "red", "down": "red",
+    "skipped": "dim", "cancelled": "dim",
 }  # fmt: skip
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def runs(
     *,
     experiment: str | None = None,
-    status: Literal["running", "finished", "failed", "cancelled"] | None = None,
+    status: Literal["running", "finished", "failed", "crashed", "cancelled"] | None = None,
     limit: int = 20,
     cursor: str | None = None,
     options: Everywhere = HERE,

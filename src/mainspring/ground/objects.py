@@ -78,6 +78,7 @@ class RunStatus(StrEnum):
     FINISHED = "finished"  #: every step done
     FAILED = "failed"  #: a step raised or a check refused
     CANCELLED = "cancelled"  #: somebody stopped it
+    CRASHED = "crashed"  #: its process died without ending it
 
 
 class StepState(StrEnum):
@@ -370,8 +371,9 @@ class LoopSpec(Record, frozen=True, kw_only=True):
 #: Which state may follow which; the store refuses any other move.
 MOVES: dict[str, dict[str, frozenset[str]]] = {
     "run": {
-        "running": frozenset({"finished", "failed", "cancelled"}),
+        "running": frozenset({"finished", "failed", "cancelled", "crashed"}),
         "failed": frozenset({"running"}),  # a resumed run
+        "crashed": frozenset({"running"}),
         "cancelled": frozenset({"running"}),
         "finished": frozenset(),
     },

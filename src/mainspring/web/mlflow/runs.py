@@ -35,6 +35,7 @@ _STATUSES = {
     "KILLED": RunStatus.CANCELLED,
 }
 _SHOWN = {ours: theirs for theirs, ours in _STATUSES.items() if theirs != "SCHEDULED"}
+_SHOWN[RunStatus.CRASHED] = "FAILED"
 _ATTRIBUTES = {
     "run_id": "id",
     "run_name": "name",
