@@ -61,11 +61,33 @@ def test_a_database_of_a_newer_release_is_refused(open_test_store) -> None:
         open_test_store(tables("a"))
 
 
-def test_a_table_that_lacks_a_column_is_named(open_test_store) -> None:
+def test_a_column_without_a_value_for_the_rows_there_are_is_named(open_test_store) -> None:
     open_test_store(tables("a"))
-    with pytest.raises(StoreError, match=r"laid .* no column b"):
-        open_test_store(tables("a", "b"))
+    needed = MetaData()
+    Table(
+        "laid", needed, Column("id", Integer, primary_key=True), Column("b", Text, nullable=False)
+    )
+    with pytest.raises(StoreError, match=r"laid\.b is missing, and no value is known"):
+        open_test_store(needed)
     open_test_store(tables("a"))
+
+
+@pytest.mark.parametrize(
+    "spoilt", ["DELETE FROM schema_version", "INSERT INTO schema_version VALUES (1, 'x')"]
+)
+def test_a_database_that_does_not_say_one_version_is_refused(open_test_store, spoilt) -> None:
+    store = open_test_store(tables("a"))
+    store.write(WHO, Permission.ADMIN, lambda tx: tx.run(text(spoilt)))
+    with pytest.raises(StoreError, match="damaged"):
+        open_test_store(tables("a"))
+
+
+def test_a_table_of_another_program_is_left_alone(open_test_store) -> None:
+    store = open_test_store(tables("a"))
+    for statement in ("ALTER TABLE laid DROP COLUMN a", "DROP TABLE schema_version"):
+        store.write(WHO, Permission.ADMIN, lambda tx, one=statement: tx.run(text(one)))
+    with pytest.raises(StoreError, match="no release of Mainspring made it"):
+        open_test_store(tables("a"))
 
 
 def test_many_open_a_new_database_at_once(open_test_store) -> None:

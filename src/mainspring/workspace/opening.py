@@ -110,7 +110,7 @@ def open_workspace(
         )
     make_home(home)
     clock = clock or SystemClock()
-    store = open_store(settings.database_url, metadata(), clock, guards=guards())
+    store = open_store(settings.database_url, metadata(), clock, guards=guards(), steps=steps())
     structs.prepare()
     return Workspace(settings, store, open_objects(settings.objects_url), clock)
 
@@ -129,6 +129,18 @@ def make_home(home: Path) -> None:
 
 def metadata() -> list[MetaData]:
     """Return the tables of every room."""
+    return [room.METADATA for room in _rooms()]
+
+
+def steps() -> list[Any]:
+    """Return what each room has to do with rows of an older release: its ``STEPS``, if any.
+
+    Each is (schema version, name, work on a transaction); see ``backends.sql.Step``.
+    """
+    return [step for room in _rooms() for step in getattr(room, "STEPS", ())]
+
+
+def _rooms() -> list[Any]:
     from mainspring.engine import tables as engine
     from mainspring.experiments import tables as experiments
     from mainspring.monitoring import tables as monitoring
@@ -137,8 +149,7 @@ def metadata() -> list[MetaData]:
     from mainspring.scaling.serving import tables as serving
     from mainspring.workspace import tokens
 
-    rooms: list[Any] = [engine, experiments, monitoring, pipelines, readiness, serving, tokens]
-    return [room.METADATA for room in rooms]
+    return [engine, experiments, monitoring, pipelines, readiness, serving, tokens]
 
 
 def guards() -> list[Any]:

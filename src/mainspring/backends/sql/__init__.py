@@ -4,7 +4,7 @@ Read first: :mod:`store` (the verbs), :mod:`groups` (how concurrent writers shar
 fsync), then :mod:`sqlite` or :mod:`postgres`.
 """
 
-from mainspring.backends.sql.opening import Guard, open_store
+from mainspring.backends.sql.opening import Guard, Step, open_store
 from mainspring.backends.sql.store import SqlStore
 
-__all__ = ["Guard", "SqlStore", "open_store"]
+__all__ = ["Guard", "SqlStore", "Step", "open_store"]

@@ -40,6 +40,7 @@ _MARKS = (
     " (mark text NOT NULL, at timestamptz NOT NULL DEFAULT now())"
 )
 _SWEEP = "DELETE FROM write_marks WHERE at < now() - interval '1 hour'"
+_LAID_OUT = "SELECT 1 WHERE to_regclass('schema_version') IS NOT NULL"
 SWEEP_EVERY = 1000  #: writes
 
 
@@ -231,6 +232,8 @@ class PostgresSession:
 class Postgres:
     """A PostgreSQL database; see ``store.Database``."""
 
+    dialect = "postgresql"
+
     def __init__(self, url: str, clock: Clock) -> None:
         self._server = Server(url)
         self._clock = clock
@@ -254,6 +257,9 @@ class Postgres:
         connection.exec_driver_sql("BEGIN")
         try:
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({SCHEMA_LOCK})")
+            if connection.exec_driver_sql(_LAID_OUT).first() is not None:
+                # Every writer holds it in the weak mode; those of an older release too.
+                connection.exec_driver_sql("LOCK TABLE schema_version IN EXCLUSIVE MODE")
             connection.exec_driver_sql(_MARKS)
             yield connection
             connection.exec_driver_sql("COMMIT")
@@ -261,6 +267,9 @@ class Postgres:
             with suppress(DBAPIError):
                 connection.exec_driver_sql("ROLLBACK")
             raise
+
+    def keep_copy(self, version: int) -> None:
+        """Copy nothing: one transaction undoes an upgrade, and a server has its own backups."""
 
     @contextmanager
     def reading(self, who: Principal) -> Iterator[SqlTx]:

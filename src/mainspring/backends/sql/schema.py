@@ -1,31 +1,63 @@
-"""Lay out tables and guards on open, and refuse a database from a newer release.
+"""Lay out tables and guards on open, upgrade what an older release made, refuse a newer one.
 
-There is one schema version so far, so nothing has to be upgraded yet; the version is kept
-from the first day, so that the first upgrade knows what it finds.
+The database keeps a version and a digest of its layout. Where both are today's, opening asks
+one question and is done. Where they are not, and only then, :mod:`upgrading` compares what
+is declared with what is there.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
-from sqlalchemy import Column, Integer, MetaData, Table, Text, delete, insert, inspect
+from sqlalchemy import (
+    Column,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    delete,
+    insert,
+    inspect,
+)
 from sqlalchemy.engine import Connection
 
 from mainspring.backends.sql import audit
 from mainspring.ground.errors import StoreError
 from mainspring.ground.identity import key_of
+from mainspring.ground.ports import Tx
 
 Guard = tuple[str, Mapping[str, str | Sequence[str]]]
 """A name and, for each dialect, the statements that put a trigger in place."""
 
-VERSION = 1
+
+class Step(NamedTuple):
+    """Work on the rows that an upgrade needs, beyond new tables, columns and indexes.
+
+    Rooms write it as a plain tuple, as they do a guard, in ``STEPS`` of their ``tables.py``.
+    """
+
+    version: int  #: done on the way from an older version to this one
+    name: str  #: what it does, for the audit log
+    work: Callable[[Tx], None]  #: runs after everything new was added, in the same transaction
+
+
+class Found(NamedTuple):
+    """What a database says of itself."""
+
+    version: int
+    layout: str
+
+
+VERSION = 2
 METADATA = MetaData()
 SCHEMA_VERSION = Table(
     "schema_version",
     METADATA,
     Column("version", Integer, nullable=False),
-    Column("layout", Text, nullable=False),  # digest of table, column and guard texts
+    Column("layout", Text, nullable=False),  # digest of table, column, index and guard texts
 )
 _TRIGGER = re.compile(
     r"\s*CREATE\s+(?:OR\s+REPLACE\s+)?(?:CONSTRAINT\s+)?(?:TEMP\w*\s+)?TRIGGER\s+"
@@ -40,31 +72,50 @@ _HAS_VERSION = {
 }
 
 
-def is_current(connection: Connection, dialect: str, layout: str) -> bool:
-    """Return whether the database already has exactly this layout.
+def found_in(connection: Connection, dialect: str) -> Found | None:
+    """Return what the database says of itself, or None if nothing was laid out in it yet.
 
     Raises:
-        StoreError: if a newer release made it.
+        StoreError: if a newer release made it, or it does not say one thing.
     """
     if connection.exec_driver_sql(_HAS_VERSION[dialect]).first() is None:
-        return False
-    row = connection.exec_driver_sql("SELECT version, layout FROM schema_version").first()
-    if row is not None and row.version > VERSION:
+        return None
+    rows = connection.exec_driver_sql("SELECT version, layout FROM schema_version LIMIT 2").all()
+    if len(rows) != 1 or not isinstance(rows[0].version, int) or rows[0].version < 1:
         raise StoreError(
-            f"The database has schema {row.version}, and this release knows only {VERSION}.",
+            f"The database is damaged: it must have one schema version, found"
+            f" {[row.version for row in rows]}.",
+            hint="Restore it from a backup.",
+        )
+    found = Found(rows[0].version, rows[0].layout)
+    if found.version > VERSION:
+        raise StoreError(
+            f"The database has schema {found.version}, and this release knows only {VERSION}.",
             hint="Use the release that made it, or a newer one.",
         )
-    return row is not None and row.layout == layout
+    return found
 
 
 def layout_of(metadata: Iterable[MetaData], guards: Sequence[Guard]) -> str:
-    """Return a digest that changes with the tables' columns and the guards."""
+    """Return a digest that changes with the tables' columns, the indexes and the guards."""
     tables = sorted(
-        [str(table.name), [[str(c.name), str(c.type)] for c in table.columns]]
+        [
+            str(table.name),
+            [[str(c.name), str(c.type), bool(c.nullable)] for c in table.columns],
+            sorted([str(i.name), bool(i.unique), _words(i.expressions)] for i in table.indexes),
+            sorted(
+                _words(c.columns) for c in table.constraints if isinstance(c, UniqueConstraint)
+            ),
+        ]
         for part in metadata
         for table in part.tables.values()
     )
     return key_of(tables, [[name, dict(ddl)] for name, ddl in guards])
+
+
+def _words(expressions: Iterable[object]) -> list[str]:
+    # A column's text would be compiled, and opening has only a few milliseconds.
+    return [str(getattr(each, "name", None) or each) for each in expressions]
 
 
 def all_parts(
@@ -80,7 +131,7 @@ def lay_out(
     """Create what is missing and note the version; the caller holds every other process off."""
     for part in metadata:
         part.create_all(connection, checkfirst=True)
-    _check_columns(connection, metadata)
+    check_columns(connection, metadata)
     for _, ddl in guards:
         statements = ddl.get(dialect, ())
         for statement in [statements] if isinstance(statements, str) else statements:
@@ -94,15 +145,20 @@ def lay_out(
     )
 
 
-def _check_columns(connection: Connection, metadata: Sequence[MetaData]) -> None:
-    found = inspect(connection)
+def check_columns(connection: Connection, metadata: Sequence[MetaData]) -> None:
+    """Refuse a table of ours that lacks a column.
+
+    Raises:
+        StoreError: if there is one, for instance another program's table of the same name.
+    """
+    have = inspect(connection).get_multi_columns()
     for part in metadata:
         for table in part.tables.values():
-            have = {column["name"] for column in found.get_columns(table.name)}
-            missing = {column.name for column in table.columns} - have
+            there = {column["name"] for column in have[None, table.name]}
+            missing = {column.name for column in table.columns} - there
             if missing:
                 raise StoreError(
                     f"Table {table.name} of this database has no column"
-                    f" {', '.join(sorted(missing))}: it was made by an unreleased version.",
-                    hint="Start with a new home, or upgrade the table by hand.",
+                    f" {', '.join(sorted(missing))}: no release of Mainspring made it.",
+                    hint="Start with a new home or an empty database.",
                 )

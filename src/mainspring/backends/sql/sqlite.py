@@ -158,6 +158,8 @@ class SqliteSession:
 class Sqlite:
     """A SQLite file; see ``store.Database``."""
 
+    dialect = "sqlite"
+
     def __init__(self, path: Path, clock: Clock) -> None:
         make_file(path)
         self._machine = SqliteMachine()
@@ -184,6 +186,12 @@ class Sqlite:
                 self.session.commit()
             finally:
                 self.session.undo()
+
+    def keep_copy(self, version: int) -> Path:
+        """Copy the file aside before its upgrade from ``version``; the caller has the lock."""
+        from mainspring.backends.sql.copying import copy_aside
+
+        return copy_aside(self._path, self._path.with_name(f"{self._path.name}.schema-{version}"))
 
     @contextmanager
     def reading(self, who: Principal) -> Iterator[SqlTx]:
