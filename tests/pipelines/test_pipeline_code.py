@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from mainspring.ground import environment
 from mainspring.ground.errors import ProjectError
 from mainspring.ground.objects import LoopSpec
-from mainspring.pipelines import code, environment, project
+from mainspring.pipelines import code, project
 from mainspring.pipelines.scopes import free_names
 
 PROJECT = """

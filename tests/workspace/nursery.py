@@ -39,7 +39,7 @@ WARM = (
     *("mainspring.backends.sql", "mainspring.backends.objects", "mainspring.workspace.handlers"),
     *("mainspring.workspace.scans", "mainspring.workspace.codecs", "mainspring.sdk"),
     *("mainspring.pipelines.child", "mainspring.pipelines.graph", "mainspring.pipelines.project"),
-    *("mainspring.pipelines.environment", "mainspring.pipelines.code", "sklearn.linear_model"),
+    *("mainspring.ground.environment", "mainspring.pipelines.code", "sklearn.linear_model"),
     *("mainspring.retraining.regret", "mainspring.readiness.gate", "mainspring.engine.worker"),
     *("sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql.psycopg"),
 )

@@ -26,11 +26,11 @@ from pathlib import Path
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
+from mainspring.ground.environment import environment_digest as environment_digest
 from mainspring.ground.errors import ProjectError
 from mainspring.ground.identity import key_of, sha256
 from mainspring.pipelines import declare
 from mainspring.pipelines.declare import Pipeline, Step
-from mainspring.pipelines.environment import environment_digest as environment_digest
 from mainspring.pipelines.graph import Graph
 from mainspring.pipelines.project import attribute, is_users, source_of
 from mainspring.pipelines.scopes import assignments, digest, free_names, local_imports

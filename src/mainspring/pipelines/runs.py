@@ -13,11 +13,11 @@ from typing import Any
 import msgspec
 from sqlalchemy import insert, select, update
 
+from mainspring.ground import environment as environments_
 from mainspring.ground.errors import BadInputError, ConflictError
 from mainspring.ground.identity import canonical
 from mainspring.ground.objects import StepState
 from mainspring.ground.ports import Tx
-from mainspring.pipelines import environment as environments_
 from mainspring.pipelines.declare import Options
 from mainspring.pipelines.graph import Argument, Graph
 from mainspring.pipelines.keys import key, parts_of, refs_of

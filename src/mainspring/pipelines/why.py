@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 from sqlalchemy import select
 
+from mainspring.ground import environment
 from mainspring.ground.objects import StepState
 from mainspring.ground.ports import Tx
-from mainspring.pipelines import environment
 from mainspring.pipelines.keys import differences
 from mainspring.pipelines.tables import environments, steps
 

@@ -27,9 +27,9 @@ def trace(payload: dict[str, Any]) -> dict[str, Any]:
     """Return the graph of a pipeline and the digests of its code, by importing the project."""
     import msgspec
 
+    from mainspring.ground.environment import environment
     from mainspring.pipelines import graph, project
     from mainspring.pipelines.code import code_digest
-    from mainspring.pipelines.environment import environment
     from mainspring.pipelines.parameters import parameters_of
 
     found = project.load(Path(payload["root"]), payload["pipeline"])
