@@ -29,6 +29,7 @@ from sqlalchemy import (
     UniqueConstraint,
     create_engine,
     delete,
+    func,
     insert,
     inspect,
     select,
@@ -388,6 +389,27 @@ def test_indexes_are_added_and_changed_by_name(open_test_store) -> None:
     assert found == {
         "things_by": ["small", "name"], "things_once": ["of"], "things_some": ["small"],
     }  # fmt: skip
+
+
+def test_an_index_over_an_expression_is_known_by_its_name(open_test_store) -> None:
+    def change(table: Table) -> None:
+        Index("things_lower", func.lower(table.c.name), table.c.small)
+
+    store = opened_after(open_test_store, change)
+    after = before()
+    change(after.tables["things"])
+    after.tables["things"].append_column(Column("note", Text))
+    assert the_row(open_test_store(after)).note is None
+    assert the_row(store).name == "one"
+
+
+def test_a_guard_that_is_declared_no_more_refuses_no_more(open_today, old_url) -> None:
+    open_today()
+    fewer = [one for one in opening.guards() if one[0] != "decisions_once"]
+    store = open_store(old_url, opening.metadata(), TurnedClock(1e9), fewer)
+    change = text("UPDATE decisions SET reason = 'other'")
+    assert done(store, lambda tx: tx.run(change)) == 1
+    store.close()
 
 
 def test_a_constraint_becomes_a_unique_index(open_test_store) -> None:

@@ -132,6 +132,7 @@ def lay_out(
     for part in metadata:
         part.create_all(connection, checkfirst=True)
     check_columns(connection, metadata)
+    _drop_old_guards(connection, dialect, metadata)
     for _, ddl in guards:
         statements = ddl.get(dialect, ())
         for statement in [statements] if isinstance(statements, str) else statements:
@@ -143,6 +144,26 @@ def lay_out(
     connection.execute(
         insert(SCHEMA_VERSION).values(version=VERSION, layout=layout_of(metadata, guards))
     )
+
+
+_OURS = "%mainspring refuses: %"  #: what each of our triggers says when it refuses
+_GUARDS = {
+    "sqlite": "SELECT name, tbl_name FROM sqlite_master WHERE type = 'trigger' AND sql LIKE ?",
+    "postgresql": (
+        "SELECT t.tgname, c.relname FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid"
+        " JOIN pg_class c ON c.oid = t.tgrelid WHERE NOT t.tgisinternal"
+        " AND pg_table_is_visible(c.oid) AND p.prosrc LIKE %s"
+    ),
+}
+
+
+def _drop_old_guards(connection: Connection, dialect: str, metadata: Sequence[MetaData]) -> None:
+    """Take away our triggers: one that is declared no more would go on refusing."""
+    tables = {str(table.name) for part in metadata for table in part.tables.values()}
+    for name, table in connection.exec_driver_sql(_GUARDS[dialect], (_OURS,)).all():
+        if table in tables:
+            on = f" ON {table}" if dialect == "postgresql" else ""
+            connection.exec_driver_sql(f"DROP TRIGGER {name}{on}")
 
 
 def check_columns(connection: Connection, metadata: Sequence[MetaData]) -> None:

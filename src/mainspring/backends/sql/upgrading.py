@@ -15,6 +15,7 @@ A column or index that is declared no more stays where it is, unless it would be
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -34,6 +35,7 @@ from sqlalchemy import (
     literal,
 )
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import SAWarning
 from sqlalchemy.schema import CreateIndex, DropIndex
 from sqlalchemy.types import BigInteger, TypeEngine
 
@@ -66,6 +68,12 @@ def changes(connection: Connection, metadata: Sequence[MetaData]) -> list[Any]:
     return statements
 
 
+_INDEX_NAMES = {
+    "sqlite": "SELECT name FROM sqlite_master WHERE type = 'index'",
+    "postgresql": "SELECT indexname FROM pg_indexes WHERE schemaname = current_schema()",
+}
+
+
 class _Refused(str):
     """A difference that no statement of ours mends, in words."""
 
@@ -78,9 +86,13 @@ class _There:
     def __init__(self, connection: Connection) -> None:
         self.dialect = connection.dialect
         inspector = inspect(connection)
-        self.columns: dict[Any, Any] = inspector.get_multi_columns()
-        self.indexes: dict[Any, Any] = inspector.get_multi_indexes()
-        self.uniques: dict[Any, Any] = inspector.get_multi_unique_constraints()
+        with warnings.catch_warnings():
+            # An index of SQLite's over an expression is not described; its name will do.
+            warnings.simplefilter("ignore", SAWarning)
+            self.columns: dict[Any, Any] = inspector.get_multi_columns()
+            self.indexes: dict[Any, Any] = inspector.get_multi_indexes()
+            self.uniques: dict[Any, Any] = inspector.get_multi_unique_constraints()
+        self.names = set(connection.exec_driver_sql(_INDEX_NAMES[self.dialect.name]).scalars())
 
     def quote(self, name: str) -> str:
         return self.dialect.identifier_preparer.quote(name)
@@ -186,9 +198,9 @@ def _indexes(there: _There, table: Table) -> Iterator[Any]:
     have = {one["name"]: one for one in there.indexes.get((None, table.name), ())}
     for index in sorted(table.indexes, key=lambda one: str(one.name)):
         found = have.get(index.name)
-        if found is not None and _is_same(index, found):
-            continue
-        if found is not None:
+        if index.name in there.names:
+            if found is None or _is_same(index, found):
+                continue
             yield DropIndex(index)
         yield CreateIndex(index)
 
