@@ -11,19 +11,33 @@ pytest_plugins = ["pytester"]
 
 BROKEN_OBJECTS = """
     import hashlib
+    import time
     import pytest
     from mainspring.testing import ObjectsPromises
     from mainspring.testing.objects import ObjectsPlace
     from mainspring.ground.errors import NotFoundError
+    from mainspring.ground.ports import Kept
     from mainspring.ground.identity import check_digest
 
     class Careless:
         def __init__(self):
-            self.kept = {}
+            self.kept, self.ats = {}, {}
         def put(self, data):
             digest = hashlib.sha256(data).hexdigest()
-            self.kept[digest] = data
+            self.kept[digest], self.ats[digest] = data, time.time()
             return digest
+        def start(self, digest, count):
+            return self.get(digest)[:count]
+        def each(self):
+            for digest, data in self.kept.items():
+                yield Kept(digest, len(data), self.ats[digest])
+        def delete(self, digest, before):
+            if digest not in self.kept or self.ats[digest] >= before:
+                return False
+            del self.kept[digest]
+            return True
+        def age(self, digest, seconds):
+            self.ats[digest] -= seconds
         def get(self, digest):
             check_digest(digest)
             if digest not in self.kept:
@@ -45,7 +59,8 @@ BROKEN_OBJECTS = """
         @pytest.fixture
         def place(self):
             careless = Careless()
-            return ObjectsPlace(open=lambda: careless, spoil=careless.kept.__setitem__)
+            spoil = careless.kept.__setitem__
+            return ObjectsPlace(open=lambda: careless, spoil=spoil, age=careless.age)
 """
 
 

@@ -57,13 +57,18 @@ def key_of(*parts: Any) -> str:
     return sha256(canonical(list(parts)))
 
 
+def is_digest(text: str) -> bool:
+    """Return whether a text is 64 lower-case hexadecimal digits."""
+    return _DIGEST.fullmatch(text) is not None
+
+
 def check_digest(text: str, field: str = "digest") -> str:
     """Return a digest unchanged, or say why it is none.
 
     Raises:
         BadInputError: if it is not 64 lower-case hexadecimal digits.
     """
-    if not _DIGEST.fullmatch(text):
+    if not is_digest(text):
         raise BadInputError(
             f"{field} must be 64 hexadecimal digits, found {text[:80]!r}.", field=field
         )

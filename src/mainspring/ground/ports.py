@@ -6,7 +6,7 @@ passes its suite. Only ``workspace`` knows which backend stands behind a port.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -96,12 +96,22 @@ class Store(Protocol):
         ...
 
 
+class Kept(msgspec.Struct, frozen=True):
+    """One object as it lies there."""
+
+    digest: str
+    size: int
+    at: float  #: UTC seconds: when it was last put, to within half a day
+
+
 class Objects(Protocol):
     """Bytes kept under the sha256 of their plain content. Created once, never changed.
 
     * **Durable:** when ``put`` returns the digest, a power cut loses nothing.
     * **Idempotent:** putting the same bytes again is a hit, not an error.
     * **Verified:** reads check the digest of the bytes they return.
+    * **Fresh:** a ``put`` makes an object at most half a day old, also where it is a hit, and
+      no ``delete`` that asks for an older one takes it away, whichever of the two came first.
     """
 
     def put(self, data: bytes) -> str:
@@ -131,6 +141,22 @@ class Objects(Protocol):
 
     def size(self, digest: str) -> int:
         """Return the number of bytes kept under a digest."""
+        ...
+
+    def start(self, digest: str, count: int) -> bytes:
+        """Return the first ``count`` bytes, or all if there are fewer; not verified."""
+        ...
+
+    def each(self) -> Iterator[Kept]:
+        """Go through everything that is kept, in no order, as it is found."""
+        ...
+
+    def delete(self, digest: str, before: float) -> bool:
+        """Take an object away unless it was put at or after ``before``; return whether it went.
+
+        ``before`` lies at least a day in the past wherever others may be at work, since they
+        rely on what they put until a row names it.
+        """
         ...
 
 

@@ -13,8 +13,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from mainspring.ground.clock import SystemClock
 from mainspring.ground.errors import BadInputError, DamagedError, NotFoundError
 from mainspring.ground.ports import Objects
+
+DAY = 86_400.0
+ALL = 1e12  #: later than anything
 
 
 class ObjectsPlace(msgspec.Struct, frozen=True):
@@ -22,6 +26,7 @@ class ObjectsPlace(msgspec.Struct, frozen=True):
 
     open: Callable[[], Objects]
     spoil: Callable[[str, bytes], None]  #: put other bytes under a digest, behind the port's back
+    age: Callable[[str, float], None]  #: let an object have been put so many seconds ago
 
 
 class ObjectsPromises:
@@ -112,3 +117,76 @@ class ObjectsPromises:
             thread.join()
         assert found == [hashlib.sha256(data).hexdigest()] * 8
         assert objects.get(found[0]) == data
+
+    def test_the_first_bytes_can_be_looked_at(self, objects: Objects) -> None:
+        """All of them, where there are fewer."""
+        digest = objects.put(b"0123456789")
+        assert objects.start(digest, 4) == b"0123"
+        assert objects.start(digest, 40) == b"0123456789"
+        assert objects.start(objects.put(b""), 4) == b""
+        with pytest.raises(NotFoundError):
+            objects.start("0" * 64, 4)
+
+    def test_everything_that_is_kept_can_be_gone_through(
+        self, place: ObjectsPlace, objects: Objects
+    ) -> None:
+        """Each once, with its size and when it was put."""
+        sizes = {objects.put(os.urandom(n)): n for n in (0, 1, 1000, 3000)}
+        found = list(place.open().each())
+        assert {one.digest: one.size for one in found} == sizes
+        assert len(found) == len(sizes)
+        now = SystemClock().now()
+        assert all(abs(one.at - now) < 3600 for one in found)
+
+    def test_what_is_old_can_be_deleted(self, objects: Objects) -> None:
+        """And put again."""
+        digest = objects.put(b"not needed")
+        assert objects.delete(digest, before=ALL)
+        assert not objects.has(digest)
+        assert not objects.delete(digest, before=ALL)
+        assert list(objects.each()) == []
+        assert objects.put(b"not needed") == digest
+        assert objects.get(digest) == b"not needed"
+
+    def test_what_was_put_lately_is_not_deleted(
+        self, place: ObjectsPlace, objects: Objects, tmp_path: Path
+    ) -> None:
+        """A hit counts as put, by every door: whoever got the digest relies on it."""
+        digest = objects.put(b"precious")
+        source = tmp_path / "source"
+        source.write_bytes(b"precious")
+        for by_file in (False, True):
+            place.age(digest, 3 * DAY)
+            if by_file:
+                place.open().put_file(source)
+            else:
+                objects.put(b"precious")
+            assert not objects.delete(digest, before=SystemClock().now() - DAY)
+            assert objects.get(digest) == b"precious"
+        place.age(digest, 3 * DAY)
+        assert objects.delete(digest, before=SystemClock().now() - DAY)
+
+    def test_putting_and_deleting_at_once_loses_nothing_that_was_put(
+        self, place: ObjectsPlace, objects: Objects
+    ) -> None:
+        """Whichever comes first: once put has returned, the bytes are there."""
+        datas = [os.urandom(100) for _ in range(10)]
+        lost: list[str] = []
+        for data in datas:
+            digest = objects.put(data)
+            place.age(digest, 3 * DAY)
+            gate = threading.Barrier(2)
+
+            def put(data: bytes = data, gate: threading.Barrier = gate) -> None:
+                gate.wait()
+                digest = place.open().put(data)
+                if not objects.has(digest):
+                    lost.append(digest)
+
+            thread = threading.Thread(target=put)
+            thread.start()
+            gate.wait()
+            objects.delete(digest, before=SystemClock().now() - DAY)
+            thread.join()
+            assert objects.has(digest)
+        assert lost == []

@@ -8,6 +8,7 @@ holds the name. Only then is the digest returned.
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
 import tempfile
@@ -18,9 +19,11 @@ from typing import BinaryIO
 
 from mainspring.ground.clock import Clock, SystemClock
 from mainspring.ground.errors import DamagedError, NotFoundError, StoreError
-from mainspring.ground.identity import check_digest
+from mainspring.ground.identity import check_digest, is_digest
+from mainspring.ground.ports import Kept
 
 CHUNK = 1 << 20
+LOCK = "lock"  #: a file among the temporary ones; see ``_held``
 STALE_S = 3600.0  #: a temporary file this old belongs to a process that died
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
@@ -76,6 +79,41 @@ class LocalObjects:
         with self._kept(digest) as file:
             return os.fstat(file.fileno()).st_size
 
+    def start(self, digest: str, count: int) -> bytes:
+        """Return the first bytes, not verified."""
+        with self._kept(digest) as file:
+            return file.read(count)
+
+    def each(self) -> Iterator[Kept]:
+        """Go through everything that is kept."""
+        with _told("list the objects"):
+            for folder in sorted(os.listdir(self._root)):  # noqa: PTH208  names, not paths
+                if len(folder) == 2:
+                    yield from _in_folder(self._root / folder, folder)
+
+    def delete(self, digest: str, before: float) -> bool:
+        """Take an object away unless it was put at or after ``before``."""
+        path = self._path(digest)
+        with _told(f"delete object {digest}"), self._held(fcntl.LOCK_EX):
+            try:
+                if path.stat().st_mtime >= before:
+                    return False
+                path.unlink()
+            except FileNotFoundError:
+                return False
+        return True
+
+    @contextmanager
+    def _held(self, how: int) -> Iterator[None]:
+        """Hold off those who delete, or, to delete, everybody who relies on what is there."""
+        # A descriptor of its own each time, or the threads of a process would share the lock.
+        number = os.open(self._temp / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(number, how)
+            yield
+        finally:
+            os.close(number)
+
     def _path(self, digest: str) -> Path:
         check_digest(digest)
         return self._root / digest[:2] / digest[2:]
@@ -90,13 +128,17 @@ class LocalObjects:
             yield file
 
     def _hit(self, digest: str, size: int) -> bool:
-        """Return whether these bytes are kept, durably; a torn file does not count."""
+        """Return whether these bytes are kept, durably, and fresh; a torn file does not count."""
         path = self._path(digest)
-        try:
-            if path.stat().st_size != size:
-                return False
-        except FileNotFoundError:
+        if not path.exists():  # the usual case, without the lock
             return False
+        with self._held(fcntl.LOCK_SH):
+            try:
+                if path.stat().st_size != size:
+                    return False
+                os.utime(path)
+            except FileNotFoundError:
+                return False
         self._check_writable()
         # Whoever gave it its name may not have flushed the folder yet.
         self._flush_folder(path.parent)
@@ -155,8 +197,17 @@ class LocalObjects:
         """Take away what processes left that died while writing."""
         for entry in os.scandir(self._temp):
             with suppress(FileNotFoundError):
-                if entry.stat().st_mtime < before:
+                if entry.name != LOCK and entry.stat().st_mtime < before:
                     Path(entry.path).unlink()
+
+
+def _in_folder(folder: Path, start: str) -> Iterator[Kept]:
+    for entry in os.scandir(folder):
+        digest = start + entry.name
+        if is_digest(digest):
+            with suppress(FileNotFoundError):  # it was deleted this moment
+                found = entry.stat()
+                yield Kept(digest, found.st_size, found.st_mtime)
 
 
 def write_verified(digest: str, chunks: Iterator[bytes], target: Path) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,16 @@ from obstore.exceptions import NotFoundError as MissingError
 from obstore.store import S3Store
 
 from mainspring.backends.objects.local import write_verified
+from mainspring.ground.clock import Clock, SystemClock
 from mainspring.ground.errors import BadInputError, DamagedError, NotFoundError, UnavailableError
-from mainspring.ground.identity import check_digest, sha256_file
+from mainspring.ground.identity import check_digest, is_digest, sha256_file
+from mainspring.ground.ports import Kept
 
+FRESH_S = 12 * 3600.0  #: an object put this lately is not put again; none so young is deleted
+CLAIMED, DOOMED = "claimed", "doomed"  #: folders of flags, see ``delete``
+CLAIM_S = 24 * 3600.0  #: a claim this old belongs to a process that died
+DOOM_S = 600.0  #: so does a doom this old
+PATIENCE_S = 30.0
 PART = 8 << 20  #: bytes of a part; S3 takes none below 5 MiB
 _KEYS = {"endpoint", "region", "access_key_id", "secret_access_key", "session_token"}
 
@@ -29,7 +37,8 @@ class S3Objects:
     comes from the usual ``AWS_*`` environment, which is the better place for keys.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
         parts = urlsplit(url)
         given = dict(parse_qsl(parts.query))
         if not parts.netloc or given.keys() - _KEYS:
@@ -47,8 +56,11 @@ class S3Objects:
     def put(self, data: bytes) -> str:
         """Keep bytes and return their digest."""
         digest = hashlib.sha256(data).hexdigest()
-        with self._told(f"write object {digest}"), suppress(AlreadyExistsError):
-            obstore.put(self._store, _path(digest), data, mode="create")
+        with self._told(f"write object {digest}"):
+            try:
+                obstore.put(self._store, _path(digest), data, mode="create")
+            except AlreadyExistsError:
+                self._freshen(digest, lambda: obstore.put(self._store, _path(digest), data))
         return digest
 
     def put_file(self, path: Path) -> str:
@@ -61,9 +73,10 @@ class S3Objects:
             digest = sha256_file(path)
         except FileNotFoundError:
             raise NotFoundError(f"There is no file {path}.") from None
-        if not self.has(digest):
-            with self._told(f"write object {digest}"):
-                obstore.put(self._store, _path(digest), path, chunk_size=PART)
+        with self._told(f"write object {digest}"):
+            self._freshen(
+                digest, lambda: obstore.put(self._store, _path(digest), path, chunk_size=PART)
+            )
         return digest
 
     def get(self, digest: str) -> bytes:
@@ -93,6 +106,92 @@ class S3Objects:
         """Return the number of bytes kept under a digest."""
         with self._told(f"look up object {digest}", digest):
             return int(obstore.head(self._store, _path(digest))["size"])
+
+    def start(self, digest: str, count: int) -> bytes:
+        """Return the first bytes, not verified."""
+        length = min(count, self.size(digest))
+        if not length:
+            return b""
+        with self._told(f"read object {digest}", digest):
+            found = obstore.get_range(self._store, _path(digest), start=0, length=length)
+        return bytes(found)
+
+    def each(self) -> Iterator[Kept]:
+        """Go through everything that is kept."""
+        with self._told("list the objects"):
+            for page in obstore.list(self._store):
+                for one in page:
+                    digest = str(one["path"]).replace("/", "", 1)
+                    if is_digest(digest):
+                        yield Kept(digest, int(one["size"]), one["last_modified"].timestamp())
+
+    def delete(self, digest: str, before: float) -> bool:
+        """Take an object away unless it was put at or after ``before``.
+
+        A bucket has no locks, so who deletes and who puts each raise a flag, and then look
+        for the other's: (1) doom it; (2) leave it if somebody claims it; (3) leave it if it is
+        fresh; (4) delete it, unless we slept since (1); (5) take the doom away.
+        """
+        check_digest(digest)
+        with self._told(f"delete object {digest}"):
+            self._raise_flag(DOOMED, digest)
+            began = self._clock.now()
+            try:
+                if self._is_claimed(digest):
+                    return False
+                at = self._at(digest)
+                if at is None or at >= before or self._clock.now() - began > DOOM_S / 10:
+                    return False
+                obstore.delete(self._store, _path(digest))
+                return True
+            finally:
+                self._lower_flag(DOOMED, digest)
+
+    def _freshen(self, digest: str, write: Callable[[], object]) -> None:
+        """Write an object that is not there or old, so that nobody deletes it under us."""
+        at = self._at(digest)
+        if at is None:
+            write()
+        elif self._clock.now() - at >= FRESH_S:
+            self._raise_flag(CLAIMED, digest)
+            try:
+                self._await_doom(digest)
+                write()
+            finally:
+                self._lower_flag(CLAIMED, digest)
+
+    def _await_doom(self, digest: str) -> None:
+        give_up = time.monotonic() + PATIENCE_S
+        while (age := self._flag_age(DOOMED, digest)) is not None and age < DOOM_S:
+            if time.monotonic() > give_up:
+                raise UnavailableError(
+                    f"Object {digest} is just being deleted.", hint="Try again in a minute."
+                )
+            time.sleep(0.1)
+
+    def _is_claimed(self, digest: str) -> bool:
+        age = self._flag_age(CLAIMED, digest)
+        return age is not None and age < CLAIM_S
+
+    def _at(self, digest: str) -> float | None:
+        return self._modified(_path(digest))
+
+    def _raise_flag(self, flag: str, digest: str) -> None:
+        obstore.put(self._store, f"{flag}/{digest}", b"")
+
+    def _lower_flag(self, flag: str, digest: str) -> None:
+        with suppress(MissingError, FileNotFoundError):
+            obstore.delete(self._store, f"{flag}/{digest}")
+
+    def _flag_age(self, flag: str, digest: str) -> float | None:
+        at = self._modified(f"{flag}/{digest}")
+        return None if at is None else max(self._clock.now() - at, 0.0)
+
+    def _modified(self, path: str) -> float | None:
+        try:
+            return float(obstore.head(self._store, path)["last_modified"].timestamp())
+        except (MissingError, FileNotFoundError):
+            return None
 
     @contextmanager
     def _told(self, what: str, digest: str = "") -> Iterator[None]:
