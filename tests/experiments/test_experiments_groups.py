@@ -55,7 +55,7 @@ def test_runs_go_and_come_with_their_experiment_but_for_those_gone_before(tx: Tx
     groups.delete(tx, 1, 2.0)
     groups.delete(tx, 1, 3.0)
     assert runs.hidden(tx, ["a", "b"]) == {"a", "b"}
-    assert runs.search(tx).runs == []
+    assert finding.find(tx) == []
     with pytest.raises(ConflictError, match="deleted"):
         groups.set_tags(tx, 1, {"a": "b"}, 3.0)
     groups.restore(tx, 1, 4.0)
@@ -101,7 +101,6 @@ def test_conditions_mean_the_same_on_every_database(tx: Tx) -> None:
         Condition("metric", "auc", "like", "x"),
         Condition("metric", "auc", "=", "x"),
         Condition("param", "a", "<", "x"),
-        Condition("param", "a", "=", 1.0),
         Condition("param", "a", "like", "%" * 9),
         Condition("run", "nothing", "=", "x"),
     ],

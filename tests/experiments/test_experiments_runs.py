@@ -100,40 +100,6 @@ def test_nothing_can_be_said_of_a_run_that_is_not_there(tx: Tx) -> None:
             act()
 
 
-def test_pages_of_a_search_show_every_run_once_newest_first(tx: Tx) -> None:
-    for number in range(11):
-        runs.create(tx, a_run(f"run_{number:02d}", started=float(number // 3)))
-    seen: list[Run] = []
-    cursor = None
-    while True:
-        page = runs.search(tx, experiment="flights", status="running", limit=4, cursor=cursor)
-        seen += page.runs
-        cursor = page.cursor
-        if cursor is None:
-            break
-        runs.create(tx, a_run(f"late_{len(seen)}", started=100.0))
-    assert [run.id for run in seen] == [f"run_{n:02d}" for n in range(10, -1, -1)]
-
-
-def test_a_search_looks_only_where_it_is_told(tx: Tx) -> None:
-    runs.create(tx, a_run("a", experiment="one", pipeline="project:train"))
-    runs.create(tx, a_run("b", experiment="two"))
-    runs.end(tx, "b", "failed", 9.0)
-    assert [r.id for r in runs.search(tx, experiment="one").runs] == ["a"]
-    assert [r.id for r in runs.search(tx, status=RunStatus.FAILED).runs] == ["b"]
-    assert [r.id for r in runs.search(tx, pipeline="project:train").runs] == ["a"]
-    assert runs.search(tx, experiment="three") == runs.Page(runs=[])
-
-
-@pytest.mark.parametrize(
-    "wrong", [{"limit": 0}, {"limit": 1_001}, {"status": "done"}, {"cursor": "x"}, {"cursor": "1"}]
-)
-def test_a_search_names_what_is_wrong_with_it(tx: Tx, wrong: dict[str, object]) -> None:
-    with pytest.raises(BadInputError) as caught:
-        runs.search(tx, **wrong)  # type: ignore[arg-type]
-    assert caught.value.field in (*wrong, "cursor")
-
-
 def test_every_point_is_kept_and_the_latest_is_of_the_highest_step(tx: Tx) -> None:
     runs.create(tx, a_run())
     runs.log(tx, "run_1", {"loss": 3.0}, 7, at=1.0)

@@ -99,17 +99,14 @@ def conditions_in(expression: Expression) -> list[Condition]:
 
 def why_not(one: Condition) -> str | None:
     """Return what is wrong with a condition, in words, or None."""
-    if wrong := _key_wrong(one):
+    if (wrong := _key_wrong(one)) or one.op in NULLS:
         return wrong
-    if one.op in NULLS:
-        return None
     if one.op in NANS:
         return None if one.kind == "metric" else f"only a metric can be NaN, {one.key} cannot"
-    if isinstance(one.value, list) != (one.op in LISTS):
-        return f"{one.op} takes {'a list in parentheses' if one.op in LISTS else 'one value'}"
     wanted = one.value if isinstance(one.value, list) else [one.value]
-    if not 0 < len(wanted) <= MOST_WANTED:
-        return f"a list has 1 to {MOST_WANTED} values"
+    if isinstance(one.value, list) != (one.op in LISTS) or not 0 < len(wanted) <= MOST_WANTED:
+        list_of = f"a list of 1 to {MOST_WANTED} values in parentheses"
+        return f"{one.op} takes {list_of if one.op in LISTS else 'one value'}"
     if all(isinstance(value, str) for value in wanted):
         return _text_wrong(one)
     if all(isinstance(value, int | float) for value in wanted):

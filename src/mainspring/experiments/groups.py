@@ -24,6 +24,7 @@ from mainspring.ground.ports import Tx
 #: The first experiment of every home; its id is 0.
 DEFAULT = "Default"
 _PLAIN = re.compile(r"[^A-Za-z0-9_.\-]+")
+_DOTS = re.compile(r"\.{2,}")
 
 
 class Experiment(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +56,8 @@ def key_of_name(name: str) -> str:
     try:
         return check_name(name)
     except BadInputError:
-        plain = _PLAIN.sub("-", name)[:60].lstrip("-._") or "x"
+        plain = _PLAIN.sub("-", name)[:60].lstrip("-._")
+        plain = _DOTS.sub("-", plain).rstrip(".") or "x"  # two dots in a row are no name
         return f"{plain}.{sha256(name.encode())[:32]}"
 
 

@@ -1,5 +1,4 @@
-"""How a param or tag reads: as a number, and by its first characters. In SQL, so that both have
-an index.
+"""How a param or tag reads, in SQL: as a number, and by its first characters. Both are indexed.
 
 A text reads as a number if it is at most 40 characters of ``[+-]digits[.digits][e[+-]digits]``
 with spaces around it and at most three digits in the exponent; ``nan``, ``inf``, ``0x10`` and
@@ -11,12 +10,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from sqlalchemy import ColumnElement, Float, Text, func, literal_column
+from sqlalchemy import ColumnElement, Float, Text
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 HEAD = 200  #: characters of a text that are ordered by, and stand in the index
-_FORM = re.compile(r"[ \t\n\v\f\r]*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?[ \t\n\v\f\r]*", re.ASCII)
+_FORM = re.compile(
+    r"[ \t\n\v\f\r]*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?[ \t\n\v\f\r]*", re.ASCII
+)
 _FAR = re.compile(r"[eE].*\d{4}", re.ASCII | re.DOTALL)
 
 
@@ -42,7 +43,7 @@ class NumberIn(FunctionElement[float]):
 
 # SQLite: a comparison with a REAL makes a number of a text that reads as one, and of no other;
 # texts are above every number. So "below infinity" asks whether it reads as one.
-@compiles(NumberIn, "sqlite")
+@compiles(NumberIn)
 def _on_sqlite(element: NumberIn, compiler: Any, **more: Any) -> str:
     text = compiler.process(element.clauses, **more)
     return (
@@ -61,11 +62,40 @@ def _on_postgresql(element: NumberIn, compiler: Any, **more: Any) -> str:
     form = rf"^{blank}[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?{blank}$"
     number = f"btrim({text}, E' \\t\\n\\x0b\\f\\r')::numeric"
     return (
-        f"CASE WHEN length({text}) <= 40 AND {text} ~ '{form}'"
+        f"(CASE WHEN length({text}) <= 40 AND {text} ~ '{form}'"
         f" AND {text} !~ '[eE].*[0-9][0-9][0-9][0-9]' THEN"
         f" CASE WHEN abs({number}) < 3e-324 THEN 0.0::float8"
-        f" WHEN abs({number}) < 1.7976931348623158e308 THEN {number}::float8 END END"
+        f" WHEN abs({number}) < 1.7976931348623158e308 THEN {number}::float8 END END)"
     )
+
+
+class HeadOf(FunctionElement[str]):
+    """The first characters of a text column, in the order of code points."""
+
+    type = Text()
+    inherit_cache = True
+    name = "head_of"
+
+
+class InOrder(FunctionElement[str]):
+    """A text column in the order of code points, whatever the database's language."""
+
+    type = Text()
+    inherit_cache = True
+    name = "in_order"
+
+
+# The numbers are written out, or the index of the same expression would not be recognised.
+@compiles(HeadOf)
+def _head(element: HeadOf, compiler: Any, **more: Any) -> str:
+    text = f"substr({compiler.process(element.clauses, **more)}, 1, {HEAD})"
+    return f'{text} COLLATE "C"' if compiler.dialect.name == "postgresql" else text
+
+
+@compiles(InOrder)
+def _in_order(element: InOrder, compiler: Any, **more: Any) -> str:
+    text = compiler.process(element.clauses, **more)
+    return f'{text} COLLATE "C"' if compiler.dialect.name == "postgresql" else text
 
 
 def number_of(column: ColumnElement[str]) -> ColumnElement[float]:
@@ -74,6 +104,5 @@ def number_of(column: ColumnElement[str]) -> ColumnElement[float]:
 
 
 def head_of(column: ColumnElement[str]) -> ColumnElement[str]:
-    """Return, in SQL, the first characters of a text column, in the order of code points."""
-    # Numbers written out, or the index of the same expression would not be recognised.
-    return func.substr(column, literal_column("1"), literal_column(str(HEAD)), type_=Text())
+    """Return, in SQL, the first characters of a text column."""
+    return HeadOf(column)

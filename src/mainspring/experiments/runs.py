@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import msgspec
-from sqlalchemy import ColumnElement, Table, and_, delete, insert, or_, select, update
+from sqlalchemy import Table, delete, insert, select, update
 
 from mainspring.experiments import groups
 from mainspring.experiments import metrics as points
@@ -21,13 +20,6 @@ from mainspring.ground.errors import (
 from mainspring.ground.identity import check_name
 from mainspring.ground.objects import MOVES, Run, RunStatus
 from mainspring.ground.ports import Tx
-
-
-class Page(msgspec.Struct, frozen=True, kw_only=True):
-    """Some of the runs that were searched for, newest first."""
-
-    runs: list[Run]
-    cursor: str | None = None  #: hand it in again for the next page; None at the end
 
 
 def create(tx: Tx, run: Run) -> Run:
@@ -78,43 +70,6 @@ def find(tx: Tx, *, cause: str) -> Run | None:
     statement = select(runs).where(runs.c.cause == cause)
     row = tx.one(statement.order_by(runs.c.started.desc(), runs.c.id.desc()).limit(1))
     return None if row is None else _whole(tx, [row])[0]
-
-
-def search(
-    tx: Tx,
-    *,
-    experiment: str | None = None,
-    status: RunStatus | str | None = None,
-    pipeline: str | None = None,
-    limit: int = 100,
-    cursor: str | None = None,
-) -> Page:
-    """Return runs, newest first, a page at a time.
-
-    Runs that start while somebody pages are not shown twice and push none out: the cursor
-    names the last run seen, not a count.
-
-    Raises:
-        BadInputError: for an unknown status, a limit outside 1 to 1,000, or a broken cursor.
-    """
-    if not 1 <= limit <= 1_000:
-        raise BadInputError(f"limit must be 1 to 1,000, found {limit}.", field="limit")
-    wanted: list[ColumnElement[bool]] = [runs.c.id.not_in(select(deleted_runs.c.run))]
-    if experiment is not None:
-        wanted.append(runs.c.experiment == experiment)
-    if status is not None:
-        wanted.append(runs.c.status == str(check_status(status)))
-    if pipeline is not None:
-        wanted.append(runs.c.pipeline == pipeline)
-    if cursor is not None:
-        started, last = _read_cursor(cursor)
-        older = runs.c.started < started
-        wanted.append(or_(older, and_(runs.c.started == started, runs.c.id < last)))
-    statement = select(runs).where(*wanted).order_by(runs.c.started.desc(), runs.c.id.desc())
-    found = tx.all(statement.limit(limit + 1))
-    page = _whole(tx, found[:limit])
-    more = len(found) > limit
-    return Page(runs=page, cursor=f"{page[-1].started!r}~{page[-1].id}" if more else None)
 
 
 def log(
@@ -356,13 +311,3 @@ def _pairs(tx: Tx, table: Table, ids: Sequence[str]) -> dict[str, dict[str, str]
     for row in tx.all(found):
         out[row.run][row.key] = row.value
     return out
-
-
-def _read_cursor(cursor: str) -> tuple[float, str]:
-    started, _, last = cursor.partition("~")
-    try:
-        return float(started), check_name(last, "cursor")
-    except ValueError as error:
-        raise BadInputError(
-            f"{cursor[:80]!r} is not a cursor of this search.", field="cursor"
-        ) from error

@@ -15,7 +15,16 @@ from sqlalchemy import (
     Text,
 )
 
+from mainspring.experiments.readings import head_of, number_of
+
 METADATA = MetaData()
+
+
+def _in_order(name: str, table: Table) -> None:
+    """Index texts by what they read as: numbers by value, then texts by their first characters."""
+    text = table.c.value
+    Index(name, table.c.key, number_of(text), head_of(text), table.c.run)
+
 
 runs = Table(
     "runs",
@@ -32,6 +41,7 @@ runs = Table(
     Index("runs_newest", "started", "id"),
     Index("runs_of_experiment", "experiment", "started", "id"),
     Index("runs_of_cause", "cause"),
+    Index("runs_of_parent", "parent"),
 )
 
 params = Table(
@@ -41,6 +51,7 @@ params = Table(
     Column("key", String(250), primary_key=True),
     Column("value", Text, nullable=False),
 )
+_in_order("params_in_order", params)
 
 tags = Table(
     "tags",
@@ -49,6 +60,7 @@ tags = Table(
     Column("key", String(250), primary_key=True),
     Column("value", Text, nullable=False),
 )
+_in_order("tags_in_order", tags)
 
 # SQLite turns NaN into NULL on its way in, so NULL is how a NaN is kept, everywhere.
 metrics = Table(
@@ -59,7 +71,8 @@ metrics = Table(
     Column("step", BigInteger, nullable=False),
     Column("time", Float, nullable=False),
     Column("value", Float),
-    Index("metrics_by_value", "key", "value"),
+    # Walked from either end for "the best by this metric"; ``run`` breaks ties within it.
+    Index("metrics_by_value", "key", "value", "run"),
 )
 
 metric_points = Table(

@@ -57,7 +57,7 @@ def exposition(ws: Workspace, requests: Requests) -> str:
     from mainspring.workspace.views.house import engine_state
     from mainspring.workspace.views.loops import loop_statuses
     from mainspring.workspace.views.monitoring import alarm_list
-    from mainspring.workspace.views.runs import run_page
+    from mainspring.workspace.views.searching import run_page
 
     loops = loop_statuses(ws)
     alarms = alarm_list(ws, open_only=True, limit=1000)

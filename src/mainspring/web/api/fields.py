@@ -13,6 +13,9 @@ EndpointName = Annotated[Name, Meta(description="The endpoint's name.", examples
 LoopName = Annotated[Name, Meta(description="The loop's name.", examples=["flights"])]
 TokenName = Annotated[Name, Meta(description="The token's name.", examples=["ci"])]
 ExperimentName = Annotated[Name, Meta(description="The experiment's name.")]
+InExperiment = Annotated[
+    str, Meta(min_length=1, max_length=500, description="Only runs of the experiment so named.")
+]
 RunId = Annotated[Name, Meta(description="The run's id.", examples=["run_01jz"])]
 AlarmId = Annotated[Name, Meta(description="The alarm's id.")]
 StepName = Annotated[Name, Meta(description="The step's name in its pipeline.")]
@@ -50,7 +53,31 @@ Key = Annotated[str, Meta(min_length=1, max_length=250, description="The metric'
 ColumnName = Annotated[str, Meta(min_length=1, max_length=250, description="A raw column.")]
 Limit = Annotated[int, Meta(ge=1, le=1000, description="How many at most.")]
 Cursor = Annotated[
-    str, Meta(max_length=400, description="Where the page before ended; from its answer.")
+    str, Meta(max_length=4000, description="Where the page before ended; from its answer.")
+]
+Filter = Annotated[
+    str,
+    Meta(
+        max_length=20_000,
+        description="What must hold of a run; see reference/filters.md.",
+        examples=["metrics.auc > 0.9 and params.C != '1'"],
+    ),
+]
+OrderBy = Annotated[
+    str,
+    Meta(
+        max_length=20_000,
+        description="Names parted by commas, a minus in front for falling. Default: -started.",
+        examples=["-metrics.auc,started"],
+    ),
+]
+ColumnNames = Annotated[
+    str,
+    Meta(
+        max_length=20_000,
+        description="Only these columns, parted by commas; all of them if none is named.",
+        examples=["params.C,metrics.auc"],
+    ),
 ]
 Rows = Annotated[
     list[dict[str, Any]],

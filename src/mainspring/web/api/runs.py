@@ -9,28 +9,65 @@ from msgspec import Meta
 from mainspring.ground.objects import RunStatus
 from mainspring.ground.permissions import Permission
 from mainspring.web.api.fields import (
+    ColumnNames,
     Cursor,
     Done,
-    ExperimentName,
+    Filter,
+    InExperiment,
     Key,
     Limit,
     OfRun,
+    OrderBy,
     Request,
     RunId,
     StepName,
 )
 from mainspring.web.api.operations import operation
 from mainspring.workspace.opening import Workspace
-from mainspring.workspace.views.shapes import MetricHistory, RunDetail, RunPage
+from mainspring.workspace.views.shapes import (
+    Curves,
+    MetricHistory,
+    RunColumns,
+    RunDetail,
+    RunPage,
+)
 
 
 class ListRuns(Request, frozen=True, kw_only=True):
-    """Which runs to list."""
+    """Which runs to list, in which order."""
 
-    experiment: ExperimentName | None = None
+    filter: Filter | None = None
+    order: OrderBy | None = None
+    columns: ColumnNames | None = None
+    experiment: InExperiment | None = None
     status: RunStatus | None = None
+    deleted: Annotated[bool, Meta(description="Only deleted runs.")] = False
+    count: Annotated[bool, Meta(description="Say how many there are, up to 10,000.")] = False
     limit: Limit = 50
     cursor: Cursor | None = None
+
+
+class ColumnsAsked(Request, frozen=True, kw_only=True):
+    """Of which runs the columns are asked for."""
+
+    experiment: InExperiment | None = None
+    filter: Filter | None = None
+    prefix: Annotated[str, Meta(max_length=250, description="Only keys that begin so.")] = ""
+    limit: Annotated[int, Meta(ge=1, le=10_000)] = 1000
+
+
+class Pair(Request, frozen=True, kw_only=True):
+    """A metric of a run."""
+
+    run: RunId
+    key: Key
+
+
+class CurvesAsked(Request, frozen=True, kw_only=True):
+    """Which curves, and of how many points each."""
+
+    curves: Annotated[list[Pair], Meta(min_length=1, max_length=50)]
+    points: Annotated[int, Meta(ge=5, le=10_000)] = 500
 
 
 class WhyRun(Request, frozen=True, kw_only=True):
@@ -49,12 +86,45 @@ class RunMetric(Request, frozen=True, kw_only=True):
     limit: Annotated[int, Meta(ge=1, le=100_000)] = 100_000
 
 
-@operation("runs.list", "GET", "/api/v1/runs", Permission.READ, example={"limit": 20})
+@operation(
+    "runs.list",
+    "GET",
+    "/api/v1/runs",
+    Permission.READ,
+    example={"filter": "metrics.auc > 0.9", "order": "-metrics.auc", "limit": 20},
+)
 def list_runs(ws: Workspace, request: ListRuns) -> RunPage:
-    """List runs, newest first."""
-    from mainspring.workspace.views.runs import run_page
+    """List the runs that meet a filter, newest first or as ordered. NaN is null."""
+    from mainspring.workspace.views.searching import run_page
 
-    return run_page(ws, request.experiment, request.status, request.limit, request.cursor)
+    return run_page(
+        ws,
+        experiment=request.experiment,
+        status=request.status,
+        filter=request.filter or "",
+        order=request.order or "",
+        columns=request.columns,
+        deleted=request.deleted,
+        count=request.count,
+        limit=request.limit,
+        cursor=request.cursor,
+    )
+
+
+@operation("runs.columns", "GET", "/api/v1/run-columns", Permission.READ)
+def run_columns(ws: Workspace, request: ColumnsAsked) -> RunColumns:
+    """List the metrics, params and tags that runs have, for a choice of columns."""
+    from mainspring.workspace.views.searching import columns_of
+
+    return columns_of(ws, request.experiment, request.filter or "", request.prefix, request.limit)
+
+
+@operation("runs.curves", "POST", "/api/v1/run-curves", Permission.READ)
+def run_curves(ws: Workspace, request: CurvesAsked) -> Curves:
+    """Show several metrics of several runs over their steps, thinned so that peaks stay."""
+    from mainspring.workspace.views.searching import curves_of
+
+    return curves_of(ws, [(one.run, one.key) for one in request.curves], request.points)
 
 
 @operation("runs.get", "GET", "/api/v1/runs/{run}", Permission.READ)

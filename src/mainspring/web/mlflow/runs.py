@@ -257,6 +257,8 @@ def metric_message(point: metrics.Point) -> dict[str, Any]:
 
 
 def _condition(term: Term) -> finding.Condition:
+    if term.entity in ("param", "tag") and isinstance(term.value, int | float):
+        raise refused(f"{term.key} is a {term.entity}, and is compared with a quoted string")
     if term.entity == "metric":
         return finding.Condition("metric", term.key, term.op, term.value)
     if term.entity == "param":
@@ -287,9 +289,10 @@ def _order(text: str) -> finding.Order:
     if order.entity in ("metric", "param", "tag"):
         kind: finding.Kind = "metric" if order.entity == "metric" else "param"
         kind = "tag" if order.entity == "tag" else kind
-        return finding.Order(kind, order.key, order.ascending)
+        # MLflow orders params as texts, whatever they read as.
+        return finding.Order(kind, order.key, order.ascending, textual=True)
     if order.entity == "attribute" and order.key == "user_id":
-        return finding.Order("tag", _USER_TAG, order.ascending)
+        return finding.Order("tag", _USER_TAG, order.ascending, textual=True)
     return finding.Order("run", _attribute(order.entity, order.key), order.ascending)
 
 

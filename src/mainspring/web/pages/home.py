@@ -22,7 +22,7 @@ def gather(ws: Workspace, asked: Mapping[str, str]) -> dict[str, Any]:  # noqa: 
     from mainspring.workspace.views import house
     from mainspring.workspace.views.endpoints import endpoint_boards
     from mainspring.workspace.views.loops import loop_statuses
-    from mainspring.workspace.views.runs import run_page
+    from mainspring.workspace.views.searching import run_page
 
     return {
         "loops": [_card(ws, status) for status in loop_statuses(ws)],

@@ -20,7 +20,7 @@ def gather_all(ws: Workspace, asked: Mapping[str, str]) -> dict[str, Any]:
     Raises:
         BadInputError: for an unknown status or a broken cursor.
     """
-    from mainspring.workspace.views.runs import run_page
+    from mainspring.workspace.views.searching import run_page
 
     status, cursor = asked.get("status") or None, asked.get("cursor") or None
     page = run_page(ws, status=status, cursor=cursor, limit=_RUNS)

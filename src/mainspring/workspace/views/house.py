@@ -13,7 +13,7 @@ from mainspring.workspace import processes
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.views.endpoints import endpoint_boards
 from mainspring.workspace.views.loops import loop_statuses
-from mainspring.workspace.views.runs import run_page
+from mainspring.workspace.views.searching import run_page
 from mainspring.workspace.views.shapes import AuditRow, AuditVerdict, SystemStatus
 
 

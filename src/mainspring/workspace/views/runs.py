@@ -13,27 +13,7 @@ from mainspring.pipelines import picture
 from mainspring.pipelines import runs as steps
 from mainspring.readiness import registry
 from mainspring.workspace.opening import Workspace
-from mainspring.workspace.views.shapes import MetricHistory, MetricPoint, RunDetail, RunPage
-
-
-def run_page(
-    ws: Workspace,
-    experiment: str | None = None,
-    status: str | None = None,
-    limit: int = 50,
-    cursor: str | None = None,
-) -> RunPage:
-    """Return runs, newest first, a page at a time.
-
-    Raises:
-        BadInputError: for an unknown status or a broken cursor.
-    """
-
-    def work(tx: Tx) -> runs.Page:
-        return runs.search(tx, experiment=experiment, status=status, limit=limit, cursor=cursor)
-
-    page = ws.read(Permission.READ, work)
-    return RunPage(runs=page.runs, cursor=page.cursor)
+from mainspring.workspace.views.shapes import MetricHistory, MetricPoint, RunDetail
 
 
 def run_detail(ws: Workspace, run: str) -> RunDetail:

@@ -145,10 +145,46 @@ class RunDetail(Record, frozen=True, kw_only=True):
 
 
 class RunPage(Record, frozen=True, kw_only=True):
-    """Some runs, newest first."""
+    """Some runs, in the order asked for. A metric of NaN is null in JSON."""
 
-    runs: list[Run]
+    runs: list[Run]  #: with the chosen columns alone, if columns were chosen
     cursor: str | None = None
+    total: int | None = None  #: how many runs meet the filter, where that was asked for
+    more: bool = False  #: whether there are more than total says
+
+
+class ColumnCount(Record, frozen=True, kw_only=True):
+    """A metric, param or tag that some runs have."""
+
+    column: str  #: as a filter names it: metrics.auc, params.`odd key`
+    key: str
+    runs: int  #: how many of the runs that were looked at have it
+
+
+class RunColumns(Record, frozen=True, kw_only=True):
+    """Which columns runs have; those that most of the runs looked at have come first."""
+
+    attributes: list[str]
+    metrics: list[ColumnCount]
+    params: list[ColumnCount]
+    tags: list[ColumnCount]
+    looked_at: int  #: how many of the newest runs were looked at
+
+
+class Curve(Record, frozen=True, kw_only=True):
+    """One metric of one run, thinned: of each stretch its lowest and highest point stay."""
+
+    run: str
+    key: str
+    steps: list[int]
+    times: list[float]
+    values: list[float | str]  #: "nan", "inf" and "-inf" are texts: JSON has no number for them
+
+
+class Curves(Record, frozen=True, kw_only=True):
+    """Several curves, in the order asked for."""
+
+    curves: list[Curve]
 
 
 class MetricPoint(Record, frozen=True, kw_only=True):
