@@ -27,6 +27,8 @@ SPEC = {
 #: Operation -> fields that it takes in the furnished house, and a key its answer must have.
 GOOD: dict[str, tuple[dict[str, Any], str | None]] = {
     "runs.list": ({"limit": 1, "status": "finished"}, "runs"),
+    "runs.columns": ({"experiment": "train", "prefix": "a"}, "metrics"),
+    "runs.curves": ({"curves": [{"run": "run_1", "key": "auc"}], "points": 100}, "curves"),
     "runs.get": ({"run": "run_1"}, "steps"),
     "runs.why": ({"run": "run_1"}, None),
     "runs.metrics": ({"run": "run_1", "key": "auc"}, "points"),
@@ -129,6 +131,15 @@ def test_nobody_may_what_their_role_does_not_hold(still_house: Workspace, name: 
         ("runs.list", {"limit": 0}, e.BadInputError, "limit"),
         ("runs.list", {"limit": True}, e.BadInputError, "limit"),
         ("runs.list", {"cursor": "nonsense"}, e.BadInputError, "cursor"),
+        ("runs.list", {"filter": "auc > 0.9"}, e.BadInputError, "filter"),
+        ("runs.list", {"order": "-auc"}, e.BadInputError, "order"),
+        ("runs.list", {"columns": "auc"}, e.BadInputError, "columns"),
+        (
+            "runs.curves",
+            {"curves": [{"run": "run_9", "key": "auc"}]},
+            e.NotFoundError,
+            "run",
+        ),
         ("decisions.list", {"cursor": "nonsense"}, e.NotFoundError, "cursor"),
         ("models.get", {"model": "none"}, e.NotFoundError, "model"),
         (
