@@ -57,6 +57,9 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     script: bytes | None
     missing: dict[str, str]
     at: float  #: by the monotonic clock
+    #: What the files hold for every run, encoded once: runs may start by the hundred.
+    told: dict[str, Any] = {}
+    environment: bytes = b""
 
     def tags(self, params: Mapping[str, Any]) -> dict[str, str]:
         """Return what runs are searched by."""
@@ -82,15 +85,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
     def files(self, params: Mapping[str, Any], nth: int) -> dict[str, bytes]:
         """Return what is kept as artifacts, by path."""
-        told = SourceFile(
-            source=self.source,
-            git=self.git,
-            nth=nth,
-            seed=source.seed(params),
-            not_captured=self.missing,
-        )
-        ran_on = EnvironmentFile(packages=self.packages, machine=self.machine)
-        found = {SOURCE: _json(told), ENVIRONMENT: _json(ran_on)}
+        told = {**self.told, "nth": nth, "seed": source.seed(params)}
+        found = {SOURCE: msgspec.json.encode(told), ENVIRONMENT: self.environment}
         if self.patch:
             found[PATCH] = self.patch
         if self.script is not None:
@@ -141,13 +137,20 @@ def _gathered(folder: Path, apart: Sequence[Path]) -> Facts:
         names = ", ".join(one.path for one in state.left_out[:5])
         more = len(state.left_out) - 5
         missing["files"] = names + (f" and {more} more" if more > 0 else "")
+    script = None if state is not None else part("script", lambda: _script(started))
+    installed, ran_on = part("packages", packages.read), part("machine", machine.read)
+    told = SourceFile(source=started, git=state, nth=0, seed=None, not_captured=missing)
     return Facts(
+        told=_plain(msgspec.to_builtins(told)),
+        environment=msgspec.json.encode(
+            _plain(msgspec.to_builtins(EnvironmentFile(packages=installed, machine=ran_on)))
+        ),
         source=started,
         git=state,
         patch=patch,
-        packages=part("packages", packages.read),
-        machine=part("machine", machine.read),
-        script=None if state is not None else part("script", lambda: _script(started)),
+        packages=installed,
+        machine=ran_on,
+        script=script,
         missing=missing,
         at=at,
     )
@@ -170,11 +173,6 @@ def _kept(value: str) -> str:
     """Return text that a tag can hold, whatever a file name or an error put into it."""
     plain = value.replace("\x00", "?").encode("utf-8", "replace").decode()
     return plain if len(plain) <= 2000 else f"{plain[:1997]}..."
-
-
-def _json(value: Any) -> bytes:
-    plain = _plain(msgspec.to_builtins(value))
-    return msgspec.json.format(msgspec.json.encode(plain), indent=1) + b"\n"
 
 
 def _plain(value: Any) -> Any:
