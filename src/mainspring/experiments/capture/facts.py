@@ -34,8 +34,6 @@ class SourceFile(msgspec.Struct, frozen=True, kw_only=True):
 
     source: source.Source | None
     git: git.GitState | None
-    nth: int  #: which run of its process this was, from 0
-    seed: str | None
     not_captured: dict[str, str] = {}  #: part -> why
 
 
@@ -58,12 +56,12 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     missing: dict[str, str]
     at: float  #: by the monotonic clock
     #: What the files hold for every run, encoded once: runs may start by the hundred.
-    told: dict[str, Any] = {}
+    told: bytes = b""
     environment: bytes = b""
 
-    def tags(self, params: Mapping[str, Any]) -> dict[str, str]:
-        """Return what runs are searched by."""
-        found: dict[str, str | None] = {"mainspring.seed": source.seed(params)}
+    def tags(self, params: Mapping[str, Any], nth: int) -> dict[str, str]:
+        """Return what runs are searched by; ``nth`` run of its process it is, from 0."""
+        found = {"mainspring.seed": source.seed(params), "mainspring.nth": str(nth)}
         if self.git is not None:
             found |= {
                 "mainspring.git.commit": self.git.commit,
@@ -83,10 +81,9 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         found[NOT_CAPTURED] = missing
         return {key: _kept(value) for key, value in found.items() if value}
 
-    def files(self, params: Mapping[str, Any], nth: int) -> dict[str, bytes]:
-        """Return what is kept as artifacts, by path."""
-        told = {**self.told, "nth": nth, "seed": source.seed(params)}
-        found = {SOURCE: msgspec.json.encode(told), ENVIRONMENT: self.environment}
+    def files(self) -> dict[str, bytes]:
+        """Return what is kept as artifacts, by path; the same bytes for every run."""
+        found = {SOURCE: self.told, ENVIRONMENT: self.environment}
         if self.patch:
             found[PATCH] = self.patch
         if self.script is not None:
@@ -139,12 +136,10 @@ def _gathered(folder: Path, apart: Sequence[Path]) -> Facts:
         missing["files"] = names + (f" and {more} more" if more > 0 else "")
     script = None if state is not None else part("script", lambda: _script(started))
     installed, ran_on = part("packages", packages.read), part("machine", machine.read)
-    told = SourceFile(source=started, git=state, nth=0, seed=None, not_captured=missing)
+    told = SourceFile(source=started, git=state, not_captured=missing)
     return Facts(
-        told=_plain(msgspec.to_builtins(told)),
-        environment=msgspec.json.encode(
-            _plain(msgspec.to_builtins(EnvironmentFile(packages=installed, machine=ran_on)))
-        ),
+        told=_json(told),
+        environment=_json(EnvironmentFile(packages=installed, machine=ran_on)),
         source=started,
         git=state,
         patch=patch,
@@ -173,6 +168,10 @@ def _kept(value: str) -> str:
     """Return text that a tag can hold, whatever a file name or an error put into it."""
     plain = value.replace("\x00", "?").encode("utf-8", "replace").decode()
     return plain if len(plain) <= 2000 else f"{plain[:1997]}..."
+
+
+def _json(value: Any) -> bytes:
+    return msgspec.json.encode(_plain(msgspec.to_builtins(value)))
 
 
 def _plain(value: Any) -> Any:

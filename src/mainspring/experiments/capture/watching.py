@@ -112,8 +112,8 @@ class Watch:
             self._load = Load()
             again = os.environ.get(AGAIN)
             more = {"mainspring.again": again} if again else {}
-            self._keeper.tag({**found.tags(self._params), **more})
-            for path, data in found.files(self._params, self._nth).items():
+            self._keeper.tag({**found.tags(self._params, self._nth), **more})
+            for path, data in found.files().items():
                 self._keeper.keep(data, path)
 
         self._guarded("facts", act)

@@ -17,6 +17,7 @@ from mainspring.ground.objects import Column, Kind, Profile, Signature
 from mainspring.numerics.profiles import profile_columns, profile_scores
 from mainspring.numerics.relevance import response_shares
 from mainspring.numerics.scores import quality
+from mainspring.scaling.models import adopting
 from mainspring.scaling.models import target as targets
 from mainspring.scaling.models.estimator import check_estimator, raw_scores, wrapped
 from mainspring.scaling.models.features import DTYPES, Features, compile_features, type_of
@@ -123,12 +124,39 @@ class Model:
             measured_on=measured.measured_on,
         )
 
+    def adopt(self, rows: pl.DataFrame) -> FittedModel:
+        """Return the estimator, which has learnt already, with all that a version of it needs.
+
+        ``rows`` are examples with their target: the baseline, the signature and the metrics are
+        of them, and nothing is fitted. The estimator's own classes give the order of the scores.
+
+        Raises:
+            BadInputError: if the estimator is not fitted, or cannot score these rows.
+        """
+        target = targets.check_target_values(_not_empty(rows), self.target)
+        kind = self.kind or adopting.kind_of(self.estimator)
+        names = self.columns or adopting.columns_of(self.estimator)
+        columns = [_describe(rows[name]) for name in self._inputs(rows, names)]
+        features = compile_features(self.features, columns)
+        frame = typed(rows, columns)
+        features.check_rowwise(frame.head(8))
+        estimator = adopting.ready(self.estimator, kind, features.apply(frame.head(8)))
+        signature = Signature(
+            columns=columns,
+            kind=kind,
+            target=self.target,
+            classes=[] if kind == "regression" else adopting.classes_of(estimator),
+            time=self.time,
+            scale=_scale(target) if kind == "regression" else 1.0,
+        )
+        return self._measured(estimator, features, signature, frame, rows, None)
+
     def _fit(self, rows: pl.DataFrame, holdout: pl.DataFrame | None) -> FittedModel:
         target = targets.check_target(_not_empty(rows), self.target)
         kind = self.kind or targets.infer_kind(target)
         classes = targets.classes_of(target, kind, self.positive)
         check_estimator(self.estimator, kind)
-        columns = [_describe(rows[name]) for name in self._inputs(rows)]
+        columns = [_describe(rows[name]) for name in self._inputs(rows, self.columns)]
         features = compile_features(self.features, columns)
         frame = typed(rows, columns)
         features.check_rowwise(frame.head(8))
@@ -183,8 +211,7 @@ class Model:
             sample=sample,
         )
 
-    def _inputs(self, rows: pl.DataFrame) -> list[str]:
-        names = self.columns
+    def _inputs(self, rows: pl.DataFrame, names: Sequence[str] | None) -> list[str]:
         if names is None:
             names = [name for name in rows.columns if name not in (self.target, self.time)]
         seen: set[str] = set()

@@ -51,7 +51,11 @@ def convert(
     raw = pl.concat([sample, _strange_rows(sample, signature)])
     complete = raw.select(pl.all_horizontal(pl.all().is_not_null())).to_series().to_numpy()
     probe = features.apply(raw)
-    wanted = raw_scores(estimator, signature.kind, probe)
+    try:
+        wanted = raw_scores(estimator, signature.kind, probe)
+    except ValueError as error:
+        # Such as an encoder that raises on unknown categories: ONNX would answer where it does not.
+        return None, Parity(passed=False, reason=f"It refuses strange rows: {_reason(error)}")
     verdict = Parity(passed=False, reason="There is no way to convert it.")
     for inputs in _input_types(features, signature):
         try:
