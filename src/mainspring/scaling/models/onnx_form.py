@@ -54,7 +54,7 @@ def convert(
     try:
         wanted = raw_scores(estimator, signature.kind, probe)
     except ValueError as error:
-        # Such as an encoder that raises on unknown categories: ONNX would answer where it does not.
+        # Such as an encoder that raises on unknown categories: ONNX would answer all the same.
         return None, Parity(passed=False, reason=f"It refuses strange rows: {_reason(error)}")
     verdict = Parity(passed=False, reason="There is no way to convert it.")
     for inputs in _input_types(features, signature):
