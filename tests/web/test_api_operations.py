@@ -72,6 +72,7 @@ GOOD: dict[str, tuple[dict[str, Any], str | None]] = {
 #: Tested on their own: they need a project, a running run, a process or a token.
 APART = {
     "runs.cancel",
+    "runs.compare",
     "runs.resume",
     "pipelines.list",
     "pipelines.run",

@@ -106,7 +106,7 @@ def parse_orders(text: str) -> list[Order]:
     return found
 
 
-def parse_columns(text: str) -> list[tuple[Kind, str]]:
+def parse_columns(text: str, field: str = "columns") -> list[tuple[Kind, str]]:
     """Return which columns are asked for: names parted by commas.
 
     >>> parse_columns("params.C, metrics.auc")
@@ -115,7 +115,7 @@ def parse_columns(text: str) -> list[tuple[Kind, str]]:
     Raises:
         BadInputError: naming the character.
     """
-    words = Words(text, "columns")
+    words = Words(text, field)
     found: list[tuple[Kind, str]] = []
     while not words.at_end():
         if found and not words.takes(","):

@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
+from mainspring.experiments.comparison import Comparison
+from mainspring.ground.errors import BadInputError
 from mainspring.ground.objects import RunStatus
 from mainspring.ground.permissions import Permission
 from mainspring.web.api.fields import (
@@ -70,6 +72,18 @@ class CurvesAsked(Request, frozen=True, kw_only=True):
     points: Annotated[int, Meta(ge=5, le=10_000)] = 500
 
 
+class CompareRuns(Request, frozen=True, kw_only=True):
+    """Which runs to compare: named ones, or those that meet a filter."""
+
+    runs: Annotated[list[RunId], Meta(min_length=2, max_length=300)] | None = None
+    filter: Filter | None = None
+    experiment: InExperiment | None = None
+    order: OrderBy | None = None
+    limit: Annotated[int, Meta(ge=2, le=300, description="How many found runs at most.")] = 100
+    columns: ColumnNames | None = None
+    by: Annotated[str, Meta(max_length=300, description="What to group by.")] | None = None
+
+
 class WhyRun(Request, frozen=True, kw_only=True):
     """Which run, and which of its steps; all of them if none is named."""
 
@@ -125,6 +139,33 @@ def run_curves(ws: Workspace, request: CurvesAsked) -> Curves:
     from mainspring.workspace.views.searching import curves_of
 
     return curves_of(ws, [(one.run, one.key) for one in request.curves], request.points)
+
+
+@operation(
+    "runs.compare",
+    "POST",
+    "/api/v1/run-comparison",
+    Permission.READ,
+    example={"filter": "experiment = 'flights'", "by": "params.C"},
+)
+def compare_runs(ws: Workspace, request: CompareRuns) -> Comparison:
+    """Compare runs: params that differ, metrics with their spread, code and packages."""
+    from mainspring.workspace.views.comparing import compare_runs as compared
+
+    if request.runs is not None and request.filter is not None:
+        raise BadInputError(
+            "Name runs or give a filter, not both.", field="filter", hint="Leave one out."
+        )
+    return compared(
+        ws,
+        request.runs,
+        filter=request.filter or "",
+        experiment=request.experiment,
+        order=request.order or "",
+        limit=request.limit,
+        columns=request.columns,
+        by=request.by,
+    )
 
 
 @operation("runs.get", "GET", "/api/v1/runs/{run}", Permission.READ)

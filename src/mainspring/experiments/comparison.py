@@ -1,0 +1,73 @@
+"""What a comparison of runs says; light, so that entrances can name it without the rest."""
+
+from __future__ import annotations
+
+import msgspec
+
+#: A number as JSON can hold it: "nan", "inf" and "-inf" are texts, None is missing.
+Cell = float | str | None
+
+
+class Head(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the compared runs."""
+
+    id: str
+    name: str
+    experiment: str
+    status: str
+    started: float
+    ended: float | None
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """Something in which the runs differ, one value a run; None where a run lacks it."""
+
+    key: str
+    values: list[str | None]
+
+
+class Spread(msgspec.Struct, frozen=True, kw_only=True):
+    """How the finite values of a metric lie over some runs."""
+
+    runs: int  #: how many have a finite value
+    odd: int  #: how many have NaN or an infinity, which count in nothing here
+    mean: Cell
+    sd: Cell  #: of the runs, with n - 1; None for fewer than two
+    low: Cell  #: interval of the mean (Student's, 95 %); None for fewer than two
+    high: Cell
+    lowest: Cell
+    highest: Cell
+    lowest_run: str | None
+    highest_run: str | None
+
+
+class MetricRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One metric: the last value of each run, and their spread."""
+
+    key: str
+    values: list[Cell]
+    spread: Spread
+
+
+class Group(msgspec.Struct, frozen=True, kw_only=True):
+    """The runs that have one value of what is grouped by."""
+
+    value: str | None  #: None: they lack it
+    runs: list[str]
+    metrics: dict[str, Spread]
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """What some runs have in common and in what they differ; values are in the order of runs."""
+
+    runs: list[Head]
+    params: list[Row]  #: those that differ
+    same_params: dict[str, str]
+    metrics: list[MetricRow]
+    tags: list[Row]  #: those that differ, but for those that tell of the code
+    same_tags: dict[str, str]
+    code: list[Row]  #: commit, uncommitted changes, command and the like that differ
+    packages: list[Row] = []  #: versions of packages that differ
+    data: list[Row] = []  #: digests of datasets that differ, by name
+    by: str | None = None  #: what is grouped by, as a filter names it
+    groups: list[Group] = []
