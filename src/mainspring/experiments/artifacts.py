@@ -99,6 +99,12 @@ def entries(tx: Tx, run: str, folder: str = "") -> list[Entry]:
     return [found[path] for path in sorted(found)]
 
 
+def digests(tx: Tx, run: str, folder: str = "") -> dict[str, str]:
+    """Return the digest of each file below a folder of a run, by its path from there."""
+    start = len(folder) + 1 if folder else 0
+    return {one.path[start:]: one.digest for one in _below(tx, run, folder)}
+
+
 def remove(tx: Tx, run: str, path: str) -> int:
     """Take away a file, or a folder with all that is in it; return how many files that were."""
     gone = [one.path for one in _below(tx, run, path)] + [path]

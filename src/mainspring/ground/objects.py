@@ -164,6 +164,10 @@ class Version(Record, frozen=True, kw_only=True):
     code: str = ""  #: digest of the pipeline's code
     trained_until: float | None = None  #: event time of the newest row it learnt from
     command: str | None = None  #: the loop's command that made it; unique, so it is made once
+    source: str | None = None  #: where a client of another tool said its files are
+    link: str | None = None  #: where that client said its run can be seen
+    logged: str | None = None  #: the logged model it was registered from
+    origin: str | None = None  #: digest of the files as they came; ``package`` was made of them
 
 
 class CheckResult(Record, frozen=True, kw_only=True):

@@ -2,22 +2,24 @@
 
 Promises: numbers count from 1 and never come back; one command makes one version; a model
 that has a champion always has exactly one; every move of an alias is in the history and in
-the audit log, in the same transaction.
+the audit log, in the same transaction. What was deleted is not found here.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import ColumnElement, delete, insert, select, update
 
-from mainspring.ground.errors import BadInputError, ConflictError, GateRefusedError, NotFoundError
+from mainspring.ground.errors import BadInputError, ConflictError, NotFoundError
 from mainspring.ground.identity import canonical, check_digest, check_name
 from mainspring.ground.objects import Card, Record, Version
 from mainspring.ground.ports import Tx
+from mainspring.readiness import facts, notices
 from mainspring.readiness import tables as t
-from mainspring.readiness import verdicts
+from mainspring.readiness.forms import with_forms
 from mainspring.readiness.references import parse
 
 CHAMPION = "champion"
@@ -47,7 +49,9 @@ class AliasMove(Record, frozen=True, kw_only=True):
 # ---------------------------------------------------------------- versions
 
 
-def register(tx: Tx, version: Version) -> Version:
+def register(
+    tx: Tx, version: Version, tags: Mapping[str, str] | None = None, description: str = ""
+) -> Version:
     """Keep a new version and return it with the number it was given.
 
     The number that comes in is not looked at. A version whose ``command`` is known already is
@@ -80,50 +84,65 @@ def register(tx: Tx, version: Version) -> Version:
         f"version:{kept.model}/{number}",
         {"package": kept.package, "run": kept.run, "cause": kept.cause, "command": kept.command},
     )
+    facts.touch(tx, kept.model, kept.created)
+    told: dict[str, Any] = {"name": facts.of_model(tx, kept.model).title, "version": str(number)}
+    told |= {"source": kept.source or f"package:{kept.package}", "run_id": kept.run}
+    told |= {"tags": dict(tags or {}), "description": description or None}
+    notices.tell(tx, "version.created", told, kept.created)
+    if description:
+        facts.describe_version(tx, kept.model, number, description, kept.created)
+    facts.tag_version(tx, kept.model, number, tags or {}, kept.created)
     return kept
 
 
 def ensure_model(tx: Tx, model: str, at: float) -> None:
-    """Make a model without versions, unless it is there.
+    """Make a model without versions, unless it is there; a deleted one comes back.
 
     Raises:
         BadInputError: if the name cannot be one.
     """
     check_name(model, "model")
+    gone = t.deleted_models.c.model == model
     if tx.one(select(t.models).where(t.models.c.name == model)) is None:
         tx.run(insert(t.models).values(name=model, newest=0, created=at))
+        told: dict[str, Any] = {"name": model, "tags": {}, "description": None}
+        notices.tell(tx, "model.created", told, at)
+    elif tx.one(select(t.deleted_models).where(gone)) is not None:
+        tx.run(delete(t.deleted_models).where(gone))
 
 
 def get(tx: Tx, model: str, number: int) -> Version:
-    """Return one version, with its newest card.
+    """Return one version, with its newest card, as what it is served.
 
     Raises:
-        NotFoundError: if there is no such model or number.
+        NotFoundError: if there is no such model or number, or it is deleted.
     """
-    row = tx.one(
-        select(t.versions).where(t.versions.c.model == model, t.versions.c.number == number)
-    )
+    asked = (t.versions.c.model == model) & (t.versions.c.number == number)
+    row = tx.one(select(t.versions).where(asked, ~_gone()))
     if row is None:
         raise _absent(tx, model, f"version {number}")
     version = msgspec.json.decode(row.record, type=Version)
+    [version] = with_forms(tx, model, [version])
     return _with_card(version, _newest_cards(tx, model, number).get(number))
 
 
 def versions(tx: Tx, model: str) -> list[Version]:
     """Return every version of a model, the newest first."""
     rows = tx.all(
-        select(t.versions).where(t.versions.c.model == model).order_by(t.versions.c.number.desc())
+        select(t.versions)
+        .where(t.versions.c.model == model, ~_gone())
+        .order_by(t.versions.c.number.desc())
     )
     newest = _newest_cards(tx, model)
-    found = (msgspec.json.decode(row.record, type=Version) for row in rows)
-    return [_with_card(version, newest.get(version.number)) for version in found]
+    found = [msgspec.json.decode(row.record, type=Version) for row in rows]
+    return [_with_card(v, newest.get(v.number)) for v in with_forms(tx, model, found)]
 
 
 def of_run(tx: Tx, run: str) -> list[Version]:
     """Return the versions that one run made, in the order they were registered."""
     rows = tx.all(
         select(t.versions)
-        .where(t.versions.c.run == run)
+        .where(t.versions.c.run == run, ~_gone())
         .order_by(t.versions.c.created, t.versions.c.model, t.versions.c.number)
     )
     return [get(tx, row.model, row.number) for row in rows]
@@ -142,7 +161,11 @@ def models(tx: Tx) -> list[ModelSummary]:
             newest=row.newest,
             champion=champions.get(row.name),
         )
-        for row in tx.all(select(t.models).order_by(t.models.c.name))
+        for row in tx.all(
+            select(t.models)
+            .where(t.models.c.name.not_in(select(t.deleted_models.c.model)))
+            .order_by(t.models.c.name)
+        )
     ]
 
 
@@ -192,13 +215,13 @@ def aliases_of(tx: Tx, model: str) -> dict[str, int]:
 def set_alias(tx: Tx, model: str, alias: str, number: int, reason: str, at: float) -> int | None:
     """Move an alias to a version and return the number it named before.
 
-    An alias that is there already is left alone and leaves no trace. The champion alias asks
-    for a passed gate: the newest one must have passed, unless the version was champion before
-    (so that a roll-back is always possible).
+    An alias that is there already is left alone and leaves no trace. Guarded aliases, such as
+    champion, ask for a passed gate: the newest one must have passed, unless the alias named the
+    version before (so that a roll-back is always possible).
 
     Raises:
         NotFoundError: if there is no such version.
-        GateRefusedError: if it shall be champion without a passed gate.
+        GateRefusedError: if the alias is guarded and the version has no passed gate.
         BadInputError: if the alias cannot be a name or the reason is blank.
     """
     check_name(alias, "alias")
@@ -207,13 +230,9 @@ def set_alias(tx: Tx, model: str, alias: str, number: int, reason: str, at: floa
     previous = _aliased(tx, model, alias)
     if previous == number:
         return previous
-    if alias == CHAMPION and not (
-        verdicts.passed(tx, model, number) or _was_champion(tx, model, number)
-    ):
-        raise GateRefusedError(
-            f"{model}/{number} cannot become champion: it has no passed gate.",
-            hint=f"See what failed: mainspring models {model}/{number}.",
-        )
+    if facts.is_guarded(tx, model, alias) and not _was_named(tx, model, alias, number):
+        what = "become champion" if alias == CHAMPION else f"be called {alias}"
+        facts.refuse_ungated(tx, model, number, what)
     here = (t.aliases.c.model == model) & (t.aliases.c.alias == alias)
     if previous is None:
         tx.run(insert(t.aliases).values(model=model, alias=alias, number=number, moved=at))
@@ -272,7 +291,7 @@ def roll_back(
     target = previous_champion(tx, model) if to is None else to
     if serving is None or target is None:
         raise ConflictError(f"{model} has no champion before this one to go back to.")
-    if not _was_champion(tx, model, target):
+    if not _was_named(tx, model, CHAMPION, target):
         raise ConflictError(
             f"{model}/{target} never was champion, so it is not a roll-back.",
             hint="Promote it instead.",
@@ -334,12 +353,12 @@ def _aliased(tx: Tx, model: str, alias: str) -> int | None:
     return None if row is None else row.number
 
 
-def _was_champion(tx: Tx, model: str, number: int) -> bool:
+def _was_named(tx: Tx, model: str, alias: str, number: int) -> bool:
     found = tx.one(
         select(t.alias_history.c.id)
         .where(
             t.alias_history.c.model == model,
-            t.alias_history.c.alias == CHAMPION,
+            t.alias_history.c.alias == alias,
             t.alias_history.c.number == number,
         )
         .limit(1)
@@ -347,9 +366,27 @@ def _was_champion(tx: Tx, model: str, number: int) -> bool:
     return found is not None
 
 
+def _gone() -> ColumnElement[bool]:
+    """Return whether a row of versions was deleted."""
+    return (
+        select(t.deleted_versions.c.number)
+        .where(
+            t.deleted_versions.c.model == t.versions.c.model,
+            t.deleted_versions.c.number == t.versions.c.number,
+        )
+        .exists()
+    )
+
+
 def _note(tx: Tx, move: dict[str, Any], reason: str, at: float) -> None:
     tx.run(insert(t.alias_history).values(**move, reason=reason, at=at, by=tx.who.name))
     tx.audit("alias.move", f"model:{move['model']}", move, reason)
+    facts.touch(tx, move["model"], at)
+    told = {"name": facts.of_model(tx, move["model"]).title, "alias": move["alias"]}
+    if move["number"] is None:
+        notices.tell(tx, "alias.removed", told, at)
+    else:
+        notices.tell(tx, "alias.set", {**told, "version": str(move["number"])}, at)
 
 
 def _newest_cards(tx: Tx, model: str, number: int | None = None) -> dict[int, Card]:
@@ -370,7 +407,7 @@ def _need_reason(reason: str) -> None:
 
 def _absent(tx: Tx, model: str, what: str) -> NotFoundError:
     row = tx.one(select(t.models).where(t.models.c.name == model))
-    if row is None:
+    if row is None or tx.one(select(t.deleted_models).where(t.deleted_models.c.model == model)):
         return NotFoundError(f"There is no model {model!r}.")
     named = aliases_of(tx, model)
     known = ", ".join(f"@{alias}={number}" for alias, number in named.items()) or "no aliases"

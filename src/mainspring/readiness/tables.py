@@ -1,10 +1,4 @@
-"""The tables of the registry, and the triggers that are its second wall.
-
-The first wall is :mod:`mainspring.readiness.registry`. The second stands in the database, so
-that no other program, no forgotten code path and no hand on the SQL prompt can make a champion
-of a version without a passed gate, leave a model without its champion, or rewrite what the
-gate and the history have said.
-"""
+"""The tables of the registry; the triggers that guard them are in :mod:`walls`."""
 
 from __future__ import annotations
 
@@ -21,7 +15,11 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from mainspring.readiness import walls
+
 METADATA = MetaData()
+#: (name, DDL by dialect), created with the tables and safe to run again.
+GUARDS = walls.GUARDS
 
 
 def _serial() -> Column[int]:
@@ -136,84 +134,127 @@ decisions = Table(
 )
 
 
-# ---------------------------------------------------------------- the second wall
+# ---------------------------------------------------------------- what may change
 
-REFUSED = "mainspring refuses: "
-_NO_GATE = REFUSED + "the champion alias needs a passed gate"
-_STAYS = REFUSED + "a model that has a champion keeps one"
-_UNGATED = """NEW.alias = 'champion' AND NOT EXISTS (
-  SELECT 1 FROM gates
-  WHERE gates.model = NEW.model AND gates.number = NEW.number AND gates.passed = 1)"""
-_LEAVES = "OLD.alias = 'champion' AND (NEW.alias <> 'champion' OR NEW.model <> OLD.model)"
+# A model is known to its versions by ``name``, which can stand in URLs; ``title`` is what
+# people call it, and the only one of the two that a renaming changes.
+model_facts = Table(
+    "model_facts",
+    METADATA,
+    Column("model", Text, primary_key=True),
+    Column("title", Text, nullable=False, unique=True),
+    Column("description", Text, nullable=False),
+    Column("changed", Float, nullable=False),
+    ForeignKeyConstraint(["model"], ["models.name"]),
+)
 
-#: Rows of these tables are written once. A version's number can so never come back.
-_WRITTEN_ONCE = ("versions", "gates", "alias_history", "overrides", "decisions")
+model_tags = Table(
+    "model_tags",
+    METADATA,
+    Column("model", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    ForeignKeyConstraint(["model"], ["models.name"]),
+)
 
+version_facts = Table(
+    "version_facts",
+    METADATA,
+    Column("model", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("description", Text, nullable=False),
+    Column("stage", Text, nullable=False),  # None, Staging, Production or Archived
+    Column("changed", Float, nullable=False),
+    ForeignKeyConstraint(["model", "number"], ["versions.model", "versions.number"]),
+)
 
-def _sqlite(name: str, act: str, table: str, when: str, message: str) -> str:
-    condition = f"WHEN {when} " if when else ""
-    return (
-        f"CREATE TRIGGER IF NOT EXISTS {name} BEFORE {act} ON {table} FOR EACH ROW "
-        f"{condition}BEGIN SELECT RAISE(ABORT, '{message}'); END"
-    )
+version_tags = Table(
+    "version_tags",
+    METADATA,
+    Column("model", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    ForeignKeyConstraint(["model", "number"], ["versions.model", "versions.number"]),
+)
 
+# Versions are written once, so deleting one hides it: its row stays, and so does its number.
+deleted_versions = Table(
+    "deleted_versions",
+    METADATA,
+    Column("model", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("by", Text, nullable=False),
+    ForeignKeyConstraint(["model", "number"], ["versions.model", "versions.number"]),
+)
 
-def _postgresql(name: str, act: str, table: str, body: str) -> list[str]:
-    return [
-        f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS "
-        f"$$ BEGIN {body} END $$",
-        f"CREATE OR REPLACE TRIGGER {name} BEFORE {act} ON {table} "
-        f"FOR EACH ROW EXECUTE FUNCTION {name}()",
-    ]
+# A deleted model's row goes when somebody makes a model of that name again: its versions stay
+# hidden and its numbers go on where they were.
+deleted_models = Table(
+    "deleted_models",
+    METADATA,
+    Column("model", Text, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("by", Text, nullable=False),
+    ForeignKeyConstraint(["model"], ["models.name"]),
+)
 
+# Aliases beside champion that ask for a passed gate, in lower case.
+guarded_aliases = Table(
+    "guarded_aliases",
+    METADATA,
+    Column("model", Text, primary_key=True),
+    Column("alias", Text, primary_key=True),
+    ForeignKeyConstraint(["model"], ["models.name"]),
+)
 
-def _raise(message: str, when: str) -> str:
-    # A class 23 state, so that drivers report it as an integrity error, as SQLite's do.
-    return f"IF {when} THEN RAISE EXCEPTION '{message}' USING ERRCODE = '23514'; END IF;"
+# What a package that another tool wrote is served as: a package of ours, made of it.
+version_forms = Table(
+    "version_forms",
+    METADATA,
+    Column("model", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("package", Text, nullable=False),
+    Column("signature", Text, nullable=False),  # JSON
+    Column("metrics", Text, nullable=False),  # JSON
+    Column("at", Float, nullable=False),
+    Column("by", Text, nullable=False),
+    ForeignKeyConstraint(["model", "number"], ["versions.model", "versions.number"]),
+)
 
+# Packages whose pickled code a person answers for.
+trusted_packages = Table(
+    "trusted_packages",
+    METADATA,
+    Column("package", Text, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("by", Text, nullable=False),
+)
 
-def _champion_guard() -> dict[str, list[str]]:
-    return {
-        "sqlite": [
-            _sqlite("champion_insert", "INSERT", "aliases", _UNGATED, _NO_GATE),
-            _sqlite("champion_update", "UPDATE", "aliases", _UNGATED, _NO_GATE),
-            _sqlite("champion_leaves", "UPDATE", "aliases", _LEAVES, _STAYS),
-            _sqlite("champion_delete", "DELETE", "aliases", "OLD.alias = 'champion'", _STAYS),
-        ],
-        "postgresql": [
-            *_postgresql(
-                "champion_gated",
-                "INSERT OR UPDATE",
-                "aliases",
-                f"{_raise(_NO_GATE, _UNGATED)} RETURN NEW;",
-            ),
-            *_postgresql(
-                "champion_leaves", "UPDATE", "aliases", f"{_raise(_STAYS, _LEAVES)} RETURN NEW;"
-            ),
-            *_postgresql(
-                "champion_delete",
-                "DELETE",
-                "aliases",
-                _raise(_STAYS, "OLD.alias = 'champion'") + " RETURN OLD;",
-            ),
-        ],
-    }
+# ---------------------------------------------------------------- telling others
 
+webhooks = Table(
+    "webhooks",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("events", Text, nullable=False),  # JSON: names of events
+    Column("description", Text, nullable=False),
+    Column("secret", Text),  # never leaves by any door; only a delivery reads it
+    Column("active", Integer, nullable=False),  # 0 or 1
+    Column("created", Float, nullable=False),
+    Column("changed", Float, nullable=False),
+)
 
-def _once_guard(table: str) -> dict[str, list[str]]:
-    message = f"{REFUSED}rows of {table} are written once"
-    name = f"{table}_written_once"
-    return {
-        "sqlite": [
-            _sqlite(f"{name}_{act.lower()}", act, table, "", message)
-            for act in ("UPDATE", "DELETE")
-        ],
-        "postgresql": _postgresql(name, "UPDATE OR DELETE", table, _raise(message, "true")),
-    }
-
-
-#: (name, DDL by dialect), created with the tables and safe to run again.
-GUARDS: list[tuple[str, dict[str, list[str]]]] = [
-    ("champion", _champion_guard()),
-    *((f"{table}_once", _once_guard(table)) for table in _WRITTEN_ONCE),
-]
+# What happened to the registry and somebody wants to hear; a row goes once it is handed out.
+registry_events = Table(
+    "registry_events",
+    METADATA,
+    _serial(),
+    Column("event", Text, nullable=False),
+    Column("data", Text, nullable=False),  # JSON
+    Column("at", Float, nullable=False),
+)

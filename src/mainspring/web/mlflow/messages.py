@@ -74,6 +74,15 @@ class Fields:
             raise NotExactError(f"Invalid value {number} for parameter '{name}': not 64 bits.")
         return number
 
+    def flag(self, name: str) -> bool:
+        """Return whether something is wanted; it may come as text."""
+        value = self._values.get(name)
+        if value is None or isinstance(value, bool):
+            return bool(value)
+        if isinstance(value, str) and value.lower() in ("true", "false"):
+            return value.lower() == "true"
+        raise wrong(name, value)
+
     def limit(self, default: int, most: int) -> int:
         """Return ``max_results``."""
         found = self.whole("max_results", default)

@@ -7,7 +7,7 @@ from starlette.types import Receive, Scope, Send
 
 from mainspring.ground.permissions import Permission
 from mainspring.web.limits import Threads
-from mainspring.web.mlflow import artifacts, experiments, logged, models, runs
+from mainspring.web.mlflow import artifacts, experiments, logged, models, runs, versions
 from mainspring.web.mlflow.calls import Door, Endpoint
 from mainspring.web.mlflow.errors import NotServedError
 from mainspring.workspace.opening import Workspace
@@ -50,34 +50,27 @@ ENDPOINTS = [
     Endpoint("GET", f"{_MODELS}/alias", Permission.READ, models.by_alias),
     Endpoint("POST", f"{_MODELS}/alias", Permission.PROMOTE, models.set_alias),
     Endpoint("DELETE", f"{_MODELS}/alias", Permission.PROMOTE, models.drop_alias),
-    Endpoint("GET", f"{_VERSIONS}/get", Permission.READ, models.version),
-    Endpoint("GET", f"{_VERSIONS}/search", Permission.READ, models.search_versions),
-    Endpoint("GET", f"{_VERSIONS}/get-download-uri", Permission.READ, models.source),
-    Endpoint("POST", "logged-models/search", Permission.READ, models.no_logged_models),
+    Endpoint("PATCH", f"{_MODELS}/update", Permission.REGISTER, models.update),
+    Endpoint("POST", f"{_MODELS}/rename", Permission.REGISTER, models.rename),
+    Endpoint("DELETE", f"{_MODELS}/delete", Permission.REGISTER, models.delete),
+    Endpoint("POST", f"{_MODELS}/set-tag", Permission.REGISTER, models.set_tag),
+    Endpoint("DELETE", f"{_MODELS}/delete-tag", Permission.REGISTER, models.delete_tag),
+    Endpoint("POST", f"{_VERSIONS}/create", Permission.REGISTER, versions.create),
+    Endpoint("GET", f"{_VERSIONS}/get", Permission.READ, versions.get),
+    Endpoint("PATCH", f"{_VERSIONS}/update", Permission.REGISTER, versions.update),
+    Endpoint("DELETE", f"{_VERSIONS}/delete", Permission.REGISTER, versions.delete),
+    Endpoint("POST", f"{_VERSIONS}/transition-stage", Permission.PROMOTE, versions.transition),
+    Endpoint("GET", f"{_VERSIONS}/search", Permission.READ, versions.search),
+    Endpoint("GET", f"{_VERSIONS}/get-download-uri", Permission.READ, versions.source),
+    Endpoint("POST", f"{_VERSIONS}/set-tag", Permission.REGISTER, versions.set_tag),
+    Endpoint("DELETE", f"{_VERSIONS}/delete-tag", Permission.REGISTER, versions.delete_tag),
+    Endpoint("POST", "logged-models/search", _READ, models.no_logged_models),
 ]
 
 #: Routes of MLflow's for training and registering that answer 501 and why.
-_FIXED = "Versions and models are written once here: they are neither renamed nor deleted."
-_PACKAGES = (
-    "Versions are registered by a pipeline, so that their data, code and gate are known:"
-    " mainspring run PIPELINE --register MODEL."
-)
-_STAGES = "There are no stages here; set an alias instead."
-_KEPT = "Models and versions have no tags or description of their own here; see the card."
 _LOGGED = "Logged models are not kept here; log the files as artifacts of the run."
 _PROXIED = "Files go through this server, in one piece: PUT them below artifacts/."
 NOT_SERVED: list[tuple[str, str]] = [
-    (f"{_MODELS}/rename", _FIXED),
-    (f"{_MODELS}/delete", _FIXED),
-    (f"{_MODELS}/update", _KEPT),
-    (f"{_MODELS}/set-tag", _KEPT),
-    (f"{_MODELS}/delete-tag", _KEPT),
-    (f"{_VERSIONS}/create", _PACKAGES),
-    (f"{_VERSIONS}/update", _KEPT),
-    (f"{_VERSIONS}/delete", _FIXED),
-    (f"{_VERSIONS}/transition-stage", _STAGES),
-    (f"{_VERSIONS}/set-tag", _KEPT),
-    (f"{_VERSIONS}/delete-tag", _KEPT),
     ("logged-models", _LOGGED),
     ("logged-models/{rest:path}", _LOGGED),
     ("runs/log-model", _LOGGED),

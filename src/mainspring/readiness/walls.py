@@ -1,0 +1,129 @@
+"""The registry's second wall: triggers in the database itself.
+
+The first wall is :mod:`mainspring.readiness.registry`. The second stands in the database, so
+that no other program, no forgotten code path and no hand on the SQL prompt can give a guarded
+alias to a version without a passed gate, leave a model without its champion, hide a version that
+serves, or rewrite what the gate and the history have said.
+"""
+
+from __future__ import annotations
+
+REFUSED = "mainspring refuses: "
+_NO_GATE = REFUSED + "a guarded alias needs a passed gate"
+_GONE = REFUSED + "an alias cannot name a deleted version"
+_SERVES = REFUSED + "the champion cannot be deleted"
+_JUDGED = REFUSED + "the form of a version that passed its gate stays"
+_STAYS = REFUSED + "a model that has a champion keeps one"
+_PASSED = """EXISTS (
+  SELECT 1 FROM gates
+  WHERE gates.model = NEW.model AND gates.number = NEW.number AND gates.passed = 1)"""
+_GUARDED = """EXISTS (
+  SELECT 1 FROM guarded_aliases
+  WHERE guarded_aliases.model = NEW.model AND guarded_aliases.alias = lower({}))"""
+_UNGATED = f"(lower(NEW.alias) = 'champion' OR {_GUARDED.format('NEW.alias')}) AND NOT {_PASSED}"
+_UNGATED_STAGE = f"NEW.stage = 'Production' AND {_GUARDED.format('NEW.stage')} AND NOT {_PASSED}"
+_DELETED = """EXISTS (
+  SELECT 1 FROM deleted_versions
+  WHERE deleted_versions.model = NEW.model AND deleted_versions.number = NEW.number)"""
+_CHAMPION = """EXISTS (
+  SELECT 1 FROM aliases
+  WHERE aliases.model = NEW.model AND aliases.number = NEW.number
+  AND aliases.alias = 'champion')"""
+_LEAVES = "OLD.alias = 'champion' AND (NEW.alias <> 'champion' OR NEW.model <> OLD.model)"
+
+#: Rows of these tables are written once. A version's number can so never come back.
+_WRITTEN_ONCE = (
+    "versions",
+    "gates",
+    "alias_history",
+    "overrides",
+    "decisions",
+    "deleted_versions",
+    "trusted_packages",
+)
+
+
+def _sqlite(name: str, act: str, table: str, when: str, message: str) -> str:
+    condition = f"WHEN {when} " if when else ""
+    return (
+        f"CREATE TRIGGER IF NOT EXISTS {name} BEFORE {act} ON {table} FOR EACH ROW "
+        f"{condition}BEGIN SELECT RAISE(ABORT, '{message}'); END"
+    )
+
+
+def _postgresql(name: str, act: str, table: str, body: str) -> list[str]:
+    return [
+        f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$ BEGIN {body} END $$",
+        f"CREATE OR REPLACE TRIGGER {name} BEFORE {act} ON {table} "
+        f"FOR EACH ROW EXECUTE FUNCTION {name}()",
+    ]
+
+
+def _raise(message: str, when: str) -> str:
+    # A class 23 state, so that drivers report it as an integrity error, as SQLite's do.
+    return f"IF {when} THEN RAISE EXCEPTION '{message}' USING ERRCODE = '23514'; END IF;"
+
+
+def _champion_guard() -> dict[str, list[str]]:
+    return {
+        "sqlite": [
+            _sqlite("champion_insert", "INSERT", "aliases", _UNGATED, _NO_GATE),
+            _sqlite("champion_update", "UPDATE", "aliases", _UNGATED, _NO_GATE),
+            _sqlite("champion_leaves", "UPDATE", "aliases", _LEAVES, _STAYS),
+            _sqlite("champion_delete", "DELETE", "aliases", "OLD.alias = 'champion'", _STAYS),
+        ],
+        "postgresql": [
+            *_postgresql(
+                "champion_gated",
+                "INSERT OR UPDATE",
+                "aliases",
+                f"{_raise(_NO_GATE, _UNGATED)} RETURN NEW;",
+            ),
+            *_postgresql(
+                "champion_leaves", "UPDATE", "aliases", f"{_raise(_STAYS, _LEAVES)} RETURN NEW;"
+            ),
+            *_postgresql(
+                "champion_delete",
+                "DELETE",
+                "aliases",
+                _raise(_STAYS, "OLD.alias = 'champion'") + " RETURN OLD;",
+            ),
+        ],
+    }
+
+
+def _once_guard(table: str) -> dict[str, list[str]]:
+    message = f"{REFUSED}rows of {table} are written once"
+    name = f"{table}_written_once"
+    return {
+        "sqlite": [
+            _sqlite(f"{name}_{act.lower()}", act, table, "", message)
+            for act in ("UPDATE", "DELETE")
+        ],
+        "postgresql": _postgresql(name, "UPDATE OR DELETE", table, _raise(message, "true")),
+    }
+
+
+def _when_written(name: str, table: str, when: str, message: str) -> dict[str, list[str]]:
+    """Refuse rows that come in or are changed so that ``when`` holds."""
+    return {
+        "sqlite": [
+            _sqlite(f"{name}_{act.lower()}", act, table, when, message)
+            for act in ("INSERT", "UPDATE")
+        ],
+        "postgresql": _postgresql(
+            name, "INSERT OR UPDATE", table, f"{_raise(message, when)} RETURN NEW;"
+        ),
+    }
+
+
+#: (name, DDL by dialect), created with the tables and safe to run again.
+GUARDS: list[tuple[str, dict[str, list[str]]]] = [
+    ("champion", _champion_guard()),
+    ("alias_gone", _when_written("alias_gone", "aliases", _DELETED, _GONE)),
+    ("stage_gated", _when_written("stage_gated", "version_facts", _UNGATED_STAGE, _NO_GATE)),
+    ("champion_hidden", _when_written("champion_hidden", "deleted_versions", _CHAMPION, _SERVES)),
+    ("form_judged", _when_written("form_judged", "version_forms", _PASSED, _JUDGED)),
+    *((f"{table}_once", _once_guard(table)) for table in _WRITTEN_ONCE),
+]

@@ -1,0 +1,167 @@
+"""Keep models that were not made by a pipeline: their files, their names, their end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mainspring.engine import reactor
+from mainspring.ground.errors import ConflictError
+from mainspring.ground.identity import canonical, new_id
+from mainspring.ground.objects import Decision, Version
+from mainspring.ground.permissions import Permission
+from mainspring.ground.ports import Tx
+from mainspring.readiness import decisions, forms, registry, removal
+from mainspring.scaling.models import foreign, package
+from mainspring.scaling.serving import endpoints, rollouts
+from mainspring.workspace.opening import Workspace
+
+
+def keep_files(ws: Workspace, files: Mapping[str, str]) -> str:
+    """Keep which files make a package and return its digest."""
+    manifest = package.Manifest(format=package.FORMAT, files=dict(sorted(files.items())))
+    return ws.objects.put(canonical(manifest))
+
+
+def version_of_files(
+    ws: Workspace,
+    model: str,
+    files: Mapping[str, str],
+    source: str,
+    *,
+    run: str | None = None,
+    link: str | None = None,
+    logged: str | None = None,
+) -> Version:
+    """Return a version of files that a client named by digest, not yet registered.
+
+    Files that cannot be read as a model, or none at all, make a version that can be found and
+    downloaded, and neither judged nor served.
+    """
+    digest = keep_files(ws, files)
+    return Version(
+        model=model,
+        number=0,
+        run=run,
+        package=digest,
+        signature=foreign.read_signature(files, ws.objects),
+        card=None,
+        metrics={},
+        created=ws.clock.now(),
+        by=ws.who.name,
+        source=source,
+        link=link,
+        logged=logged,
+    )
+
+
+def has_files(ws: Workspace, version: Version) -> bool:
+    """Return whether the files of a version that a client registered are here."""
+    return bool(package.read_manifest(version.origin or version.package, ws.objects).files)
+
+
+def delete_version(ws: Workspace, model: str, number: int) -> None:
+    """Delete a version that nobody needs.
+
+    Raises:
+        NotFoundError: if there is no such version.
+        ConflictError: if it serves, is in a rollout, or a loop is about to need it.
+    """
+
+    def work(tx: Tx) -> None:
+        registry.get(tx, model, number)
+        _refuse_busy(tx, model, number)
+        removal.delete_version(tx, model, number, ws.clock.now())
+
+    ws.write(Permission.REGISTER, work)
+
+
+def delete_model(ws: Workspace, model: str) -> None:
+    """Delete a model that no endpoint and no loop needs.
+
+    Raises:
+        NotFoundError: if there is no such model.
+        ConflictError: if something serves it or looks after it.
+    """
+
+    def work(tx: Tx) -> None:
+        for spec in reactor.loops(tx):
+            if spec.model == model:
+                raise ConflictError(
+                    f"Model {model} cannot be deleted: the loop {spec.name} looks after it.",
+                    field="name",
+                )
+        for endpoint in endpoints.of_model(tx, model):
+            raise ConflictError(
+                f"Model {model} cannot be deleted: the endpoint {endpoint.name} serves it.",
+                field="name",
+            )
+        removal.delete_model(tx, model, ws.clock.now())
+
+    ws.write(Permission.REGISTER, work)
+
+
+def guard(ws: Workspace, model: str, aliases: list[str]) -> list[str]:
+    """Say which aliases of a model ask for a passed gate; return them.
+
+    Raises:
+        NotFoundError: if there is no such model.
+        ConflictError: if champion is not among them, or one names an ungated version now.
+    """
+    return ws.write(
+        Permission.PROMOTE, lambda tx: removal.guard(tx, model, aliases, ws.clock.now())
+    )
+
+
+def trust(ws: Workspace, model: str, number: int, reason: str) -> str:
+    """Let the pickled code of a version run when it is converted; return the package's digest.
+
+    Raises:
+        NotFoundError: if there is no such version.
+        ConflictError: if there is nothing pickled in it.
+    """
+
+    def work(tx: Tx) -> str:
+        version = registry.get(tx, model, number)
+        digest = version.origin or version.package
+        manifest = package.read_manifest(digest, ws.objects)
+        if not foreign.pickled(manifest):
+            raise ConflictError(
+                f"{model}/{number} holds nothing pickled, so there is nothing to trust.",
+                field="number",
+            )
+        if forms.trust(tx, digest, reason, ws.clock.now()):
+            now = ws.clock.now()
+            decisions.record(
+                tx,
+                Decision(
+                    id=new_id("dec"),
+                    at=now,
+                    made=now,
+                    kind="trust",
+                    subject=f"{model}/{number}",
+                    reason=reason.strip(),
+                    by=tx.who.name,
+                    evidence={"package": digest},
+                ),
+            )
+        return digest
+
+    return ws.write(Permission.PROMOTE, work)
+
+
+def _refuse_busy(tx: Tx, model: str, number: int) -> None:
+    for endpoint in endpoints.of_model(tx, model):
+        running = rollouts.running(tx, endpoint.name)
+        if running is not None and number in (running.champion, running.challenger):
+            raise ConflictError(
+                f"{model}/{number} cannot be deleted: the rollout {running.id} of"
+                f" {endpoint.name} needs it.",
+                field="version",
+            )
+    for spec in reactor.loops(tx):
+        view = reactor.view_or_none(tx, spec.name) if spec.model == model else None
+        if view is not None and number in (view.champion, view.previous, view.candidate):
+            raise ConflictError(
+                f"{model}/{number} cannot be deleted: the loop {spec.name} needs it.",
+                field="version",
+            )
