@@ -4,7 +4,15 @@ import pytest
 import sqlalchemy as sa
 
 from mainspring.ground.objects import Decision
-from mainspring.readiness import decisions, gate, registry, tables
+from mainspring.readiness import (
+    decisions,
+    facts,
+    forms,
+    gate,
+    registry,
+    removal,
+    tables,
+)
 
 
 @pytest.fixture
@@ -14,6 +22,12 @@ def two(reg, new_version, gated):
         number = reg.do(registry.register, new_version()).number
         reg.do(gate.store_result, gated("churn", number, passed=passed))
     reg.do(registry.promote, "churn", 1, "first", at=3.0)
+    reg.do(registry.set_alias, "churn", "other", 2, "to look at", at=3.0)
+    reg.do(registry.register, new_version())
+    reg.do(removal.delete_version, "churn", 3, at=3.0)
+    reg.do(removal.guard, "churn", ["champion", "production"], at=3.0)
+    reg.do(facts.describe_version, "churn", 2, "the other", at=3.0)
+    reg.do(forms.trust, "a" * 64, "We made it.", at=3.0)
     return reg
 
 
@@ -33,6 +47,20 @@ def two(reg, new_version, gated):
         "DELETE FROM alias_history",
         "UPDATE overrides SET reason = 'nicer'",
         "UPDATE decisions SET reason = 'nicer'",
+        # number 1 is champion, number 2 has no passed gate, production is guarded
+        "INSERT INTO deleted_versions (model, number, at, by) VALUES ('churn', 1, 0, 'x')",
+        "INSERT INTO aliases (model, alias, number, moved) VALUES ('churn', 'production', 2, 0)",
+        "INSERT INTO aliases (model, alias, number, moved) VALUES ('churn', 'Production', 2, 0)",
+        "INSERT INTO aliases (model, alias, number, moved) VALUES ('churn', 'Champion', 2, 0)",
+        "UPDATE aliases SET alias = 'production' WHERE number = 2",
+        "INSERT INTO version_facts (model, number, description, stage, changed)"
+        " VALUES ('churn', 2, '', 'Production', 0)",
+        "UPDATE version_facts SET stage = 'Production' WHERE number = 2",
+        "UPDATE aliases SET number = 3 WHERE alias = 'other'",
+        "DELETE FROM deleted_versions",
+        "UPDATE trusted_packages SET reason = 'nicer'",
+        "INSERT INTO version_forms (model, number, package, signature, metrics, at, by)"
+        " VALUES ('churn', 1, 'x', '{}', '{}', 0, 'x')",
     ],
 )
 def test_the_database_refuses(two, statement, gated):

@@ -17,7 +17,7 @@ from mainspring.ground.errors import BadInputError, ConflictError, NotFoundError
 from mainspring.ground.identity import canonical, check_digest, check_name
 from mainspring.ground.objects import Card, Record, Version
 from mainspring.ground.ports import Tx
-from mainspring.readiness import facts, notices
+from mainspring.readiness import facts, notices, verdicts
 from mainspring.readiness import tables as t
 from mainspring.readiness.forms import with_forms
 from mainspring.readiness.references import parse
@@ -230,7 +230,8 @@ def set_alias(tx: Tx, model: str, alias: str, number: int, reason: str, at: floa
     previous = _aliased(tx, model, alias)
     if previous == number:
         return previous
-    if facts.is_guarded(tx, model, alias) and not _was_named(tx, model, alias, number):
+    back = _was_named(tx, model, alias, number) and verdicts.ever_passed(tx, model, number)
+    if facts.is_guarded(tx, model, alias) and not back:
         what = "become champion" if alias == CHAMPION else f"be called {alias}"
         facts.refuse_ungated(tx, model, number, what)
     here = (t.aliases.c.model == model) & (t.aliases.c.alias == alias)

@@ -54,6 +54,12 @@ def passed(tx: Tx, model: str, number: int) -> bool:
     return found is not None and found.passed
 
 
+def ever_passed(tx: Tx, model: str, number: int) -> bool:
+    """Return whether any gate on a version passed, whatever later ones said."""
+    asked = (gates.c.model == model) & (gates.c.number == number)
+    return tx.one(select(gates.c.id).where(asked, gates.c.passed == 1).limit(1)) is not None
+
+
 def latest(tx: Tx, model: str, number: int) -> GateResult | None:
     """Return the newest gate on a version, or None."""
     found = results(tx, model, number, limit=1)

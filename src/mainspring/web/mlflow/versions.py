@@ -14,6 +14,7 @@ from mainspring.readiness import facts, listing, registry
 from mainspring.web.mlflow import sources
 from mainspring.web.mlflow.messages import Fields, absent, milliseconds, page_of
 from mainspring.web.mlflow.models import (
+    PROMPT_TAG,
     in_order,
     known,
     meets,
@@ -37,6 +38,8 @@ def create(ws: Workspace, asked: Fields) -> dict[str, Any]:
     link = asked.text_or("run_link") or None
 
     def look(tx: Tx) -> tuple[str, sources.Source]:
+        if tags.get(PROMPT_TAG) == "true":  # its text is a tag; the source is a dummy
+            return named(tx, title), sources.Source(uri=uri, run=run)
         return named(tx, title), sources.find(tx, uri, run, logged)
 
     model, source = ws.read(Permission.READ, look)
@@ -169,8 +172,6 @@ def _tag(ws: Workspace, asked: Fields, value: str | None) -> dict[str, Any]:
 
 
 def _tags(one: listing.ListedVersion, of_model: dict[str, str]) -> dict[str, str]:
-    from mainspring.web.mlflow.models import PROMPT_TAG
-
     tags = {tag["key"]: tag["value"] for tag in version_message(one).get("tags", [])}
     if of_model.get(PROMPT_TAG) == "true":
         tags.setdefault(PROMPT_TAG, "true")
