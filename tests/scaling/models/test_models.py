@@ -305,6 +305,14 @@ def test_whatever_passes_the_check_is_unchanged(values) -> None:
     assert frame["f"].to_list() == wanted
 
 
+def test_huge_values_whose_sum_is_no_number_are_neither_missing_nor_refused() -> None:
+    huge = [1.7e308, 1.7e308, -1.7e308, -1.7e308] * 64
+    columns = {"f": huge, "i": [1] * 256, "s": ["x"] * 256, "b": [True] * 256}
+    found = check(columns, SIGNATURE)
+    assert not found.has_missing()
+    assert found.frame()["f"].to_list() == huge
+
+
 def test_column_names_that_are_no_identifiers_keep_their_places(objects, rows) -> None:
     from sklearn.linear_model import LogisticRegression
 

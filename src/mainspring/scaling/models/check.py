@@ -39,7 +39,7 @@ class Prepared:
         return any(
             None in values
             if isinstance(values, list)
-            else values.dtype.kind == "f" and math.isnan(float(values.sum()))
+            else values.dtype.kind == "f" and _first_gap(values) >= 0
             for values in self.columns.values()
         )
 
@@ -192,7 +192,7 @@ def _floats(column: Column, values: Sequence[Any]) -> Values:
     if not kinds <= {float}:
         values = [_float(column.name, row, value) for row, value in enumerate(values)]
     out = np.array(values, dtype=np.float64)
-    if len(values) and not math.isfinite(float(out.sum())) and np.isinf(out).any():
+    if len(values) and not math.isfinite(_sum(out)) and np.isinf(out).any():
         row = int(np.isinf(out).argmax())
         raise _refused(column.name, row, values[row], "a finite number")
     return out
@@ -263,12 +263,26 @@ _CHECKS: dict[str, Callable[[Column, Sequence[Any]], Values]] = {
 }
 
 
+def _sum(values: npt.NDArray[Any]) -> float:
+    """Return a sum, which is NaN if a value is; of huge values it may be that or inf as well."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(values.sum())
+
+
+def _first_gap(values: npt.NDArray[Any]) -> int:
+    """Return the first row whose number is missing, or -1."""
+    # A sum is NaN as soon as one value is; cheaper than looking at each for a few rows.
+    if not math.isnan(_sum(values)):
+        return -1
+    gaps = np.isnan(values)
+    return int(gaps.argmax()) if gaps.any() else -1
+
+
 def _no_missing(column: Column, values: Values) -> None:
     if isinstance(values, list):
         row = values.index(None) if None in values else -1
     elif values.dtype.kind == "f":
-        # A sum is NaN as soon as one value is; cheaper than looking at each for a few rows.
-        row = int(np.isnan(values).argmax()) if math.isnan(float(values.sum())) else -1
+        row = _first_gap(values)
     else:
         row = -1
     if row >= 0:
