@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+import json
 import platform
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from mainspring.ground.identity import key_of
 
@@ -49,3 +51,18 @@ def differences(before: Mapping[str, str], after: Mapping[str, str]) -> list[str
         if old != new:
             out.append(f"{name} {old} -> {new}")
     return out
+
+
+def editable() -> list[Path]:
+    """Return the folders of the projects that are installed for editing (``pip install -e``)."""
+    found = []
+    for place in sys.path:
+        for file in Path(place or ".").glob("*.dist-info/direct_url.json"):
+            try:
+                told = json.loads(file.read_text("utf-8"))
+            except (OSError, ValueError):
+                continue
+            url = str(told.get("url", ""))
+            if told.get("dir_info", {}).get("editable") and url.startswith("file://"):
+                found.append(Path(unquote(urlsplit(url).path)))
+    return found
