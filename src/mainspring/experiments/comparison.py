@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import msgspec
+
+from mainspring.ground.display import Page, took, when
 
 #: A number as JSON can hold it: "nan", "inf" and "-inf" are texts, None is missing.
 Cell = float | str | None
@@ -71,3 +76,39 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     data: list[Row] = []  #: digests of datasets that differ, by name
     by: str | None = None  #: what is grouped by, as a filter names it
     groups: list[Group] = []
+
+    def _repr_html_(self) -> str:
+        return page(self).html()
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text("Comparison(...)" if cycle else page(self).text())
+
+
+def page(found: Comparison) -> Page:
+    """Return what is shown of a comparison: a column a run, a row each thing that differs."""
+    names = ["", *(one.name for one in found.runs)]
+    metrics = [
+        [one.key, *one.values, one.spread.mean, one.spread.low, one.spread.high]
+        for one in found.metrics
+    ]
+    about = [
+        ["id", *(one.id for one in found.runs)],
+        ["status", *(one.status for one in found.runs)],
+        ["started (UTC)", *(when(one.started) for one in found.runs)],
+        ["took", *(took(one.started, one.ended) for one in found.runs)],
+    ]
+    return (
+        Page(f"{len(found.runs)} runs compared")
+        .table("runs", names, about)
+        .table("params that differ", names, _cells(found.params))
+        .table("metrics", [*names, "mean", "low", "high"], metrics)
+        .table("code that differs", names, _cells(found.code))
+        .table("packages that differ", names, _cells(found.packages))
+        .table("data that differs", names, _cells(found.data))
+        .table("tags that differ", names, _cells(found.tags))
+        .table("params all have alike", (), sorted(found.same_params.items()))
+    )
+
+
+def _cells(rows: Sequence[Row]) -> list[list[str | None]]:
+    return [[one.key, *one.values] for one in rows]

@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from mainspring.ground.display import run_page
+
 Kind = Literal["binary", "multiclass", "regression"]
 DAY_S = 86_400.0
 
@@ -107,6 +109,12 @@ class Run(Record, frozen=True, kw_only=True):
     params: dict[str, str] = {}
     metrics: dict[str, float] = {}  #: the latest value by key
     tags: dict[str, str] = {}
+
+    def _repr_html_(self) -> str:
+        return run_page(self).html()
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text("Run(...)" if cycle else run_page(self).text())
 
 
 class StepRecord(Record, frozen=True, kw_only=True):
