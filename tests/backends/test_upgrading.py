@@ -39,7 +39,7 @@ from sqlalchemy import (
 from sqlalchemy.pool import NullPool
 
 from mainspring.backends.sql import SqlStore, Step, audit, open_store, schema
-from mainspring.experiments import artifacts, groups, metrics, runs
+from mainspring.experiments import artifacts, finding, groups, metrics, runs
 from mainspring.experiments.metrics import Point
 from mainspring.ground.clock import TurnedClock
 from mainspring.ground.errors import ConflictError, StoreError
@@ -145,8 +145,8 @@ def test_runs_and_their_exact_metrics_are_found_again(open_today) -> None:
         0.5, math.inf, -math.inf, 0.1 + 0.2, 5e-324,
     ]  # fmt: skip
     assert asked(store, artifacts.get, "run_first", "plots/roc.png").digest == sha256(b"roc")
-    page = asked(store, runs.search)
-    assert [run.id for run in page.runs] == ["run_second", "run_first"]
+    page = asked(store, finding.page, finding.Search())
+    assert page.ids == ["run_second", "run_first"]
     done(store, runs.show, "run_gone")
     assert asked(store, runs.get, "run_gone").name == "gone"
     assert asked(store, groups.by_name, "Nächste Flüge!").tags == {"team": "blue"}

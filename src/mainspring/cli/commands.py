@@ -31,6 +31,8 @@ GROUPS: dict[str, list[Entry]] = {
          "mainspring doctor"),
         ("config", "system:config", "Show the settings in force.",
          "mainspring config"),
+        ("gc", "keeping:gc", "Take out what was deleted, and reclaim its space.",
+         "mainspring gc --dry-run"),
         ("version", "system:version", "Show which version this is.",
          "mainspring version"),
     ],
@@ -78,6 +80,10 @@ GROUPS: dict[str, list[Entry]] = {
     ],
 }  # fmt: skip
 
+#: Where a nested command stands among the groups; the rest stand under Home.
+PLACES = {"loop": 5, "schedule": 2, "experiments": 2}
+
+#: A command that is in GROUPS as well does its own work when no word of these follows it.
 NESTED: dict[str, tuple[str, list[Entry]]] = {
     "loop": ("Look at loops, declare, pause, resume them, ask for a retraining.", [
         ("status", "loops:status", "Show where loops stand.",
@@ -90,6 +96,28 @@ NESTED: dict[str, tuple[str, list[Entry]]] = {
          "mainspring loop resume flights --reason 'Maintenance is over.'"),
         ("retrain", "loops:retrain", "Ask a loop for a new version now.",
          "mainspring loop retrain flights --reason 'A new timetable begins.'"),
+    ]),
+    "runs": ("Delete and restore runs.", [
+        ("delete", "keeping:delete", "Delete runs, so that they can be restored.",
+         "mainspring runs delete run_01j9 --yes"),
+        ("restore", "keeping:restore", "Restore deleted runs.",
+         "mainspring runs restore run_01j9"),
+    ]),
+    "experiments": ("List, delete and restore experiments.", [
+        ("list", "keeping:experiments", "List experiments, newest first.",
+         "mainspring experiments list --deleted"),
+        ("delete", "keeping:delete_experiment", "Delete an experiment with its runs.",
+         "mainspring experiments delete flights --yes"),
+        ("restore", "keeping:restore_experiment", "Restore a deleted experiment with its runs.",
+         "mainspring experiments restore flights"),
+    ]),
+    "retention": ("Say how long the runs of an experiment are kept.", [
+        ("set", "keeping:retention_set", "Keep runs for so long, and the best for ever.",
+         "mainspring retention set flights --keep 90d --keep-best 10:metrics.auc"),
+        ("list", "keeping:retention_list", "List what is set.",
+         "mainspring retention list"),
+        ("remove", "keeping:retention_remove", "Keep an experiment's runs for ever again.",
+         "mainspring retention remove flights"),
     ]),
     "schedule": ("Run pipelines by the clock.", [
         ("add", "schedules:add", "Run a pipeline whenever the clock says so.",
@@ -138,18 +166,26 @@ def build() -> App:
     groups = [Group(title, sort_key=index) for index, title in enumerate(GROUPS)]
     for group, entries in zip(groups, GROUPS.values(), strict=True):
         for entry in entries:
-            _add(app, entry, group=group)
-    for (name, (text, entries)), place in zip(NESTED.items(), (5, 2, 1, 1), strict=True):
-        nested = App(name=name, help=text, group=groups[place], help_format="plaintext")
+            add(app, entry, group=group)
+    leaves = {entry[0] for entries in GROUPS.values() for entry in entries}
+    for name, (text, entries) in NESTED.items():
+        if name in leaves:
+            continue
+        place = groups[PLACES.get(name, 1)]
+        nested = App(name=name, help=text, group=place, help_format="plaintext")
         for entry in entries:
-            _add(nested, entry)
+            add(nested, entry)
         app.command(nested)
     app.register_install_completion_command()
     return app
 
 
-def _add(app: App, entry: Entry, **more: Any) -> None:
+def add(app: App, entry: Entry, **more: Any) -> None:
+    """Put a command into an app by its name; its module is imported when it is called."""
     name, target, text, example = entry
+    if name in NESTED and app.name == ("mainspring",):
+        app.command(f"mainspring.cli.both:{name}", name=name, help=text, **more)
+        return
     app.command(
         f"mainspring.cli.{target}",
         name=name,

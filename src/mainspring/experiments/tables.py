@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Float,
     ForeignKey,
@@ -134,4 +135,17 @@ artifacts = Table(
     Column("digest", String(64), nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("time", Float, nullable=False),
+)
+
+# How long the runs of an experiment are kept; what is not said here is kept for ever.
+retention = Table(
+    "retention",
+    METADATA,
+    Column("experiment", BigInteger, ForeignKey("experiments.id"), primary_key=True),
+    Column("keep_s", Float, nullable=False),  # after its end a run is kept this long
+    Column("best", Integer),  # so many of the best stay whatever their age
+    Column("metric", String(250)),  # by the latest value of this
+    Column("lowest", Boolean, nullable=False),  # whether the lowest is the best
+    Column("changed", Float, nullable=False),
+    Column("by", String(250), nullable=False),
 )

@@ -12,6 +12,7 @@ from mainspring.ground.ports import Tx
 from mainspring.monitoring import labels, windows
 from mainspring.readiness import registry
 from mainspring.scaling.serving import capture, endpoints, rollouts
+from mainspring.workspace.keeping import ageing
 
 if TYPE_CHECKING:
     from mainspring.workspace.opening import Workspace
@@ -42,7 +43,7 @@ class Scans:
             found += _rollout(tx, spec, watermark)
         for endpoint in endpoints.list_endpoints(tx):
             found += self._upkeep(endpoint.name)
-        return found
+        return found + ageing.due(tx, self._ws.clock.now())
 
     def settled(self, tx: Tx) -> dict[str, float]:
         """Return how far each endpoint's traffic and labels are known by now.

@@ -27,6 +27,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 #: First word of an operation's name -> the file it is declared in.
 ROOMS = {
     "runs": "runs",
+    "experiments": "keeping",
+    "retention": "keeping",
     "pipelines": "pipelines",
     "schedules": "schedules",
     "models": "models",

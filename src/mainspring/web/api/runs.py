@@ -20,11 +20,13 @@ from mainspring.web.api.fields import (
     Limit,
     OfRun,
     OrderBy,
+    Reason,
     Request,
     RunId,
     StepName,
 )
 from mainspring.web.api.operations import operation
+from mainspring.workspace.keeping.deleting import Deleted, Restored
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.views.shapes import (
     Curves,
@@ -33,6 +35,10 @@ from mainspring.workspace.views.shapes import (
     RunDetail,
     RunPage,
 )
+
+RunIds = Annotated[
+    list[RunId], Meta(min_length=1, max_length=10_000, description="The runs' ids.")
+]
 
 
 class ListRuns(Request, frozen=True, kw_only=True):
@@ -98,6 +104,22 @@ class RunMetric(Request, frozen=True, kw_only=True):
     key: Key
     after: Annotated[int, Meta(ge=0, le=2**62)] = 0
     limit: Annotated[int, Meta(ge=1, le=100_000)] = 100_000
+
+
+class DeleteRuns(Request, frozen=True, kw_only=True):
+    """Which runs, by id or by a filter, and whether only to look."""
+
+    runs: RunIds | None = None
+    filter: Filter | None = None
+    children: bool = False  #: also the runs below them
+    reason: Reason | None = None
+    dry_run: bool = False  #: only say what would be deleted
+
+
+class RestoreRuns(Request, frozen=True, kw_only=True):
+    """Which runs."""
+
+    runs: RunIds
 
 
 @operation(
@@ -216,3 +238,32 @@ def resume_run(ws: Workspace, request: OfRun) -> Done:
 
     running.resume(ws, request.run)
     return Done()
+
+
+@operation(
+    "runs.delete",
+    "POST",
+    "/api/v1/runs/delete",
+    Permission.LOG,
+    example={"runs": ["run_01jz"], "reason": "A wrong table."},
+)
+def delete_runs(ws: Workspace, request: DeleteRuns) -> Deleted:
+    """Delete runs so that they can be restored; those that others need stay, with the reason."""
+    from mainspring.workspace.keeping import deleting
+
+    return deleting.delete_runs(
+        ws,
+        request.runs or (),
+        filter=request.filter or "",
+        children=request.children,
+        reason=request.reason or "",
+        dry_run=request.dry_run,
+    )
+
+
+@operation("runs.restore", "POST", "/api/v1/runs/restore", Permission.LOG)
+def restore_runs(ws: Workspace, request: RestoreRuns) -> Restored:
+    """Restore deleted runs, as long as gc has not taken them out."""
+    from mainspring.workspace.keeping import deleting
+
+    return deleting.restore_runs(ws, request.runs)

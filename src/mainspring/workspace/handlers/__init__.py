@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mainspring.workspace.evidence import LabelShelf
-from mainspring.workspace.handlers import judging, renewal, steps, traffic, watching
+from mainspring.workspace.handlers import judging, renewal, steps, traffic, upkeep, watching
 
 if TYPE_CHECKING:
     from mainspring.engine.worker import Handler
@@ -27,4 +27,5 @@ def table(ws: Workspace) -> dict[str, Handler]:
         **judging.handlers(ws),
         **traffic.handlers(ws),
         **watching.handlers(ws, shelf),
+        **upkeep.handlers(ws),
     }
