@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, func, insert, select
 
 from mainspring.experiments.tables import artifacts
 from mainspring.ground.errors import BadInputError, ConflictError, NotFoundError
@@ -103,6 +103,18 @@ def digests(tx: Tx, run: str, folder: str = "") -> dict[str, str]:
     """Return the digest of each file below a folder of a run, by its path from there."""
     start = len(folder) + 1 if folder else 0
     return {one.path[start:]: one.digest for one in _below(tx, run, folder)}
+
+
+def every(tx: Tx, run: str, limit: int) -> list[Artifact]:
+    """Return the files of a run, by path, at most so many."""
+    here = select(artifacts).where(artifacts.c.run == run).order_by(artifacts.c.path)
+    return [_artifact(row) for row in tx.all(here.limit(limit))]
+
+
+def count(tx: Tx, run: str) -> int:
+    """Return how many files a run keeps."""
+    here = select(func.count().label("number")).where(artifacts.c.run == run)
+    return int(tx.all(here.select_from(artifacts))[0].number)
 
 
 def remove(tx: Tx, run: str, path: str) -> int:

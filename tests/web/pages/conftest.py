@@ -109,3 +109,28 @@ def told(told_url: str) -> Iterator[httpx.Client]:
     headers = {"Accept": "text/html,application/xhtml+xml"}
     with httpx.Client(base_url=told_url, headers=headers, trust_env=False, timeout=20) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def tracked() -> ModuleType:
+    """The module that writes tracked runs: its ``furnish`` writes them into a home."""
+    return _module("tracked")
+
+
+@pytest.fixture(scope="session")
+def tracked_url(tmp_path_factory: pytest.TempPathFactory, tracked: ModuleType) -> Iterator[str]:
+    """The URL of a home with tracked runs; nobody writes into it."""
+    with _opened(tmp_path_factory.mktemp("tracked")) as ws:
+        tracked.furnish(ws)
+        with _served(ws) as url:
+            yield url
+
+
+@pytest.fixture
+def seen(tracked_url: str) -> Iterator[httpx.Client]:
+    """A browser-like client of that home."""
+    headers = {"Accept": "text/html,application/xhtml+xml"}
+    with httpx.Client(
+        base_url=tracked_url, headers=headers, trust_env=False, timeout=20
+    ) as client:
+        yield client

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -33,15 +34,25 @@ def environment() -> Environment:
     )
     filters: dict[str, Callable[..., Any]] = {
         "when": words.when,
+        "short": words.short,
         "day": words.day,
         "stamp": words.stamp,
         "lasting": words.lasting,
         "figure": words.figure,
+        "size": words.size,
         "share": words.share,
         "tone": words.tone,
         "word": words.word,
         "pretty": words.pretty,
         "seg": lambda text: quote(str(text), safe=""),
+        "path": lambda text: quote(str(text), safe="/"),
+        "clip": words.clip,
+        "minutes": words.minutes,
+        "attribute": _attribute,
+        "inorder": _stretches,
+        "toggled": lambda chosen, one: sorted(set(chosen) ^ {one}) or None,
+        "without": lambda found, *keys: {k: v for k, v in found.items() if k not in keys},
+        "own_files": lambda files: [f for f in files if f.path.startswith("mainspring/")],
         "markdown": markdown.html,
     }
     made.filters.update(filters)
@@ -51,6 +62,18 @@ def environment() -> Environment:
         "plotly_style_ids": plotly_style_ids,
     }
     return made
+
+
+def _attribute(run: Any, key: str) -> Any:
+    """Return what a run's column of that name shows."""
+    from mainspring.experiments.columns import attribute_of
+
+    return attribute_of(run, key)
+
+
+def _stretches(columns: list[tuple[str, str]]) -> list[tuple[str, int]]:
+    """Return the kinds of neighbouring columns, and how many stand together."""
+    return [(kind, len(list(some))) for kind, some in groupby(columns, key=lambda one: one[0])]
 
 
 def page(template: str, shown: dict[str, Any], *, part: bool = False) -> bytes:

@@ -5,26 +5,43 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import Any
-from urllib.parse import parse_qsl
 
 import msgspec
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
-from mainspring.ground.errors import BadInputError, NotFoundError
-from mainspring.ground.permissions import Permission, Principal, authorise
+from mainspring.ground.errors import NotFoundError
+from mainspring.ground.permissions import ALLOWED, Permission, Principal, authorise
 from mainspring.web.front import send_bytes
 from mainspring.web.limits import Threads
-from mainspring.web.pages import endpoint, home, loop, model, run
+from mainspring.web.pages import (
+    compare,
+    curves,
+    endpoint,
+    experiments,
+    fields,
+    home,
+    loop,
+    model,
+    overlay,
+    run,
+    runs,
+)
 from mainspring.web.pages.assets import Static
+from mainspring.web.pages.fields import Asked
+from mainspring.web.pages.files import File
 from mainspring.web.pages.headers import PAGE_HEADERS
+from mainspring.web.pages.posted import act_routes
 from mainspring.web.pages.session import OPEN_PATHS, Admit, session_routes
 from mainspring.workspace.opening import Workspace
 
 __all__ = ["OPEN_PATHS", "routes"]
 
+#: A page of runs names its columns, a comparison its runs.
+_MOST_FIELDS = 2000
+
 Shown = dict[str, Any]
-Gather = Callable[[Workspace, Mapping[str, str]], Shown]
+Gather = Callable[[Workspace, Asked], Shown]
 
 
 def routes(ws: Workspace, admit: Admit, threads: Threads | None = None) -> list[BaseRoute]:
@@ -44,8 +61,19 @@ def routes(ws: Workspace, admit: Admit, threads: Threads | None = None) -> list[
             drift=endpoint.drift_figure,
             traffic=endpoint.traffic_figure,
         ),
-        page("/runs", "runs.html", run.gather_all),
-        page("/runs/{run}", "run.html", run.gather, metric=run.metric_figure),
+        page("/runs", "runs.html", runs.gather),
+        *act_routes(ws, line),
+        page("/runs/{run}", "run.html", run.gather, metric=curves.of_run),
+        Route("/runs/{run}/files/{path:path}", File(ws, line), methods=["GET"]),
+        page(
+            "/compare",
+            "compare.html",
+            compare.gather,
+            curves=overlay.figure,
+            scatter=compare.scatter_figure,
+        ),
+        page("/experiments", "experiments.html", experiments.gather_all),
+        page("/experiments/{experiment}", "experiment.html", experiments.gather),
         page("/models", "models.html", model.gather_all),
         page("/models/{model}", "model.html", model.gather),
         *session_routes(ws, admit, line),
@@ -80,7 +108,7 @@ class Page:
         scope["state"]["route"] = self._path
         who: Principal = scope["state"]["principal"]
         authorise(who, Permission.READ)
-        asked = {**_query(scope), **scope["path_params"]}
+        asked = fields.read(scope["query_string"], _MOST_FIELDS, scope["path_params"])
         body, media = await self._threads.run(lambda: self._make(scope, asked, who))
         tag = f'"{sha256(body).hexdigest()[:24]}"'.encode()
         headers = [*PAGE_HEADERS, (b"etag", tag)]
@@ -89,7 +117,7 @@ class Page:
             return
         await send_bytes(send, body, media, headers=headers)
 
-    def _make(self, scope: Scope, asked: dict[str, str], who: Principal) -> tuple[bytes, str]:
+    def _make(self, scope: Scope, asked: Asked, who: Principal) -> tuple[bytes, str]:
         from mainspring.web.pages import render
 
         ws = self._ws.acting_as(who)
@@ -100,16 +128,12 @@ class Page:
             return msgspec.json.encode(self._figures[named](ws, asked)), "application/json"
         shown = self._gather(ws, asked)
         signed = any(key == b"cookie" and b"mainspring_token=" in v for key, v in scope["headers"])
-        shown |= {"path": scope["path"], "who": who, "signed_in": signed}
         part = asked.get("part") == "main"
+        shown |= {
+            "path": scope["path"],
+            "who": who,
+            "signed_in": signed,
+            "part": part,
+            "may_log": Permission.LOG in ALLOWED.get(who.role, frozenset()),
+        }
         return render.page(self._template, shown, part=part), "text/html; charset=utf-8"
-
-
-def _query(scope: Scope) -> dict[str, str]:
-    try:
-        pairs = parse_qsl(
-            scope["query_string"].decode("ascii"), errors="strict", max_num_fields=20
-        )
-    except ValueError as error:
-        raise BadInputError("The query string cannot be read.", field="query") from error
-    return dict(pairs)

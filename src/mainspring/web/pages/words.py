@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,6 +20,8 @@ _TONES = {
     "roll_back": "red",
     "rolled_back": "red",
     "failed": "red",
+    "crashed": "red",
+    "deleted": "amber",
     "refused": "red",
     "down": "red",
     "reverting": "red",
@@ -87,6 +90,38 @@ def when(seconds: float | None) -> str:
     return "" if at is None else f"{at.day} {at:%b %Y, %H:%M}"
 
 
+def short(seconds: float | None, now: float) -> str:
+    """Return a UTC time to the minute, with its year only if that is not the present one.
+
+    >>> short(0, 86_400), short(0, 86_400 * 400)
+    ('1 Jan, 00:00', '1 Jan 1970')
+    """
+    at, today = _moment(seconds), _moment(now)
+    if at is None:
+        return ""
+    if today is not None and at.year != today.year:
+        return f"{at.day} {at:%b %Y}"
+    return f"{at.day} {at:%b, %H:%M}"
+
+
+def aligned(values: Sequence[float | None]) -> list[str]:
+    """Return the numbers of a column with as many decimals each, so that they can be compared.
+
+    >>> aligned([0.5, 0.34567, None]), aligned([1.0, 20.0]), aligned([1e-9, 0.5])
+    (['0.5000', '0.3457', ''], ['1', '20'], ['1e-09', '0.5'])
+    """
+    known = [abs(value) for value in values if value is not None and math.isfinite(value)]
+    whole = all(value.is_integer() for value in known)
+    tiny = any(0 < value < 1e-3 for value in known)
+    if not known or whole or tiny or max(known) >= 1000:
+        return [figure(value) for value in values]
+    decimals = 4 if max(known) < 10 else 3 if max(known) < 100 else 2
+    return [
+        figure(value) if value is None or not math.isfinite(value) else f"{value:.{decimals}f}"
+        for value in values
+    ]
+
+
 def day(seconds: float | None) -> str:
     """Return the UTC day of a time.
 
@@ -136,6 +171,30 @@ def lasting(seconds: float | None) -> str:
     return " ".join(said)
 
 
+def minutes(seconds: float) -> str:
+    """Return how long something has gone on, to the minute.
+
+    A page that is kept fresh must not change with every second.
+
+    >>> minutes(12), minutes(3_700)
+    ('under a minute', '1 h 1 min')
+    """
+    whole = int(seconds // 60) * 60
+    return lasting(whole) if whole else "under a minute"
+
+
+def clip(text: object, most: int) -> str:
+    """Return the beginning of a text, and how much of it is left out.
+
+    >>> clip("abcdef", 3), clip("abc", 3)
+    ('abc… (3 more characters)', 'abc')
+    """
+    whole = str(text)
+    if len(whole) <= most:
+        return whole
+    return f"{whole[:most]}… ({len(whole) - most:,} more characters)"
+
+
 def figure(value: Any) -> str:
     """Return a number in four digits, a text as it is, nothing for None.
 
@@ -153,6 +212,18 @@ def figure(value: Any) -> str:
     if 1e-3 <= abs(value) < 1000:
         return f"{value:.4g}"
     return f"{value:,.0f}" if 1000 <= abs(value) < 1e9 else f"{value:.3g}"
+
+
+def size(number: float) -> str:
+    """Return a number of bytes in its largest unit.
+
+    >>> size(0), size(1500), size(3_400_000)
+    ('0 B', '1.5 kB', '3.4 MB')
+    """
+    for unit, one in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if number >= one:
+            return f"{number / one:.3g} {unit}"
+    return f"{number:.0f} B"
 
 
 def pretty(value: Any) -> str:

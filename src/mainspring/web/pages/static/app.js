@@ -13,7 +13,10 @@
   const address = (query) => {
     const to = new URL(location.href);
     to.hash = "";
-    for (const [key, value] of Object.entries(query)) to.searchParams.set(key, value);
+    for (const [key, value] of Object.entries(query)) {
+      to.searchParams.delete(key);
+      for (const one of [value].flat()) to.searchParams.append(key, one);
+    }
     return to.toString();
   };
 
@@ -41,6 +44,7 @@
     const spots = [...part.querySelectorAll("[id].scroll, ol.decisions")].map(
       (one) => [one.id || one.className, one.scrollLeft, one.scrollTop]);
     const details = new Map([...part.querySelectorAll("details[id]")].map((one) => [one.id, one.open]));
+    const ticks = new Map([...part.querySelectorAll("input[type=checkbox]")].map((one) => [one.name + " " + one.value, one.checked]));
     const focused = part.contains(document.activeElement) ? document.activeElement.id : "";
     part.replaceChildren(...new DOMParser().parseFromString(html, "text/html").body.childNodes);
     for (const [name, left, top] of spots) {
@@ -50,8 +54,13 @@
     for (const one of part.querySelectorAll("details[id]")) {
       if (details.has(one.id)) one.open = details.get(one.id);
     }
+    for (const one of part.querySelectorAll("input[type=checkbox]")) {
+      const name = one.name + " " + one.value;
+      if (ticks.has(name)) one.checked = ticks.get(name);
+    }
     if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
     press();
+    part.dispatchEvent(new CustomEvent("mainspring:replaced", { bubbles: true }));
   };
 
   const parts = async () => {
@@ -94,11 +103,46 @@
     displayModeBar: false, responsive: true, scrollZoom: false, doubleClick: "reset",
     showTips: false, staticPlot: false,
   };
+  // Several charts side by side, each under its title, in the order in which they came.
+  const panels = async (chart, figure) => {
+    chart.querySelector(".nothing")?.remove();
+    const there = new Map([...chart.children].map((one) => [one.dataset.title, one]));
+    const wanted = [];
+    for (const [n, panel] of figure.panels.entries()) {
+      let one = there.get(panel.title);
+      if (!one) {
+        one = document.createElement("figure");
+        one.dataset.title = panel.title;
+        const caption = document.createElement("figcaption");
+        caption.textContent = caption.title = panel.title;
+        const body = document.createElement("div");
+        body.className = "chart small-chart";
+        body.setAttribute("role", "img");
+        body.setAttribute("aria-label", panel.title);
+        one.append(caption, body);
+      }
+      there.delete(panel.title);
+      wanted.push(one);
+      if (chart.children[n] !== one) chart.insertBefore(one, chart.children[n] || null);
+    }
+    for (const one of there.values()) { window.Plotly.purge(one.lastChild); one.remove(); }
+    for (const [n, one] of wanted.entries()) await plot(one.lastChild, figure.panels[n]);
+    chart.dataset.drawn = String(Number(chart.dataset.drawn || 0) + 1);
+  };
+  const plot = async (chart, figure) => {
+    const { data, layout } = painted({ data: figure.data, layout: figure.layout });
+    // A finger that drags wants to scroll the page; a mouse that drags wants to look closer.
+    layout.dragmode = window.matchMedia("(hover: hover)").matches ? "zoom" : false;
+    await window.Plotly.react(chart, data, layout, config);
+    chart.dataset.drawn = String(Number(chart.dataset.drawn || 0) + 1);
+  };
   const draw = async (chart) => {
     const figure = figures.get(chart.id);
     if (!figure || !window.Plotly) return;
+    if (figure.panels) return panels(chart, figure);
     if (figure.empty) {
-      window.Plotly.purge(chart);
+      for (const one of chart.querySelectorAll(".chart")) window.Plotly.purge(one);
+      if (chart.classList.contains("chart")) window.Plotly.purge(chart);
       const told = document.createElement("p");
       told.className = "nothing";
       told.textContent = figure.empty;
@@ -107,19 +151,25 @@
       return;
     }
     chart.querySelector(".nothing")?.remove();
-    const { data, layout } = painted(figure);
-    // A finger that drags wants to scroll the page; a mouse that drags wants to look closer.
-    layout.dragmode = window.matchMedia("(hover: hover)").matches ? "zoom" : false;
-    await window.Plotly.react(chart, data, layout, config);
-    chart.dataset.drawn = String(Number(chart.dataset.drawn || 0) + 1);
+    await plot(chart, figure);
   };
 
+  const choices = (one) => {
+    if (!options.has(one.id)) options.set(one.id, {});
+    return options.get(one.id);
+  };
+  const figureOf = (one) => address({
+    figure: one.dataset.figure,
+    ...Object.fromEntries(new URLSearchParams(one.dataset.fixed || "")),
+    ...choices(one),
+  });
   const chart = async (one) => {
-    const answer = await ask(address({ figure: one.dataset.figure, ...(options.get(one.id) || {}) }));
+    const answer = await ask(figureOf(one));
     if (answer === null) return;
     const figure = await answer.json();
     figures.set(one.id, figure);
-    if (figure.column) options.set(one.id, { ...(options.get(one.id) || {}), column: figure.column });
+    if (figure.column) choices(one).column = figure.column;
+    Object.assign(choices(one), figure.options || {});
     press();
     await draw(one);
   };
@@ -134,14 +184,18 @@
   };
   const choose = (from, value) => {
     const one = document.getElementById(from.dataset.for);
-    options.set(one.id, { ...(options.get(one.id) || {}), [from.dataset.option]: value });
-    tags.delete(address({ figure: one.dataset.figure, ...options.get(one.id) }));
+    choices(one)[from.dataset.option] = value;
+    tags.delete(figureOf(one));
     press();
     chart(one).catch(() => say("away"));
   };
   document.addEventListener("change", (event) => {
     const from = event.target.closest("select[data-option]");
     if (from) choose(from, from.value);
+    const tick = event.target.closest("input[type=checkbox][data-option]");
+    if (!tick) return;
+    const name = `input[data-option="${tick.dataset.option}"][data-for="${tick.dataset.for}"]:checked`;
+    choose(tick, [...main.querySelectorAll(name)].map((one) => one.value));
   });
   document.addEventListener("click", (event) => {
     const from = event.target.closest("button[data-option]");
@@ -177,6 +231,7 @@
     if (document.hidden) say("paused"); else refresh();
   });
   window.addEventListener("online", refresh);
+  document.addEventListener("mainspring:refresh", refresh);
   refresh();
   setInterval(refresh, every);
 })();

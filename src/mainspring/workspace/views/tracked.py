@@ -1,0 +1,93 @@
+"""Gather what is shown of one run besides its steps: where it stands, its files, its lineage."""
+
+from __future__ import annotations
+
+from mainspring.experiments import artifacts, family, groups, metrics, runs
+from mainspring.ground.objects import Record, Run, StepRecord, Version
+from mainspring.ground.permissions import Permission
+from mainspring.ground.ports import Tx
+from mainspring.pipelines import runs as steps
+from mainspring.readiness import registry
+from mainspring.scaling.serving import endpoints
+from mainspring.workspace.opening import Workspace
+from mainspring.workspace.routing import routing
+
+MOST_CHILDREN = 100
+MOST_FILES = 2000
+
+
+class Served(Record, frozen=True, kw_only=True):
+    """An endpoint that serves a version, and as what."""
+
+    endpoint: str
+    version: str  #: model/number
+    alias: str  #: champion or challenger
+
+
+class RunBoard(Record, frozen=True, kw_only=True):
+    """Everything that the page of one run shows."""
+
+    run: Run
+    experiment: groups.Experiment | None
+    latest: list[metrics.Point]  #: of each metric, by key
+    steps: list[StepRecord]
+    versions: list[Version]
+    served: list[Served]
+    parent: Run | None
+    children: list[Run]  #: the newest
+    child_count: int
+    deleted: float | None  #: since when
+    files: list[artifacts.Artifact]  #: by path, at most MOST_FILES
+    file_count: int
+
+
+def run_board(ws: Workspace, run: str) -> RunBoard:
+    """Return one run with what belongs to it, in one view of the data.
+
+    Raises:
+        NotFoundError: if there is no such run.
+    """
+
+    def work(tx: Tx) -> RunBoard:
+        found = runs.get(tx, run)
+        versions = registry.of_run(tx, run)
+        parents = [] if found.parent is None else runs.several(tx, [found.parent])
+        children = family.children(tx, run, MOST_CHILDREN)
+        return RunBoard(
+            run=found,
+            experiment=groups.by_keys(tx, [found.experiment]).get(found.experiment),
+            latest=metrics.latest_points(tx, [run])[run],
+            steps=list(steps.steps_of(tx, run)),
+            versions=versions,
+            served=_served(tx, versions),
+            parent=parents[0] if parents else None,
+            children=runs.several(tx, children),
+            child_count=family.child_counts(tx, [run]).get(run, 0),
+            deleted=family.deleted_since(tx, run),
+            files=artifacts.every(tx, run, MOST_FILES),
+            file_count=artifacts.count(tx, run),
+        )
+
+    return ws.read(Permission.READ, work)
+
+
+def _served(tx: Tx, versions: list[Version]) -> list[Served]:
+    """Return where the versions are served just now."""
+    found: list[Served] = []
+    numbers = {(one.model, one.number) for one in versions}
+    for endpoint in endpoints.list_endpoints(tx) if numbers else []:
+        now = routing(tx, endpoint.name)
+        for alias, number in (("champion", now.champion), ("challenger", now.challenger)):
+            if (endpoint.model, number) in numbers:
+                ref = f"{endpoint.model}/{number}"
+                found.append(Served(endpoint=endpoint.name, version=ref, alias=alias))
+    return found
+
+
+def artifact_of(ws: Workspace, run: str, path: str) -> artifacts.Artifact:
+    """Return one file of a run.
+
+    Raises:
+        NotFoundError: if there is none at that path.
+    """
+    return ws.read(Permission.READ, lambda tx: artifacts.get(tx, run, path))
