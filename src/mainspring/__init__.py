@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from mainspring.sdk import Retraining as Retraining
     from mainspring.sdk import Rollout as Rollout
     from mainspring.sdk import Step as Step
+    from mainspring.sdk import current_run as current_run
     from mainspring.sdk import log as log
     from mainspring.sdk import open as open  # noqa: A004
     from mainspring.sdk import pipeline as pipeline
     from mainspring.sdk import rows as rows
+    from mainspring.sdk import run as run
     from mainspring.sdk import step as step
 
 
@@ -41,21 +43,25 @@ _PUBLIC = (
     "Retraining",
     "Rollout",
     "Step",
+    "current_run",
     "log",
     "open",
     "pipeline",
     "rows",
+    "run",
     "step",
 )
+#: Public names that a script may want alone, and where they are: the rest is not loaded for them.
+_LIGHT = dict.fromkeys(("current_run", "log", "run"), "mainspring.workspace.tracking.verbs")
 
 
 def __getattr__(name: str) -> Any:
     """Load a public name on first use (PEP 562)."""
     if name not in _PUBLIC:
         raise AttributeError(f"module 'mainspring' has no attribute {name!r}")
-    from mainspring import sdk
+    from importlib import import_module
 
-    value = getattr(sdk, name)
+    value = getattr(import_module(_LIGHT.get(name, "mainspring.sdk")), name)
     globals()[name] = value
     return value
 

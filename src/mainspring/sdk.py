@@ -24,10 +24,10 @@ from mainspring.ground.objects import (
     RolloutPolicy,
     Strategy,
 )
-from mainspring.pipelines.context import log
 from mainspring.pipelines.declare import Pipeline, Ref, Step, pipeline, step
 from mainspring.pipelines.graph import target_of
 from mainspring.scaling.models.model import FittedModel, Model
+from mainspring.workspace.tracking.verbs import current_run, log, run
 
 if TYPE_CHECKING:
     import polars as pl
@@ -46,10 +46,12 @@ __all__ = [
     "Retraining",
     "Rollout",
     "Step",
+    "current_run",
     "log",
     "open",
     "pipeline",
     "rows",
+    "run",
     "step",
 ]
 

@@ -86,6 +86,7 @@ def draw_run(out: Console, detail: dict[str, Any]) -> None:
         *((f"param {key}", value) for key, value in run["params"].items()),
         *((f"metric {key}", value) for key, value in run["metrics"].items()),
         *(("version", name) for name in detail["versions"]),
+        *(("note", text) for text in detail["notes"]),
     ]
     render.table(out, ("", ""), facts)
     if detail["steps"]:

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import msgspec
 from sqlalchemy import delete, func, insert, select
 
+from mainspring.experiments.paths import check_path
 from mainspring.experiments.tables import artifacts
-from mainspring.ground.errors import BadInputError, ConflictError, NotFoundError
+from mainspring.ground.errors import ConflictError, NotFoundError
 from mainspring.ground.identity import check_digest
 from mainspring.ground.ports import Tx
 
-MAX_PATH = 500
+__all__ = ["Artifact", "Entry", "check_path", "entries", "get", "put", "remove"]
 
 
 class Artifact(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,30 +30,6 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
     path: str  #: from the run's root
     size: int | None  #: None for a folder
-
-
-def check_path(path: str) -> str:
-    """Return a path below a run's root, such as ``plots/roc.png``.
-
-    It is a key in a table and never the name of a file of ours; it is plain all the same,
-    because those who download it will make files of it.
-
-    Raises:
-        BadInputError: if it is absolute, leads upwards, or holds what no file name should.
-    """
-    parts = path.split("/")
-    plain = all(part not in ("", ".", "..") for part in parts)
-    odd = path[1:2] == ":" or any(
-        c in "\\#%" or ord(c) < 32 or 0x7F <= ord(c) < 0xA0 for c in path
-    )
-    half = any("\ud800" <= c <= "\udfff" for c in path)
-    if not plain or odd or half or len(path) > MAX_PATH:
-        raise BadInputError(
-            f"Invalid path {path[:100]!r}: it must be like plots/roc.png, of at most"
-            f" {MAX_PATH} characters.",
-            field="path",
-        )
-    return path
 
 
 def put(tx: Tx, run: str, path: str, digest: str, size: int, at: float) -> None:

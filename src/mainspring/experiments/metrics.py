@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import insert, select, update
+import numpy as np
+from sqlalchemy import bindparam, insert, select, update
 
-from mainspring.experiments.exact import exact_float, exact_int, exact_key
+from mainspring.experiments import histories
+from mainspring.experiments.chunks import Ints, Series
+from mainspring.experiments.curves import thin
+from mainspring.experiments.exact import INT64, exact_float, exact_int, exact_key
 from mainspring.experiments.tables import metric_points, metrics
 from mainspring.ground.errors import BadInputError, NotExactError
 from mainspring.ground.ports import Tx
@@ -66,27 +70,70 @@ def log_points(tx: Tx, run: str, points: Sequence[Point]) -> list[Point]:
     if not points:
         return []
     checked = [check_point(p.key, p.value, p.step, p.time) for p in points]
+    if len(checked) >= histories.LONG_TAIL:
+        gathered: dict[tuple[str, str], Gathered] = {}
+        for p in checked:
+            gathered.setdefault((run, p.key), Gathered()).add(p.step, p.time, p.value)
+        log_many(tx, gathered)
+        return checked
     rows = [
         {"run": run, "key": p.key, "step": p.step, "time": p.time, "value": to_cell(p.value)}
         for p in checked
     ]
     tx.run(insert(metric_points), rows)
-    newest: dict[str, Point] = {}
+    newest: dict[tuple[str, str], Point] = {}
     for point in checked:
-        if point.key not in newest or point.step >= newest[point.key].step:
-            newest[point.key] = point
-    known = _latest(tx, run, list(newest))
-    fresh = []
-    for key, point in newest.items():
-        cells = {"step": point.step, "time": point.time, "value": to_cell(point.value)}
-        if key not in known:
-            fresh.append({"run": run, "key": key, **cells})
-        elif point.step >= known[key].step:
-            here = (metrics.c.run == run) & (metrics.c.key == key)
-            tx.run(update(metrics).where(here).values(**cells))
-    if fresh:
-        tx.run(insert(metrics), fresh)
+        of = (run, point.key)
+        if of not in newest or point.step >= newest[of].step:
+            newest[of] = point
+    known = _latest(tx, run, [key for _, key in newest])
+    _move_latest(tx, newest, {(run, key): point for key, point in known.items()})
     return checked
+
+
+class Gathered:
+    """Points of one metric as they were logged, a list a column; a step may be None."""
+
+    __slots__ = ("steps", "times", "values")
+
+    def __init__(self) -> None:
+        self.steps: list[int | None] = []
+        self.times: list[float] = []
+        self.values: list[float] = []
+
+    def add(self, step: int | None, time: float, value: float) -> None:
+        """Take one point more."""
+        self.steps.append(step)
+        self.times.append(time)
+        self.values.append(value)
+
+
+def log_many(
+    tx: Tx, gathered: Mapping[tuple[str, str], Gathered], fresh: Collection[str] = ()
+) -> None:
+    """Append points of many metrics of many runs at once; they must be checked.
+
+    A point without a step goes on by one from the highest before it. ``fresh`` are runs that
+    this transaction made.
+    """
+    keys: dict[str, list[str]] = {}
+    for run, key in gathered:
+        if run not in fresh:
+            keys.setdefault(run, []).append(key)
+    known = {run: _latest(tx, run, some) for run, some in keys.items()}
+    added: dict[tuple[str, str], Series] = {}
+    newest: dict[tuple[str, str], Point] = {}
+    for (run, key), points in gathered.items():
+        before = known.get(run, {}).get(key)
+        steps = _steps(points.steps, None if before is None else before.step)
+        added[run, key] = Series(steps, np.array(points.times), np.array(points.values))
+        last = len(steps) - 1 - int(steps[::-1].argmax())
+        newest[run, key] = Point(
+            key=key, value=points.values[last], step=int(steps[last]), time=points.times[last]
+        )
+    histories.add(tx, added, fresh)
+    before_all = {(run, key): p for run, of in known.items() for key, p in of.items()}
+    _move_latest(tx, newest, before_all)
 
 
 def log_gathered(tx: Tx, run: str, gathered: Sequence[Sequence[Any]]) -> list[Point]:
@@ -150,6 +197,11 @@ def _rank(point: Point) -> tuple[int, float, bool, float]:
 
 
 def _is_there(tx: Tx, run: str, point: Point) -> bool:
+    packed = histories.holds(tx, run, point.key, point.step)
+    same_moment = (packed.steps == point.step) & (packed.times == point.time)
+    of_then = packed.values[same_moment]
+    if (np.isnan(of_then) if math.isnan(point.value) else of_then == point.value).any():
+        return True
     columns = metric_points.c
     value = to_cell(point.value)
     same = columns.value.is_(None) if value is None else columns.value == value
@@ -173,25 +225,48 @@ def history(
 ) -> tuple[list[Point], int | None]:
     """Return the points of one metric in the order they were logged, and where to go on.
 
-    The second value is None at the end; else hand it in as ``after`` for the next page.
+    ``after`` is how many points were seen already; a point keeps its place for good. The second
+    value is None at the end; else hand it in as ``after`` for the next page.
 
     Raises:
         BadInputError: if ``limit`` is not 1 to 1,000,000.
     """
     if not 1 <= limit <= 1_000_000:
         raise BadInputError(f"limit must be 1 to 1,000,000, found {limit}.", field="limit")
-    columns = metric_points.c
-    found = tx.all(
-        select(columns.id, columns.step, columns.time, columns.value)
-        .where((columns.run == run) & (columns.key == key) & (columns.id > after))
-        .order_by(columns.id)
-        .limit(limit + 1)
-    )
-    page = found[:limit]
-    points = [
-        Point(key=key, value=from_cell(row.value), step=row.step, time=row.time) for row in page
+    found = histories.series(tx, run, key, after, limit + 1)
+    page = found.cut(0, limit)
+    return points_of(key, page), (after + limit if len(found) > limit else None)
+
+
+def points_of(key: str, series: Series) -> list[Point]:
+    """Return a series as points."""
+    columns = (series.values.tolist(), series.steps.tolist(), series.times.tolist())
+    return [
+        Point(key=key, value=value, step=step, time=time)
+        for value, step, time in zip(*columns, strict=True)
     ]
-    return points, (page[-1].id if len(found) > limit else None)
+
+
+def curve(tx: Tx, run: str, key: str, *, points: int = 1_000) -> Series:
+    """Return one metric's history with at most so many points; see ``curves.thin``.
+
+    Raises:
+        BadInputError: if ``points`` is not 5 to 1,000,000.
+    """
+    return curves(tx, [(run, key)], points=points)[run, key]
+
+
+def curves(
+    tx: Tx, pairs: Sequence[tuple[str, str]], *, points: int = 1_000
+) -> dict[tuple[str, str], Series]:
+    """Return the thinned histories of several (run, key); empty where there are none.
+
+    Raises:
+        BadInputError: if ``points`` is not 5 to 1,000,000.
+    """
+    if not 5 <= points <= 1_000_000:
+        raise BadInputError(f"points must be 5 to 1,000,000, found {points}.", field="points")
+    return {of: thin(found, points) for of, found in histories.several(tx, pairs).items()}
 
 
 def latest_of(tx: Tx, ids: Sequence[str]) -> dict[str, dict[str, float]]:
@@ -226,3 +301,38 @@ def _latest(tx: Tx, run: str, keys: Sequence[str]) -> dict[str, Point]:
                 key=row.key, value=from_cell(row.value), step=row.step, time=row.time
             )
     return found
+
+
+def _move_latest(
+    tx: Tx,
+    newest: Mapping[tuple[str, str], Point],
+    known: Mapping[tuple[str, str], Point],
+) -> None:
+    """Move the latest values: a higher step counts more, and of equal ones the last logged."""
+    fresh, moved = [], []
+    for (run, key), point in newest.items():
+        before = known.get((run, key))
+        row = {"step": point.step, "time": point.time, "value": to_cell(point.value)}
+        if before is None:
+            fresh.append({"run": run, "key": key, **row})
+        elif point.step >= before.step:
+            moved.append({"of_run": run, "of_key": key, **row})
+    if fresh:
+        tx.run(insert(metrics), fresh)
+    if moved:
+        here = (metrics.c.run == bindparam("of_run")) & (metrics.c.key == bindparam("of_key"))
+        tx.run(update(metrics).where(here), moved)  # sets the columns that the rows name
+
+
+def _steps(given: list[int | None], highest: int | None) -> Ints:
+    """Return steps with those that are missing filled in: one above the highest before each."""
+    if None not in given:
+        return np.array(given, np.int64)
+    found: list[int] = []
+    for step in given:
+        number = step
+        if number is None:
+            number = 0 if highest is None else min(highest + 1, INT64 - 1)
+        highest = number if highest is None else max(highest, number)
+        found.append(number)
+    return np.array(found, np.int64)

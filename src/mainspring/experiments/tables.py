@@ -10,6 +10,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -91,6 +92,48 @@ metric_points = Table(
     Column("time", Float, nullable=False),
     Column("value", Float),
     Index("metric_points_of", "run", "key", "id"),
+)
+
+# Points packed by column (see chunks.py). All chunks of a key come before its rows in
+# metric_points: together, in that order, they are its points in the order of arrival.
+metric_chunks = Table(
+    "metric_chunks",
+    METADATA,
+    Column("run", String(64), ForeignKey("runs.id"), primary_key=True),
+    Column("key", String(250), primary_key=True),
+    Column("first", BigInteger, primary_key=True),  # how many points of the key are before it
+    Column("count", Integer, nullable=False),
+    Column("step_low", BigInteger, nullable=False),
+    Column("step_high", BigInteger, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+)
+
+# How far each process's journal is folded; see folding.py.
+journals = Table(
+    "journals",
+    METADATA,
+    Column("id", String(64), primary_key=True),
+    Column("owner", String(250), nullable=False),  # the principal that began it
+    Column("position", BigInteger, nullable=False),
+    Column("open", Text, nullable=False),  # ids of the runs that end with it, as JSON
+    Column("seen", Float, nullable=False),
+    Column("closed", Float),
+)
+
+# What was logged and could not be taken, such as a param that had another value already.
+run_notes = Table(
+    "run_notes",
+    METADATA,
+    Column(
+        "id",
+        BigInteger().with_variant(Integer, "sqlite"),
+        primary_key=True,
+        autoincrement=True,
+    ),
+    Column("run", String(64), nullable=False),
+    Column("at", Float, nullable=False),
+    Column("text", Text, nullable=False),
+    Index("run_notes_of", "run", "id"),
 )
 
 # An experiment is known to its runs by ``key``, which follows from its name and can stand in

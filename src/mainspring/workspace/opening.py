@@ -123,6 +123,7 @@ def make_home(home: Path) -> None:
         home / "run" / "endpoints",
         home / "logs",
         home / "captures",
+        home / "journals",
     ):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 

@@ -25,14 +25,20 @@ BEAT_S = 1.0
 def run_engine(settings: Settings, link: Link) -> None:
     """Be the engine until the link says stop: work, and tell which endpoints are wanted."""
     from mainspring.workspace.engines import make_engine
+    from mainspring.workspace.tracking.upkeep import keep_up
 
     ws = open_workspace(settings)
     engine = make_engine(ws, "engine")
+    folding = threading.Thread(
+        target=keep_up, args=(ws, link.stop, engine.troubles), name="folding", daemon=True
+    )
     beat = threading.Thread(target=_beat, args=(ws, engine, link), name="beat", daemon=True)
+    folding.start()
     beat.start()
     try:
         engine.run(link.stop)
     finally:
+        folding.join(timeout=5)
         beat.join(timeout=5)
         ws.close()
 

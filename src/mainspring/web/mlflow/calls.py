@@ -14,6 +14,7 @@ from mainspring.web.front import send_bytes
 from mainspring.web.limits import Threads, read_body, read_json
 from mainspring.web.mlflow.messages import Fields, from_query
 from mainspring.workspace.opening import Workspace
+from mainspring.workspace.tracking.catching_up import catch_up
 
 Handler = Callable[[Workspace, Fields], dict[str, Any]]
 
@@ -49,6 +50,7 @@ class Door:
 
     def _work(self, scope: Scope, body: bytes, who: Principal) -> bytes:
         fields = read_json(body, self._ws.settings.max_depth)
+        catch_up(self._ws)  # what scripts of this home logged is there by now
         if scope["method"] in ("GET", "DELETE"):
             fields = {**from_query(scope["query_string"]), **fields}
         found = self._endpoint.handler(self._ws.acting_as(who), Fields(fields))

@@ -11,6 +11,7 @@ from mainspring.ground.objects import Record, Run
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.workspace.opening import Workspace
+from mainspring.workspace.tracking.catching_up import caught_up
 from mainspring.workspace.views.comparing import MOST, compare_runs
 
 _PARAMS, _METRICS, _TAGS = 100, 40, 30  # that are compared, of those that most runs have
@@ -42,7 +43,7 @@ def beside(ws: Workspace, ids: Sequence[str], apart: Sequence[str] = ()) -> Besi
         )
         return told, columns.known(tx, there)
 
-    told, known = ws.read(Permission.READ, work)
+    told, known = caught_up(ws).read(Permission.READ, work)
     if len(told.runs) < 2:
         return told
     shown = [column("param", one.key) for one in known.params[:_PARAMS]]

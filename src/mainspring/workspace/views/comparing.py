@@ -20,6 +20,7 @@ from mainspring.ground.objects import Run
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.workspace.opening import Workspace
+from mainspring.workspace.tracking.catching_up import caught_up
 
 MOST = 300  #: runs in one comparison
 _PACKAGES_TAG = "mainspring.packages"
@@ -69,7 +70,7 @@ def compare_runs(
         found = of_runs.load(tx, ids, wanted)
         return found, _environments(tx, found)
 
-    found, environments = ws.read(Permission.READ, work)
+    found, environments = caught_up(ws).read(Permission.READ, work)
     _check_found(found, runs)
     told = comparing.compare(found)
     packages = _packages(ws, found, environments)

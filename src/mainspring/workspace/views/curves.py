@@ -10,6 +10,7 @@ from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.numerics.thinning import min_max
 from mainspring.workspace.opening import Workspace
+from mainspring.workspace.tracking.catching_up import caught_up
 
 _MOST_POINTS = 1_000_000
 
@@ -47,7 +48,7 @@ def run_curves(
             curves={key: thinned(tx, run, key, points) for key in keys},
         )
 
-    return ws.read(Permission.READ, work)
+    return caught_up(ws).read(Permission.READ, work)
 
 
 def overlay(
@@ -58,7 +59,7 @@ def overlay(
     def work(tx: Tx) -> dict[str, list[metrics.Point]]:
         return {run: thinned(tx, run, key, points) for run in ids}
 
-    return ws.read(Permission.READ, work)
+    return caught_up(ws).read(Permission.READ, work)
 
 
 def thinned(tx: Tx, run: str, key: str, points: int) -> list[metrics.Point]:

@@ -11,6 +11,7 @@ from mainspring.ground.objects import Record, Run
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.workspace.opening import Workspace
+from mainspring.workspace.tracking.catching_up import caught_up
 from mainspring.workspace.views.run_table import ALONG
 
 MOST_GROUPS = 60
@@ -71,7 +72,7 @@ def experiment_rows(ws: Workspace, goal: Goal) -> list[ExperimentRow]:
             for one in groups.listed(tx)
         ]
 
-    found = ws.read(Permission.READ, work)
+    found = caught_up(ws).read(Permission.READ, work)
     found.sort(key=lambda row: row.tally.newest or row.experiment.created, reverse=True)
     return found
 
@@ -106,7 +107,7 @@ def experiment_tree(ws: Workspace, key: str, goal: Goal) -> Tree:
             metrics=[column.key for column in columns.known(tx, ids).metrics],
         )
 
-    return ws.read(Permission.READ, work)
+    return caught_up(ws).read(Permission.READ, work)
 
 
 def _branch(tx: Tx, key: str, name: str | None, tally: Tally, metric: str | None) -> Branch:

@@ -13,6 +13,7 @@ from mainspring.ground.objects import Record, Run
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.workspace.opening import Workspace
+from mainspring.workspace.tracking.catching_up import caught_up
 from mainspring.workspace.views.curves import thinned
 
 #: Children of a run that are shown below it; a link leads to all of them.
@@ -119,7 +120,7 @@ def run_table(ws: Workspace, wanted: Wanted, choose: Choose) -> RunTable:
             ),
         )
 
-    return ws.read(Permission.READ, work)
+    return caught_up(ws).read(Permission.READ, work)
 
 
 def found_ids(ws: Workspace, wanted: Wanted) -> tuple[list[str], bool]:
@@ -134,7 +135,7 @@ def found_ids(ws: Workspace, wanted: Wanted) -> tuple[list[str], bool]:
         None if wanted.experiment is None else (wanted.experiment,),
         wanted.deleted,
     )
-    found = ws.read(Permission.READ, lambda tx: finding.page(tx, search, limit=wanted.limit))
+    found = caught_up(ws).read(Permission.READ, lambda tx: finding.page(tx, search, limit=wanted.limit))
     return found.ids, found.cursor is not None
 
 

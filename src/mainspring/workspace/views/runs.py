@@ -6,13 +6,14 @@ from typing import Any
 
 import msgspec
 
-from mainspring.experiments import metrics, runs
+from mainspring.experiments import folding, metrics, runs
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.pipelines import picture
 from mainspring.pipelines import runs as steps
 from mainspring.readiness import registry
 from mainspring.workspace.opening import Workspace
+from mainspring.workspace.tracking.catching_up import caught_up
 from mainspring.workspace.views.shapes import MetricHistory, MetricPoint, RunDetail
 
 
@@ -28,9 +29,10 @@ def run_detail(ws: Workspace, run: str) -> RunDetail:
             run=runs.get(tx, run),
             steps=list(steps.steps_of(tx, run)),
             versions=[f"{v.model}/{v.number}" for v in registry.of_run(tx, run)],
+            notes=folding.notes_of(tx, run),
         )
 
-    return ws.read(Permission.READ, work)
+    return caught_up(ws).read(Permission.READ, work)
 
 
 def run_why(ws: Workspace, run: str, step: str | None = None) -> dict[str, Any]:
@@ -45,7 +47,7 @@ def run_why(ws: Workspace, run: str, step: str | None = None) -> dict[str, Any]:
         named = [one.step for one in steps.steps_of(tx, run)] if step is None else [step]
         return {name: msgspec.to_builtins(steps.why(tx, run, name)) for name in named}
 
-    return ws.read(Permission.READ, work)
+    return caught_up(ws).read(Permission.READ, work)
 
 
 def run_metric(
@@ -63,7 +65,7 @@ def run_metric(
         shown = [MetricPoint(value=p.value, step=p.step, time=p.time) for p in points]
         return MetricHistory(key=key, points=shown, after=further)
 
-    return ws.read(Permission.READ, work)
+    return caught_up(ws).read(Permission.READ, work)
 
 
 def run_graph(ws: Workspace, run: str) -> str:

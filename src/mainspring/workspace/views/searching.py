@@ -14,6 +14,7 @@ from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.numerics.thinning import min_max
 from mainspring.workspace.opening import Workspace
+from mainspring.workspace.tracking.catching_up import caught_up
 from mainspring.workspace.views.shapes import ColumnCount, Curve, Curves, RunColumns, RunPage
 
 _LOOKED_AT = 200  #: of the newest runs, to know which columns there are
@@ -71,7 +72,7 @@ def run_page(
             more=total is not None and total > most,
         )
 
-    return ws.read(Permission.READ, work)
+    return caught_up(ws).read(Permission.READ, work)
 
 
 def columns_of(
@@ -95,7 +96,7 @@ def columns_of(
         ids = finding.page(tx, search, limit=_LOOKED_AT).ids
         return of_runs.known(tx, ids, prefix=prefix, limit=limit)
 
-    found = ws.read(Permission.READ, work)
+    found = caught_up(ws).read(Permission.READ, work)
     named = {
         kind: [
             ColumnCount(column=column(kind, one.key), key=one.key, runs=one.runs)
@@ -124,7 +125,7 @@ def curves_of(ws: Workspace, pairs: Sequence[tuple[str, str]], points: int = 500
             runs.get(tx, run)
         return Curves(curves=[_curve(tx, run, key, points) for run, key in pairs])
 
-    return ws.read(Permission.READ, work)
+    return caught_up(ws).read(Permission.READ, work)
 
 
 def _curve(tx: Tx, run: str, key: str, points: int) -> Curve:

@@ -142,6 +142,7 @@ class RunDetail(Record, frozen=True, kw_only=True):
     run: Run
     steps: list[StepRecord]
     versions: list[str]  #: "model/number" of each version it made
+    notes: list[str] = []  #: what was logged and could not be taken, in words
 
 
 class RunPage(Record, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ from mainspring.pipelines import runs as steps
 from mainspring.readiness import registry
 from mainspring.scaling.serving import endpoints
 from mainspring.workspace.opening import Workspace
+from mainspring.workspace.tracking.catching_up import caught_up
 from mainspring.workspace.routing import routing
 
 MOST_CHILDREN = 100
@@ -68,7 +69,7 @@ def run_board(ws: Workspace, run: str) -> RunBoard:
             file_count=artifacts.count(tx, run),
         )
 
-    return ws.read(Permission.READ, work)
+    return caught_up(ws).read(Permission.READ, work)
 
 
 def _served(tx: Tx, versions: list[Version]) -> list[Served]:
@@ -90,4 +91,4 @@ def artifact_of(ws: Workspace, run: str, path: str) -> artifacts.Artifact:
     Raises:
         NotFoundError: if there is none at that path.
     """
-    return ws.read(Permission.READ, lambda tx: artifacts.get(tx, run, path))
+    return caught_up(ws).read(Permission.READ, lambda tx: artifacts.get(tx, run, path))
