@@ -30,8 +30,10 @@ def run(
     runs that belong together; ``resume`` goes on with a run by its id; ``capture=False`` leaves
     out what is else noted of the code and the machine.
 
-    >>> with run("speed", params={"rate": 0.1}) as one:  # doctest: +SKIP
-    ...     one.log(loss=0.3, step=7)
+    A run that is not used begins nowhere, so that this leaves nothing behind:
+
+    >>> run("speed", params={"rate": 0.1}).experiment
+    'speed'
 
     Raises:
         BadInputError: if a name, param or tag cannot be kept.
