@@ -135,7 +135,9 @@ def found_ids(ws: Workspace, wanted: Wanted) -> tuple[list[str], bool]:
         None if wanted.experiment is None else (wanted.experiment,),
         wanted.deleted,
     )
-    found = caught_up(ws).read(Permission.READ, lambda tx: finding.page(tx, search, limit=wanted.limit))
+    found = caught_up(ws).read(
+        Permission.READ, lambda tx: finding.page(tx, search, limit=wanted.limit)
+    )
     return found.ids, found.cursor is not None
 
 

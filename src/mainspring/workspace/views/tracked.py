@@ -10,8 +10,8 @@ from mainspring.pipelines import runs as steps
 from mainspring.readiness import registry
 from mainspring.scaling.serving import endpoints
 from mainspring.workspace.opening import Workspace
-from mainspring.workspace.tracking.catching_up import caught_up
 from mainspring.workspace.routing import routing
+from mainspring.workspace.tracking.catching_up import caught_up
 
 MOST_CHILDREN = 100
 MOST_FILES = 2000
