@@ -76,8 +76,9 @@ def test_stages_take_any_case_and_archive_what_was_there(client: Any) -> None:
 
 
 def test_prompts_are_hidden_unless_they_are_asked_for(client: Any, web: httpx.Client) -> None:
-    client.create_registered_model("asks", {"mlflow.prompt.is_prompt": "true"})
     tag = {"key": "mlflow.prompt.is_prompt", "value": "true"}
+    made = web.post("registered-models/create", json={"name": "asks", "tags": [tag]})
+    assert made.status_code == 200
     told = {"name": "asks", "source": "dummy-source", "tags": [tag]}
     assert web.post("model-versions/create", json=told).status_code == 200
     client.create_registered_model("m")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -119,7 +120,11 @@ def search(ws: Workspace, asked: Fields) -> dict[str, Any]:
             if meets(terms, {"name": one.facts.title}, one.facts.tags)
         ]
         in_order(found, keys)
-        page = [_message(tx, one.name) for one in found[offset : offset + limit + 1]]
+        several: dict[str, list[listing.ListedVersion]] = defaultdict(list)
+        for version in listing.versions(tx) if found else []:
+            several[version.version.model].append(version)
+        shown = found[offset : offset + limit + 1]
+        page = [_shown(one, several[one.name]) for one in shown]
         return page_of("registered_models", page, offset, limit)
 
     return ws.read(Permission.READ, work)
@@ -272,8 +277,11 @@ def _message(tx: Tx, model: str) -> dict[str, Any]:
     found = listing.models(tx, model)
     if not found:
         raise NotFoundError(f"Registered Model with name={model[:200]} not found")
-    [one] = found
-    newest = listing.newest_per_stage(listing.versions(tx, model))
+    return _shown(found[0], listing.versions(tx, model))
+
+
+def _shown(one: listing.ListedModel, several: list[listing.ListedVersion]) -> dict[str, Any]:
+    newest = listing.newest_per_stage(several)
     return trimmed(
         {
             "name": one.facts.title,
