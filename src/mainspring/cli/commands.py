@@ -59,6 +59,8 @@ GROUPS: dict[str, list[Entry]] = {
          "mainspring promote flights/7 --reason 'The canary looks well.'"),
         ("rollback", "models:rollback", "Give the alias back to the champion before.",
          "mainspring rollback flights --reason 'Complaints since noon.'"),
+        ("judge", "judging:judge", "Put a version through the gate on rows you give.",
+         "mainspring judge flights/3 --rows rows.csv --target delayed --at-least auc=0.7"),
         ("override", "models:override", "Let a refused version into a canary, never past one.",
          "mainspring override flights/8 --reason 'The latency was measured under load.'"),
     ],

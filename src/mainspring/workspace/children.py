@@ -98,6 +98,34 @@ def judge(payload: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def adopt(payload: dict[str, Any]) -> dict[str, Any]:
+    """Make ready what a person wants judged by hand: the version's form, and labelled rows.
+
+    ``package`` may be of another tool's making; it is then converted with the help of the rows.
+    """
+    import msgspec
+
+    from mainspring.scaling.models import converting, package
+
+    objects = _objects(payload)
+    rows = _frame(objects, payload["rows"])
+    found: dict[str, Any] = {"package": payload["package"], "notes": []}
+    if payload["foreign"]:
+        made = converting.convert(
+            payload["package"], objects, rows, payload["target"], trusted=payload["trusted"]
+        )
+        found = {"package": made.package, "notes": made.notes}
+    digest = found["package"]
+    fresh = io.BytesIO()
+    converting.labelled(rows, digest, objects).write_parquet(fresh)
+    return {
+        **found,
+        "fresh": objects.put(fresh.getvalue()),
+        "signature": msgspec.to_builtins(package.signature(digest, objects)),
+        "metrics": package.profile(digest, objects).metrics,
+    }
+
+
 def regret(payload: dict[str, Any]) -> dict[str, Any]:
     """Train a cheap fresh challenger and compare it with the champion on the newest rows."""
     import msgspec

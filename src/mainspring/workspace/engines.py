@@ -38,6 +38,11 @@ def make_engine(ws: Workspace, name: str, *, scanning: bool = True) -> Engine:
     )
 
 
+def settle(ws: Workspace, group: str) -> None:
+    """Carry out a group of tasks in this process, with whatever engine helps, to its end."""
+    make_engine(ws, "worker", scanning=False).run_group(group)
+
+
 def _end_alarm(tx: Tx, alarm: str, outcome: str, decision: str | None) -> bool:
     return alarms.end(tx, alarm, outcome, decision or "")
 

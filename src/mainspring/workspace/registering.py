@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
+from typing import Any
 
-from mainspring.engine import reactor
-from mainspring.ground.errors import ConflictError
+import msgspec
+import polars as pl
+
+from mainspring.engine import reactor, tasks
+from mainspring.ground.errors import BadInputError, ConflictError, NotFoundError
 from mainspring.ground.identity import canonical, new_id
-from mainspring.ground.objects import Decision, Version
+from mainspring.ground.objects import Card, Decision, Gate, Version
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.readiness import decisions, forms, registry, removal
@@ -122,13 +127,12 @@ def trust(ws: Workspace, model: str, number: int, reason: str) -> str:
 
     def work(tx: Tx) -> str:
         version = registry.get(tx, model, number)
-        digest = version.origin or version.package
-        manifest = package.read_manifest(digest, ws.objects)
-        if not foreign.pickled(manifest):
+        if version.source is None:
             raise ConflictError(
-                f"{model}/{number} holds nothing pickled, so there is nothing to trust.",
+                f"{model}/{number} was made by a pipeline of ours and holds nothing pickled.",
                 field="number",
             )
+        digest = version.origin or version.package
         if forms.trust(tx, digest, reason, ws.clock.now()):
             now = ws.clock.now()
             decisions.record(
@@ -147,6 +151,75 @@ def trust(ws: Workspace, model: str, number: int, reason: str) -> str:
         return digest
 
     return ws.write(Permission.PROMOTE, work)
+
+
+def judge(
+    ws: Workspace,
+    model: str,
+    number: int,
+    rows: list[dict[str, Any]],
+    target: str,
+    policy: Gate,
+    card: Card | None,
+) -> str:
+    """Ask for a gate on a version by rows that it did not learn from; return the task's id.
+
+    Raises:
+        NotFoundError: if there is no such version.
+        BadInputError: if the rows are none, or lack the target.
+    """
+    frame = pl.DataFrame(rows, infer_schema_length=None, strict=False)
+    if target not in frame.columns:
+        raise BadInputError(
+            f"The rows have no column {target!r}.",
+            field="target",
+            hint=f"They have {', '.join(frame.columns[:30])}.",
+        )
+    out = io.BytesIO()
+    frame.write_parquet(out)
+    digest = ws.objects.put(out.getvalue())
+    name = new_id("gate")
+
+    def work(tx: Tx) -> None:
+        version = registry.get(tx, model, number)
+        if version.source is not None and not has_files(ws, version):
+            raise ConflictError(
+                f"The files of {model}/{number} are not here but at {version.source}.",
+                field="number",
+                hint="Log the model to this server and register that.",
+            )
+        if version.signature.target not in ("", target) and version.source is None:
+            raise BadInputError(
+                f"{model}/{number} predicts {version.signature.target!r}, not {target!r}.",
+                field="target",
+            )
+        if card is not None:
+            registry.set_card(tx, model, number, card, ws.clock.now())
+        asked = {"model": model, "number": number, "rows": digest, "target": target}
+        told = {"policy": msgspec.to_builtins(policy), "at": ws.clock.now()}
+        tasks.submit(
+            tx,
+            [tasks.NewTask(id=name, kind="judge_rows", payload={**asked, **told}, group=name)],
+        )
+
+    ws.write(Permission.REGISTER, work)
+    return name
+
+
+def judging(ws: Workspace, name: str) -> tasks.Task:
+    """Return how far a gate is that was asked for by hand.
+
+    Raises:
+        NotFoundError: if there is none by that id.
+    """
+
+    def look(tx: Tx) -> tasks.Task | None:
+        return tasks.get(tx, name)
+
+    found = ws.read(Permission.READ, look)
+    if found is None or found.kind != "judge_rows":
+        raise NotFoundError(f"No gate {name[:80]!r} was asked for.", field="task")
+    return found
 
 
 def _refuse_busy(tx: Tx, model: str, number: int) -> None:

@@ -72,8 +72,10 @@ def dump(estimator: Any) -> bytes:
     return data
 
 
-def load(data: bytes) -> Any:
+def load(data: bytes, *, trusted: bool = False) -> Any:
     """Return the estimator that skops bytes hold.
+
+    ``trusted``: a person answers for every type that they name.
 
     Raises:
         BadInputError: if they name a type that is not on the list; nothing of it is loaded.
@@ -82,17 +84,25 @@ def load(data: bytes) -> Any:
     import skops.io
     from skops.io.exceptions import UntrustedTypesFoundException
 
-    strange = _strange(data)
-    if strange:
+    named = set(_untrusted(data))
+    strange = sorted(named - ALLOWED)
+    if strange and not trusted:
         raise BadInputError(
             f"The model names {', '.join(strange)}, which is not on the list of types that may"
             " be loaded.",
             field="model.skops",
         )
     try:
-        return skops.io.loads(data, trusted=sorted(ALLOWED & set(_untrusted(data))))
+        return skops.io.loads(data, trusted=sorted(named if trusted else ALLOWED & named))
     except UntrustedTypesFoundException as error:
         raise BadInputError(f"The model is refused: {error}", field="model.skops") from error
+
+
+def named(estimator: Any) -> list[str]:
+    """Return the types that another reader of a kept estimator must be told to trust."""
+    import skops.io
+
+    return sorted(set(_untrusted(skops.io.dumps(estimator))))
 
 
 def _strange(data: bytes) -> list[str]:

@@ -7,7 +7,10 @@ forms. It is kept as objects; the digest of the manifest names the whole.
 from __future__ import annotations
 
 import io
+import json
+import platform
 from importlib import metadata
+from pathlib import Path
 
 import msgspec
 import polars as pl
@@ -17,12 +20,15 @@ from mainspring.ground.errors import BadInputError, DamagedError, NotFoundError
 from mainspring.ground.objects import Profile, Signature
 from mainspring.ground.ports import Objects
 from mainspring.ground.version import __version__
-from mainspring.scaling.models import native_form, onnx_form
+from mainspring.scaling.models import loader, native_form, onnx_form
 from mainspring.scaling.models.features import compile_features
 from mainspring.scaling.models.model import FittedModel
 
 FORMAT = 1
 _LOCKED = ("numpy", "polars", "scikit-learn", "scipy", "skops", "onnxruntime", "skl2onnx")
+#: What loads a package where Mainspring is not installed; a new text needs a new name, for
+#: Python keeps one module of a name.
+_CODE, _LOADER = "code", "mainspring_loader_1"
 _MLFLOW_TYPES = {"float": "double", "int": "long", "str": "string", "bool": "boolean"}
 
 
@@ -66,6 +72,7 @@ def write(model: FittedModel, objects: Objects) -> str:
         "facts.json": identity.canonical(Facts(measured_on=model.measured_on)),
         "example.parquet": _parquet(model.sample),
         "requirements.txt": _requirements().encode(),
+        f"{_CODE}/{_LOADER}.py": _loader().encode(),
     }
     if onnx is not None:
         files["model.onnx"] = onnx
@@ -178,9 +185,17 @@ def _parquet(frame: pl.DataFrame) -> bytes:
 
 
 def _requirements() -> str:
-    lines = [f"mainspring=={__version__}"]
+    lines = [f"# written by mainspring {__version__}, which is not needed to load it"]
     lines += [f"{name}=={metadata.version(name)}" for name in _LOCKED]
     return "\n".join(lines) + "\n"
+
+
+def _loader() -> str:
+    """Return the text of the loader, with the types that it may build."""
+    text = Path(loader.__file__).read_text("utf-8")
+    blank = "ALLOWED: list[str] = []"
+    allowed = json.dumps(sorted(native_form.ALLOWED), indent=4)
+    return text.replace(blank, f"ALLOWED: list[str] = {allowed}")
 
 
 def _mlmodel(model: FittedModel, has_onnx: bool) -> str:
@@ -198,12 +213,27 @@ def _mlmodel(model: FittedModel, has_onnx: bool) -> str:
     if has_onnx:
         lines += ["  onnx:", "    data: model.onnx"]
         lines += [f"    onnx_version: {_text(metadata.version('onnx'))}"]
+    lines += ["  python_function:", f"    code: {_CODE}", f"    loader_module: {_LOADER}"]
+    lines += ["    model_config:", "      output: predictions", "    env: requirements.txt"]
+    lines += [f"    python_version: {_text(platform.python_version())}"]
     lines += ["  sklearn:", "    pickled_model: model.skops", "    serialization_format: skops"]
+    named = msgspec.json.encode(native_form.named(model.estimator)).decode()
+    lines += [f"    skops_trusted_types: {named}"]
     lines += [f"    sklearn_version: {_text(metadata.version('scikit-learn'))}"]
     lines += ["signature:", f"  inputs: {_text(msgspec.json.encode(inputs).decode())}"]
-    output = [{"name": model.signature.target, "type": "double", "required": True}]
+    output = [{"name": model.signature.target, "type": _output(model.signature), "required": True}]
     lines += [f"  outputs: {_text(msgspec.json.encode(output).decode())}"]
     return "\n".join(lines) + "\n"
+
+
+def _output(signature: Signature) -> str:
+    classes = signature.classes
+    if signature.kind == "regression":
+        return "double"
+    if set(classes) <= {"true", "false"}:
+        return "boolean"
+    whole = all(one.removeprefix("-").isdigit() and str(int(one)) == one for one in classes)
+    return "long" if whole else "string"
 
 
 def _text(value: str) -> str:

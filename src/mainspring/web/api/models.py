@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-import msgspec
+from typing import Annotated
 
+import msgspec
+from msgspec import Meta
+
+from mainspring.ground.objects import Card, Gate
 from mainspring.ground.permissions import Permission
 from mainspring.web.api.fields import (
+    ColumnName,
     Done,
     ModelName,
+    Name,
     Number,
     OfModel,
     OfVersion,
     Reason,
     Ref,
     Request,
+    Rows,
 )
 from mainspring.web.api.operations import operation
 from mainspring.workspace.opening import Workspace
@@ -40,6 +47,56 @@ class ByRef(Request, frozen=True, kw_only=True):
     """Which version."""
 
     ref: Ref
+
+
+class GuardAliases(Request, frozen=True, kw_only=True):
+    """Which aliases of a model ask for a passed gate."""
+
+    model: ModelName
+    aliases: Annotated[
+        list[Name],
+        Meta(min_length=1, max_length=100, description="All of them; champion is always one."),
+    ]
+
+
+class JudgeVersion(Request, frozen=True, kw_only=True):
+    """Which version to judge, on which labelled rows, by which gate."""
+
+    model: ModelName
+    number: Number
+    rows: Rows
+    target: ColumnName
+    gate: Gate = Gate(needs_card=False)
+    card: Card | None = None
+
+
+class OfJudging(Request, frozen=True, kw_only=True):
+    """Which gate that was asked for by hand."""
+
+    task: Annotated[str, Meta(min_length=1, max_length=128, description="The answer of judge.")]
+
+
+class Guarded(msgspec.Struct, frozen=True, kw_only=True):
+    """The aliases of a model that ask for a passed gate."""
+
+    model: str
+    aliases: list[str]
+
+
+class Trusted(msgspec.Struct, frozen=True, kw_only=True):
+    """The package whose pickled code may run when it is converted."""
+
+    package: str
+
+
+class Judging(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a gate is that was asked for by hand."""
+
+    task: str
+    state: str
+    passed: bool | None = None
+    reason: str = ""
+    notes: list[str] = []
 
 
 class Championed(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,6 +187,80 @@ def override(ws: Workspace, request: MoveVersion) -> Done:
 
     acts.override(ws, request.model, request.number, request.reason)
     return Done()
+
+
+@operation(
+    "models.guard",
+    "POST",
+    "/api/v1/models/{model}/guard",
+    Permission.PROMOTE,
+    example={"model": "flights", "aliases": ["champion", "production"]},
+)
+def guard(ws: Workspace, request: GuardAliases) -> Guarded:
+    """Say which aliases of a model ask for a passed gate."""
+    from mainspring.workspace import registering
+
+    aliases = registering.guard(ws, request.model, request.aliases)
+    return Guarded(model=request.model, aliases=aliases)
+
+
+@operation(
+    "models.trust",
+    "POST",
+    "/api/v1/models/{model}/versions/{number}/trust",
+    Permission.PROMOTE,
+    example={"model": "flights", "number": 3, "reason": "Our own nightly training wrote it."},
+)
+def trust(ws: Workspace, request: MoveVersion) -> Trusted:
+    """Let the pickled code of a version run, in a process of its own, when it is converted."""
+    from mainspring.workspace import registering
+
+    package = registering.trust(ws, request.model, request.number, request.reason)
+    return Trusted(package=package)
+
+
+@operation(
+    "models.judge",
+    "POST",
+    "/api/v1/models/{model}/versions/{number}/judge",
+    Permission.REGISTER,
+    example={
+        "model": "flights",
+        "number": 3,
+        "rows": [{"distance": 731.0, "carrier": "B6", "delayed": 0}],
+        "target": "delayed",
+    },
+)
+def judge(ws: Workspace, request: JudgeVersion) -> Judging:
+    """Put a version through the gate on rows that it did not learn from; an engine does it."""
+    from mainspring.workspace import registering
+
+    task = registering.judge(
+        ws,
+        request.model,
+        request.number,
+        request.rows,
+        request.target,
+        request.gate,
+        request.card,
+    )
+    return Judging(task=task, state="ready")
+
+
+@operation("models.judging", "GET", "/api/v1/judgings/{task}", Permission.READ)
+def judging(ws: Workspace, request: OfJudging) -> Judging:
+    """Show how far a gate is that was asked for by hand."""
+    from mainspring.workspace import registering
+
+    found = registering.judging(ws, request.task)
+    told = found.result or {}
+    return Judging(
+        task=found.id,
+        state=found.state,
+        passed=told.get("passed"),
+        reason=told.get("reason") or found.error,
+        notes=told.get("notes") or [],
+    )
 
 
 @operation(

@@ -12,10 +12,10 @@ from mainspring.engine.worker import Done, Handler
 from mainspring.experiments import runs
 from mainspring.ground import messages as m
 from mainspring.ground.killpoints import here
-from mainspring.ground.objects import CheckResult, Gate, GateResult, Version
+from mainspring.ground.objects import CheckResult, Gate, GateResult, Signature, Version
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
-from mainspring.readiness import gate, registry
+from mainspring.readiness import forms, gate, registry
 from mainspring.readiness.inputs import GateInputs
 from mainspring.workspace import calling, running
 
@@ -71,25 +71,69 @@ class Judging:
 
         return Done(result={"passed": result.passed, "reason": told}, apply=apply)
 
+    def judge_rows(self, lease: Lease) -> Done:
+        """Judge a version on rows that a person gave; one of another tool's is converted first."""
+        asked = lease.task.payload
+        model, number = asked["model"], int(asked["number"])
+
+        def look(tx: Tx) -> tuple[Version, bool]:
+            found = registry.get(tx, model, number)
+            return found, forms.trusted(tx, found.origin or found.package) is not None
+
+        came, trusted = self._ws.read(Permission.WORK, look)
+        convert = came.source is not None and came.origin is None
+        payload = {"package": came.package, "foreign": convert, "trusted": trusted}
+        payload |= {"rows": asked["rows"], "target": asked["target"]}
+        ready = calling.child(self._ws, "adopt", payload, lease, env=AS_SERVED)
+        signature = msgspec.convert(ready["signature"], Signature)
+        candidate = msgspec.structs.replace(
+            came,
+            package=ready["package"],
+            signature=signature,
+            metrics=ready["metrics"],
+            run=None,
+        )
+        policy, at = msgspec.convert(asked["policy"], Gate), float(asked["at"])
+        result, told = self._judged(
+            model, number, policy, at, lease, candidate=candidate, fresh=ready["fresh"]
+        )
+
+        def apply(tx: Tx) -> None:
+            if convert:
+                forms.set_form(tx, came, candidate.package, signature, candidate.metrics, at)
+            gate.store_result(tx, result)
+            gate.note(tx, result, told)
+
+        answer = {"passed": result.passed, "reason": told, "notes": ready["notes"]}
+        return Done(result=answer, apply=apply)
+
     def _judged(
-        self, model: str, number: int, policy: Gate, at: float, lease: Lease
+        self,
+        model: str,
+        number: int,
+        policy: Gate,
+        at: float,
+        lease: Lease,
+        *,
+        candidate: Version | None = None,
+        fresh: str | None = None,
     ) -> tuple[GateResult, str]:
         def look(tx: Tx) -> tuple[Version, Version | None, str | None]:
-            candidate = registry.get(tx, model, number)
+            judged = candidate or registry.get(tx, model, number)
             champion = registry.champion(tx, model)
-            fresh = runs.get(tx, candidate.run).tags.get(running.FRESH) if candidate.run else None
+            rows = runs.get(tx, judged.run).tags.get(running.FRESH) if judged.run else fresh
             return (
-                candidate,
+                judged,
                 None if champion is None else registry.get(tx, model, champion),
-                fresh,
+                rows,
             )
 
-        candidate, champion, fresh = self._ws.read(Permission.WORK, look)
+        judged, champion, fresh = self._ws.read(Permission.WORK, look)
         found = calling.child(
             self._ws,
             "judge",
             {
-                "candidate": candidate.package,
+                "candidate": judged.package,
                 "champion": champion.package if champion else None,
                 "fresh": fresh,
             },
@@ -97,7 +141,7 @@ class Judging:
             env=AS_SERVED,
         )
         here("judge.measured")
-        checks: list[CheckResult] = gate.judge(_inputs(candidate, champion, found), policy)
+        checks: list[CheckResult] = gate.judge(_inputs(judged, champion, found), policy)
         result = gate.result(model, number, checks, at=at, by="engine")
         return result, gate.reason(checks)
 
@@ -105,7 +149,11 @@ class Judging:
 def handlers(ws: Workspace) -> dict[str, Handler]:
     """Return the handlers of the gate."""
     judging = Judging(ws)
-    return {"judge": judging.judge, "judge_version": judging.judge_version}
+    return {
+        "judge": judging.judge,
+        "judge_version": judging.judge_version,
+        "judge_rows": judging.judge_rows,
+    }
 
 
 def _inputs(candidate: Version, champion: Version | None, found: dict[str, Any]) -> GateInputs:

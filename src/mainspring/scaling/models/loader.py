@@ -1,0 +1,139 @@
+"""Load a package where Mainspring is not installed: the file that travels inside it.
+
+MLflow's ``pyfunc`` puts the package's ``code`` folder on the path and imports this. It needs
+numpy, pandas, scikit-learn and skops, and polars where features are SQL. Answers are those of an
+endpoint: ``predictions`` (the class, or the value), or ``scores`` if the model is loaded with
+``model_config={"output": "scores"}``.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+#: Types beyond those skops trusts by itself; filled in when the package is written.
+ALLOWED: list[str] = []
+
+_KINDS = {"float": "float64", "int": "int64", "bool": "bool"}
+
+
+class Loaded:
+    """A packaged model: raw rows in, predictions out."""
+
+    def __init__(self, estimator: Any, signature: Any, features: Any, output: str) -> None:
+        if output not in ("predictions", "scores"):
+            raise ValueError(f"output is predictions or scores, found {output!r}")
+        self._estimator = estimator
+        self._signature = signature
+        self._features = features
+        self._output = output
+        self._words = _words(signature["classes"])
+
+    def get_raw_model(self) -> Any:
+        """Return the estimator, which takes features."""
+        return self._estimator
+
+    def predict(self, data: Any, params: Any = None) -> Any:  # noqa: ARG002  MLflow passes it
+        """Return one prediction a row, or with ``output`` scores what an endpoint calls so."""
+        import numpy as np
+
+        rows = self._rows(data)
+        kind = self._signature["kind"]
+        if kind == "regression":
+            return np.asarray(self._estimator.predict(rows), dtype=np.float64).reshape(-1)
+        scores = np.asarray(self._estimator.predict_proba(rows), dtype=np.float64)
+        if self._output == "scores":
+            return scores[:, 1] if kind == "binary" else scores
+        binary = kind == "binary"
+        places = (scores[:, 1] >= 0.5).astype(int) if binary else scores.argmax(axis=1)
+        return np.array([self._words[place] for place in places])
+
+    def _rows(self, data: Any) -> Any:
+        import pandas as pd
+
+        columns = self._signature["columns"]
+        if not isinstance(data, pd.DataFrame):
+            data = pd.DataFrame(data, columns=[column["name"] for column in columns])
+        missing = [column["name"] for column in columns if column["name"] not in data.columns]
+        if missing:
+            raise ValueError(f"The rows lack {', '.join(missing)}.")
+        try:
+            import polars as pl
+        except ImportError:
+            if self._features is not None:
+                raise ImportError("This model computes features: pip install polars") from None
+            return _plain(data, columns)
+        types = {"float": pl.Float64, "int": pl.Int64, "str": pl.String, "bool": pl.Boolean}
+        found = []
+        for column in columns:
+            values = data[column["name"]]
+            texts = column["type"] == "str"
+            several = [None if pd.isna(v) else (str(v) if texts else v) for v in values]
+            series = pl.Series(column["name"], several, strict=False)
+            found.append(series.cast(types[column["type"]]))
+        frame = pl.DataFrame(found)
+        if self._features is None:
+            return frame
+        asked = [pl.sql_expr(text).alias(name) for name, text in self._features.items()]
+        return _typed(frame.select(asked))
+
+
+def _typed(frame: Any) -> Any:
+    """Return features in the types they were learnt in: numbers, texts and booleans."""
+    import polars as pl
+
+    kept = []
+    for column in frame.get_columns():
+        kind = column.dtype
+        if kind.is_integer():
+            kept.append(column.cast(pl.Int64))
+        elif kind == pl.Boolean:
+            kept.append(column)
+        elif kind.is_numeric() or kind == pl.Null:
+            kept.append(column.cast(pl.Float64))
+        else:
+            kept.append(column.cast(pl.String))
+    return pl.DataFrame(kept)
+
+
+def _plain(data: Any, columns: Any) -> Any:
+    """Return the rows as pandas has them, texts as objects with None where one is missing."""
+    import pandas as pd
+
+    found = {}
+    for column in columns:
+        values = data[column["name"]]
+        if column["type"] == "str":
+            several = [None if pd.isna(value) else str(value) for value in values]
+            found[column["name"]] = pd.Series(several, dtype=object, index=data.index)
+        else:
+            whole = not values.isna().any()
+            found[column["name"]] = values.astype(_KINDS[column["type"]] if whole else "float64")
+    return pd.DataFrame(found)
+
+
+def _words(classes: list[str]) -> list[Any]:
+    """Return classes as the values they were, where their text says so."""
+    if classes and set(classes) <= {"true", "false"}:
+        return [name == "true" for name in classes]
+    if all(name.removeprefix("-").isdigit() and str(int(name)) == name for name in classes):
+        return [int(name) for name in classes]
+    return list(classes)
+
+
+def _load_pyfunc(path: str, model_config: Any = None) -> Loaded:
+    """Load the package in a folder; MLflow calls this."""
+    import skops.io
+
+    folder = Path(path)
+    signature = json.loads((folder / "signature.json").read_text("utf-8"))
+    features = json.loads((folder / "features.json").read_text("utf-8"))["expressions"]
+    file = folder / "model.skops"
+    named = set(skops.io.get_untrusted_types(file=file))
+    if strange := sorted(named - set(ALLOWED)):
+        raise ValueError(f"The model names types that may not be loaded: {', '.join(strange)}.")
+    estimator = skops.io.load(file, trusted=sorted(named))
+    return Loaded(
+        estimator, signature, features, (model_config or {}).get("output", "predictions")
+    )
