@@ -52,6 +52,17 @@ def test_a_package_gives_back_the_fitted_model(fitted, first, objects, rows) -> 
     assert package.write(again, objects)
 
 
+def test_features_keep_the_order_they_were_told_in(objects, rows) -> None:
+    told = {"z": "hour * 2", "a": "distance"}
+    fitted = Model(logistic(), "late", features=told, columns=["hour", "distance"]).fit(
+        rows.head(300)
+    )
+    digest = package.write(fitted, objects)
+    assert list(package.features(digest, objects)) == ["z", "a"]
+    exact = load.load(digest, objects, prefer="native")
+    assert np.array_equal(exact.score(rows), fitted.score(rows))
+
+
 def test_the_baseline_knows_what_columns_are_worth(fitted) -> None:
     shares = {column.name: column.share for column in fitted.baseline.columns}
     assert math.isclose(sum(shares.values()), 1.0)

@@ -139,4 +139,12 @@ def _native(data: bytes, signature: Signature) -> Callable[[pl.DataFrame], Float
     from mainspring.scaling.models.estimator import raw_scores
 
     estimator = native_form.load(data)
-    return lambda frame: raw_scores(estimator, signature.kind, frame)
+    told = getattr(estimator, "feature_names_in_", None)
+    names = None if told is None else [str(name) for name in told]
+
+    def score(frame: pl.DataFrame) -> Floats:
+        # Packages of the first release had their features in the alphabet's order.
+        ordered = names is not None and names != frame.columns and set(names) == set(frame.columns)
+        return raw_scores(estimator, signature.kind, frame.select(names) if ordered else frame)
+
+    return score

@@ -15,6 +15,7 @@ from typing import Any
 #: Types beyond those skops trusts by itself; filled in when the package is written.
 ALLOWED: list[str] = []
 
+_MAKE: dict[str, Any] = {"float": float, "int": int, "str": str, "bool": bool}
 _KINDS = {"float": "float64", "int": "int64", "bool": "bool"}
 
 
@@ -34,7 +35,8 @@ class Loaded:
         """Return the estimator, which takes features."""
         return self._estimator
 
-    def predict(self, data: Any, params: Any = None) -> Any:  # noqa: ARG002  MLflow passes it
+    # Without hints: MLflow would take them for what the rows must be.
+    def predict(self, data, params=None):  # type: ignore[no-untyped-def]  # noqa: ARG002
         """Return one prediction a row, or with ``output`` scores what an endpoint calls so."""
         import numpy as np
 
@@ -68,10 +70,9 @@ class Loaded:
         found = []
         for column in columns:
             values = data[column["name"]]
-            texts = column["type"] == "str"
-            several = [None if pd.isna(v) else (str(v) if texts else v) for v in values]
-            series = pl.Series(column["name"], several, strict=False)
-            found.append(series.cast(types[column["type"]]))
+            make = _MAKE[column["type"]]
+            several = [None if pd.isna(value) else make(value) for value in values]
+            found.append(pl.Series(column["name"], several, dtype=types[column["type"]]))
         frame = pl.DataFrame(found)
         if self._features is None:
             return frame

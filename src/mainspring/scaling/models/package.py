@@ -66,7 +66,8 @@ def write(model: FittedModel, objects: Objects) -> str:
         "MLmodel": _mlmodel(model, onnx is not None).encode(),
         "model.skops": native_form.dump(model.estimator),
         "signature.json": identity.canonical(model.signature),
-        "features.json": identity.canonical(FeatureFile(expressions=model.features.expressions)),
+        # Not the canonical form: the estimator wants the features in the order they were told.
+        "features.json": msgspec.json.encode(FeatureFile(expressions=model.features.expressions)),
         "profile.json": identity.canonical(model.baseline),
         "parity.json": identity.canonical(parity),
         "facts.json": identity.canonical(Facts(measured_on=model.measured_on)),
@@ -214,7 +215,7 @@ def _mlmodel(model: FittedModel, has_onnx: bool) -> str:
         lines += ["  onnx:", "    data: model.onnx"]
         lines += [f"    onnx_version: {_text(metadata.version('onnx'))}"]
     lines += ["  python_function:", f"    code: {_CODE}", f"    loader_module: {_LOADER}"]
-    lines += ["    model_config:", "      output: predictions", "    env: requirements.txt"]
+    lines += ["    config:", "      output: predictions", "    env: requirements.txt"]
     lines += [f"    python_version: {_text(platform.python_version())}"]
     lines += ["  sklearn:", "    pickled_model: model.skops", "    serialization_format: skops"]
     named = msgspec.json.encode(native_form.named(model.estimator)).decode()

@@ -7,7 +7,7 @@ from starlette.types import Receive, Scope, Send
 
 from mainspring.ground.permissions import Permission
 from mainspring.web.limits import Threads
-from mainspring.web.mlflow import artifacts, experiments, logged, models, runs, versions
+from mainspring.web.mlflow import artifacts, experiments, logged, models, packages, runs, versions
 from mainspring.web.mlflow.calls import Door, Endpoint
 from mainspring.web.mlflow.errors import NotServedError
 from mainspring.workspace.opening import Workspace
@@ -91,7 +91,7 @@ def routes(ws: Workspace, threads: Threads) -> list[BaseRoute]:
             Route(f"{root}/{path}", _NotServed(path, why), methods=_METHODS)
             for path, why in NOT_SERVED
         ]
-    files = artifacts.Files(ws, threads)
+    files = packages.Packages(ws, threads, artifacts.Files(ws, threads))
     for root in FILE_ROOTS:
         found.append(Route(f"{root}/artifacts", files, methods=["GET"]))
         found.append(
