@@ -50,6 +50,12 @@ GOOD: dict[str, tuple[dict[str, Any], str | None]] = {
     "models.history": ({"model": "flights"}, None),
     "models.promote": ({"model": "flights", "number": 2, "reason": "Better."}, "champion"),
     "models.override": ({"model": "flights", "number": 3, "reason": "Try it."}, "done"),
+    "models.guard": ({"model": "flights", "aliases": ["champion", "live"]}, "aliases"),
+    "models.judge": (
+        {"model": "flights", "number": 3, "rows": [{"distance": 1.0, "delayed": 1}]}
+        | {"target": "delayed"},
+        "task",
+    ),
     "models.why": ({"ref": "flights@champion"}, "lines"),
     "models.card": ({"ref": "flights/1"}, "markdown"),
     "endpoints.list": ({}, None),
@@ -90,7 +96,9 @@ APART = {
     "pipelines.run",
     "schedules.put",
     "schedules.remove",
+    "models.judging",
     "models.rollback",
+    "models.trust",
     "endpoints.predict",
     "tokens.revoke",
 }
@@ -169,6 +177,20 @@ def test_nobody_may_what_their_role_does_not_hold(still_house: Workspace, name: 
         ),
         ("models.rollback", {"model": "flights", "reason": "x"}, e.ConflictError, None),
         ("models.why", {"ref": "flights"}, e.BadInputError, "reference"),
+        ("models.guard", {"model": "flights", "aliases": ["live"]}, e.ConflictError, "aliases"),
+        ("models.judging", {"task": "none"}, e.NotFoundError, "task"),
+        (
+            "models.judge",
+            {"model": "flights", "number": 3, "rows": [{"a": 1}], "target": "y"},
+            e.BadInputError,
+            "target",
+        ),
+        (
+            "models.trust",
+            {"model": "flights", "number": 3, "reason": "x"},
+            e.ConflictError,
+            "number",
+        ),
         ("endpoints.get", {"name": "none"}, e.NotFoundError, None),
         ("endpoints.get", {"name": "../etc"}, e.MainspringError, None),
         ("endpoints.predict", {"name": "flights", "rows": [{"a": 1}]}, e.UnavailableError, None),
@@ -352,3 +374,8 @@ def test_any_fields_are_read_or_refused_by_one_kind_of_error(
     except e.BadInputError:
         return
     assert set(fields) <= set(request.__struct_fields__)
+
+
+def test_a_gate_asked_for_by_hand_is_followed(house: Workspace) -> None:
+    told = call(house, "models.judge", **GOOD["models.judge"][0])
+    assert call(house, "models.judging", task=told["task"])["state"] == "ready"

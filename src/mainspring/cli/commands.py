@@ -99,6 +99,12 @@ NESTED: dict[str, tuple[str, list[Entry]]] = {
         ("retrain", "loops:retrain", "Ask a loop for a new version now.",
          "mainspring loop retrain flights --reason 'A new timetable begins.'"),
     ]),
+    "models": ("Guard aliases, trust pickled code.", [
+        ("guard", "judging:guard", "Say which aliases ask for a passed gate.",
+         "mainspring models guard flights --aliases champion,production"),
+        ("trust", "judging:trust", "Let a version's pickled code run when it is converted.",
+         "mainspring models trust flights/3 --reason 'Our nightly training wrote it.'"),
+    ]),
     "runs": ("Delete and restore runs.", [
         ("delete", "keeping:delete", "Delete runs, so that they can be restored.",
          "mainspring runs delete run_01j9 --yes"),

@@ -37,7 +37,7 @@ def models(
 
     def draw(out: Console) -> None:
         cells = [
-            (m["name"], m["newest"] or "", m["champion"] or "none", render.when(m["created"]))
+            (_called(m), m["newest"] or "", m["champion"] or "none", render.when(m["created"]))
             for m in rows
         ]
         columns = ("MODEL", "VERSIONS>", "CHAMPION>", "CREATED (UTC)")
@@ -46,6 +46,11 @@ def models(
         )
 
     render.answer(options, rows, draw)
+
+
+def _called(model: dict[str, Any]) -> str:
+    name: str = model["name"]
+    return f"{name} ({model['title']})" if model.get("title") else name
 
 
 def _draw_model(out: Console, detail: dict[str, Any]) -> None:

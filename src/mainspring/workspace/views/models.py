@@ -11,7 +11,7 @@ from mainspring.ground.objects import Alarm, Rollout, Run, Version, Window
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.monitoring import alarms, windows
-from mainspring.readiness import decisions, explain, gate, registry
+from mainspring.readiness import decisions, explain, facts, gate, listing, registry
 from mainspring.scaling.serving import endpoints, rollouts
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.views.shapes import (
@@ -26,26 +26,43 @@ from mainspring.workspace.views.shapes import (
 
 def model_list(ws: Workspace) -> list[ModelRow]:
     """Return every model by name."""
-    found = ws.read(Permission.READ, registry.models)
-    return [
-        ModelRow(name=m.name, created=m.created, newest=m.newest, champion=m.champion)
-        for m in found
-    ]
+
+    def work(tx: Tx) -> list[ModelRow]:
+        titles = {one.name: one.facts.title for one in listing.models(tx)}
+        return [
+            ModelRow(
+                name=m.name,
+                title="" if titles[m.name] == m.name else titles[m.name],
+                created=m.created,
+                newest=m.newest,
+                champion=m.champion,
+            )
+            for m in registry.models(tx)
+        ]
+
+    return ws.read(Permission.READ, work)
 
 
-def model_detail(ws: Workspace, model: str) -> ModelDetail:
-    """Return one model with its versions, aliases and their history.
+def model_detail(ws: Workspace, asked: str) -> ModelDetail:
+    """Return one model, by its name or title, with its versions, aliases and their history.
 
     Raises:
         NotFoundError: if there is no such model.
     """
 
     def work(tx: Tx) -> ModelDetail:
+        return _detail(tx, facts.find(tx, asked) or asked)
+
+    def _detail(tx: Tx, model: str) -> ModelDetail:
         _check(tx, model)
+        said = facts.of_model(tx, model)
         versions = registry.versions(tx, model)
         judged = {v.number: gate.latest(tx, model, v.number) for v in versions}
         return ModelDetail(
             name=model,
+            title="" if said.title == model else said.title,
+            description=said.description,
+            guarded=facts.guarded(tx, model),
             champion=registry.champion(tx, model),
             aliases=registry.aliases_of(tx, model),
             versions=versions,

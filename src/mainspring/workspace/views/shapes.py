@@ -211,6 +211,7 @@ class ModelRow(Record, frozen=True, kw_only=True):
     """One line of the list of models."""
 
     name: str
+    title: str = ""  #: what clients of other tools call it, where that is not its name
     created: float
     newest: int
     champion: int | None
@@ -231,6 +232,9 @@ class ModelDetail(Record, frozen=True, kw_only=True):
     """One model: its versions, newest first, its aliases, and how they moved."""
 
     name: str
+    title: str = ""
+    description: str = ""
+    guarded: list[str] = []  #: aliases that ask for a passed gate
     champion: int | None
     aliases: dict[str, int]
     versions: list[Version]
