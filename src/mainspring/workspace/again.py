@@ -347,13 +347,11 @@ def _same(
     if key not in was or key not in now:
         return False
     a, b = was[key], now[key]
-    if tolerance is None or a is None or b is None:  # NaN crosses JSON as null
+    # NaN crosses JSON as null or by its name, and is then equal to itself.
+    numbers = isinstance(a, int | float) and isinstance(b, int | float)
+    if tolerance is None or not numbers:
         return bool(a == b)
-    return a == b or (math.isnan(a) and math.isnan(b)) or _near(a, b, tolerance)
-
-
-def _near(a: float, b: float, tolerance: float) -> bool:
-    return math.isclose(a, b, rel_tol=tolerance, abs_tol=0.0)
+    return math.isclose(a, b, rel_tol=tolerance) or (math.isnan(a) and math.isnan(b))
 
 
 def _own(values: Mapping[str, Any], ours: str) -> dict[str, Any]:
