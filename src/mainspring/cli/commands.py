@@ -49,6 +49,8 @@ GROUPS: dict[str, list[Entry]] = {
          "mainspring runs --status failed"),
         ("show", "runs:show", "Show one run: params, metrics, steps.",
          "mainspring show run_01j9"),
+        ("again", "again:again", "Make a past run again from its record, and compare the two.",
+         "mainspring again run_01j9 --tolerance 1e-6"),
         ("why", "runs:why", "Say why a step ran, or why a version serves.",
          "mainspring why flights@champion"),
     ],

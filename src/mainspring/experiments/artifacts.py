@@ -65,6 +65,12 @@ def get(tx: Tx, run: str, path: str) -> Artifact:
     return found
 
 
+def files(tx: Tx, run: str) -> list[Artifact]:
+    """Return every file of a run, by path."""
+    statement = select(artifacts).where(artifacts.c.run == run).order_by(artifacts.c.path)
+    return [_artifact(row) for row in tx.all(statement)]
+
+
 def entries(tx: Tx, run: str, folder: str = "") -> list[Entry]:
     """Return what is in a folder, by path; nothing if it is a file or is not there."""
     found: dict[str, Entry] = {}

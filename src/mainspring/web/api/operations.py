@@ -29,6 +29,7 @@ ROOMS = {
     "runs": "runs",
     "experiments": "keeping",
     "retention": "keeping",
+    "artifacts": "artifacts",
     "pipelines": "pipelines",
     "schedules": "schedules",
     "models": "models",
