@@ -129,6 +129,10 @@ NESTED: dict[str, tuple[str, list[Entry]]] = {
         ("remove", "keeping:retention_remove", "Keep an experiment's runs for ever again.",
          "mainspring retention remove flights"),
     ]),
+    "notebook": ("Run notebooks as tracked runs.", [
+        ("run", "notebooks:run", "Run a notebook from end to end, and keep it with its outputs.",
+         "mainspring notebook run train.ipynb -p C=0.5 -o done.ipynb"),
+    ]),
     "schedule": ("Run pipelines by the clock.", [
         ("add", "schedules:add", "Run a pipeline whenever the clock says so.",
          "mainspring schedule add nightly flights --cron '30 2 * * *'"),

@@ -29,6 +29,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     objects: str | None = None  #: folder or s3://bucket/prefix; default in the home
     workers: int = 2  #: tasks the engine works on at once
     lease_s: float = 10.0  #: a dead worker's task is taken over after this long
+    capture: bool = True  #: a run keeps its commit, changes, packages, machine and load
     capture_budget_mb: int = 1024  #: per endpoint; the oldest sealed segments go first
     max_body_mb: int = 32  #: largest body of a request
     max_depth: int = 64  #: of nested JSON

@@ -139,7 +139,9 @@ def _startable(past: Past) -> facts.SourceFile:
         where = {"notebook": "a notebook", "stdin": "a pipe"}.get(
             told.source.how, "an interactive session"
         )
-        raise CannotError(f"it ran in {where}, which has no command to start again")
+        parent = past.run.get("parent")
+        instead = f"; make its parent again: mainspring again {parent}" if parent else ""
+        raise CannotError(f"it ran in {where}, which has no command to start again{instead}")
     if told.git is None:
         raise CannotError(f"its code is not known: {told.not_captured.get('git', 'no git')}")
     secret = [word for word in told.source.command if source.HIDDEN in word]

@@ -111,6 +111,7 @@ def execute(
     nbclient = extras.need("nbclient", extra="notebook", purpose="Running a notebook")
     extras.need("ipykernel", extra="notebook", purpose="Running a notebook")
     nbformat = extras.need("nbformat", extra="notebook", purpose="Running a notebook")
+    from traitlets.config import Config
     from nbclient.exceptions import CellExecutionError, DeadKernelError
 
     code = [
@@ -132,6 +133,8 @@ def execute(
         notebook,
         timeout=None,
         kernel_name=_kernel(notebook),
+        # Sockets of files that only the owner opens, where TCP would be readable to others.
+        config=Config({"KernelManager": {"transport": "ipc"}}),
         resources={"metadata": {"path": str(folder)}},
         on_cell_start=started,
         on_cell_executed=executed,

@@ -74,13 +74,19 @@ class ActiveRun:
     @property
     def id(self) -> str:
         """Return the run's id; the run begins if it had not."""
-        self._ready()
+        if self._ended is None:
+            self._ready()
         return self._id
 
     @property
     def experiment(self) -> str:
         """Return the name of the run's experiment."""
         return self._plan.experiment
+
+    @property
+    def params(self) -> dict[str, str]:
+        """Return the params that were set so far, as text."""
+        return dict(self._params)
 
     @property
     def target(self) -> Target:
@@ -278,6 +284,16 @@ class ActiveRun:
 
         return now  # type: ignore[return-value]
 
+    def introduced(self) -> dict[str, Any]:
+        """Return what another process has to know to write to this run; see ``joining``."""
+        return {
+            "run": self.id,
+            "experiment": self._plan.experiment,
+            "name": self._name(),
+            "started": self._started,
+            "parent": self._parent,
+        }
+
     # ------------------------------------------------------------ parts
 
     def _ready(self) -> Any:
@@ -327,12 +343,14 @@ class ActiveRun:
 
     def _introduce(self, *, own: bool, params: dict[str, str], tags: dict[str, str]) -> None:
         plan, journal = self._plan, self._journal
-        name = plan.name or f"{plan.experiment[:60]}-{self._id[-6:]}"
         begun = f.Begun(
-            self._id, plan.experiment, name, self._started, self._parent, own, params, tags
+            self._id, plan.experiment, self._name(), self._started, self._parent, own, params, tags
         )
         journal.append(_encode(begun))
         self._generation = journal.generation
+
+    def _name(self) -> str:
+        return self._plan.name or f"{self._plan.experiment[:60]}-{self._id[-6:]}"
 
     def _write(self, frame: f.AnyFrame) -> None:
         self._ready().append(_encode(frame))
@@ -352,8 +370,8 @@ class ActiveRun:
         return found
 
 
-def current_run() -> ActiveRun | None:
-    """Return the run that this code runs inside of, or None."""
+def innermost() -> ActiveRun | None:
+    """Return the run of the innermost ``with`` that this code is inside of, or None."""
     return _CURRENT.get()
 
 

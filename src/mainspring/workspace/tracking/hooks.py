@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 #: "module:function" of what is called with a run that has just started (and was not told
 #: ``capture=False``). It may return a function that is called with the status before it ends.
-STARTING: tuple[str, ...] = ()
+STARTING: tuple[str, ...] = ("mainspring.workspace.tracking.capturing:start",)
 
 Closer = Callable[[str], None]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mainspring.workspace.tracking.active import ActiveRun, current_run, plan_of
+from mainspring.workspace.tracking.active import ActiveRun, plan_of
+from mainspring.workspace.tracking.joining import current_run
 
 __all__ = ["current_run", "log", "run"]
 
@@ -47,7 +48,8 @@ def log(
 ) -> None:
     """Log metric values of the run this code runs inside of, such as ``ms.log(auc=0.91)``.
 
-    That is the running step's run of a pipeline, or the innermost ``with ms.run(...)``.
+    That is the running step's run of a pipeline, or the innermost ``with ms.run(...)``, or the
+    run of the notebook that ``mainspring notebook run`` executes.
     ``step`` is a whole number. Without it each metric goes on by one from its latest. Called
     outside of a run, where a step is tested as plain Python, it only checks the values.
 
