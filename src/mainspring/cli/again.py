@@ -133,11 +133,13 @@ def _started(prepared: Prepared, place: Path, *, quiet: bool) -> tuple[int, str]
     What it writes goes to standard error too, so that standard output is the answer alone.
     """
     log = place / "output.log"
-    with log.open("wb") as file:
-        child = subprocess.Popen(  # noqa: S603  the command of the run, as its user typed it
+    with (
+        log.open("wb") as file,
+        subprocess.Popen(  # noqa: S603  the command of the run, as its user typed it
             prepared.command, cwd=prepared.folder, env=prepared.environ, start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
+        ) as child,
+    ):  # fmt: skip
         try:
             for line in child.stdout or ():
                 file.write(line)
@@ -147,7 +149,6 @@ def _started(prepared: Prepared, place: Path, *, quiet: bool) -> tuple[int, str]
             code = child.wait()
         except BaseException:
             os.killpg(child.pid, signal.SIGTERM)  # Ctrl-C: what it started ends too
-            child.wait()
             raise
     return code, log.read_bytes()[-4000:].decode("utf-8", "replace")
 

@@ -111,8 +111,8 @@ def execute(
     nbclient = extras.need("nbclient", extra="notebook", purpose="Running a notebook")
     extras.need("ipykernel", extra="notebook", purpose="Running a notebook")
     nbformat = extras.need("nbformat", extra="notebook", purpose="Running a notebook")
-    from traitlets.config import Config
     from nbclient.exceptions import CellExecutionError, DeadKernelError
+    from traitlets.config import Config
 
     code = [
         place
