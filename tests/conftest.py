@@ -17,6 +17,12 @@ from mainspring.testing.postgres import PostgresServer
 _NUMBERS = itertools.count(1)
 
 
+@pytest.fixture(autouse=True)
+def _nothing_captured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let runs keep what they are told alone; a test of what they capture turns it on."""
+    monkeypatch.setenv("MAINSPRING_CAPTURE", "false")
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """A real PostgreSQL server, started when the first test asks for it."""

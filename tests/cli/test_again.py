@@ -33,6 +33,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, say: Any) -> Path:
     config.write_text("[user]\n  name = Tester\n  email = tester@example.org\n")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    monkeypatch.setenv("MAINSPRING_CAPTURE", "true")
     monkeypatch.delenv("TF_ODD", raising=False)
     made = tmp_path / "project"
     made.mkdir()

@@ -85,7 +85,7 @@ GROUPS: dict[str, list[Entry]] = {
 }  # fmt: skip
 
 #: Where a nested command stands among the groups; the rest stand under Home.
-PLACES = {"loop": 5, "schedule": 2, "experiments": 2}
+PLACES = {"loop": 5, "schedule": 2, "experiments": 2, "notebook": 2}
 
 #: A command that is in GROUPS as well does its own work when no word of these follows it.
 NESTED: dict[str, tuple[str, list[Entry]]] = {

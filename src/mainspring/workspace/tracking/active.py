@@ -21,6 +21,7 @@ from mainspring.ground.clock import SystemClock
 from mainspring.ground.errors import BadInputError, ConflictError, NotExactError
 from mainspring.ground.identity import check_name, new_id
 from mainspring.workspace.tracking import hooks, living, places
+from mainspring.workspace.tracking.keeping import Keeping
 from mainspring.workspace.tracking.writing import Target, target_of
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -43,7 +44,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     capture: bool
 
 
-class ActiveRun:
+class ActiveRun(Keeping):
     """A run that this process writes to. It begins with its first use.
 
     Use it as a context manager (an exception makes it failed, Ctrl-C cancelled), as a plain

@@ -6,12 +6,8 @@ from abc import ABC, abstractmethod
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from mainspring.ground.errors import BadInputError
-
 if TYPE_CHECKING:
-    import os
-
-    from mainspring.experiments.sources import Described
+    pass
 
 
 class Keeping(ABC):

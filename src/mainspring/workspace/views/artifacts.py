@@ -9,6 +9,7 @@ from mainspring.ground.objects import Record
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.workspace.opening import Workspace
+from mainspring.workspace.tracking.catching_up import caught_up
 
 MOST_BYTES = 64 << 20  #: of a file that is answered in JSON
 
@@ -33,7 +34,7 @@ def artifact_list(ws: Workspace, run: str) -> list[Artifact]:
         runs.get(tx, run)
         return artifacts.files(tx, run)
 
-    return ws.read(Permission.READ, work)
+    return caught_up(ws).read(Permission.READ, work)
 
 
 def artifact_content(ws: Workspace, run: str, path: str) -> Content:
@@ -49,7 +50,7 @@ def artifact_content(ws: Workspace, run: str, path: str) -> Content:
         runs.get(tx, run)
         return artifacts.get(tx, run, path)
 
-    found = ws.read(Permission.READ, work)
+    found = caught_up(ws).read(Permission.READ, work)
     if found.size > MOST_BYTES:
         raise TooLargeError(
             f"{path[:100]} has {found.size:,} bytes; at most {MOST_BYTES:,} are read at once.",
