@@ -21,13 +21,16 @@ if TYPE_CHECKING:
     from mainspring.sdk import Ref as Ref
     from mainspring.sdk import Retraining as Retraining
     from mainspring.sdk import Rollout as Rollout
+    from mainspring.sdk import Runs as Runs
     from mainspring.sdk import Step as Step
+    from mainspring.sdk import compare as compare
     from mainspring.sdk import current_run as current_run
     from mainspring.sdk import log as log
     from mainspring.sdk import open as open  # noqa: A004
     from mainspring.sdk import pipeline as pipeline
     from mainspring.sdk import rows as rows
     from mainspring.sdk import run as run
+    from mainspring.sdk import search as search
     from mainspring.sdk import step as step
 
 
@@ -42,13 +45,16 @@ _PUBLIC = (
     "Ref",
     "Retraining",
     "Rollout",
+    "Runs",
     "Step",
+    "compare",
     "current_run",
     "log",
     "open",
     "pipeline",
     "rows",
     "run",
+    "search",
     "step",
 )
 #: Public names that a script may want alone, and where they are: the rest is not loaded for them.

@@ -27,6 +27,7 @@ from mainspring.ground.objects import (
 from mainspring.pipelines.declare import Pipeline, Ref, Step, pipeline, step
 from mainspring.pipelines.graph import target_of
 from mainspring.scaling.models.model import FittedModel, Model
+from mainspring.workspace.found import Runs, compare, search
 from mainspring.workspace.tracking.verbs import current_run, log, run
 
 if TYPE_CHECKING:
@@ -45,13 +46,16 @@ __all__ = [
     "Ref",
     "Retraining",
     "Rollout",
+    "Runs",
     "Step",
+    "compare",
     "current_run",
     "log",
     "open",
     "pipeline",
     "rows",
     "run",
+    "search",
     "step",
 ]
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +10,8 @@ import pytest
 from mainspring.experiments.tables import METADATA
 from mainspring.ground.permissions import Permission, service
 from mainspring.ground.ports import Store
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 class EachTx:

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mainspring.ground import errors
-from mainspring.ground.errors import BadInputError, MainspringError, UnavailableError
+from mainspring.ground.errors import BadInputError
 from mainspring.ground.settings import Settings, load
 
 if TYPE_CHECKING:
     from mainspring.cli.options import Everywhere
     from mainspring.workspace.opening import Workspace
-
-TIMEOUT_S = 120.0
-_BY_CODE = {
-    kind.code: kind
-    for kind in vars(errors).values()
-    if isinstance(kind, type) and issubclass(kind, MainspringError)
-}
 
 
 class Local:
@@ -67,16 +58,11 @@ class Remote:
     """Operations on a server."""
 
     def __init__(self, settings: Settings) -> None:
-        import httpx
+        from mainspring.workspace.asking import Server
 
         self.settings = settings
-        self.url = (settings.url or "").rstrip("/")
-        if not self.url.startswith(("http://", "https://")):
-            raise BadInputError(
-                f"The URL must begin with http:// or https://, found {self.url!r}.", field="url"
-            )
-        headers = {"Authorization": f"Bearer {settings.token}"} if settings.token else {}
-        self._client = httpx.Client(base_url=self.url, headers=headers, timeout=TIMEOUT_S)
+        self._server = Server(settings.url or "", settings.token)
+        self.url = self._server.url
 
     def call(self, name: str, /, **fields: Any) -> Any:
         """Ask the server for an operation.
@@ -85,39 +71,21 @@ class Remote:
             UnavailableError: if no server answers.
             MainspringError: what the server refused with.
         """
-        import httpx
-
         from mainspring.web.api import find
 
         wanted = find(name)
         path, query, body = wanted.split(fields)
-        try:
-            reply = self._client.request(
-                wanted.method, path, params=query, json=body if wanted.has_body else None
-            )
-        except httpx.HTTPError as error:
-            raise UnavailableError(
-                f"No server answers at {self.url}: {error}.",
-                hint="Start one with mainspring up, or leave out --url to use the home.",
-            ) from error
-        if reply.is_success:
-            return reply.json() if wanted.media == "application/json" else reply.text
-        raise _as_error(reply.status_code, reply.text)
+        return self._server.ask(
+            wanted.method,
+            path,
+            query=query,
+            body=body if wanted.has_body else None,
+            as_json=wanted.media == "application/json",
+        )
 
     def close(self) -> None:
         """Let go of the connection."""
-        self._client.close()
-
-
-def _as_error(status: int, body: str) -> MainspringError:
-    try:
-        told = json.loads(body)
-        kind, message = _BY_CODE.get(told["error"], MainspringError), str(told["message"])
-    except (ValueError, KeyError, TypeError):
-        return UnavailableError(f"The server answered {status}, and not as Mainspring does.")
-    if kind is errors.OverloadedError:
-        return errors.OverloadedError(message, hint=told.get("hint"))
-    return kind(message, field=told.get("field"), hint=told.get("hint"))
+        self._server.close()
 
 
 def settings_of(options: Everywhere, **more: Any) -> Settings:

@@ -2,28 +2,42 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from mainspring.cli import render
+from mainspring.cli import listing, render
 from mainspring.cli.options import HERE, Everywhere
 from mainspring.cli.remote import Local, Remote, asking
-from mainspring.ground.errors import NotFoundError
+from mainspring.ground.errors import BadInputError, NotFoundError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+_AT_ONCE = 1000  #: runs of one question
+_SHORTEST = 4  #: characters by which a run is named
+
 
 def runs(
+    filter: Annotated[  # noqa: A002  as it is called everywhere
+        str | None,
+        Parameter(help="What must hold, such as: metrics.auc > 0.9 and params.C != '1'"),
+    ] = None,
+    /,
     *,
     experiment: str | None = None,
     status: Literal["running", "finished", "failed", "crashed", "cancelled"] | None = None,
+    order: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
+    columns: str | None = None,
+    deleted: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
+    count: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
     limit: int = 20,
     cursor: str | None = None,
+    csv: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
     options: Everywhere = HERE,
 ) -> None:
-    """List runs, newest first.
+    """List the runs that meet a filter, newest first or as ordered.
 
     Parameters
     ----------
@@ -31,34 +45,52 @@ def runs(
         Only those of one experiment.
     status
         Only those that are so far.
+    order
+        By what, parted by commas, a minus in front for falling: -metrics.auc,started
+    columns
+        What to show of each, parted by commas: params.C,metrics.auc
+    deleted
+        Deleted runs alone.
+    count
+        Say how many there are, exactly up to 10,000.
     limit
         How many at most.
     cursor
         Where the page before ended.
+    csv
+        Print comma-separated values, every one as it is kept.
     """
+    if limit < 1:
+        raise BadInputError(f"limit must be 1 or more, found {limit}.", field="limit")
+    asked = {
+        "filter": filter,
+        "experiment": experiment,
+        "status": status,
+        "order": order,
+        "columns": columns,
+        "deleted": deleted or None,
+    }
     with asking(options) as house:
-        page = house.call(
-            "runs.list", experiment=experiment, status=status, limit=limit, cursor=cursor
-        )
+        page = _pages(house, asked, limit, cursor, count=count)
+    if csv and not options.json:
+        listing.as_csv(sys.stdout, page["runs"], columns)
+        return
+    render.answer(options, page, lambda out: listing.draw(out, page, columns))
 
-    def draw(out: Console) -> None:
-        rows = [
-            (
-                run["id"],
-                run["status"],
-                run["pipeline"] or run["name"],
-                render.when(run["started"]),
-                render.took(run["started"], run["ended"]),
-                render.figures(run["metrics"]),
-            )
-            for run in page["runs"]
-        ]
-        columns = ("RUN", "STATUS", "PIPELINE", "STARTED (UTC)", "TOOK>", "METRICS")
-        render.table(out, columns, rows, "No runs yet. Start one: mainspring run PIPELINE")
-        if page["cursor"]:
-            out.print(f"More: mainspring runs --cursor {render.plain(page['cursor'])}")
 
-    render.answer(options, page, draw)
+def _pages(
+    house: Local | Remote, asked: dict[str, Any], limit: int, cursor: str | None, *, count: bool
+) -> dict[str, Any]:
+    """Return so many runs, asked for a thousand at a time."""
+    found: dict[str, Any] = house.call(
+        "runs.list", **asked, limit=min(limit, _AT_ONCE), cursor=cursor, count=count or None
+    )
+    while found["cursor"] is not None and len(found["runs"]) < limit:
+        rest = min(limit - len(found["runs"]), _AT_ONCE)
+        more = house.call("runs.list", **asked, limit=rest, cursor=found["cursor"])
+        found["runs"] += more["runs"]
+        found["cursor"] = more["cursor"]
+    return found
 
 
 def show(
@@ -145,9 +177,17 @@ def full_id(house: Local | Remote, run: str) -> str:
     """
     if len(run) == 30 and run.startswith("run_"):
         return run
-    page = house.call("runs.list", limit=1000)["runs"]
-    for one in page:
-        if run == "last" or one["id"] == run or (len(run) > 3 and one["id"].startswith(run)):
+    asked = {}
+    if run != "last":
+        if len(run) < _SHORTEST:
+            raise NotFoundError(
+                f"A run is named by at least {_SHORTEST} characters of its id, found {run!r}.",
+                field="run",
+            )
+        quoted = run.replace("'", "''")
+        asked = {"filter": f"id like '{quoted}%'"}
+    for one in house.call("runs.list", **asked, columns="id", limit=50)["runs"]:
+        if run == "last" or one["id"].startswith(run):  # in a pattern _ stands for any letter
             return str(one["id"])
     raise NotFoundError(
         f"There is no run {run!r}.", field="run", hint="See them with: mainspring runs"

@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 
 from mainspring.experiments.columns import attribute_of
-from mainspring.experiments.comparison import Cell, Comparison, Group, Head, MetricRow, Row, Spread
+from mainspring.experiments.comparison import (
+    Comparison,
+    Group,
+    Head,
+    MetricRow,
+    Row,
+    Spread,
+    to_json,
+)
 from mainspring.experiments.expressions import Kind
 from mainspring.ground.objects import Run
 from mainspring.numerics.intervals import CONFIDENCE, mean_interval
@@ -122,15 +130,6 @@ def spread(runs: Sequence[Run], key: str) -> Spread:
         lowest_run=lowest[1],
         highest_run=highest[1],
     )
-
-
-def to_json(value: float | None) -> Cell:
-    """Return a number as JSON can hold it: NaN and the infinities by their names.
-
-    >>> to_json(0.5), to_json(float("-inf")), to_json(None)
-    (0.5, '-inf', None)
-    """
-    return value if value is None or math.isfinite(value) else str(value)
 
 
 def _differing(several: Sequence[Mapping[str, str]]) -> tuple[list[Row], dict[str, str]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, overload
 
 import msgspec
 
@@ -11,6 +12,21 @@ from mainspring.ground.display import Page, took, when
 
 #: A number as JSON can hold it: "nan", "inf" and "-inf" are texts, None is missing.
 Cell = float | str | None
+
+
+@overload
+def to_json(value: float) -> float | str: ...
+@overload
+def to_json(value: None) -> None: ...
+@overload
+def to_json(value: float | None) -> Cell: ...
+def to_json(value: float | None) -> Cell:
+    """Return a number as JSON can hold it: NaN and the infinities by their names.
+
+    >>> to_json(0.5), to_json(float("-inf")), to_json(None)
+    (0.5, '-inf', None)
+    """
+    return value if value is None or math.isfinite(value) else str(value)
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True):

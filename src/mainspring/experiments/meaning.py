@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 from sqlalchemy import ColumnElement, Table, and_, exists, not_, or_, select, true
@@ -147,7 +148,10 @@ def _number_in_text(column: ColumnElement[Any], one: Condition) -> ColumnElement
     meets = and_(number.is_not(None), _number(number, one.op, one.value))
     values = one.value if isinstance(one.value, list) else [one.value]
     # SQLite may read a text of 17 digits as the float beside it; as text it is the same.
-    same = column.in_([repr(float(value or 0.0)) for value in values])
+    finite = [
+        repr(float(value)) for value in values if value is not None and abs(float(value)) < inf
+    ]
+    same = column.in_(finite)
     if one.op in ("=", "in", "<=", ">="):
         return or_(meets, same)
     return and_(meets, not_(same))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import ColumnElement, and_, case, exists, false, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, and_, case, false, func, literal, or_, select, tuple_
 
 from mainspring.experiments.expressions import AS_TAGS, NUMBERS, Order
 from mainspring.experiments.meaning import COLUMNS, OPTIONAL, TABLES, Asked
@@ -36,22 +36,24 @@ def slots_of(order: Order, asked: Asked) -> list[Slot]:
     table = tags if order.kind == "run" else TABLES[order.kind]
     key = AS_TAGS[order.key] if order.kind == "run" else order.key
     here = and_(table.c.run == asked.run, table.c.key == key)
-    missing = exists().where(here)
-    value = select(table.c.value).where(here).scalar_subquery()
-    if order.kind == "metric":
-        rank = case((value.is_not(None), FIRST), (missing, SECOND), else_=MISSING)
-        return [Slot(rank), Slot(value, order.ascending)]
-    head = select(head_of(table.c.value)).where(here).scalar_subquery()
-    if order.textual:
-        return [Slot(case((missing, FIRST), else_=MISSING)), Slot(head, order.ascending)]
-    number = select(number_of(table.c.value)).where(here).scalar_subquery()
-    rank = case((number.is_not(None), FIRST), (missing, SECOND), else_=MISSING)
-    return [Slot(rank), Slot(number, order.ascending), Slot(head, order.ascending)]
+
+    def of_it(what: Any) -> ColumnElement[Any]:
+        return select(what).where(here).scalar_subquery()
+
+    value = table.c.value
+    number, head = number_of(value), head_of(value)
+    has = value if order.kind == "metric" else head if order.textual else number
+    # What is not there gives no row, so NULL; of what is there, one look says its rank.
+    rank = func.coalesce(of_it(case((has.is_not(None), FIRST), else_=SECOND)), MISSING)
+    shown = [value] if order.kind == "metric" else [head] if order.textual else [number, head]
+    return [Slot(rank), *(Slot(of_it(one), order.ascending) for one in shown)]
 
 
 def _of_attribute(order: Order, asked: Asked) -> list[Slot]:
+    if order.key == "id":
+        return [Slot(FIRST), Slot(asked.run, order.ascending)]
     column = COLUMNS[order.key]
-    if order.key not in NUMBERS and order.key != "id":
+    if order.key not in NUMBERS:
         column = InOrder(column)
     if not asked.direct:
         column = select(column).where(runs.c.id == asked.run).scalar_subquery()
@@ -59,15 +61,6 @@ def _of_attribute(order: Order, asked: Asked) -> list[Slot]:
         return [Slot(FIRST), Slot(column, order.ascending)]
     rank = case((column.is_(None), MISSING), else_=FIRST)
     return [Slot(rank), Slot(column, order.ascending)]
-
-
-def sorting(slots: Sequence[Slot]) -> list[ColumnElement[Any]]:
-    """Return the ORDER BY of slots."""
-    return [
-        slot.what.asc() if slot.rising else slot.what.desc()
-        for slot in slots
-        if isinstance(slot.what, ColumnElement)
-    ]
 
 
 def after(slots: Sequence[Slot], seen: Sequence[Any]) -> ColumnElement[bool]:

@@ -30,10 +30,10 @@ from mainspring.workspace.keeping.deleting import Deleted, Restored
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.views.shapes import (
     Curves,
+    FoundPage,
     MetricHistory,
     RunColumns,
     RunDetail,
-    RunPage,
 )
 
 RunIds = Annotated[
@@ -129,11 +129,14 @@ class RestoreRuns(Request, frozen=True, kw_only=True):
     Permission.READ,
     example={"filter": "metrics.auc > 0.9", "order": "-metrics.auc", "limit": 20},
 )
-def list_runs(ws: Workspace, request: ListRuns) -> RunPage:
-    """List the runs that meet a filter, newest first or as ordered. NaN is null."""
-    from mainspring.workspace.views.searching import run_page
+def list_runs(ws: Workspace, request: ListRuns) -> FoundPage:
+    """List the runs that meet a filter, newest first or as ordered.
 
-    return run_page(
+    NaN and the infinities are the texts "nan", "inf" and "-inf": JSON has no number for them.
+    """
+    from mainspring.workspace.views.searching import exact_page, run_page
+
+    page = run_page(
         ws,
         experiment=request.experiment,
         status=request.status,
@@ -145,6 +148,7 @@ def list_runs(ws: Workspace, request: ListRuns) -> RunPage:
         limit=request.limit,
         cursor=request.cursor,
     )
+    return exact_page(page)
 
 
 @operation("runs.columns", "GET", "/api/v1/run-columns", Permission.READ)

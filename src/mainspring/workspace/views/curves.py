@@ -8,11 +8,8 @@ from mainspring.experiments import metrics, runs
 from mainspring.ground.objects import Record
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
-from mainspring.numerics.thinning import min_max
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.tracking.catching_up import caught_up
-
-_MOST_POINTS = 1_000_000
 
 
 class RunCurves(Record, frozen=True, kw_only=True):
@@ -64,5 +61,9 @@ def overlay(
 
 def thinned(tx: Tx, run: str, key: str, points: int) -> list[metrics.Point]:
     """Return a metric of a run, at most so many points of it."""
-    found, _ = metrics.history(tx, run, key, limit=_MOST_POINTS)
-    return [found[place] for place in min_max([point.value for point in found], points).tolist()]
+    found = metrics.curve(tx, run, key, points=points)
+    columns = (found.values.tolist(), found.steps.tolist(), found.times.tolist())
+    return [
+        metrics.Point(key=key, value=value, step=step, time=time)
+        for value, step, time in zip(*columns, strict=True)
+    ]

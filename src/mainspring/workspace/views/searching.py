@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from mainspring.experiments import columns as of_runs
 from mainspring.experiments import finding, groups, metrics, runs
+from mainspring.experiments.chunks import Series
+from mainspring.experiments.comparison import to_json
 from mainspring.experiments.expressions import NUMBERS, TEXTS, And, Condition, Expression, column
 from mainspring.experiments.filters import parse, parse_columns, parse_orders
-from mainspring.ground.errors import BadInputError
+from mainspring.ground.errors import BadInputError, NotFoundError
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
-from mainspring.numerics.thinning import min_max
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.tracking.catching_up import caught_up
-from mainspring.workspace.views.shapes import ColumnCount, Curve, Curves, RunColumns, RunPage
+from mainspring.workspace.views.shapes import (
+    ColumnCount,
+    Curve,
+    Curves,
+    FoundPage,
+    FoundRun,
+    RunColumns,
+    RunPage,
+)
 
 _LOOKED_AT = 200  #: of the newest runs, to know which columns there are
-_MOST_POINTS = 1_000_000
 
 
 def run_page(
@@ -121,32 +130,37 @@ def curves_of(ws: Workspace, pairs: Sequence[tuple[str, str]], points: int = 500
     """
 
     def work(tx: Tx) -> Curves:
-        for run in {run for run, _ in pairs}:
-            runs.get(tx, run)
-        return Curves(curves=[_curve(tx, run, key, points) for run, key in pairs])
+        ids = list(dict.fromkeys(run for run, _ in pairs))
+        there = {run.id for run in of_runs.load(tx, ids, columns=())}
+        for run in ids:
+            if run not in there:
+                raise NotFoundError(f"There is no run {run[:80]!r}.", field="run")
+        found = metrics.curves(tx, pairs, points=points)
+        return Curves(curves=[_curve(run, key, found[run, key]) for run, key in pairs])
 
     return caught_up(ws).read(Permission.READ, work)
 
 
-def _curve(tx: Tx, run: str, key: str, points: int) -> Curve:
-    found, _ = metrics.history(tx, run, key, limit=_MOST_POINTS)
-    kept = min_max([point.value for point in found], points).tolist()
+def _curve(run: str, key: str, found: Series) -> Curve:
+    values = found.values.tolist()
     return Curve(
         run=run,
         key=key,
-        steps=[found[place].step for place in kept],
-        times=[found[place].time for place in kept],
-        values=[exact_in_json(found[place].value) for place in kept],
+        steps=found.steps.tolist(),
+        times=found.times.tolist(),
+        values=[to_json(value) for value in values],
     )
 
 
-def exact_in_json(value: float) -> float | str:
-    """Return a number as JSON can hold it: NaN and the infinities by their names.
-
-    >>> exact_in_json(0.5), exact_in_json(float("-inf"))
-    (0.5, '-inf')
-    """
-    return value if math.isfinite(value) else str(value)
+def exact_page(page: RunPage) -> FoundPage:
+    """Return a page as JSON can hold it: NaN and the infinities by their names."""
+    found = []
+    for run in page.runs:
+        cells: dict[str, Any] = {name: getattr(run, name) for name in run.__struct_fields__}
+        if not all(map(math.isfinite, run.metrics.values())):
+            cells["metrics"] = {key: to_json(value) for key, value in run.metrics.items()}
+        found.append(FoundRun(**cells))
+    return FoundPage(runs=found, cursor=page.cursor, total=page.total, more=page.more)
 
 
 def _expression(ws: Workspace, text: str, status: str | None) -> Expression:

@@ -15,6 +15,7 @@ from mainspring.ground.objects import (
     Rollout,
     Routing,
     Run,
+    RunStatus,
     StepRecord,
     Version,
     Window,
@@ -146,12 +147,38 @@ class RunDetail(Record, frozen=True, kw_only=True):
 
 
 class RunPage(Record, frozen=True, kw_only=True):
-    """Some runs, in the order asked for. A metric of NaN is null in JSON."""
+    """Some runs, in the order asked for."""
 
     runs: list[Run]  #: with the chosen columns alone, if columns were chosen
     cursor: str | None = None
     total: int | None = None  #: how many runs meet the filter, where that was asked for
     more: bool = False  #: whether there are more than total says
+
+
+class FoundRun(Record, frozen=True, kw_only=True):
+    """One found run, with the chosen columns alone, if columns were chosen."""
+
+    id: str
+    experiment: str
+    name: str
+    status: RunStatus
+    started: float
+    ended: float | None
+    pipeline: str | None
+    parent: str | None
+    cause: str | None
+    params: dict[str, str]
+    metrics: dict[str, float | str]  #: the latest value by key; "nan", "inf", "-inf" are texts
+    tags: dict[str, str]
+
+
+class FoundPage(Record, frozen=True, kw_only=True):
+    """Some runs, in the order asked for, as JSON can hold them."""
+
+    runs: list[FoundRun]
+    cursor: str | None  #: hand it in for the next page; null at the end
+    total: int | None  #: how many runs meet the filter, where that was asked for
+    more: bool  #: whether there are more than total says
 
 
 class ColumnCount(Record, frozen=True, kw_only=True):

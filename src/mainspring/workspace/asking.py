@@ -1,0 +1,75 @@
+"""Ask a server over HTTP from Python, and raise what it refused with as errors of ours."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal
+
+from mainspring.ground import errors
+from mainspring.ground.errors import BadInputError, MainspringError, UnavailableError
+
+TIMEOUT_S = 120.0
+_BY_CODE = {
+    kind.code: kind
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and issubclass(kind, MainspringError)
+}
+
+
+class Server:
+    """A server by its URL."""
+
+    def __init__(self, url: str, token: str | None) -> None:
+        import httpx
+
+        self.url = url.rstrip("/")
+        if not self.url.startswith(("http://", "https://")):
+            raise BadInputError(
+                f"The URL must begin with http:// or https://, found {self.url!r}.", field="url"
+            )
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._client = httpx.Client(base_url=self.url, headers=headers, timeout=TIMEOUT_S)
+
+    def ask(
+        self,
+        method: Literal["GET", "POST"] | str,
+        path: str,
+        *,
+        query: dict[str, Any] | None = None,
+        body: dict[str, Any] | None = None,
+        as_json: bool = True,
+    ) -> Any:
+        """Return what the server answers.
+
+        Raises:
+            UnavailableError: if no server answers.
+            MainspringError: what the server refused with.
+        """
+        import httpx
+
+        try:
+            reply = self._client.request(method, path, params=query, json=body)
+        except httpx.HTTPError as error:
+            raise UnavailableError(
+                f"No server answers at {self.url}: {error}.",
+                hint="Start one with mainspring up, or leave out the URL to use the home.",
+            ) from error
+        if reply.is_success:
+            return reply.json() if as_json else reply.text
+        raise as_error(reply.status_code, reply.text)
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._client.close()
+
+
+def as_error(status: int, body: str) -> MainspringError:
+    """Return the error of ours that a server's refusal stands for."""
+    try:
+        told = json.loads(body)
+        kind, message = _BY_CODE.get(told["error"], MainspringError), str(told["message"])
+    except (ValueError, KeyError, TypeError):
+        return UnavailableError(f"The server answered {status}, and not as Mainspring does.")
+    if kind is errors.OverloadedError:
+        return errors.OverloadedError(message, hint=told.get("hint"))
+    return kind(message, field=told.get("field"), hint=told.get("hint"))
