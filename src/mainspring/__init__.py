@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from mainspring.ground.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from mainspring.experiments.trial import Pruned as Pruned
+    from mainspring.experiments.trial import trial as trial
     from mainspring.sdk import Card as Card
     from mainspring.sdk import FittedModel as FittedModel
     from mainspring.sdk import Gate as Gate
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
     from mainspring.sdk import run as run
     from mainspring.sdk import search as search
     from mainspring.sdk import step as step
+    from mainspring.workspace.repeating import repeat as repeat
+    from mainspring.workspace.repeating import versus as versus
+    from mainspring.workspace.tuning import tune as tune
 
 
 _PUBLIC = (
@@ -42,6 +47,7 @@ _PUBLIC = (
     "Model",
     "Monitor",
     "Pipeline",
+    "Pruned",
     "Ref",
     "Retraining",
     "Rollout",
@@ -52,13 +58,22 @@ _PUBLIC = (
     "log",
     "open",
     "pipeline",
+    "repeat",
     "rows",
     "run",
     "search",
     "step",
+    "trial",
+    "tune",
+    "versus",
 )
 #: Public names that a script may want alone, and where they are: the rest is not loaded for them.
-_LIGHT = dict.fromkeys(("current_run", "log", "run"), "mainspring.workspace.tracking.verbs")
+_LIGHT = {
+    **dict.fromkeys(("current_run", "log", "run"), "mainspring.workspace.tracking.verbs"),
+    **dict.fromkeys(("Pruned", "trial"), "mainspring.experiments.trial"),
+    **dict.fromkeys(("repeat", "versus"), "mainspring.workspace.repeating"),
+    "tune": "mainspring.workspace.tuning",
+}
 
 
 def __getattr__(name: str) -> Any:

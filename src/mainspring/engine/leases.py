@@ -24,15 +24,15 @@ BACKOFF_MAX_S = 300.0
 
 
 def claimable(
-    tx: Tx, now: float, group: str | None = None, kinds: Collection[str] | None = None
+    tx: Tx,
+    now: float,
+    group: str | None = None,
+    kinds: Collection[str] | None = None,
+    leaves: Collection[str] = (),
 ) -> bool:
     """Return whether a worker that asks now would get a task; it writes nothing."""
     free = or_(and_(tasks.c.state == "ready", due(now)), _expired(tx))
-    query = select(tasks.c.id).where(free)
-    if group is not None:
-        query = query.where(tasks.c.group == group)
-    if kinds is not None:
-        query = query.where(tasks.c.kind.in_(list(kinds)))
+    query = select(tasks.c.id).where(free, *_wanted(group, kinds, leaves))
     return tx.one(query.limit(1)) is not None
 
 
@@ -44,15 +44,18 @@ def claim(
     *,
     group: str | None = None,
     kinds: Collection[str] | None = None,
+    leaves: Collection[str] = (),
 ) -> Lease | None:
-    """Take the next task that is ready and due, or return None."""
+    """Take the next task that is ready and due, or return None.
+
+    Only one of ``group`` and of ``kinds``, where they are given, and none of the kinds that
+    this worker ``leaves`` to others.
+    """
     again = tasks.c.attempt < tasks.c.last_attempt
     move(tx, and_(_expired(tx), again, not_(tasks.c.stop)), ["leased"], "ready", owner=None)
-    query = select(tasks.c.id).where(tasks.c.state == "ready", due(now))
-    if group is not None:
-        query = query.where(tasks.c.group == group)
-    if kinds is not None:
-        query = query.where(tasks.c.kind.in_(list(kinds)))
+    query = select(tasks.c.id).where(
+        tasks.c.state == "ready", due(now), *_wanted(group, kinds, leaves)
+    )
     query = query.order_by(tasks.c.priority.desc(), tasks.c.seq).limit(1)
     # SKIP LOCKED: two workers on PostgreSQL take two tasks instead of waiting for one.
     first = query.with_for_update(skip_locked=True).correlate(None).scalar_subquery()
@@ -190,6 +193,17 @@ def _expired(tx: Tx) -> ColumnElement[bool]:
     now = tx.lease_now()
     begun = tasks.c.lease_until - tasks.c.lease_s
     return and_(tasks.c.state == "leased", or_(tasks.c.lease_until <= now, begun > now))
+
+
+def _wanted(
+    group: str | None, kinds: Collection[str] | None, leaves: Collection[str]
+) -> list[ColumnElement[bool]]:
+    found = [] if group is None else [tasks.c.group == group]
+    if kinds is not None:
+        found.append(tasks.c.kind.in_(list(kinds)))
+    if leaves:
+        found.append(tasks.c.kind.not_in(list(leaves)))
+    return found
 
 
 def _held(lease: Lease) -> ColumnElement[bool]:

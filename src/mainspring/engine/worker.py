@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar
@@ -72,6 +72,7 @@ class Engine:
     the store and return work that should exist: ids known already cost nothing. ``settled``
     is asked *before* a pass what is known by then; if the pass then finds nothing to do, its
     answer is noted as marks (see :mod:`marks`): everything up to there has been dealt with.
+    ``kinds`` are the only kinds of task it takes, ``leaves`` those it leaves to other engines.
     """
 
     def __init__(
@@ -86,6 +87,8 @@ class Engine:
         workers: int = 2,
         lease_s: float = 10.0,
         settled: Settled | None = None,
+        kinds: Collection[str] | None = None,
+        leaves: Collection[str] = (),
     ) -> None:
         self._store = store
         self._handlers = dict(handlers)
@@ -96,6 +99,8 @@ class Engine:
         self._workers = workers
         self._lease_s = lease_s
         self._settled = settled
+        self._kinds = kinds
+        self._leaves = leaves
         self._wake = threading.Condition()
         self._news = 0  # grows whenever this engine made work for its workers
         self._seen: int | None = None
@@ -272,7 +277,7 @@ class Engine:
         here("finish.before_commit")
         if not next_one:
             return None
-        return leases.claim(tx, self._name, self._lease_s, now, group=group)
+        return self._take(tx, now, group)
 
     def _failed(self, lease: Lease, error: Exception) -> None:
         known = isinstance(error, MainspringError)
@@ -302,13 +307,22 @@ class Engine:
     def _claim(self, group: str | None) -> Lease | None:
         now = self._clock.now()
         # Look first: an idle engine must not write.
-        if not self._read(lambda tx: leases.claimable(tx, now, group)):
+        if not self._read(lambda tx: leases.claimable(tx, now, group, self._kinds, self._leaves)):
             return None
-        lease = self._write(
-            lambda tx: leases.claim(tx, self._name, self._lease_s, now, group=group)
-        )
+        lease = self._write(lambda tx: self._take(tx, now, group))
         here("claim.committed")
         return lease
+
+    def _take(self, tx: Tx, now: float, group: str | None) -> Lease | None:
+        return leases.claim(
+            tx,
+            self._name,
+            self._lease_s,
+            now,
+            group=group,
+            kinds=self._kinds,
+            leaves=self._leaves,
+        )
 
     # ---------------------------------------------------------------- threads
 

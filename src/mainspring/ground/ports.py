@@ -179,6 +179,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     value: Any = None  #: what the function returned
     error: str = ""  #: one line: the exception, the signal or the time-out
     code: str = ""  #: the MainspringError code, when it was one of ours
+    field: str | None = None  #: the input that was wrong, when it was one of ours
     trace: str = ""  #: the traceback, the user's frames only where there are any
     killed: bool = False  #: by SIGKILL from outside, or with its server: not the function's doing
     wall_s: float = 0.0

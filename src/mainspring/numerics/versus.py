@@ -189,6 +189,7 @@ def detectable(
         raise OutOfRangeError(f"Power lies between {1 - confidence:g} and 1, found {power}.")
     if error == 0:
         return 0.0
+
     def missing(shift: float) -> float:
         return power - power_of(shift, 1.0, degrees, confidence)
 

@@ -136,6 +136,8 @@ class Step(Generic[P, R]):
 class Pipeline(Generic[P, R]):
     """A function whose body wires steps together. Called by itself it runs them one by one."""
 
+    word = "pipeline"  #: what messages call it
+
     def __init__(self, function: Callable[P, R]) -> None:
         functools.update_wrapper(self, function)
         self.function = function

@@ -6,7 +6,7 @@ import inspect
 import math
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Literal, Union
 
 import msgspec
@@ -54,27 +54,47 @@ def resolve(pipeline: Pipeline[..., Any], given: Mapping[str, Any]) -> dict[str,
         NotExactError: for a value that could not be stored as it is.
         ProjectError: if a default is not JSON-like.
     """
+    out = fitted(pipeline, given)
+    declared = inspect.signature(pipeline.function).parameters
+    for name, parameter in declared.items():
+        if name not in out:
+            words = f"The default of parameter {name} of {pipeline.word} {pipeline.name}"
+            out[name] = check_literal(parameter.default, words)
+    return {name: out[name] for name in declared}
+
+
+def fitted(
+    pipeline: Pipeline[..., Any], given: Mapping[str, Any], *, later: Collection[str] = ()
+) -> dict[str, Any]:
+    """Return what was given as the annotated types; defaults are left to the function.
+
+    Those of ``later`` may be missing: they are given with each call.
+
+    Raises:
+        BadInputError: for an unknown or missing parameter, or a value of another type.
+        NotExactError: for a value that could not be stored as it is.
+    """
     declared = inspect.signature(pipeline.function).parameters
     for name in given:
         if name not in declared:
             raise BadInputError(
-                f"Pipeline {pipeline.name} has no parameter {str(name)[:80]!r}.",
+                f"{pipeline.word.capitalize()} {pipeline.name} has no parameter"
+                f" {str(name)[:80]!r}.",
                 field=str(name),
                 hint=f"It has: {', '.join(declared) or 'none'}.",
             )
     wanted = _annotations(pipeline)
     out: dict[str, Any] = {}
     for name, parameter in declared.items():
-        words = f"parameter {name} of pipeline {pipeline.name}"
+        words = f"parameter {name} of {pipeline.word} {pipeline.name}"
         if name in given:
             out[name] = _convert(given[name], wanted[name], name, words)
-        elif parameter.default is _MISSING:
+        elif parameter.default is _MISSING and name not in later:
             raise BadInputError(
-                f"Pipeline {pipeline.name} needs the parameter {name} ({_words(wanted[name])}).",
+                f"{pipeline.word.capitalize()} {pipeline.name} needs the parameter {name}"
+                f" ({_words(wanted[name])}).",
                 field=name,
             )
-        else:
-            out[name] = check_literal(parameter.default, f"The default of {words}")
     return out
 
 
@@ -84,7 +104,7 @@ def _annotations(pipeline: Pipeline[..., Any]) -> dict[str, Any]:
         hints = typing.get_type_hints(function)
     except (NameError, TypeError, AttributeError) as error:
         raise ProjectError(
-            f"The annotations of pipeline {pipeline.name} cannot be read: {error}."
+            f"The annotations of {pipeline.word} {pipeline.name} cannot be read: {error}."
         ) from error
     out = {}
     for name, parameter in inspect.signature(function).parameters.items():

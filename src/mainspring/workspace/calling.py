@@ -78,4 +78,6 @@ def as_error(outcome: Outcome) -> MainspringError:
     kind = _BY_CODE.get(outcome.code)
     if kind is None or kind is StepFailedError:
         return StepFailedError(outcome.error, trace=outcome.trace)
-    return kind(outcome.error)
+    error = kind(outcome.error)
+    error.field = outcome.field
+    return error

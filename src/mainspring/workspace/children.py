@@ -155,6 +155,21 @@ def regret(payload: dict[str, Any]) -> dict[str, Any]:
     return {"pays": pays, "reason": reason, "evidence": evidence}
 
 
+def target(payload: dict[str, Any]) -> dict[str, Any]:
+    """Return what a pipeline or function takes, and the params that were given, read."""
+    from mainspring.workspace.families import child
+
+    return child.described(payload)
+
+
+def function(payload: dict[str, Any]) -> dict[str, Any]:
+    """Call a user's function once, as a repeat or a trial."""
+    from mainspring.workspace.families import child
+    from mainspring.workspace.families.reports import Teller
+
+    return child.run(payload, _objects(payload), Teller(payload["tell"]))
+
+
 def _latencies_ms(served: Any, example: Any, rounds: int = 5, rows: int = 20) -> list[float]:
     """Return how long one row takes, a row at a time, in the calmest of some rounds.
 

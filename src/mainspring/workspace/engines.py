@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from mainspring.engine.reactor import Reactor
 from mainspring.engine.worker import Engine
+from mainspring.experiments import families, runs
 from mainspring.ground import structs
 from mainspring.ground.identity import new_id
 from mainspring.ground.objects import Run, StepRecord
@@ -16,31 +17,79 @@ from mainspring.ground.ports import Tx
 from mainspring.monitoring import alarms
 from mainspring.readiness import decisions
 from mainspring.workspace import handlers, running
+from mainspring.workspace.families import kinds, summary
+from mainspring.workspace.families.summary import Progress
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.scans import Scans
 
+#: What takes long and is the user's: left to the slots, so that loops never wait for it.
+SLOTTED = (kinds.LANE, kinds.END)
 
-def make_engine(ws: Workspace, name: str, *, scanning: bool = True) -> Engine:
-    """Return an engine wired to every room. ``scanning`` False: it only does what is there."""
+
+def make_engine(
+    ws: Workspace,
+    name: str,
+    *,
+    scanning: bool = True,
+    workers: int | None = None,
+    only: Collection[str] | None = None,
+    leaves: Collection[str] = (),
+) -> Engine:
+    """Return an engine wired to every room. ``scanning`` False: it only does what is there.
+
+    ``only`` are the only kinds of task it takes, ``leaves`` those it leaves to others.
+    """
     structs.prepare()  # all handlers are imported by now
     own = ws.acting_as(service(name))
     scans = Scans(own)
     return Engine(
         ws.store,
-        handlers.table(own),
+        handlers.table(own, drive_until),
         Reactor(decisions.record, _end_alarm),
         ws.clock,
         [scans.all] if scanning else [],
         name=f"{name}:{os.getpid()}:{new_id('w')[-6:]}",
-        workers=ws.settings.workers,
+        workers=workers or ws.settings.workers,
         lease_s=ws.settings.lease_s,
         settled=scans.settled if scanning else None,
+        kinds=only,
+        leaves=leaves,
     )
 
 
 def settle(ws: Workspace, group: str) -> None:
     """Carry out a group of tasks in this process, with whatever engine helps, to its end."""
     make_engine(ws, "worker", scanning=False).run_group(group)
+
+
+def drive_until(ws: Workspace, run: str, stop: threading.Event) -> None:
+    """Carry out a pipeline's run in this process, until its end or until ``stop`` is set."""
+    make_engine(ws, "worker", scanning=False).run_group(run, stop)
+
+
+def drive_family(
+    ws: Workspace,
+    run: str,
+    on_change: Callable[[Progress], None] | None = None,
+    poll_s: float = 0.1,
+) -> Progress:
+    """Carry out a repeat or a tuning in this process and return what came of it."""
+    family = ws.read(Permission.READ, lambda tx: families.family_of(runs.get(tx, run)))
+    engine = make_engine(ws, "worker", scanning=False, workers=family.parallel)
+    stop = threading.Event()
+    thread = threading.Thread(target=engine.run_group, args=(run, stop), name="drive")
+    thread.start()
+    seen = -1
+    try:
+        while thread.is_alive():
+            if on_change is not None and (now := ws.store.changed()) != seen:
+                seen = now
+                on_change(ws.read(Permission.READ, lambda tx: summary.progress(tx, run)))
+            thread.join(poll_s)
+    finally:
+        stop.set()
+        thread.join()
+    return ws.read(Permission.READ, lambda tx: summary.progress(tx, run))
 
 
 def _end_alarm(tx: Tx, alarm: str, outcome: str, decision: str | None) -> bool:

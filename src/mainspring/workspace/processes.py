@@ -24,20 +24,27 @@ BEAT_S = 1.0
 
 def run_engine(settings: Settings, link: Link) -> None:
     """Be the engine until the link says stop: work, and tell which endpoints are wanted."""
-    from mainspring.workspace.engines import make_engine
+    from mainspring.workspace.engines import SLOTTED, make_engine
+    from mainspring.workspace.families.kinds import OWN_LANE
     from mainspring.workspace.tracking.upkeep import keep_up
 
     ws = open_workspace(settings)
-    engine = make_engine(ws, "engine")
+    # A kind that only one process can do is never ours.
+    engine = make_engine(ws, "engine", leaves=(*SLOTTED, OWN_LANE))
+    slots = make_engine(ws, "slots", scanning=False, workers=ws.settings.slots, only=SLOTTED)
+    work = threading.Thread(target=slots.run, args=(link.stop,), name="slots")
     folding = threading.Thread(
         target=keep_up, args=(ws, link.stop, engine.troubles), name="folding", daemon=True
     )
+    work.start()
     beat = threading.Thread(target=_beat, args=(ws, engine, link), name="beat", daemon=True)
     folding.start()
     beat.start()
     try:
         engine.run(link.stop)
     finally:
+        link.stop.set()
+        work.join()
         folding.join(timeout=5)
         beat.join(timeout=5)
         ws.close()

@@ -92,6 +92,7 @@ def _outcome(order: bytes) -> Outcome:
             ok=False,
             error=_line(str(error)),
             code=error.code,
+            field=error.field,
             trace=trace or _trace(error, own),
         )
     except BaseException as error:  # noqa: BLE001  whatever the user's code raises is an outcome

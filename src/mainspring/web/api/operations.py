@@ -32,6 +32,8 @@ ROOMS = {
     "artifacts": "artifacts",
     "pipelines": "pipelines",
     "schedules": "schedules",
+    "repeats": "repeats",
+    "tunings": "tunings",
     "models": "models",
     "endpoints": "endpoints",
     "monitor": "monitoring",

@@ -3,7 +3,7 @@
 A handler computes, in this process or in a child, and returns what shall be written; the
 engine writes it together with the end of the task. So an effect happens exactly once. Read
 first: :mod:`steps` (a pipeline's work), :mod:`renewal` (the loop's commands), :mod:`watching`
-(windows, labels, rollouts).
+(windows, labels, rollouts), :mod:`lanes` (repeats and tunings).
 """
 
 from __future__ import annotations
@@ -11,15 +11,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mainspring.workspace.evidence import LabelShelf
-from mainspring.workspace.handlers import judging, renewal, steps, traffic, upkeep, watching
+from mainspring.workspace.handlers import (
+    judging,
+    lanes,
+    renewal,
+    steps,
+    traffic,
+    upkeep,
+    watching,
+)
 
 if TYPE_CHECKING:
     from mainspring.engine.worker import Handler
     from mainspring.workspace.opening import Workspace
 
 
-def table(ws: Workspace) -> dict[str, Handler]:
-    """Return every handler by the kind of task it carries out."""
+def table(ws: Workspace, drive: lanes.Drive) -> dict[str, Handler]:
+    """Return every handler by the kind of task it carries out.
+
+    ``drive`` carries out a pipeline's run within another task.
+    """
     shelf = LabelShelf()
     return {
         **steps.handlers(ws),
@@ -28,4 +39,5 @@ def table(ws: Workspace) -> dict[str, Handler]:
         **traffic.handlers(ws),
         **watching.handlers(ws, shelf),
         **upkeep.handlers(ws),
+        **lanes.handlers(ws, drive),
     }

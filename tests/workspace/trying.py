@@ -1,0 +1,163 @@
+"""A project whose functions can be watched and held, for the tests of repeats and tunings."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+PROJECT = """
+import os
+import random
+import time
+from pathlib import Path
+
+import numpy as np
+
+import mainspring as ms
+
+HERE = Path(__file__).parent
+
+
+def note(name, **more):
+    # One write, so that lines of several processes stay whole.
+    with open(HERE / "calls.txt", "ab", buffering=0) as file:
+        file.write(f"{name} {os.getpid()}\\n".encode())
+
+
+def wait_for(name):
+    while not (HERE / name).exists():
+        time.sleep(0.01)
+
+
+def noisy(trees: int = 10, seed: int = 0):
+    note(f"seed-{seed}")
+    print("seed", seed)
+    return {"auc": 0.7 + trees / 1000 + random.random() / 100, "draw": float(np.random.rand())}
+
+
+def held(seed: int, hold: int = 2):
+    note(f"seed-{seed}")
+    if seed == hold:
+        wait_for("go")
+    ms.log(auc=0.5 + seed / 100)
+
+
+def broken(seed: int):
+    if seed % 2:
+        raise ValueError(f"seed {seed} is odd")
+    return 1.0
+
+
+def curve(lr: float, kind: str = "a", hold: int = -1):
+    number = ms.trial().number
+    note(f"trial-{number}")
+    if number == hold:
+        wait_for("go")
+    return {"auc": 1 - (lr - 0.3) ** 2 + (0.1 if kind == "b" else 0.0)}
+
+
+def epochs(level: float, hold: int = -1):
+    trial = ms.trial()
+    note(f"trial-{trial.number}")
+    for step in range(1, 28):
+        if trial.number == hold and step == 3:
+            wait_for("go")
+        trial.report(level * step, step)
+    return level * 27
+
+
+def bad(x: int):
+    raise RuntimeError("no luck")
+
+
+def shy(x: int):
+    return {"other": 1.0}
+
+
+@ms.step
+def fit(trees: int, seed: int) -> float:
+    value = 0.7 + trees / 1000 + seed / 10_000
+    ms.log(auc=value)
+    return value
+
+
+@ms.pipeline
+def train(trees: int = 10, seed: int = 0) -> float:
+    return fit(trees, seed)
+"""
+
+
+def until(condition: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
+    """Wait for something that other processes bring about."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"{what} did not come about in {seconds} s")
+        time.sleep(0.02)
+
+
+class Watched:
+    """A project folder: what its functions were called for, and by which processes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "project.py").write_text(PROJECT)
+
+    def calls(self) -> list[str]:
+        """Return the names of the calls that began, in order."""
+        file = self.folder / "calls.txt"
+        return [line.split()[0] for line in file.read_text().splitlines()] if file.exists() else []
+
+    def pids(self) -> list[int]:
+        lines = (self.folder / "calls.txt").read_text().splitlines()
+        return [int(line.split()[1]) for line in lines]
+
+    def let_go(self) -> None:
+        (self.folder / "go").touch()
+
+    @contextmanager
+    def command(self, *words: str) -> Iterator[subprocess.Popen[str]]:
+        """Start a mainspring command in the folder; end it with kill -9 if it still runs."""
+        environ = {k: v for k, v in os.environ.items() if not k.startswith("MAINSPRING_")}
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "mainspring", *words],
+            cwd=self.folder,
+            env=environ | {"MAINSPRING_LEASE_S": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
+            process.communicate()
+
+    def said(self, *words: str) -> dict:
+        """Run a command to its end and return the JSON it printed."""
+        with self.command(*words, "--json") as process:
+            out, _ = process.communicate(timeout=120)
+        return json.loads(out)
+
+
+def alive(pid: int) -> bool:
+    """Return whether a process lives; one that ended and was not taken in does not."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return text.rpartition(")")[2].split()[0] != "Z"
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    process.send_signal(signal.SIGKILL)
+    process.wait()
