@@ -20,7 +20,7 @@ from mainspring.workspace.opening import Workspace, open_workspace
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from trying import Watched, alive, kill, until
+from trying import Watched, alive, begun, every_run, kill, until
 
 
 @pytest.fixture
@@ -48,9 +48,7 @@ def test_every_seed_is_a_run_of_its_own_and_the_parent_sums_them_up(
     found = ms.repeat("project:noisy", seeds=4, params={"trees": "40"})
     assert sorted(watched.calls()) == [f"seed-{n}" for n in range(4)]
     mine = children(ws, found.id)
-    assert [one.run.params for one in mine] == [
-        {"seed": str(n), "trees": "40"} for n in range(4)
-    ]
+    assert [one.run.params for one in mine] == [{"seed": str(n), "trees": "40"} for n in range(4)]
     values = [one.run.metrics["auc"] for one in mine]
     band = mean_interval(values)
     spread = found.metrics["auc"]
@@ -63,12 +61,17 @@ def test_every_seed_is_a_run_of_its_own_and_the_parent_sums_them_up(
     assert whole.metrics["auc"] == pytest.approx(np.mean(values))
     assert whole.metrics["auc/sd"] == pytest.approx(np.std(values, ddof=1))
     assert "auc" in repr(found)
-    log = ws.read(Permission.READ, lambda tx: artifacts.get(tx, mine[2].run.id, "mainspring/log.txt"))
+    log = ws.read(
+        Permission.READ, lambda tx: artifacts.get(tx, mine[2].run.id, "mainspring/log.txt")
+    )
     assert b"seed 2" in ws.objects.get(log.digest)
 
 
 def test_the_same_seed_draws_the_same_numbers(watched: Watched) -> None:
-    first, again = ms.repeat("project:noisy", seeds=[7, 8]), ms.repeat("project:noisy", seeds=[8, 7])
+    first, again = (
+        ms.repeat("project:noisy", seeds=[7, 8]),
+        ms.repeat("project:noisy", seeds=[8, 7]),
+    )
     assert first.metrics["draw"].values == again.metrics["draw"].values[::-1]
     assert first.metrics["auc"].values == again.metrics["auc"].values[::-1]
     assert len(set(first.metrics["draw"].values)) == 2
@@ -79,22 +82,19 @@ def test_a_killed_repeat_goes_on_and_does_no_seed_again(watched: Watched, ws: Wo
         until(lambda: "seed-2" in watched.calls(), "seed 2")
         kill(process)
     until(lambda: not any(alive(pid) for pid in watched.pids()), "the end of its children")
-    parent = children_parent(ws)
+    parent = begun(ws)
     watched.let_go()
     found = ms.repeat(resume=parent)
     assert found.progress.done == 5
     calls = watched.calls()
     assert sorted(calls) == sorted([*(f"seed-{n}" for n in range(5)), "seed-2"])
-    assert [m.run.metrics["auc"] for m in children(ws, parent)] == [0.5 + n / 100 for n in range(5)]
+    assert [m.run.metrics["auc"] for m in children(ws, parent)] == [
+        0.5 + n / 100 for n in range(5)
+    ]
     # The one that died is kept, and said to have died.
-    every = ws.read(Permission.READ, lambda tx: runs.search(tx, limit=100)).runs
+    every = every_run(ws)
     died = [run for run in every if run.status is RunStatus.CRASHED]
     assert [run.tags[families.NUMBER] for run in died] == ["2"]
-
-
-def children_parent(ws: Workspace) -> str:
-    every = ws.read(Permission.READ, lambda tx: runs.search(tx, limit=100)).runs
-    return next(run.id for run in every if families.FAMILY in run.tags)
 
 
 def test_a_killed_child_is_done_again(watched: Watched) -> None:
@@ -130,7 +130,7 @@ def test_a_pipeline_is_repeated_too(watched: Watched, ws: Workspace) -> None:
     found = ms.repeat("project:train", seeds=3, params={"trees": 40})
     assert found.metrics["auc"].values == pytest.approx([0.74, 0.7401, 0.7402])
     own = children(ws, found.id)[1].run
-    every = ws.read(Permission.READ, lambda tx: runs.search(tx, limit=100)).runs
+    every = every_run(ws)
     (inner,) = [run for run in every if run.parent == own.id]
     assert (inner.pipeline, inner.params) == ("project:train", {"seed": "1", "trees": "40"})
 
@@ -191,7 +191,7 @@ def test_one_repeat_beats_another_seed_by_seed(watched: Watched) -> None:
     assert ms.versus(large.id, small.id, "auc", better="lower").verdict == "B"
     with pytest.raises(BadInputError, match=r"higher .* or a lower"):
         ms.versus(large, small, "auc")
-    with pytest.raises(BadInputError, match="no metric|has a metric"):
+    with pytest.raises(BadInputError, match="has a metric"):
         ms.versus(large, small, "acc", better="higher")
 
 

@@ -12,6 +12,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sqlalchemy import select
+
+from mainspring.experiments import families, runs, tables
+from mainspring.ground.objects import Run
+from mainspring.ground.permissions import Permission
+from mainspring.ground.ports import Tx
+from mainspring.workspace.opening import Workspace
+
 PROJECT = """
 import os
 import random
@@ -147,6 +155,20 @@ class Watched:
         with self.command(*words, "--json") as process:
             out, _ = process.communicate(timeout=120)
         return json.loads(out)
+
+
+def every_run(ws: Workspace) -> list[Run]:
+    """Return all runs of a home."""
+
+    def look(tx: Tx) -> list[Run]:
+        return runs.several(tx, [row.id for row in tx.all(select(tables.runs.c.id))])
+
+    return ws.read(Permission.READ, look)
+
+
+def begun(ws: Workspace) -> str:
+    """Return the repeat or tuning that was started first."""
+    return min(run.id for run in every_run(ws) if families.FAMILY in run.tags)
 
 
 def alive(pid: int) -> bool:
