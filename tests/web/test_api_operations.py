@@ -101,6 +101,13 @@ APART = {
     "models.trust",
     "endpoints.predict",
     "tokens.revoke",
+    "repeats.start",
+    "repeats.get",
+    "repeats.resume",
+    "repeats.versus",
+    "tunings.start",
+    "tunings.get",
+    "tunings.resume",
 }
 
 
