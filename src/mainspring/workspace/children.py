@@ -167,7 +167,7 @@ def function(payload: dict[str, Any]) -> dict[str, Any]:
     from mainspring.workspace.families import child
     from mainspring.workspace.families.reports import Teller
 
-    return child.run(payload, _objects(payload), Teller(payload["tell"]))
+    return child.run(payload, Teller(payload["tell"]))
 
 
 def _latencies_ms(served: Any, example: Any, rounds: int = 5, rows: int = 20) -> list[float]:

@@ -64,8 +64,9 @@ def start_repeat(ws: Workspace, request: StartRepeat) -> StartedRun:
 def get_repeat(ws: Workspace, request: OfRun) -> Progress:
     """Show how far a repeat is, with mean, scatter and interval of each metric so far."""
     from mainspring.workspace.families import summary
+    from mainspring.workspace.tracking.catching_up import caught_up
 
-    return ws.read(Permission.READ, lambda tx: summary.progress(tx, request.run))
+    return caught_up(ws).read(Permission.READ, lambda tx: summary.progress(tx, request.run))
 
 
 @operation("repeats.resume", "POST", "/api/v1/repeats/{run}/resume", Permission.RUN)

@@ -71,8 +71,9 @@ def start_tuning(ws: Workspace, request: StartTuning) -> StartedRun:
 def get_tuning(ws: Workspace, request: OfRun) -> Progress:
     """Show how far a tuning is, its best trial, and once it ended which params mattered."""
     from mainspring.workspace.families import summary
+    from mainspring.workspace.tracking.catching_up import caught_up
 
-    return ws.read(Permission.READ, lambda tx: summary.progress(tx, request.run))
+    return caught_up(ws).read(Permission.READ, lambda tx: summary.progress(tx, request.run))
 
 
 @operation("tunings.resume", "POST", "/api/v1/tunings/{run}/resume", Permission.RUN)

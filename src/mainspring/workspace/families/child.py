@@ -9,16 +9,20 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mainspring.experiments.exact import exact_float
+import msgspec
+
+from mainspring.experiments.exact import exact_float, exact_key
 from mainspring.experiments.trial import Pruned, Tell, Trial
 from mainspring.experiments.trial import entered as entered_trial
+from mainspring.ground.clock import SystemClock
 from mainspring.ground.errors import BadInputError, MainspringError, ProjectError, StepFailedError
-from mainspring.ground.ports import Objects
+from mainspring.ground.settings import Settings
 from mainspring.pipelines import project
 from mainspring.pipelines.child import users_trace
-from mainspring.pipelines.context import StepContext, entered
+from mainspring.pipelines.context import pack
 from mainspring.pipelines.declare import Pipeline, Step
 from mainspring.pipelines.parameters import fitted
+from mainspring.workspace.families.joined import JoinedRun
 
 
 class Called(Pipeline[..., Any]):
@@ -95,23 +99,24 @@ def describe(
     }
 
 
-def run(payload: Mapping[str, Any], objects: Objects, tell: Tell | None) -> dict[str, Any]:
+def run(payload: Mapping[str, Any], tell: Tell | None) -> dict[str, Any]:
     """Import a function and call it: what runs in a process of its own."""
     seed = payload.get("seed")
     found = find(payload["root"], payload["target"])
     if seed is not None:
         set_seeds(seed)
-    return call(found.function, payload, objects, tell)
+    return call(found.function, payload, msgspec.convert(payload["settings"], Settings), tell)
 
 
 def call(
     function: Callable[..., Any],
     payload: Mapping[str, Any],
-    objects: Objects,
+    settings: Settings,
     tell: Tell | None,
 ) -> dict[str, Any]:
     """Call a function with its params and return its metrics, and whether it was pruned.
 
+    Inside, ``ms.log`` and ``ms.current_run()`` mean the run of this call.
     Returns ``metrics`` ([key, value, step, time], as a step gathers them) and ``pruned``.
 
     Raises:
@@ -120,10 +125,10 @@ def call(
     """
     params = dict(payload["params"])
     trial = Trial(int(payload["number"]), params, tell)
-    context = StepContext(str(payload["run"]), "", objects)
+    joined = JoinedRun(settings, str(payload["run"]), str(payload["experiment"]))
     name = function.__name__
     pruned = False
-    with entered(context), entered_trial(trial):
+    with joined, entered_trial(trial):
         try:
             value = function(**params)
         except Pruned:
@@ -134,8 +139,10 @@ def call(
             first = str(error).strip().partition("\n")[0][:500]
             told = f"{type(error).__name__}: {first}" if first else type(error).__name__
             raise StepFailedError(f"{name} failed: {told}", trace=users_trace(error)) from error
-        context.log(returned(value, str(payload["metric"]), name), None)
-    return {"metrics": context.points, "pruned": pruned}
+    now = SystemClock().now()
+    found = returned(value, str(payload["metric"]), name)
+    points = [[exact_key(key, "metric"), pack(one), None, now] for key, one in found.items()]
+    return {"metrics": points, "pruned": pruned}
 
 
 def returned(value: Any, metric: str, name: str) -> dict[str, float]:

@@ -25,6 +25,7 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     run: str
     params: dict[str, Any]  #: with their types
     seed: int | None
+    experiment: str
 
 
 def take(tx: Tx, parent: str, lane: int, now: float) -> Turn | None:
@@ -124,4 +125,4 @@ def _begin(
     )
     runs.create(tx, run)
     runs.set_params(tx, run.id, given)
-    return Turn(number=number, run=run.id, params=given, seed=seed)
+    return Turn(number=number, run=run.id, params=given, seed=seed, experiment=whole.experiment)

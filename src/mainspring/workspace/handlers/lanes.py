@@ -30,6 +30,7 @@ from mainspring.workspace.families import child, study, summary, turns
 from mainspring.workspace.families.kinds import END, LANE, OWN, OWN_LANE
 from mainspring.workspace.families.reports import Heard
 from mainspring.workspace.families.turns import Turn
+from mainspring.workspace.tracking.catching_up import catch_up
 
 if TYPE_CHECKING:
     from mainspring.engine.tasks import Lease
@@ -47,6 +48,7 @@ class Lanes:
     def __init__(self, ws: Workspace, drive: Drive) -> None:
         self._ws = ws
         self._drive = drive
+        self._settings = msgspec.structs.replace(ws.settings, url=None, token=None)
 
     def lane(self, lease: Lease) -> Done:
         """Do children until none is left or it is time to stop."""
@@ -85,6 +87,7 @@ class Lanes:
             found: dict[str, Any] = {"metrics": [], "pruned": False}
             try:
                 found = self._called(lease, family, turn, log)
+                catch_up(self._ws)  # what it logged on its way
                 self._check(family, turn, found)
             except MainspringError as failure:
                 status, error = RunStatus.FAILED, str(failure)
@@ -134,6 +137,7 @@ class Lanes:
             "params": self._wanted(family, turn),
             "seed": turn.seed,
             "metric": family.metric,
+            "experiment": turn.experiment,
         }
         if family.own:
             return self._here(lease, payload, tell)
@@ -141,11 +145,12 @@ class Lanes:
             outcome = calling.call(
                 self._ws,
                 "function",
-                {**payload, "tell": heard.path},
+                {**payload, "tell": heard.path, "settings": msgspec.to_builtins(self._settings)},
                 lease,
                 root=family.root,
                 log=log,
-                env={"MAINSPRING_RUN": turn.run, "MAINSPRING_HOME": str(self._ws.home)},
+                # What it tracks itself is kept here, whatever the environment names.
+                env={"MAINSPRING_HOME": str(self._ws.home), "MAINSPRING_URL": ""},
             )
         if heard.error is not None:
             raise heard.error
@@ -167,7 +172,7 @@ class Lanes:
             )
         if payload["seed"] is not None:
             child.set_seeds(payload["seed"])
-        return child.call(function, payload, self._ws.objects, tell)
+        return child.call(function, payload, self._settings, tell)
 
     def _piped(self, lease: Lease, family: Family, turn: Turn) -> dict[str, Any]:
         """Run a pipeline as the child's own child, and take over its metrics."""
