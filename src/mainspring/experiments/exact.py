@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Any
 
 from mainspring.ground.errors import BadInputError, NotExactError, TooLargeError
@@ -10,6 +11,8 @@ from mainspring.ground.identity import canonical
 INT64 = 2**63
 MAX_KEY = 250
 MAX_TEXT = 64_000
+#: Kinds of characters that nobody sees: control, format, private, unknown, line ends.
+_UNSEEN = frozenset({"Cc", "Cf", "Co", "Cn", "Zl", "Zp"})
 
 
 def exact_float(value: object, field: str) -> float:
@@ -74,25 +77,52 @@ def exact_key(key: object, field: str) -> str:
     return text
 
 
-def exact_text(value: str, field: str) -> str:
+def exact_text(value: str, field: str, most: int = MAX_TEXT) -> str:
     """Return text that every database keeps as it is.
 
     Raises:
         NotExactError: if it holds a NUL or half of a surrogate pair.
-        TooLargeError: if it is longer than 64,000 characters.
+        TooLargeError: if it is longer than ``most`` characters.
     """
-    if len(value) > MAX_TEXT:
+    if len(value) > most:
         raise TooLargeError(
-            f"{field} has {len(value):,} characters; at most {MAX_TEXT:,} are kept.",
+            f"{field} has {len(value):,} characters; at most {most:,} are kept.",
             field=field,
             hint="Log it as an artifact.",
         )
-    if "\x00" in value or any("\ud800" <= c <= "\udfff" for c in value):
+    if "\x00" in value or not _is_whole(value):
         raise NotExactError(
             f"{field} holds a NUL or half a surrogate pair, which cannot be kept exactly.",
             field=field,
         )
     return value
+
+
+def plain_name(name: str, field: str, most: int = MAX_KEY) -> str:
+    """Return a name as it is kept: in Unicode's composed form, so that none is kept twice.
+
+    >>> plain_name("Cafe\u0301", "name") == "Caf\u00e9"
+    True
+
+    Raises:
+        BadInputError: if it is blank or too long, begins or ends with a blank, or holds what
+            nobody can see: two such names would look alike.
+    """
+    plain = unicodedata.normalize("NFC", exact_text(name, field))
+    if not plain.strip() or len(plain) > most:
+        raise BadInputError(
+            f"{field} must be 1 to {most} characters, found {_shown(name)}.", field=field
+        )
+    unseen = next((c for c in plain if unicodedata.category(c) in _UNSEEN), None)
+    if unseen is not None or plain != plain.strip():
+        what = "a blank at an end" if unseen is None else f"U+{ord(unseen):04X}"
+        raise BadInputError(
+            f"{field} {_shown(plain)} holds {what}, which nobody can see: two names would look"
+            " alike.",
+            field=field,
+            hint="Leave it out.",
+        )
+    return plain
 
 
 def param_text(value: Any, field: str) -> str:
@@ -122,6 +152,14 @@ def param_text(value: Any, field: str) -> str:
         f" found {type(value).__name__}.",
         field=field,
     )
+
+
+def _is_whole(value: str) -> bool:
+    try:
+        value.encode()  # half of a pair is all that cannot be
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _shown(value: object) -> str:

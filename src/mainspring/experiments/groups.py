@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import msgspec
 from sqlalchemy import delete as delete_rows
 from sqlalchemy import insert, select, update
 
-from mainspring.experiments.exact import exact_key, exact_text
+from mainspring.experiments.exact import exact_key, exact_text, plain_name
 from mainspring.experiments.tables import deleted_runs, experiment_tags, experiments, runs
 from mainspring.ground.errors import (
     AlreadyExistsError,
@@ -23,6 +24,7 @@ from mainspring.ground.ports import Tx
 
 #: The first experiment of every home; its id is 0.
 DEFAULT = "Default"
+MAX_NAME = 500
 _PLAIN = re.compile(r"[^A-Za-z0-9_.\-]+")
 _DOTS = re.compile(r"\.{2,}")
 
@@ -51,8 +53,11 @@ def key_of_name(name: str) -> str:
         BadInputError: if the name is blank, longer than 500 characters or cannot be kept.
     """
     exact_text(name, "experiment name")
-    if not name.strip() or len(name) > 500:
-        raise BadInputError("An experiment's name must be 1 to 500 characters.", field="name")
+    name = unicodedata.normalize("NFC", name)
+    if not name.strip() or len(name) > MAX_NAME:
+        raise BadInputError(
+            f"An experiment's name must be 1 to {MAX_NAME} characters.", field="name"
+        )
     try:
         return check_name(name)
     except BadInputError:
@@ -86,6 +91,7 @@ def create(tx: Tx, name: str, tags: Mapping[str, str], at: float) -> Experiment:
         AlreadyExistsError: if one has that name, also a deleted one.
         BadInputError: if the name or a tag cannot be kept.
     """
+    name = plain_name(name, "name", MAX_NAME)
     key = key_of_name(name)
     ensure_default(tx, at)
     _refuse_taken(tx, key, name)
@@ -136,6 +142,7 @@ def rename(tx: Tx, number: int, name: str, at: float) -> Experiment:
         NotFoundError: if there is none by that id.
     """
     found = check_active(get(tx, number))
+    name = plain_name(name, "name", MAX_NAME)
     key = key_of_name(name)
     if key != found.key:
         _refuse_taken(tx, key, name)

@@ -23,7 +23,15 @@ from mainspring.experiments.expressions import (
     Value,
 )
 from mainspring.experiments.readings import number_of
-from mainspring.experiments.tables import experiments, metrics, params, runs, tags
+from mainspring.experiments.tables import (
+    datasets,
+    experiments,
+    metrics,
+    params,
+    run_datasets,
+    runs,
+    tags,
+)
 from mainspring.ground.errors import BadInputError
 
 TABLES: dict[str, Table] = {"metric": metrics, "param": params, "tag": tags}
@@ -31,6 +39,11 @@ COLUMNS: dict[str, ColumnElement[Any]] = {
     **{name: runs.c[name] for name in ("id", "name", "status", "experiment", "pipeline")},
     **{name: runs.c[name] for name in ("parent", "started", "ended")},
     "duration": runs.c.ended - runs.c.started,
+}
+OF_DATASETS: dict[str, ColumnElement[str]] = {
+    "name": datasets.c.name,
+    "digest": datasets.c.digest,
+    "context": run_datasets.c.context,
 }
 #: Attributes that a run may lack.
 OPTIONAL = ("pipeline", "parent", "ended", "duration")
@@ -70,11 +83,19 @@ class Asked:
             return and_(true(), *parts)
         return or_(*parts)
 
+    def _of_dataset(self, one: Condition) -> ColumnElement[bool]:
+        read = run_datasets.join(datasets, run_datasets.c.dataset == datasets.c.id)
+        column = OF_DATASETS[one.key]
+        there = exists().select_from(read).where(run_datasets.c.run == self.run, column != "")
+        if one.op == "null":
+            return not_(there)
+        return there if one.op == "not null" else there.where(_text(column, one, self.dialect))
+
     def _condition(self, one: Condition) -> ColumnElement[bool]:
         if one.kind == "run" and one.key not in AS_TAGS:
             return self.of_run(_attribute(one, self.dialect))
         if one.kind == "dataset":
-            raise BadInputError("Datasets of runs are not kept here yet.", field="filter")
+            return self._of_dataset(one)
         table, key = table_of(one)
         there = exists().where(table.c.run == self.run, table.c.key == key)
         if one.op == "null":

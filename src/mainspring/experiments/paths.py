@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import unquote
+
 from mainspring.ground.errors import BadInputError
 
 MAX_PATH = 500
@@ -18,9 +20,9 @@ def check_path(path: str) -> str:
     """
     parts = path.split("/")
     plain = all(part not in ("", ".", "..") for part in parts)
-    odd = path[1:2] == ":" or any(
-        c in "\\#%" or ord(c) < 32 or 0x7F <= ord(c) < 0xA0 for c in path
-    )
+    odd = path[1:2] == ":" or any(c in "\\#" or ord(c) < 32 or 0x7F <= ord(c) < 0xA0 for c in path)
+    # What is still encoded would be another path to whoever decodes it once more.
+    odd = odd or ("%" in path and unquote(path) != path)
     half = any("\ud800" <= c <= "\udfff" for c in path)
     if not plain or odd or half or len(path) > MAX_PATH:
         raise BadInputError(

@@ -192,3 +192,118 @@ retention = Table(
     Column("changed", Float, nullable=False),
     Column("by", String(250), nullable=False),
 )
+
+# A dataset is known by all that is said of it: said the same way twice, it is kept once.
+datasets = Table(
+    "datasets",
+    METADATA,
+    Column("id", String(64), primary_key=True),
+    Column("name", String(500), nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("source_type", String(100), nullable=False),
+    Column("source", Text, nullable=False),
+    Column("schema", Text),
+    Column("profile", Text),
+    Column("created", Float, nullable=False),
+    Index("datasets_by_name", "name", "digest"),
+)
+
+# Which datasets a run read, in the order in which it said so.
+run_datasets = Table(
+    "run_datasets",
+    METADATA,
+    Column(
+        "id",
+        BigInteger().with_variant(Integer, "sqlite"),
+        primary_key=True,
+        autoincrement=True,
+    ),
+    Column("run", String(64), ForeignKey("runs.id"), nullable=False),
+    Column("dataset", String(64), ForeignKey("datasets.id"), nullable=False),
+    Column("context", String(500), nullable=False),  # such as training; empty where none is told
+    Column("tags", Text, nullable=False),  # JSON
+    Index("run_datasets_of", "run", "dataset", "context", unique=True),
+    Index("run_datasets_by_dataset", "dataset"),
+)
+
+# A model that was logged, whether or not anybody registers it: its files, and what was measured
+# of it. The run that made it may be gone by now, or may never have been here.
+logged_models = Table(
+    "logged_models",
+    METADATA,
+    Column("id", String(64), primary_key=True),
+    Column("experiment", BigInteger, ForeignKey("experiments.id"), nullable=False),
+    Column("name", String(500), nullable=False),
+    Column("run", String(64)),
+    Column("type", String(500)),
+    Column("status", String(16), nullable=False),
+    Column("message", Text),
+    Column("created", Float, nullable=False),
+    Column("changed", Float, nullable=False),
+    Column("deleted", Float),
+    Index("logged_models_of_experiment", "experiment", "created", "id"),
+    Index("logged_models_of_run", "run"),
+)
+
+logged_params = Table(
+    "logged_params",
+    METADATA,
+    Column("model", String(64), ForeignKey("logged_models.id"), primary_key=True),
+    Column("key", String(250), primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+logged_tags = Table(
+    "logged_tags",
+    METADATA,
+    Column("model", String(64), ForeignKey("logged_models.id"), primary_key=True),
+    Column("key", String(250), primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+logged_metrics = Table(
+    "logged_metrics",
+    METADATA,
+    Column(
+        "id",
+        BigInteger().with_variant(Integer, "sqlite"),
+        primary_key=True,
+        autoincrement=True,
+    ),
+    Column("model", String(64), ForeignKey("logged_models.id"), nullable=False),
+    Column("run", String(64), ForeignKey("runs.id"), nullable=False),
+    Column("key", String(250), nullable=False),
+    Column("step", BigInteger, nullable=False),
+    Column("time", Float, nullable=False),
+    Column("value", Float),
+    Column("dataset_name", String(500)),
+    Column("dataset_digest", String(64)),
+    Index("logged_metrics_of", "model", "key", "step", "time"),
+)
+
+logged_artifacts = Table(
+    "logged_artifacts",
+    METADATA,
+    Column("model", String(64), ForeignKey("logged_models.id"), primary_key=True),
+    Column("path", String(500), primary_key=True),
+    Column("digest", String(64), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("time", Float, nullable=False),
+)
+
+# Which logged models a run read or made.
+run_models = Table(
+    "run_models",
+    METADATA,
+    Column(
+        "id",
+        BigInteger().with_variant(Integer, "sqlite"),
+        primary_key=True,
+        autoincrement=True,
+    ),
+    Column("run", String(64), ForeignKey("runs.id"), nullable=False),
+    Column("model", String(64), nullable=False),
+    Column("role", String(8), nullable=False),  # input or output
+    Column("step", BigInteger, nullable=False),
+    Index("run_models_of", "run", "role", "model", unique=True),
+)

@@ -53,6 +53,7 @@ class Door:
         catch_up(self._ws)  # what scripts of this home logged is there by now
         if scope["method"] in ("GET", "DELETE"):
             fields = {**from_query(scope["query_string"]), **fields}
+        fields |= scope["path_params"]
         found = self._endpoint.handler(self._ws.acting_as(who), Fields(fields))
         return msgspec.json.encode(found)
 

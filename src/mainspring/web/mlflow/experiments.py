@@ -83,7 +83,7 @@ def update(ws: Workspace, asked: Fields) -> dict[str, Any]:
     number, name = id_of(asked.text("experiment_id")), asked.text("new_name")
 
     def work(tx: Tx) -> None:
-        known(tx, number)
+        to_change(tx, number, ws.clock.now())
         groups.rename(tx, number, name, ws.clock.now())
 
     ws.write(Permission.LOG, work)
@@ -95,7 +95,7 @@ def delete(ws: Workspace, asked: Fields) -> dict[str, Any]:
     number = id_of(asked.text("experiment_id"))
 
     def work(tx: Tx) -> None:
-        groups.check_active(known(tx, number))
+        groups.check_active(to_change(tx, number, ws.clock.now()))
         groups.delete(tx, number, ws.clock.now())
 
     ws.write(Permission.LOG, work)
@@ -107,7 +107,7 @@ def restore(ws: Workspace, asked: Fields) -> dict[str, Any]:
     number = id_of(asked.text("experiment_id"))
 
     def work(tx: Tx) -> None:
-        known(tx, number)
+        to_change(tx, number, ws.clock.now())
         groups.restore(tx, number, ws.clock.now())
 
     ws.write(Permission.LOG, work)
@@ -120,7 +120,7 @@ def set_tag(ws: Workspace, asked: Fields) -> dict[str, Any]:
     tags = {asked.text("key"): asked.text_or("value")}
 
     def work(tx: Tx) -> None:
-        known(tx, number)
+        to_change(tx, number, ws.clock.now())
         groups.set_tags(tx, number, tags, ws.clock.now())
 
     ws.write(Permission.LOG, work)
@@ -149,6 +149,12 @@ def known(tx: Tx, number: int) -> groups.Experiment:
         return groups.get(tx, number)
     except NotFoundError:
         raise NotFoundError(f"No Experiment with id={number} exists") from None
+
+
+def to_change(tx: Tx, number: int, at: float) -> groups.Experiment:
+    """Return as :func:`known` does, and make the first experiment on first need."""
+    groups.ensure_default(tx, at)
+    return known(tx, number)
 
 
 def id_of(text: str) -> int:

@@ -53,14 +53,14 @@ class Term(msgspec.Struct, frozen=True):
     op: str  #: = != < <= > >= like ilike in, not in, null, not null
     value: Value
 
-    def holds(self, found: str | int | None) -> bool:
+    def holds(self, found: str | float | None) -> bool:
         """Return whether a value that is in memory meets this term; None meets only ``null``."""
         if self.op in ("null", "not null"):
             return (found is None) == (self.op == "null")
         if found is None:
             return False
         wanted = self.value
-        if isinstance(found, int):
+        if isinstance(found, int | float):
             if isinstance(wanted, str) and wanted.isdecimal() and len(wanted) < 10:
                 wanted = int(wanted)
             if not isinstance(wanted, int | float) or self.op not in _NUMERIC:

@@ -1,166 +1,210 @@
-"""Params, metrics and tags of runs: one at a time, and in batches."""
+"""Logged models as MLflow 3 sees them: create, fill, finish, find, delete."""
 
 from __future__ import annotations
 
-import posixpath
-import re
-from collections.abc import Sequence
+import secrets
 from typing import Any
 
-from mainspring.experiments import metrics, runs
-from mainspring.ground.errors import BadInputError, ConflictError, NotFoundError, TooLargeError
+from mainspring.experiments import artifacts, logged
+from mainspring.experiments.logged import LoggedModel, LoggedStatus, Measured
+from mainspring.ground.errors import BadInputError, NotFoundError
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
-from mainspring.web.mlflow.messages import Fields, token
-from mainspring.web.mlflow.runs import NAME_TAG, active, found, metric_message, run_id
+from mainspring.web.mlflow.experiments import artifact_root, id_of, to_change
+from mainspring.web.mlflow.messages import (
+    Fields,
+    metric_value,
+    milliseconds,
+    pairs,
+    trimmed,
+)
+from mainspring.web.mlflow.names import check_key, random_name
+from mainspring.web.mlflow.places import entry, folder_of
 from mainspring.workspace.opening import Workspace
 
-_KEY = re.compile(r"[/\w.\- :]{1,250}")
-_MOST = {"metrics": 1000, "params": 100, "tags": 100}
-_MOST_IN_ALL = 1000
-_PARAM_LENGTH = 6000
+_STATUSES = {
+    "LOGGED_MODEL_PENDING": LoggedStatus.PENDING,
+    "LOGGED_MODEL_READY": LoggedStatus.READY,
+    "LOGGED_MODEL_UPLOAD_FAILED": LoggedStatus.FAILED,
+}
+SHOWN = {ours: theirs for theirs, ours in _STATUSES.items()}
+_BAD_SIGNS = ("/", ":", ".", "%", '"', "'")
+_MOST_PAIRS = 1000  #: params or tags of one request
+_MOST_VALUE = 6000
 
 
-def batch(ws: Workspace, asked: Fields) -> dict[str, Any]:
-    """Log many at once, all of them or none."""
-    run = run_id(asked)
-    several = {name: asked.several(name) for name in _MOST}
-    for name, most in _MOST.items():
-        if len(several[name]) > most:
-            raise BadInputError(
-                f"A batch logging request can contain at most {most} {name}. Got"
-                f" {len(several[name])} {name}. Please split up {name} across multiple requests"
-                " and try again.",
-                field=name,
-            )
-    if sum(map(len, several.values())) > _MOST_IN_ALL:
-        raise BadInputError(
-            f"A batch logging request can contain at most {_MOST_IN_ALL} entities in all."
-        )
-    points = [_point(one, ws.clock.now()) for one in several["metrics"]]
-    params = _params(several["params"])
-    tags = {_key(one): one.text_or("value") for one in several["tags"]}
-    _write(ws, run, points, params, tags)
+def create(ws: Workspace, asked: Fields) -> dict[str, Any]:
+    """Make a logged model, whose files are still to come."""
+    number = id_of(asked.text("experiment_id"))
+    name = _name(asked.text_or("name")) if asked.given("name") else random_name()
+    now = ws.clock.now()
+    model = LoggedModel(
+        id=f"m-{secrets.token_hex(16)}",
+        experiment=number,
+        name=name,
+        run=asked.text_or("source_run_id") or None,
+        type=asked.text_or("model_type") or None,
+        created=now,
+        changed=now,
+        params=_pairs(asked, "params"),
+        tags=_pairs(asked, "tags"),
+    )
+
+    def work(tx: Tx) -> dict[str, Any]:
+        to_change(tx, number, now)
+        return {"model": message(logged.create(tx, model))}
+
+    return ws.write(Permission.LOG, work)
+
+
+def get(ws: Workspace, asked: Fields) -> dict[str, Any]:
+    """Return one logged model; a deleted one only to those who say so."""
+    model, all_of_them = asked.text("model_id"), asked.text_or("allow_deleted").lower() == "true"
+    return ws.read(
+        Permission.READ,
+        lambda tx: {"model": message(found(tx, model, deleted=all_of_them))},
+    )
+
+
+def log_params(ws: Workspace, asked: Fields) -> dict[str, Any]:
+    """Set params, which never change."""
+    model, params = asked.text("model_id"), _pairs(asked, "params")
+    ws.write(Permission.LOG, lambda tx: logged.set_params(tx, model, params))
     return {}
 
 
-def metric(ws: Workspace, asked: Fields) -> dict[str, Any]:
-    """Log one point of a metric."""
-    _write(ws, run_id(asked), [_point(asked, ws.clock.now())], {}, {})
-    return {}
-
-
-def param(ws: Workspace, asked: Fields) -> dict[str, Any]:
-    """Log one param."""
-    _write(ws, run_id(asked), [], _params([asked]), {})
-    return {}
-
-
-def tag(ws: Workspace, asked: Fields) -> dict[str, Any]:
-    """Set one tag."""
-    _write(ws, run_id(asked), [], {}, {_key(asked): asked.text_or("value")})
+def set_tags(ws: Workspace, asked: Fields) -> dict[str, Any]:
+    """Set tags, over what they were."""
+    model, tags = asked.text("model_id"), _pairs(asked, "tags")
+    ws.write(Permission.LOG, lambda tx: logged.set_tags(tx, model, tags))
     return {}
 
 
 def delete_tag(ws: Workspace, asked: Fields) -> dict[str, Any]:
     """Take one tag away."""
-    run, key = run_id(asked), asked.text("key")
+    model, key = asked.text("model_id"), asked.text("tag_key")
 
     def work(tx: Tx) -> None:
-        if key not in active(tx, run).tags:
-            raise NotFoundError(f"No tag with name: {key[:250]} in run with id {run}")
-        runs.set_tags(tx, run, {key: None})
+        if key not in logged.get(tx, model).tags:
+            raise NotFoundError(
+                f"No tag with key {key[:250]!r} found for model with ID {model!r}."
+            )
+        logged.set_tags(tx, model, {key: None})
 
     ws.write(Permission.LOG, work)
     return {}
 
 
-def history(ws: Workspace, asked: Fields) -> dict[str, Any]:
-    """Return the points of one metric, in the order in which they were logged."""
-    run, key = run_id(asked), asked.text("metric_key")
-    limit, after = asked.limit(25_000, 25_000), asked.offset()
+def finalize(ws: Workspace, asked: Fields) -> dict[str, Any]:
+    """Say that a model's files are there, or never will be."""
+    model, status = asked.text("model_id"), asked.choice("status", list(_STATUSES))
+    if not status:
+        raise BadInputError(
+            "Missing value for required parameter 'status'. See the API docs for more information"
+            " about request parameters.",
+            field="status",
+        )
+    return ws.write(
+        Permission.LOG,
+        lambda tx: {"model": message(logged.finish(tx, model, _STATUSES[status], ws.clock.now()))},
+    )
+
+
+def delete(ws: Workspace, asked: Fields) -> dict[str, Any]:
+    """Hide a logged model."""
+    model = asked.text("model_id")
+    ws.write(Permission.LOG, lambda tx: logged.hide(tx, model, ws.clock.now()))
+    return {}
+
+
+def listed(ws: Workspace, asked: Fields) -> dict[str, Any]:
+    """Return what is in a folder of a logged model, by paths from its root."""
+    model, folder = asked.text("model_id"), folder_of(asked.text_or("artifact_directory_path"))
 
     def work(tx: Tx) -> dict[str, Any]:
-        found(tx, run)
-        points, more = metrics.history(tx, run, key, after=after, limit=limit)
-        answer: dict[str, Any] = {}
-        if points:
-            answer["metrics"] = [metric_message(one) for one in points]
-        if more is not None:  # here the token carries the number of the last point
-            answer["next_page_token"] = token(more)
-        return answer
+        one = found(tx, model)
+        several = artifacts.entries(tx, model, folder, of=artifacts.MODELS)
+        files = [entry(each, each.path) for each in several]
+        return trimmed({"root_uri": artifact_uri(one), "files": files})
 
     return ws.read(Permission.READ, work)
+
+
+# ---------------------------------------------------------------- for the search
+
+
+def found(tx: Tx, model: str, *, deleted: bool = False) -> LoggedModel:
+    """Return a logged model.
+
+    Raises:
+        NotFoundError: if there is none by that id, or it is deleted and that is not asked for.
+    """
+    one = logged.get(tx, model)
+    if one.deleted is not None and not deleted:
+        raise NotFoundError(f"Logged model with ID '{model}' not found.")
+    return one
+
+
+def message(one: LoggedModel) -> dict[str, Any]:
+    """Return a logged model as MLflow writes it."""
+    info = {
+        "model_id": one.id,
+        "experiment_id": str(one.experiment),
+        "name": one.name,
+        "creation_timestamp_ms": milliseconds(one.created),
+        "last_updated_timestamp_ms": milliseconds(one.changed),
+        "artifact_uri": artifact_uri(one),
+        "status": SHOWN[one.status],
+        "model_type": one.type,
+        "source_run_id": one.run,
+        "status_message": one.message,
+        "tags": pairs(one.tags),
+    }
+    data = {"params": pairs(one.params), "metrics": [_measured(each) for each in one.metrics]}
+    return {"info": trimmed(info), "data": trimmed(data)}
+
+
+def artifact_uri(one: LoggedModel) -> str:
+    """Return where a logged model's files are, in MLflow's terms."""
+    return f"{artifact_root(one.experiment)}/models/{one.id}/artifacts"
 
 
 # ---------------------------------------------------------------- parts
 
 
-def _write(
-    ws: Workspace,
-    run: str,
-    points: Sequence[metrics.Point],
-    params: dict[str, str],
-    tags: dict[str, str],
-) -> None:
-    def work(tx: Tx) -> None:
-        known = active(tx, run).params
-        for key, value in params.items():
-            if known.get(key, value) != value:
-                raise ConflictError(
-                    f"Changing param values is not allowed. Param with key='{key}' was already"
-                    f" logged with value='{known[key]}' for run ID='{run}'. Attempted logging"
-                    f" new value '{value}'.",
-                    field=key,
-                )
-        runs.set_params(tx, run, params)
-        metrics.log_once(tx, run, points)
-        runs.set_tags(tx, run, dict(tags))
-        if tags.get(NAME_TAG):
-            runs.restate(tx, run, name=tags[NAME_TAG])
-
-    ws.write(Permission.LOG, work)
-
-
-def _point(asked: Fields, now: float) -> metrics.Point:
-    return metrics.Point(
-        key=_key(asked),
-        value=asked.number("value"),
-        step=asked.whole("step", 0),
-        time=asked.seconds("timestamp", now),
+def _measured(one: Measured) -> dict[str, Any]:
+    return trimmed(
+        {
+            "key": one.key,
+            "value": metric_value(one.value),
+            "timestamp": milliseconds(one.time),
+            "step": one.step,
+            "dataset_name": one.dataset_name,
+            "dataset_digest": one.dataset_digest,
+            "model_id": one.model,
+            "run_id": one.run,
+        }
     )
 
 
-def _params(several: Sequence[Fields]) -> dict[str, str]:
-    params: dict[str, str] = {}
-    twice: list[str] = []
-    for one in several:
-        key, value = _key(one), one.text_or("value")
-        if len(value) > _PARAM_LENGTH:
-            raise TooLargeError(
-                f"Param value of {key} exceeds the maximum length of {_PARAM_LENGTH} characters.",
-                field="value",
-            )
-        if key in params:
-            twice.append(key)
-        params[key] = value
-    if twice:
+def _name(name: str) -> str:
+    if not name or any(sign in name for sign in _BAD_SIGNS):
         raise BadInputError(
-            f"Duplicate parameter keys have been submitted: {sorted(twice)}. Please ensure the"
-            " request contains only one param value per param key.",
-            field="params",
+            f"Invalid model name ({name[:100]!r}) provided. Model name must be a non-empty string"
+            f" and cannot contain the following characters: {_BAD_SIGNS}",
+            field="name",
         )
-    return params
+    return name
 
 
-def _key(asked: Fields) -> str:
-    key = asked.text("key")
-    inside = posixpath.normpath(key) == key and key not in (".", "..")
-    if not _KEY.fullmatch(key) or not inside or key.startswith(("../", "/")):
+def _pairs(asked: Fields, field: str) -> dict[str, str]:
+    several = asked.several(field)
+    if len(several) > _MOST_PAIRS:
         raise BadInputError(
-            f"Invalid value {key[:100]!r} for parameter 'key' supplied: Names may only contain"
-            " alphanumerics, underscores (_), dashes (-), periods (.), spaces ( ), colons(:)"
-            " and slashes (/), and are paths in their plainest form of at most 250 characters.",
-            field="key",
+            f"At most {_MOST_PAIRS} {field} are taken at once, found {len(several)}.", field=field
         )
-    return key
+    found: dict[str, str] = {}
+    for place, one in enumerate(several):
+        key = check_key(one.text("key"), f"{field}[{place}].key")
+        found[key] = one.text_or("value")
+    return found

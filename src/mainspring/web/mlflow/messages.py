@@ -132,6 +132,26 @@ class Fields:
             raise wrong(name, value)
         return [Fields(one) for one in value]
 
+    def message(self, name: str) -> Fields | None:
+        """Return a message within this one, or None."""
+        value = self._values.get(name)
+        if value is None:
+            return None
+        if not isinstance(value, dict):
+            raise wrong(name, value)
+        return Fields(value)
+
+    def flag(self, name: str, default: bool) -> bool:
+        """Return yes or no."""
+        value = self._values.get(name)
+        if value is None:
+            return default
+        if value in ("true", "false"):  # as a query string has it
+            return bool(value == "true")
+        if not isinstance(value, bool):
+            raise wrong(name, value)
+        return value
+
     def choice(self, name: str, names: Sequence[str], default: str = "") -> str:
         """Return one of some names; it may come as its number, counted from 1."""
         value = self._values.get(name)

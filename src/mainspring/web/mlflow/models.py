@@ -143,11 +143,6 @@ def latest_versions(ws: Workspace, asked: Fields) -> dict[str, Any]:
     return ws.read(Permission.READ, work)
 
 
-def no_logged_models(ws: Workspace, asked: Fields) -> dict[str, Any]:  # noqa: ARG001
-    """Return no logged models: clients look for some whenever they list a run's folder."""
-    return {}
-
-
 # ---------------------------------------------------------------- aliases
 
 

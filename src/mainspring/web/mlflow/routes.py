@@ -7,7 +7,21 @@ from starlette.types import Receive, Scope, Send
 
 from mainspring.ground.permissions import Permission
 from mainspring.web.limits import Threads
-from mainspring.web.mlflow import artifacts, experiments, logged, models, packages, runs, versions
+from mainspring.web.mlflow import (
+    about,
+    artifacts,
+    batches,
+    experiments,
+    files,
+    inputs,
+    logged,
+    logged_search,
+    models,
+    multipart,
+    packages,
+    runs,
+    versions,
+)
 from mainspring.web.mlflow.calls import Door, Endpoint
 from mainspring.web.mlflow.errors import NotServedError
 from mainspring.workspace.opening import Workspace
@@ -17,6 +31,7 @@ FILE_ROOTS = tuple(f"{root}-artifacts" for root in ROOTS)
 
 _MODELS = "registered-models"
 _VERSIONS = "model-versions"
+_LOGGED = "logged-models/{model_id}"
 _READ, _LOG = Permission.READ, Permission.LOG
 ENDPOINTS = [
     Endpoint("POST", "experiments/create", _LOG, experiments.create),
@@ -35,13 +50,25 @@ ENDPOINTS = [
     Endpoint("POST", "runs/search", _READ, runs.search),
     Endpoint("POST", "runs/delete", _LOG, runs.delete),
     Endpoint("POST", "runs/restore", _LOG, runs.restore),
-    Endpoint("POST", "runs/log-batch", _LOG, logged.batch),
-    Endpoint("POST", "runs/log-metric", _LOG, logged.metric),
-    Endpoint("POST", "runs/log-parameter", _LOG, logged.param),
-    Endpoint("POST", "runs/set-tag", _LOG, logged.tag),
-    Endpoint("POST", "runs/delete-tag", _LOG, logged.delete_tag),
-    Endpoint("GET", "metrics/get-history", _READ, logged.history),
+    Endpoint("POST", "runs/log-batch", _LOG, batches.batch),
+    Endpoint("POST", "runs/log-metric", _LOG, batches.metric),
+    Endpoint("POST", "runs/log-parameter", _LOG, batches.param),
+    Endpoint("POST", "runs/set-tag", _LOG, batches.tag),
+    Endpoint("POST", "runs/delete-tag", _LOG, batches.delete_tag),
+    Endpoint("GET", "metrics/get-history", _READ, batches.history),
+    Endpoint("POST", "runs/log-inputs", _LOG, inputs.log_inputs),
+    Endpoint("POST", "runs/outputs", _LOG, inputs.log_outputs),
+    Endpoint("POST", "experiments/search-datasets", _READ, inputs.search),
     Endpoint("GET", "artifacts/list", _READ, artifacts.listed),
+    Endpoint("POST", "logged-models", _LOG, logged.create),
+    Endpoint("POST", "logged-models/search", _READ, logged_search.search),
+    Endpoint("GET", _LOGGED, _READ, logged.get),
+    Endpoint("PATCH", _LOGGED, _LOG, logged.finalize),
+    Endpoint("DELETE", _LOGGED, _LOG, logged.delete),
+    Endpoint("POST", f"{_LOGGED}/params", _LOG, logged.log_params),
+    Endpoint("PATCH", f"{_LOGGED}/tags", _LOG, logged.set_tags),
+    Endpoint("DELETE", f"{_LOGGED}/tags/{{tag_key:path}}", _LOG, logged.delete_tag),
+    Endpoint("GET", f"{_LOGGED}/artifacts/directories", _READ, logged.listed),
     Endpoint("POST", f"{_MODELS}/create", Permission.REGISTER, models.create),
     Endpoint("GET", f"{_MODELS}/get", Permission.READ, models.get),
     Endpoint("GET", f"{_MODELS}/search", Permission.READ, models.search),
@@ -64,18 +91,13 @@ ENDPOINTS = [
     Endpoint("GET", f"{_VERSIONS}/get-download-uri", Permission.READ, versions.source),
     Endpoint("POST", f"{_VERSIONS}/set-tag", Permission.REGISTER, versions.set_tag),
     Endpoint("DELETE", f"{_VERSIONS}/delete-tag", Permission.REGISTER, versions.delete_tag),
-    Endpoint("POST", "logged-models/search", _READ, models.no_logged_models),
 ]
 
 #: Routes of MLflow's for training and registering that answer 501 and why.
-_LOGGED = "Logged models are not kept here; log the files as artifacts of the run."
-_PROXIED = "Files go through this server, in one piece: PUT them below artifacts/."
+_OLDER = "Models are logged as MLflow 3 does it; this route is of clients before it."
+_PROXIED = "Files go through this server: GET them below artifacts/."
 NOT_SERVED: list[tuple[str, str]] = [
-    ("logged-models", _LOGGED),
-    ("logged-models/{rest:path}", _LOGGED),
-    ("runs/log-model", _LOGGED),
-    ("runs/outputs", _LOGGED),
-    ("runs/log-inputs", "Inputs of runs over this wire are not kept; log a tag or an artifact."),
+    ("runs/log-model", _OLDER),
 ]
 
 
@@ -91,16 +113,30 @@ def routes(ws: Workspace, threads: Threads) -> list[BaseRoute]:
             Route(f"{root}/{path}", _NotServed(path, why), methods=_METHODS)
             for path, why in NOT_SERVED
         ]
-    files = packages.Packages(ws, threads, artifacts.Files(ws, threads))
+    streamed = packages.Packages(ws, threads, files.Files(ws, threads))
     for root in FILE_ROOTS:
-        found.append(Route(f"{root}/artifacts", files, methods=["GET"]))
+        found.append(Route(f"{root}/artifacts", streamed, methods=["GET"]))
         found.append(
-            Route(f"{root}/artifacts/{{path:path}}", files, methods=["GET", "PUT", "DELETE"])
+            Route(f"{root}/artifacts/{{path:path}}", streamed, methods=["GET", "PUT", "DELETE"])
         )
+        parts = multipart.Multipart(ws, threads, f"{root}/mpu")
         found += [
-            Route(f"{root}/{kind}/{{rest:path}}", _NotServed(kind, _PROXIED), methods=_METHODS)
-            for kind in ("mpu", "presigned")
+            Route(f"{root}/mpu/part/{{upload}}/{{part:int}}", parts, methods=["PUT"]),
+            Route(f"{root}/mpu/{{verb}}/{{path:path}}", parts, methods=["POST"]),
+            Route(
+                f"{root}/presigned/{{rest:path}}",
+                _NotServed("presigned", _PROXIED),
+                methods=_METHODS,
+            ),
         ]
+    info = about.ServerInfo()
+    found += [Route(f"/{root}/3.0/mlflow/server-info", info) for root in ("api", "ajax-api")]
+    of_run = files.OneFile(ws, threads, files.of_run)
+    of_model = files.OneFile(ws, threads, files.of_model)
+    ajax = "/ajax-api/2.0/mlflow"
+    found.append(Route("/get-artifact", of_run, methods=["GET"]))
+    found.append(Route(f"{ajax}/upload-artifact", of_run, methods=["POST"]))
+    found.append(Route(f"{ajax}/{_LOGGED}/artifacts/files", of_model, methods=["GET"]))
     return found
 
 

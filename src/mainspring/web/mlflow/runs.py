@@ -2,63 +2,66 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from typing import Any
 
-from mainspring.experiments import finding, groups, metrics, runs
-from mainspring.ground.errors import BadInputError, ConflictError, NotFoundError
+from mainspring.experiments import finding, groups, runs
+from mainspring.experiments.exact import plain_name
+from mainspring.ground.errors import BadInputError
 from mainspring.ground.identity import new_id
 from mainspring.ground.objects import Run, RunStatus
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
-from mainspring.web.mlflow.experiments import VIEWS, artifact_root, id_of, known, tags_of
+from mainspring.web.mlflow.experiments import VIEWS, id_of, known, tags_of
 from mainspring.web.mlflow.filters import Term, parse, parse_order, refused
-from mainspring.web.mlflow.messages import (
-    Fields,
-    metric_value,
-    milliseconds,
-    page_of,
-    pairs,
-    trimmed,
+from mainspring.web.mlflow.messages import Fields, page_of
+from mainspring.web.mlflow.names import random_name
+from mainspring.web.mlflow.shown import (
+    NAME_TAG,
+    SCHEDULED_TAG,
+    SHOWN,
+    STATUSES,
+    USER_TAG,
+    active,
+    found,
+    message,
+    messages,
+    run_id,
 )
 from mainspring.workspace.opening import Workspace
 
-NAME_TAG = "mlflow.runName"
-_USER_TAG = "mlflow.user"
-_PARENT_TAG = "mlflow.parentRunId"
-_STATUSES = {
-    "RUNNING": RunStatus.RUNNING,
-    "SCHEDULED": RunStatus.RUNNING,
-    "FINISHED": RunStatus.FINISHED,
-    "FAILED": RunStatus.FAILED,
-    "KILLED": RunStatus.CANCELLED,
-}
-_SHOWN = {ours: theirs for theirs, ours in _STATUSES.items() if theirs != "SCHEDULED"}
-_SHOWN[RunStatus.CRASHED] = "FAILED"
 _ATTRIBUTES = {
     "run_id": "id",
     "run_name": "name",
     "run name": "name",
     "Run name": "name",
+    "Run Name": "name",
     "status": "status",
     "start_time": "started",
     "created": "started",
     "Created": "started",
     "end_time": "ended",
 }
-_ADJECTIVES = ("bold", "calm", "clear", "deft", "keen", "mild", "neat", "quick", "steady", "warm")
-_NOUNS = ("brook", "cliff", "dune", "field", "grove", "heath", "lake", "peak", "reed", "stone")
+
+
+_DATASET_KEYS = frozenset({"name", "digest", "context"})
 
 
 def create(ws: Workspace, asked: Fields) -> dict[str, Any]:
     """Make a run in an experiment."""
     number = id_of(asked.text_or("experiment_id", default="0"))
     tags = tags_of(asked)
-    name = asked.text_or("run_name") or tags.get(NAME_TAG) or _random_name()
+    name, tagged = asked.text_or("run_name"), tags.get(NAME_TAG)
+    if name and tagged and name != tagged:
+        raise BadInputError(
+            f"Both 'run_name' argument and 'mlflow.runName' tag are specified, but with different"
+            f" values (run_name='{name[:100]}', mlflow.runName='{tagged[:100]}').",
+            field="run_name",
+        )
+    name = plain_name(name or tagged or random_name(), "run_name")
     tags[NAME_TAG] = name
     if user := asked.text_or("user_id"):
-        tags.setdefault(_USER_TAG, user)
+        tags.setdefault(USER_TAG, user)
     started = asked.seconds("start_time", ws.clock.now())
 
     def work(tx: Tx) -> dict[str, Any]:
@@ -87,15 +90,20 @@ def get(ws: Workspace, asked: Fields) -> dict[str, Any]:
 def update(ws: Workspace, asked: Fields) -> dict[str, Any]:
     """Set the status, end or name of a run."""
     run = run_id(asked)
-    status = asked.choice("status", list(_STATUSES))
+    status = asked.choice("status", list(STATUSES))
     name = asked.text_or("run_name")
+    name = plain_name(name, "run_name") if name else ""
     ended = asked.seconds("end_time", ws.clock.now())
 
     def work(tx: Tx) -> dict[str, Any]:
-        active(tx, run)
-        runs.restate(tx, run, status=_STATUSES.get(status), ended=ended, name=name or None)
+        before = active(tx, run)
+        runs.restate(tx, run, status=STATUSES.get(status), ended=ended, name=name or None)
         if name:
             runs.set_tags(tx, run, {NAME_TAG: name})
+        if status == "SCHEDULED":
+            runs.set_tags(tx, run, {SCHEDULED_TAG: "true"})
+        elif status and SCHEDULED_TAG in before.tags:
+            runs.set_tags(tx, run, {SCHEDULED_TAG: None})
         return {"run_info": message(tx, run)["info"]}
 
     return ws.write(Permission.LOG, work)
@@ -106,7 +114,7 @@ def search(ws: Workspace, asked: Fields) -> dict[str, Any]:
     limit, offset = asked.limit(1000, 50_000), asked.offset()
     view = asked.choice("run_view_type", VIEWS, "ACTIVE_ONLY")
     numbers = [id_of(text) for text in asked.texts("experiment_ids")]
-    conditions = [_condition(term) for term in parse(asked.text_or("filter"))]
+    conditions = _conditions(parse(asked.text_or("filter")))
     orders = [_order(text) for text in asked.texts("order_by")]
 
     def work(tx: Tx) -> dict[str, Any]:
@@ -122,7 +130,7 @@ def search(ws: Workspace, asked: Fields) -> dict[str, Any]:
         )
         found = page_of("runs", ids, offset, limit)
         if ids:
-            found["runs"] = _messages(tx, found["runs"])
+            found["runs"] = messages(tx, found["runs"])
         return found
 
     return ws.read(Permission.READ, work)
@@ -152,153 +160,72 @@ def restore(ws: Workspace, asked: Fields) -> dict[str, Any]:
     return {}
 
 
-# ---------------------------------------------------------------- for the other subjects
-
-
-def run_id(asked: Fields) -> str:
-    """Return the id of the run that a request is about."""
-    return asked.text_or("run_id") or asked.text_or("run_uuid") or asked.text("run_id")
-
-
-def found(tx: Tx, run: str) -> Run:
-    """Return a run, or refuse in MLflow's words."""
-    several = runs.several(tx, [run])
-    if not several:
-        raise NotFoundError(f"Run with id={run[:100]} not found")
-    return several[0]
-
-
-def active(tx: Tx, run: str) -> Run:
-    """Return a run that may be written to.
-
-    Raises:
-        NotFoundError: if there is none by that id.
-        ConflictError: if it is deleted.
-    """
-    one = found(tx, run)
-    if runs.hidden(tx, [run]):
-        raise ConflictError(
-            f"The run {run} must be in the 'active' state. Current state is deleted.",
-            field="run_id",
-        )
-    return one
-
-
-def message(tx: Tx, run: str) -> dict[str, Any]:
-    """Return a run as MLflow writes it."""
-    found(tx, run)
-    return _messages(tx, [run])[0]
-
-
-def artifact_uri(number: int, run: str) -> str:
-    """Return where a run's artifacts are, in MLflow's terms."""
-    return f"{artifact_root(number)}/{run}/artifacts"
-
-
 # ---------------------------------------------------------------- parts
 
 
-def _messages(tx: Tx, ids: Sequence[str]) -> list[dict[str, Any]]:
-    several = runs.several(tx, ids)
-    gone = runs.hidden(tx, ids)
-    of = groups.by_keys(tx, sorted({one.experiment for one in several}))
-    latest: dict[str, list[metrics.Point]] = {}
-    for start in range(0, len(ids), 500):  # a database takes a bounded number of variables
-        latest |= metrics.latest_points(tx, ids[start : start + 500])
-    return [
-        {
-            "info": _info(one, of[one.experiment].id, deleted=one.id in gone),
-            "data": _data(one, latest[one.id]),
-            "inputs": {},
-            "outputs": {},
-        }
-        for one in several
-    ]
+def _conditions(terms: Sequence[Term]) -> list[finding.Condition]:
+    return [one for term in terms for one in _of_term(term)]
 
 
-def _info(one: Run, number: int, *, deleted: bool) -> dict[str, Any]:
-    return trimmed(
-        {
-            "run_uuid": one.id,
-            "run_id": one.id,
-            "run_name": one.name,
-            "experiment_id": str(number),
-            "user_id": one.tags.get(_USER_TAG, ""),
-            "status": _SHOWN[one.status],
-            "start_time": milliseconds(one.started),
-            "end_time": None if one.ended is None else milliseconds(one.ended),
-            "artifact_uri": artifact_uri(number, one.id),
-            "lifecycle_stage": "deleted" if deleted else "active",
-        }
-    )
-
-
-def _data(one: Run, points: Sequence[metrics.Point]) -> dict[str, Any]:
-    tags = {**one.tags, NAME_TAG: one.name}
-    if one.parent is not None:
-        tags.setdefault(_PARENT_TAG, one.parent)
-    return trimmed(
-        {
-            "metrics": [metric_message(point) for point in points],
-            "params": pairs(one.params),
-            "tags": pairs(tags),
-        }
-    )
-
-
-def metric_message(point: metrics.Point) -> dict[str, Any]:
-    """Return one point of a metric as MLflow writes it."""
-    return {
-        "key": point.key,
-        "value": metric_value(point.value),
-        "timestamp": milliseconds(point.time),
-        "step": point.step,
-    }
-
-
-def _condition(term: Term) -> finding.Condition:
-    if term.entity in ("param", "tag") and isinstance(term.value, int | float):
-        raise refused(f"{term.key} is a {term.entity}, and is compared with a quoted string")
-    if term.entity == "metric":
-        return finding.Condition("metric", term.key, term.op, term.value)
-    if term.entity == "param":
-        return finding.Condition("param", term.key, term.op, term.value)
-    if term.entity == "tag":
-        return finding.Condition("tag", term.key, term.op, term.value)
-    if term.entity == "attribute" and term.key == "user_id":
-        return finding.Condition("tag", _USER_TAG, term.op, term.value)
-    key = _attribute(term.entity, term.key)
-    value = term.value
+def _of_term(term: Term) -> list[finding.Condition]:
+    if term.entity in ("metric", "param", "tag", "dataset"):
+        _check_key(term)
+        kind: finding.Kind = term.entity  # type: ignore[assignment]
+        return [finding.Condition(kind, term.key, term.op, term.value)]
+    if term.key == "user_id":
+        return [finding.Condition("tag", USER_TAG, term.op, term.value)]
+    key = _attribute(term.key)
     if key == "status":
-        value = _status(value)
+        return _of_status(term)
+    value = term.value
     if key in ("started", "ended") and isinstance(value, int | float):
         value = value / 1000
-    return finding.Condition("run", key, term.op, value)
+    return [finding.Condition("run", key, term.op, value)]
 
 
-def _status(value: str | float | list[str] | None) -> str | float | list[str] | None:
-    if isinstance(value, str):
-        return str(_STATUSES.get(value.upper(), value))
-    if isinstance(value, list):
-        return [str(_STATUSES.get(one.upper(), one)) for one in value]
-    return value
+def _check_key(term: Term) -> None:
+    if term.entity == "dataset" and term.key not in _DATASET_KEYS:
+        raise BadInputError(
+            f"Invalid dataset key '{term.key[:80]}' specified. Valid keys are"
+            f" '{sorted(_DATASET_KEYS)}'",
+            field="filter",
+        )
+    if term.entity in ("param", "tag") and isinstance(term.value, int | float):
+        raise refused(f"{term.key} is a {term.entity}, and is compared with a quoted string")
+    if term.entity in ("metric", "dataset") and term.op in ("null", "not null"):
+        raise BadInputError(
+            "IS NULL / IS NOT NULL is only supported for tags and params, not for"
+            f" '{term.entity}' '{term.key[:80]}'",
+            field="filter",
+        )
+
+
+def _of_status(term: Term) -> list[finding.Condition]:
+    """Return the conditions of a comparison with MLflow's names of statuses."""
+    ours = [str(status) for status, name in SHOWN.items() if term.holds(name)]
+    # Of no status at all nothing holds.
+    found = [finding.Condition("run", "status", "in", ours or ["none"])]
+    running, waiting = term.holds("RUNNING"), term.holds("SCHEDULED")
+    if running != waiting and len(ours) == running:  # one of the two alone is asked for
+        found = [finding.Condition("run", "status", "in", [str(RunStatus.RUNNING)])]
+        found.append(finding.Condition("tag", SCHEDULED_TAG, "not null" if waiting else "null"))
+    return found
 
 
 def _order(text: str) -> finding.Order:
     order = parse_order(text)
     if order.entity in ("metric", "param", "tag"):
-        kind: finding.Kind = "metric" if order.entity == "metric" else "param"
-        kind = "tag" if order.entity == "tag" else kind
+        kind: finding.Kind = order.entity  # type: ignore[assignment]
         # MLflow orders params as texts, whatever they read as.
         return finding.Order(kind, order.key, order.ascending, textual=True)
-    if order.entity == "attribute" and order.key == "user_id":
-        return finding.Order("tag", _USER_TAG, order.ascending, textual=True)
-    return finding.Order("run", _attribute(order.entity, order.key), order.ascending)
+    if order.entity == "dataset":
+        raise BadInputError("Runs are not ordered by their datasets.", field="order_by")
+    if order.key == "user_id":
+        return finding.Order("tag", USER_TAG, order.ascending, textual=True)
+    return finding.Order("run", _attribute(order.key), order.ascending)
 
 
-def _attribute(entity: str, key: str) -> str:
-    if entity != "attribute":
-        raise refused(f"Runs have no {entity}s here")
+def _attribute(key: str) -> str:
     if key not in _ATTRIBUTES:
         raise BadInputError(
             f"Invalid attribute key '{key[:80]}' specified. Valid keys are"
@@ -306,8 +233,3 @@ def _attribute(entity: str, key: str) -> str:
             field="filter",
         )
     return _ATTRIBUTES[key]
-
-
-def _random_name() -> str:
-    parts = (secrets.choice(_ADJECTIVES), secrets.choice(_NOUNS), str(secrets.randbelow(1000)))
-    return "-".join(parts)

@@ -1,0 +1,136 @@
+"""Datasets that runs read: what is said of them, and who read which."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+from sqlalchemy import insert, select
+
+from mainspring.experiments.exact import exact_text
+from mainspring.experiments.tables import datasets, run_datasets, runs
+from mainspring.ground.errors import BadInputError
+from mainspring.ground.identity import key_of
+from mainspring.ground.ports import Tx
+
+MAX_NAME, MAX_DIGEST, MAX_TYPE = 500, 64, 100
+MAX_SOURCE, MAX_SCHEMA, MAX_PROFILE = 65_535, 1_048_575, 16_777_215
+MAX_TAG_KEY, MAX_TAG_VALUE = 255, 500
+
+
+class Dataset(msgspec.Struct, frozen=True, kw_only=True):
+    """What is said of some data: enough to know it again, and where it came from."""
+
+    name: str
+    digest: str  #: whatever the one who logged it knows it by
+    source_type: str  #: such as local, s3, code
+    source: str
+    schema: str | None = None
+    profile: str | None = None
+
+
+class Use(msgspec.Struct, frozen=True, kw_only=True):
+    """One dataset as one run read it."""
+
+    dataset: Dataset
+    context: str = ""  #: such as training or validation
+    tags: dict[str, str] = {}
+
+
+class Known(msgspec.Struct, frozen=True, kw_only=True):
+    """A dataset by its name, as the runs of one experiment read it."""
+
+    experiment: str
+    name: str
+    digest: str
+    context: str
+
+
+def check(one: Dataset) -> Dataset:
+    """Return a dataset of which everything can be kept.
+
+    Raises:
+        BadInputError: naming the part that is missing.
+        TooLargeError: naming the part that is too long.
+    """
+    bounds = {
+        "name": (one.name, MAX_NAME),
+        "digest": (one.digest, MAX_DIGEST),
+        "source_type": (one.source_type, MAX_TYPE),
+        "source": (one.source, MAX_SOURCE),
+        "schema": (one.schema, MAX_SCHEMA),
+        "profile": (one.profile, MAX_PROFILE),
+    }
+    for field, (text, most) in bounds.items():
+        if text is None:
+            continue
+        if not text and field in ("name", "digest"):
+            raise BadInputError(f"A dataset needs a {field}.", field=field)
+        exact_text(text, field, most)
+    return one
+
+
+def log(tx: Tx, run: str, several: Sequence[Use], at: float) -> None:
+    """Note what a run read; noting it again changes nothing.
+
+    Raises:
+        BadInputError: naming what cannot be kept; then nothing is noted.
+    """
+    known = {(row.dataset, row.context) for row in tx.all(_of(run))}
+    for one in several:
+        number = _keep(tx, check(one.dataset), at)
+        if (number, one.context) in known:
+            continue
+        known.add((number, one.context))
+        exact_text(one.context, "context", MAX_TAG_VALUE)
+        tags = msgspec.json.encode(_tags(one.tags), order="deterministic").decode()
+        cells = {"run": run, "dataset": number, "context": one.context, "tags": tags}
+        tx.run(insert(run_datasets).values(**cells))
+
+
+def of_runs(tx: Tx, ids: Sequence[str]) -> dict[str, list[Use]]:
+    """Return what each of these runs read, in the order in which it was noted."""
+    found: dict[str, list[Use]] = {run: [] for run in ids}
+    link = run_datasets.c
+    columns = (link.run, link.context, link.tags, *datasets.c)
+    for start in range(0, len(ids), 500):  # a database takes a bounded number of variables
+        statement = select(*columns).join(datasets, link.dataset == datasets.c.id)
+        statement = statement.where(link.run.in_(list(ids[start : start + 500])))
+        for row in tx.all(statement.order_by(link.id)):
+            dataset = msgspec.convert(row, Dataset, from_attributes=True)
+            tags = msgspec.json.decode(row.tags, type=dict[str, str])
+            found[row.run].append(Use(dataset=dataset, context=row.context, tags=tags))
+    return found
+
+
+def of_experiments(tx: Tx, experiments: Sequence[str], limit: int = 1000) -> list[Known]:
+    """Return which datasets the runs of some experiments read, by name."""
+    link, data = run_datasets.c, datasets.c
+    statement = (
+        select(runs.c.experiment, data.name, data.digest, link.context)
+        .join(run_datasets, link.run == runs.c.id)
+        .join(datasets, link.dataset == data.id)
+        .where(runs.c.experiment.in_(list(experiments)))
+        .distinct()
+        .order_by(data.name, data.digest, link.context, runs.c.experiment)
+        .limit(limit)
+    )
+    return [msgspec.convert(row, Known, from_attributes=True) for row in tx.all(statement)]
+
+
+def _of(run: str) -> object:
+    return select(run_datasets.c.dataset, run_datasets.c.context).where(run_datasets.c.run == run)
+
+
+def _keep(tx: Tx, one: Dataset, at: float) -> str:
+    number = key_of(msgspec.to_builtins(one))
+    if tx.one(select(datasets.c.id).where(datasets.c.id == number)) is None:
+        tx.run(insert(datasets).values(id=number, created=at, **msgspec.structs.asdict(one)))
+    return number
+
+
+def _tags(tags: Mapping[str, str]) -> Mapping[str, str]:
+    for key, value in tags.items():
+        exact_text(key, "key", MAX_TAG_KEY)
+        exact_text(value, "value", MAX_TAG_VALUE)
+    return tags
