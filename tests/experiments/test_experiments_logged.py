@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import pytest
+
 from mainspring.experiments import artifacts, groups, logged, runs
 from mainspring.experiments.logged import Link, LoggedModel, LoggedStatus, Measured, Role
 from mainspring.ground.errors import BadInputError, ConflictError, NotFoundError

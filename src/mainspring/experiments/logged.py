@@ -11,7 +11,6 @@ from sqlalchemy import ColumnElement, Table, delete, insert, select, update
 
 from mainspring.experiments import groups
 from mainspring.experiments.exact import exact_float, exact_int, exact_key, exact_text
-from mainspring.experiments.metrics import from_cell, to_cell
 from mainspring.experiments.tables import (
     logged_metrics,
     logged_models,
@@ -213,7 +212,7 @@ def measure(tx: Tx, points: Sequence[Measured]) -> None:
             "key": exact_key(one.key, "metric"),
             "step": exact_int(one.step, "step"),
             "time": exact_float(one.time, "time"),
-            "value": to_cell(exact_float(one.value, one.key)),
+            "value": repr(exact_float(one.value, one.key)),
             "dataset_name": one.dataset_name,
             "dataset_digest": one.dataset_digest,
         }
@@ -273,7 +272,7 @@ def _whole(tx: Tx, rows: Sequence[Any]) -> list[LoggedModel]:
                     model=row.model,
                     run=row.run,
                     key=row.key,
-                    value=from_cell(row.value),
+                    value=float(row.value),
                     step=row.step,
                     time=row.time,
                     dataset_name=row.dataset_name,

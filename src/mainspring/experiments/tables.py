@@ -275,7 +275,7 @@ logged_metrics = Table(
     Column("key", String(250), nullable=False),
     Column("step", BigInteger, nullable=False),
     Column("time", Float, nullable=False),
-    Column("value", Float),
+    Column("value", String(32), nullable=False),  # as Python writes it: SQLite loses NaN and -0.0
     Column("dataset_name", String(500)),
     Column("dataset_digest", String(64)),
     Index("logged_metrics_of", "model", "key", "step", "time"),
