@@ -91,9 +91,7 @@ def entries(tx: Tx, owner: str, folder: str = "", *, of: Table = RUNS) -> list[E
     return [found[path] for path in sorted(found)]
 
 
-def digests(
-    tx: Tx, owner: str, folder: str = "", *, of: Table = RUNS
-) -> dict[str, str]:
+def digests(tx: Tx, owner: str, folder: str = "", *, of: Table = RUNS) -> dict[str, str]:
     """Return the digest of each file below a folder, by its path from there."""
     start = len(folder) + 1 if folder else 0
     return {one.path[start:]: one.digest for one in _below(tx, of, owner, folder)}

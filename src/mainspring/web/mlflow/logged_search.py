@@ -118,7 +118,10 @@ def _datasets(asked: Fields) -> list[Data]:
 
 
 def _order(asked: Fields) -> tuple[Key, bool]:
-    name, ascending = asked.text("field_name"), asked.flag("ascending", True)
+    name, ascending = (
+        asked.text("field_name"),
+        not asked.given("ascending") or asked.flag("ascending"),
+    )
     entity, dot, key = name.partition(".")
     if not dot:
         if name not in _ATTRIBUTES:

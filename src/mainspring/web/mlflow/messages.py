@@ -141,17 +141,6 @@ class Fields:
             raise wrong(name, value)
         return Fields(value)
 
-    def flag(self, name: str, default: bool) -> bool:
-        """Return yes or no."""
-        value = self._values.get(name)
-        if value is None:
-            return default
-        if value in ("true", "false"):  # as a query string has it
-            return bool(value == "true")
-        if not isinstance(value, bool):
-            raise wrong(name, value)
-        return value
-
     def choice(self, name: str, names: Sequence[str], default: str = "") -> str:
         """Return one of some names; it may come as its number, counted from 1."""
         value = self._values.get(name)

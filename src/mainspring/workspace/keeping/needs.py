@@ -74,7 +74,7 @@ def _telling() -> list[Table]:
     return [
         table
         for table in texts.tables()
-        if table.name not in own | texts.SILENT | {"journals", "experiments"}
+        if table.name not in own | texts.SILENT | {"journals", "experiments", "logged_models"}
     ]
 
 
