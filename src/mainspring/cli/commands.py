@@ -33,6 +33,8 @@ GROUPS: dict[str, list[Entry]] = {
          "mainspring config"),
         ("gc", "keeping:gc", "Take out what was deleted, and reclaim its space.",
          "mainspring gc --dry-run"),
+        ("export", "moving:export", "Write a project into one file.",
+         "mainspring export project.msar --experiment flights"),
         ("version", "system:version", "Show which version this is.",
          "mainspring version"),
     ],
@@ -140,6 +142,10 @@ NESTED: dict[str, tuple[str, list[Entry]]] = {
     "notebook": ("Run notebooks as tracked runs.", [
         ("run", "notebooks:run", "Run a notebook from end to end, and keep it with its outputs.",
          "mainspring notebook run train.ipynb -p C=0.5 -o done.ipynb"),
+    ]),
+    "import": ("Take in what was written elsewhere.", [
+        ("archive", "moving:import_archive", "Take in a file that mainspring export wrote.",
+         "mainspring import archive project.msar"),
     ]),
     "schedule": ("Run pipelines by the clock.", [
         ("add", "schedules:add", "Run a pipeline whenever the clock says so.",

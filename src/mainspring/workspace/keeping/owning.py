@@ -29,6 +29,11 @@ def of_runs(ids: Sequence[str]) -> list[tuple[Table, ColumnElement[bool]]]:
     return found
 
 
+def of_experiments(numbers: Sequence[int]) -> list[tuple[Table, ColumnElement[bool]]]:
+    """Return tables and the condition on what belongs to these experiments but for their runs."""
+    return _below(experiments, experiments.c.id.in_(list(numbers)))
+
+
 def remove_runs(tx: Tx, ids: Sequence[str]) -> int:
     """Delete runs for good, with everything that is theirs; return how many rows went."""
     work = select(tasks.c.id).where(tasks.c.group.in_(list(ids)))
@@ -39,7 +44,7 @@ def remove_runs(tx: Tx, ids: Sequence[str]) -> int:
 
 def remove_experiment(tx: Tx, number: int) -> int:
     """Delete an experiment that has no runs for good; return how many rows went."""
-    return _remove(tx, experiments, _below(experiments, experiments.c.id == number))
+    return _remove(tx, experiments, of_experiments([number]))
 
 
 def _remove(tx: Tx, root: Table, rows: list[tuple[Table, ColumnElement[bool]]]) -> int:
