@@ -137,7 +137,7 @@ orders = st.lists(
     unique_by=lambda one: (one.kind, one.key),
 )
 slow = settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 
@@ -186,3 +186,32 @@ def test_pages_in_any_order_show_every_run_once_as_plain_python_orders_them(
         order[: by_id + 1] if by_id < len(order) else order,
     )
     assert seen == wanted
+
+
+@settings(slow, max_examples=25)
+@given(order=orders, size=st.integers(10, 40), seed=st.integers(0, 1000))
+def test_runs_that_start_while_somebody_pages_move_no_page(
+    filled: Filled, order: list[Order], size: int, seed: int
+) -> None:
+    rng = random.Random(seed)
+    before = {run.id for run in filled.runs}
+    cursor, seen = None, list[str]()
+    while True:
+        at = cursor
+        search = Search(orders=tuple(order))
+        page = read(
+            filled.store, lambda tx, at=at, s=search: finding.page(tx, s, limit=size, cursor=at)
+        )
+        seen += page.ids
+        cursor = page.cursor
+        if cursor is None:
+            break
+        fresh = random_run(rng, len(filled.runs))
+        filled.runs.append(fresh)
+        filled.store.write(
+            service("test"), Permission.LOG, lambda tx, one=fresh: runs.create(tx, one)
+        )
+    assert len(seen) == len(set(seen))
+    kept = [run for run in filled.runs if run.id in before]
+    by_id = next((i + 1 for i, one in enumerate(order) if one.key == "id"), len(order))
+    assert [run for run in seen if run in before] == naive.ordered(kept, order[:by_id])
