@@ -117,6 +117,7 @@ def test_files_are_for_their_owner_alone(tmp_path: Path) -> None:
     [part] = listed(one.folder)[one.id]
     assert part.path.stat().st_mode & 0o777 == 0o600
     assert one.folder.stat().st_mode & 0o777 == 0o700
+    assert one.folder.parent.stat().st_mode & 0o777 == 0o700
 
 
 def test_a_journal_is_alive_until_its_process_lets_go(tmp_path: Path) -> None:

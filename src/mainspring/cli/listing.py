@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 #: What is shown of a run where no columns were chosen.
-_PLAIN = ("RUN", "STATUS", "PIPELINE", "STARTED (UTC)", "TOOK>", "METRICS")
+_PLAIN = ("RUN", "STATUS", "NAME", "STARTED (UTC)", "TOOK>", "METRICS")
 
 
 def draw(out: Console, page: dict[str, Any], columns: str | None) -> None:
@@ -26,7 +26,7 @@ def draw(out: Console, page: dict[str, Any], columns: str | None) -> None:
                 run["pipeline"] or run["name"],
                 render.when(run["started"]),
                 render.took(run["started"], run["ended"]),
-                render.figures(run["metrics"]),
+                render.figures(_own(run["metrics"])),
             )
             for run in page["runs"]
         ]
@@ -44,6 +44,19 @@ def draw(out: Console, page: dict[str, Any], columns: str | None) -> None:
         out.print(f"There are {least}{page['total']:,}.")
     if page["cursor"]:
         out.print(f"More: --cursor {render.plain(page['cursor'])}", soft_wrap=True)
+
+
+def _own(metrics: dict[str, Any]) -> dict[str, Any]:
+    """Return what the run itself logged; the machine's own figures would hide it.
+
+    >>> _own({"system/memory_mb": 23.7, "auc": 0.9, "gap": None})
+    {'auc': 0.9, 'gap': 'NaN'}
+    """
+    return {
+        key: "NaN" if value is None else value
+        for key, value in metrics.items()
+        if not key.startswith("system/")
+    }
 
 
 def as_csv(out: TextIO, runs: Sequence[dict[str, Any]], columns: str | None) -> None:

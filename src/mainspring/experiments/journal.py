@@ -226,9 +226,16 @@ def bytes_from(parts: list[Part], start: int, most: int) -> bytes:
     raise StoreError(f"The journal has no file for its byte {start:,}.")
 
 
+def _make_private(folder: Path) -> None:
+    """Make a folder for the owner alone, and those above it too: ``parents`` gives no mode."""
+    if not folder.is_dir():
+        _make_private(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+
+
 def _begin(folder: Path, name: str) -> int:
     """Make a file that is locked before anybody can see it, and make its name durable."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make_private(folder)
     hidden = folder / f".{name}"
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     fd = os.open(hidden, flags, 0o600)
