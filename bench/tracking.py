@@ -191,7 +191,9 @@ def served(
         command += ["--backend-store-uri", f"sqlite:///{folder}/server.db"]
         command += ["--artifacts-destination", str(folder / "files")]
     log = (folder / "server.log").open("wb")
-    apart = {k: v for k, v in environ.items() if k not in ("MAINSPRING_URL", "MLFLOW_TRACKING_URI")}
+    apart = {
+        k: v for k, v in environ.items() if k not in ("MAINSPRING_URL", "MLFLOW_TRACKING_URI")
+    }
     process = subprocess.Popen(command, env=apart, stdout=log, stderr=log)
     try:
         wait_for(port, process)
@@ -272,7 +274,9 @@ def show(
     names: list[str], found: dict[str, dict[str, dict[str, Any]]], versions: dict[str, str]
 ) -> None:
     """Print every figure, and how many times better or worse than ours it is."""
-    print(f"tracking, Python {platform.python_version()}; in brackets: ours is so many times better")
+    print(
+        f"tracking, Python {platform.python_version()}; in brackets: ours is so many times better"
+    )
     for task, of_all in found.items():
         for figure, (title, more) in TASKS[task][1].items():
             print(f"\n  {title}")

@@ -9,7 +9,7 @@ from typing import Any
 
 os.environ.setdefault("MAINSPRING_HOME", str(Path(os.environ["BENCH_FOLDER"]) / "home"))
 
-import mainspring as ms  # noqa: E402  its settings are those of the environment
+import mainspring as ms
 
 VERSION = ms.__version__
 _URL = os.environ.get("MAINSPRING_URL")

@@ -10,7 +10,7 @@ from typing import Any
 os.environ.setdefault("TRACKIO_DIR", str(Path(os.environ["BENCH_FOLDER"]) / "trackio"))
 os.environ["TRACKIO_DISABLE_TELEMETRY"] = os.environ["DO_NOT_TRACK"] = "1"
 
-import trackio  # noqa: E402  it reads its folder when it is imported
+import trackio
 
 VERSION = trackio.__version__
 
@@ -37,11 +37,7 @@ def start(folder: Path, name: str) -> Run:
 
 
 def history(folder: Path, run: str, key: str) -> list[Any]:
-    return [
-        entry[key]
-        for entry in trackio.SQLiteStorage.get_logs("bench", run)
-        if key in entry
-    ]
+    return [entry[key] for entry in trackio.SQLiteStorage.get_logs("bench", run) if key in entry]
 
 
 def put(run: Run, path: Path) -> None:

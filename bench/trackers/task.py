@@ -90,7 +90,7 @@ def artifact(tracker: Any, folder: Path, megabytes: int) -> dict[str, Any]:
     """Put one large file and get it back, its bytes compared."""
     _needs(tracker, "put")
     source = folder / "large.bin"
-    source.write_bytes(random.Random(1).randbytes(1 << 20) * megabytes)  # noqa: S311  no secret
+    source.write_bytes(random.Random(1).randbytes(1 << 20) * megabytes)
     wanted = _digest(source)
     run = tracker.start(folder, "large")
     start = time.perf_counter()
