@@ -53,6 +53,8 @@ GROUPS: dict[str, list[Entry]] = {
          "mainspring versus run_01j9 run_01k2 --metric auc --better higher"),
         ("tune", "repeating:tune", "Look for the params that make a metric best.",
          "mainspring tune flights --space 'trees=int(10,200)' --metric auc --trials 50"),
+        ("sync", "sync:sync", "Send what runs logged while their server was away.",
+         "mainspring sync"),
         ("runs", "runs:runs", "List the runs that meet a filter, newest first or as ordered.",
          "mainspring runs 'metrics.auc > 0.9' --order -metrics.auc --columns params.C"),
         ("compare", "compare:compare", "Compare runs: what differs, and how metrics spread.",

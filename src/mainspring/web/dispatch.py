@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -13,8 +15,9 @@ from starlette.types import Receive, Scope, Send
 from mainspring.ground.errors import BadInputError
 from mainspring.ground.permissions import Permission, Principal, authorise
 from mainspring.web.api import Operation, every
+from mainspring.web.api.openapi import BYTES
 from mainspring.web.front import send_bytes
-from mainspring.web.limits import Threads, read_body, read_json
+from mainspring.web.limits import Threads, read_body, read_json, receive_file
 from mainspring.workspace.opening import Workspace
 
 _MOST_FIELDS = 100  # of a query string
@@ -42,12 +45,29 @@ class Door:
         scope["state"]["route"] = wanted.path
         who: Principal = scope["state"]["principal"]
         authorise(who, wanted.permission)  # before a stranger's megabytes are read
+        if wanted.takes_bytes:
+            await self._take(scope, receive, send, who)
+            return
         body = b""
         if wanted.has_body:
             body = await read_body(scope, receive, self._ws.settings.max_body_mb * 1_048_576)
             _check_type(scope, body)
         answer = await self._threads.run(lambda: self._work(scope, body, who))
         await send_bytes(send, answer, wanted.media)
+
+    async def _take(self, scope: Scope, receive: Receive, send: Send, who: Principal) -> None:
+        """Answer a request whose body is bytes: they go to a file, however many they are."""
+        request = self._operation.read(self._texts(scope))
+        ws = self._ws.acting_as(who)
+        _check_bytes(scope)
+        with tempfile.TemporaryDirectory(dir=ws.home / "run", prefix="body.") as folder:
+            file = Path(folder) / "bytes"
+            await receive_file(file, scope, receive, self._operation.takes_bytes, self._threads)
+            answer = await self._threads.run(lambda: self._operation.run(ws, request, file))
+        await send_bytes(send, msgspec.json.encode(answer), self._operation.media)
+
+    def _texts(self, scope: Scope) -> dict[str, Any]:
+        return self._operation.from_texts({**_query(scope), **scope["path_params"]})
 
     def _work(self, scope: Scope, body: bytes, who: Principal) -> bytes:
         wanted = self._operation
@@ -101,6 +121,19 @@ def _query(scope: Scope) -> dict[str, str]:
             raise BadInputError(f"{key[:80]} is given twice.", field=key[:80])
         found[key] = value
     return found
+
+
+def _check_bytes(scope: Scope) -> None:
+    headers: Mapping[bytes, bytes] = dict(scope["headers"])
+    if headers.get(b"content-encoding", b"identity") != b"identity":
+        raise BadInputError("The body must not be compressed.", field="Content-Encoding")
+    media = headers.get(b"content-type", b"").decode("latin-1")
+    if media != BYTES:
+        raise BadInputError(
+            f"The body must be bytes, found {media[:80]!r}.",
+            field="Content-Type",
+            hint=f"Send Content-Type: {BYTES}.",
+        )
 
 
 def _check_type(scope: Scope, body: bytes) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 import anyio.to_thread
@@ -22,6 +24,7 @@ from mainspring.ground.errors import (
 T = TypeVar("T")
 
 BODY_TIME_S = 60.0  #: a body that takes longer is not worth its connection
+_PART = 1 << 20
 _STEP = 1 << 20
 _MARKS = b'"[]{}'
 _OTHERS = bytes(set(range(256)) - set(_MARKS))
@@ -84,6 +87,30 @@ async def read_body(scope: Scope, receive: Receive, most: int) -> bytes:
             return b"".join([part async for part in chunks(scope, receive, most)])
     except TimeoutError as error:
         raise DeadlineError(f"The body did not come within {BODY_TIME_S:.0f} s.") from error
+
+
+async def receive_file(
+    file: Path, scope: Scope, receive: Receive, most: int, threads: Threads
+) -> None:
+    """Write a request's body to a file as it comes, a part at a time.
+
+    Raises:
+        TooLargeError: when it passes ``most`` bytes.
+    """
+    held = bytearray()
+    with file.open("wb", buffering=0) as target:
+        async for part in chunks(scope, receive, most):
+            held += part
+            if len(held) >= _PART:
+                full, held = bytes(held), bytearray()
+                await threads.run(partial(_append, target, full))
+        await threads.run(partial(_append, target, bytes(held)))
+
+
+def _append(target: Any, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[target.write(rest) :]
 
 
 def read_json(body: bytes, max_depth: int) -> dict[str, Any]:

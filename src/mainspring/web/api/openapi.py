@@ -9,6 +9,7 @@ import msgspec
 from mainspring.ground.version import __version__
 from mainspring.web.api.operations import Operation, every
 
+BYTES = "application/octet-stream"
 _REF = "#/components/schemas/{name}"
 
 
@@ -94,6 +95,9 @@ def _described(one: Operation, fields: list[Any], answer: dict[str, Any]) -> dic
     inside = [pair for pair in fields if one.has_body and pair[0].encode_name not in one.in_path]
     if inside:
         out["requestBody"] = _body(one, inside)
+    if one.takes_bytes:
+        bytes_ = {"schema": {"type": "string", "format": "binary"}}
+        out["requestBody"] = {"required": True, "content": {BYTES: bytes_}}
     return out
 
 

@@ -11,6 +11,7 @@ import re
 import textwrap
 from collections.abc import Callable, Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 from urllib.parse import quote
 
@@ -27,6 +28,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 #: First word of an operation's name -> the file it is declared in.
 ROOMS = {
     "runs": "runs",
+    "journals": "journals",
+    "objects": "journals",
     "experiments": "keeping",
     "retention": "keeping",
     "artifacts": "artifacts",
@@ -58,6 +61,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     permission: Permission
     function: Callable[..., Any]  #: of the workspace, and of the request if it has fields
     media: str = "application/json"  #: of the answer
+    takes_bytes: int = 0  #: of a body that is a file, at most; 0: the body, if any, is JSON
     example: dict[str, Any] = {}  #: fields of a request that could be
 
     @property
@@ -95,7 +99,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def has_body(self) -> bool:
         """Return whether the other fields stand in a JSON body, not in the query string."""
-        return self.method == "POST"
+        return self.method == "POST" and not self.takes_bytes
 
     def _hints(self) -> dict[str, Any]:
         return _hints_of(self.function)
@@ -131,9 +135,11 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
         refuse_inexact(request)
         return request
 
-    def run(self, ws: Workspace, request: msgspec.Struct) -> Any:
+    def run(self, ws: Workspace, request: msgspec.Struct, body: Path | None = None) -> Any:
         """Carry it out as the workspace's principal; the store asks for permission again."""
         authorise(ws.who, self.permission)
+        if self.takes_bytes:
+            return self.function(ws, request, body)
         if "request" in self._hints():
             return self.function(ws, request)
         return self.function(ws)
@@ -163,6 +169,7 @@ def operation(
     permission: Permission,
     *,
     media: str = "application/json",
+    takes_bytes: int = 0,
     example: dict[str, Any] | None = None,
 ) -> Callable[[F], F]:
     """Put a function into the table under a name, a method and a path."""
@@ -175,6 +182,7 @@ def operation(
             permission=permission,
             function=function,
             media=media,
+            takes_bytes=takes_bytes,
             example=example or {},
         )
         return function

@@ -188,8 +188,7 @@ class ActiveRun(Keeping):
             self.log_artifacts(source, source.name if to is None else to)
             return
         name = places.name_for(source, to)
-        digest = self.target.objects.put_file(places.plain_file(source))
-        self._keep(name, digest)
+        self._keep(name, places.plain_file(source))
 
     def log_artifacts(self, folder: str | os.PathLike[str], to: str | None = None) -> None:
         """Keep every file of a folder, below ``to`` in the run. All are looked at first.
@@ -199,7 +198,7 @@ class ActiveRun(Keeping):
             BadInputError: naming a link that leads out of it, or what is no plain file.
         """
         for name, file in places.files_of(Path(folder), to):
-            self._keep(name, self.target.objects.put_file(file))
+            self._keep(name, file)
 
     def log_text(self, text: str, to: str) -> None:
         """Keep text as a file of the run."""
@@ -208,7 +207,7 @@ class ActiveRun(Keeping):
     def log_bytes(self, data: bytes, to: str) -> None:
         """Keep bytes as a file of the run."""
         name = places.checked(to)
-        self._keep(name, self.target.objects.put(data))
+        self._keep(name, data)
 
     def log_extra(self, subject: str, data: dict[str, Any]) -> None:
         """Log what has a table of its own, such as a dataset; see ``experiments/taking.py``."""
@@ -247,7 +246,7 @@ class ActiveRun(Keeping):
         living.remove(self._id)
         self._journal.flush()
         if self._target is not None:
-            living.settle(self._target)
+            self._target.settle()
 
     def __enter__(self) -> ActiveRun:
         self._ready()
@@ -344,6 +343,8 @@ class ActiveRun(Keeping):
 
     def _introduce(self, *, own: bool, params: dict[str, str], tags: dict[str, str]) -> None:
         plan, journal = self._plan, self._journal
+        if self._target is not None:
+            self._target.attend()
         begun = f.Begun(
             self._id, plan.experiment, self._name(), self._started, self._parent, own, params, tags
         )
@@ -356,9 +357,12 @@ class ActiveRun(Keeping):
     def _write(self, frame: f.AnyFrame) -> None:
         self._ready().append(_encode(frame))
 
-    def _keep(self, name: str, digest: str) -> None:
-        size = self.target.objects.size(digest)
-        self._write(f.File(self._id, name, digest, size, self._now()))
+    def _keep(self, name: str, source: Path | bytes) -> None:
+        """Keep bytes, then say so: what a frame names is always there."""
+        with self.target.objects() as objects:
+            put, given = objects.put, objects.put_file
+            digest = put(source) if isinstance(source, bytes) else given(source)
+            self._write(f.File(self._id, name, digest, objects.size(digest), self._now()))
 
     def _checked(self, metrics: Mapping[str, object]) -> dict[str, object]:
         found: dict[str, object] = {}

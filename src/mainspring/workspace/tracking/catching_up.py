@@ -16,6 +16,7 @@ import msgspec
 
 from mainspring.experiments import folding, journal
 from mainspring.experiments.folding import Folded, Stretch
+from mainspring.experiments.frames import MAX_FRAME
 from mainspring.experiments.journal import Part
 from mainspring.ground.errors import BadInputError, StoreError
 from mainspring.ground.permissions import Permission, service
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 FOLDER = "journals"
 WHO = service("folding")
-AT_ONCE = 8 << 20  #: bytes of journals folded in one transaction
+AT_ONCE = MAX_FRAME + (1 << 20)  #: bytes of journals folded in one transaction
 _log = logging.getLogger("mainspring.tracking")
 
 

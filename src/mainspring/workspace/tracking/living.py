@@ -10,10 +10,10 @@ import threading
 from typing import TYPE_CHECKING
 
 from mainspring.ground.errors import MainspringError
+from mainspring.workspace.tracking.writing import leave_all
 
 if TYPE_CHECKING:
     from mainspring.workspace.tracking.active import ActiveRun
-    from mainspring.workspace.tracking.writing import Target
 
 #: A process started inside a run finds the run's id here, and makes its own runs children of it.
 VARIABLE = "MAINSPRING_RUN"
@@ -89,10 +89,6 @@ def status_of(error: BaseException | None) -> str:
     return "cancelled" if isinstance(error, KeyboardInterrupt) else "failed"
 
 
-def settle(target: Target) -> None:
-    """Do what the end of a run asks for beyond its journal."""
-
-
 def _end_all() -> None:
     """End what was left open: as the script ended, if it ended by an exception."""
     error = None if hasattr(sys, "ps1") else getattr(sys, "last_value", None)
@@ -100,6 +96,7 @@ def _end_all() -> None:
         # Who leaves by an error of the disk has been told; the exit of the process goes on.
         with contextlib.suppress(MainspringError):
             run.end(status_of(error))
+    leave_all()
 
 
 def _forget() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from mainspring.ground.errors import NotFoundError, UnavailableError
 from mainspring.ground.objects import Run, RunStatus
 from mainspring.ground.permissions import Permission
 
@@ -23,11 +24,13 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def look_up(target: Target, run: str) -> Found:
-    """Return what is known of a run.
+    """Return what is known of a run; of a server that is away, nothing.
 
     Raises:
-        NotFoundError: if there is no such run.
+        NotFoundError: if the home has no such run. A server may not have been sent it yet.
     """
+    if target.url:
+        return _ask(target, run)
     from mainspring.experiments import runs
     from mainspring.workspace.opening import open_workspace
     from mainspring.workspace.tracking.catching_up import catch_up
@@ -38,6 +41,19 @@ def look_up(target: Target, run: str) -> Found:
         return found_of(ws.read(Permission.READ, lambda tx: runs.get(tx, run)))
     finally:
         ws.close()
+
+
+def _ask(target: Target, run: str) -> Found:
+    from mainspring.workspace.tracking.courier import Courier
+
+    courier = Courier(target.url or "", target.settings.token, timeout_s=5.0)
+    try:
+        return found_of(msgspec.convert(courier.run(run), Run))
+    except (UnavailableError, NotFoundError):
+        # It goes on if it may: what is logged finds out when it comes there.
+        return Found(ended=True)
+    finally:
+        courier.close()
 
 
 def found_of(run: Run) -> Found:
