@@ -88,6 +88,11 @@ GOOD: dict[str, tuple[dict[str, Any], str | None]] = {
 }
 #: Tested on their own: they need a project, a running run, a process or a token.
 APART = {
+    "artifacts.get",
+    "artifacts.list",
+    "journals.get",
+    "journals.send",
+    "objects.put",
     "runs.cancel",
     "runs.compare",
     "runs.resume",

@@ -37,7 +37,8 @@ def sync(*, options: Everywhere = HERE) -> None:
             for one in found
         ]
     }
-    render.said(options, told, *(_line(one) for one in told["servers"]) or ["Nothing waits."])
+    lines = [_line(one) for one in told["servers"]]
+    render.said(options, told, *(lines or ["Nothing waits."]))
     bad = [text for one in found for text in one.troubles]
     if bad:
         raise UnavailableError(

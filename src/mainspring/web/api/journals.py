@@ -60,7 +60,7 @@ def get_journal(ws: Workspace, request: OfJournal) -> Standing:
     "/api/v1/journals/{journal}",
     Permission.LOG,
     takes_bytes=MAX_JOURNAL,
-    example={"position": 0},
+    example={"journal": "jrn_01jz0000000000000000000000", "position": 0},
 )
 def send_journal(ws: Workspace, request: SendJournal, body: Path) -> Standing:
     """Fold bytes of a journal, as far as they are new, and say how far it is folded then.
