@@ -22,14 +22,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
 
-import httpx
+if sys.argv[1:2] != ["--inside-mlflow"]:  # that interpreter has no Mainspring
+    import httpx
 
-from mainspring.ground.settings import Settings
-from mainspring.ground.version import __version__
-from mainspring.web.app import build_app
-from mainspring.web.server import bind, serve
-from mainspring.workspace.opening import Workspace, open_workspace
-from mainspring.workspace.views.searching import run_page
+    from mainspring.ground.settings import Settings
+    from mainspring.ground.version import __version__
+    from mainspring.web.app import build_app
+    from mainspring.web.server import bind, serve
+    from mainspring.workspace.opening import Workspace, open_workspace
+    from mainspring.workspace.views.searching import run_page
 
 BEST = {"filter": "metrics.auc > 0.9 and params.C != '1'", "order": "-metrics.auc", "limit": 20}
 COLUMNS = {"columns": "metrics.auc,params.C"}
@@ -210,7 +211,7 @@ def inside_mlflow(folder: Path, runs: int, params: int, metrics: int) -> None:
 
     file = folder / "mlflow.db"
     client = MlflowClient(tracking_uri=f"sqlite:///{file}")
-    experiment = int(client.create_experiment(f"bench-{time.time_ns()}"))
+    experiment = int(client.create_experiment(f"bench-{time.monotonic_ns()}"))
     db = sqlite3.connect(file)
     rng = random.Random(1)
     ids = [f"{number:032x}" for number in range(experiment << 40, (experiment << 40) + runs)]
