@@ -46,7 +46,7 @@ def ws(home: Path) -> Iterator[Workspace]:
 
 def files(ws: Workspace, run: str) -> dict[str, bytes]:
     catch_up(ws)
-    found = ws.read(Permission.READ, lambda tx: artifacts.files(tx, run))
+    found = ws.read(Permission.READ, lambda tx: artifacts.every(tx, run, 1000))
     return {one.path: ws.objects.get(one.digest) for one in found}
 
 

@@ -109,7 +109,9 @@ def _past(house: Local | Remote, run: str) -> Past:
     from mainspring.experiments.capture import facts
     from mainspring.workspace.again import Past
 
-    detail = house.call("runs.get", run=run)
+    about = house.call("runs.about", run=run)
+    # Measured, not as they stand in the record: there infinities are null in JSON, as NaN is.
+    metrics = {one["key"]: one["last"] for one in about["metrics"]}
     files = {one["path"]: one["digest"] for one in house.call("artifacts.list", run=run)}
     source: SourceFile | None = None
     ran_on: EnvironmentFile | None = None
@@ -120,7 +122,8 @@ def _past(house: Local | Remote, run: str) -> Past:
         data = _bytes(house, run, facts.ENVIRONMENT)
         ran_on = msgspec.json.decode(data, type=facts.EnvironmentFile)
     patch = _bytes(house, run, facts.PATCH) if facts.PATCH in files else b""
-    return Past(run=detail["run"], artifacts=files, source=source, ran_on=ran_on, patch=patch)
+    record = {**about["run"], "metrics": metrics}
+    return Past(run=record, artifacts=files, source=source, ran_on=ran_on, patch=patch)
 
 
 def _bytes(house: Local | Remote, run: str, path: str) -> bytes:

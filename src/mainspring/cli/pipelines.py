@@ -14,7 +14,8 @@ from cyclopts import Parameter
 from mainspring.cli import render
 from mainspring.cli.options import HERE, Everywhere
 from mainspring.cli.remote import Local, Remote, asking
-from mainspring.cli.runs import failure, full_id
+from mainspring.cli.runs import full_id
+from mainspring.cli.showing import failure
 from mainspring.ground.errors import BadInputError
 
 if TYPE_CHECKING:

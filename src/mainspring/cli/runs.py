@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from mainspring.cli import listing, render
+from mainspring.cli import listing, render, showing
 from mainspring.cli.options import HERE, Everywhere
 from mainspring.cli.remote import Local, Remote, asking
 from mainspring.ground.errors import BadInputError, NotFoundError
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    pass
 
 _AT_ONCE = 1000  #: runs of one question
 _SHORTEST = 4  #: characters by which a run is named
@@ -99,44 +99,10 @@ def show(
     *,
     options: Everywhere = HERE,
 ) -> None:
-    """Show one run: params, metrics, steps."""
+    """Show one run: what it was made of, params, metrics, files, children, steps."""
     with asking(options) as house:
-        detail = house.call("runs.get", run=full_id(house, run))
-    render.answer(options, detail, lambda out: draw_run(out, detail))
-
-
-def draw_run(out: Console, detail: dict[str, Any]) -> None:
-    """Print a run with its steps."""
-    run = detail["run"]
-    facts = [
-        ("run", run["id"]),
-        ("status", run["status"]),
-        ("pipeline", run["pipeline"] or run["name"]),
-        ("started", f"{render.when(run['started'])} UTC"),
-        ("took", render.took(run["started"], run["ended"])),
-        ("cause", run["cause"] or "by hand"),
-        *((f"param {key}", value) for key, value in run["params"].items()),
-        *((f"metric {key}", value) for key, value in run["metrics"].items()),
-        *(("version", name) for name in detail["versions"]),
-        *(("note", text) for text in detail["notes"]),
-    ]
-    render.table(out, ("", ""), facts)
-    if detail["steps"]:
-        out.print()
-        rows = [
-            (s["step"], s["state"], f"{s['wall_s']:.2f} s", s["why"] or s["error"])
-            for s in detail["steps"]
-        ]
-        render.table(out, ("STEP", "STATE", "TOOK>", "WHY"), rows)
-    for step in detail["steps"]:
-        if step["state"] == "failed":
-            out.print(f"\n{step['step']} failed:\n{failure(step)}")
-
-
-def failure(step: dict[str, Any]) -> str:
-    """Return the user's own lines, then what went in and how to run it again."""
-    parts = (step["trace"].rstrip(), step["error"])
-    return render.plain("\n".join(part for part in parts if part))
+        about = house.call("runs.about", run=full_id(house, run))
+    render.answer(options, about, lambda out: showing.draw(out, about))
 
 
 def why(

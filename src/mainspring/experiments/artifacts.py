@@ -74,12 +74,6 @@ def get(tx: Tx, owner: str, path: str, *, of: Table = RUNS) -> Artifact:
     return found
 
 
-def files(tx: Tx, run: str) -> list[Artifact]:
-    """Return every file of a run, by path."""
-    statement = select(artifacts).where(artifacts.c.run == run).order_by(artifacts.c.path)
-    return [_artifact(row) for row in tx.all(statement)]
-
-
 def entries(tx: Tx, owner: str, folder: str = "", *, of: Table = RUNS) -> list[Entry]:
     """Return what is in a folder, by path; nothing if it is a file or is not there."""
     found: dict[str, Entry] = {}

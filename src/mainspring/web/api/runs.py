@@ -32,6 +32,7 @@ from mainspring.workspace.views.shapes import (
     Curves,
     FoundPage,
     MetricHistory,
+    RunAbout,
     RunColumns,
     RunDetail,
 )
@@ -200,6 +201,14 @@ def get_run(ws: Workspace, request: OfRun) -> RunDetail:
     from mainspring.workspace.views.runs import run_detail
 
     return run_detail(ws, request.run)
+
+
+@operation("runs.about", "GET", "/api/v1/runs/{run}/about", Permission.READ)
+def about_run(ws: Workspace, request: OfRun) -> RunAbout:
+    """Show one run with all that belongs to it: metrics measured, files, inputs, children."""
+    from mainspring.workspace.views.about import run_about
+
+    return run_about(ws, request.run)
 
 
 @operation("runs.why", "GET", "/api/v1/runs/{run}/why", Permission.READ)

@@ -11,6 +11,7 @@ from mainspring.ground.ports import Tx
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.tracking.catching_up import caught_up
 
+MOST_FILES = 100_000
 MOST_BYTES = 64 << 20  #: of a file that is answered in JSON
 
 
@@ -32,7 +33,7 @@ def artifact_list(ws: Workspace, run: str) -> list[Artifact]:
 
     def work(tx: Tx) -> list[Artifact]:
         runs.get(tx, run)
-        return artifacts.files(tx, run)
+        return artifacts.every(tx, run, MOST_FILES)
 
     return caught_up(ws).read(Permission.READ, work)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from mainspring.experiments.artifacts import Artifact
 from mainspring.ground.loops import View
 from mainspring.ground.objects import (
     Alarm,
@@ -144,6 +145,32 @@ class RunDetail(Record, frozen=True, kw_only=True):
     steps: list[StepRecord]
     versions: list[str]  #: "model/number" of each version it made
     notes: list[str] = []  #: what was logged and could not be taken, in words
+
+
+class Measured(Record, frozen=True, kw_only=True):
+    """How one metric of a run went."""
+
+    key: str
+    last: float | str | None  #: "nan", "inf" and "-inf" by their names
+    low: float | None  #: of the finite values
+    low_step: int | None
+    high: float | None
+    high_step: int | None
+    points: int | None  #: null where only the last value was looked at
+
+
+class RunAbout(Record, frozen=True, kw_only=True):
+    """One run with all that belongs to it."""
+
+    run: Run
+    metrics: list[Measured]
+    artifacts: list[Artifact]  #: by path, the first thousand
+    artifact_count: int
+    children: list[Run]  #: the newest hundred
+    child_count: int
+    steps: list[StepRecord]
+    versions: list[str]  #: "model/number" of each version it made
+    notes: list[str]  #: what was logged and could not be taken, in words
 
 
 class RunPage(Record, frozen=True, kw_only=True):
