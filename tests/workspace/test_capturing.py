@@ -20,9 +20,11 @@ from mainspring.ground.errors import BadInputError, ConflictError
 from mainspring.ground.objects import Run
 from mainspring.ground.permissions import Permission
 from mainspring.ground.settings import Settings
+from mainspring.scaling.models import package
 from mainspring.workspace.opening import Workspace, open_workspace
 from mainspring.workspace.tracking import joining
 from mainspring.workspace.tracking.catching_up import catch_up
+from mainspring.workspace.views.about import run_about
 from mainspring.workspace.views.searching import run_page
 
 
@@ -162,3 +164,74 @@ def test_an_introduction_that_was_spoilt_is_named(
     monkeypatch.setenv(joining.VARIABLE, "{}")
     with pytest.raises(BadInputError, match=joining.VARIABLE):
         ms.current_run()
+
+
+def test_a_dataset_is_noted_with_what_it_is_for(ws: Workspace) -> None:
+    rows = pl.DataFrame({"x": [1, 2, 3]})
+    rows.write_csv("rows.csv")
+    with ms.run("e") as run:
+        noted = run.log_dataset(rows, "rows")
+        run.log_dataset(rows, "rows")  # twice is as good as once
+        run.log_dataset("rows.csv", "file", "validation")
+        with pytest.raises(BadInputError):
+            run.log_dataset(3, "odd")
+    about = run_about(ws, run.id)
+    assert about.notes == []
+    assert [(one.dataset.name, one.context) for one in about.inputs] == [
+        ("rows", "training"),
+        ("file", "validation"),
+    ]
+    assert about.inputs[0].dataset == noted
+    assert noted.digest in noted._repr_html_()
+
+
+def test_a_fitted_estimator_is_a_model_of_the_run(ws: Workspace) -> None:
+    from sklearn.linear_model import LogisticRegression
+
+    rows = pl.DataFrame({"x": [0.0, 1.0, 2.0, 3.0] * 20, "late": [0, 0, 1, 1] * 20})
+    fitted = LogisticRegression().fit(rows.select("x"), rows["late"])
+    with ms.run("e") as run:
+        kept = run.log_model(fitted, "scorer", example=rows, target="late")
+        for wrong in ({}, {"example": rows}, {"example": 3, "target": "late"}):
+            with pytest.raises(BadInputError):
+                run.log_model(fitted, **wrong)
+        with pytest.raises(BadInputError, match="no dot"):
+            run.log_model(fitted, "a.b", example=rows, target="late")
+    about = run_about(ws, run.id)
+    assert about.notes == []
+    [model] = about.models
+    assert (model.id, model.name, model.run, model.type, model.status) == (
+        kept.id, "scorer", run.id, "LogisticRegression", "ready",
+    )  # fmt: skip
+    assert model.params == {"kind": "binary", "target": "late"}
+    of_run = files(ws, run.id)
+    of_model = ws.read(
+        Permission.READ, lambda tx: artifacts.digests(tx, kept.id, of=artifacts.MODELS)
+    )
+    assert {"MLmodel", "model.skops", "model.onnx"} <= set(of_model)
+    assert {f"scorer/{path}" for path in of_model} <= set(of_run)
+    back = package.read(kept.package, ws.objects)
+    assert (back.score(rows)[:, 0] == fitted.predict_proba(rows.select("x"))[:, 1]).all()
+    assert kept.id in kept._repr_html_()
+
+
+def test_a_model_of_ours_is_kept_as_it_is(ws: Workspace) -> None:
+    from sklearn.linear_model import LinearRegression
+
+    rows = pl.DataFrame({"x": [0.0, 1.0, 2.0, 3.0], "y": [0.5, 1.0, 2.5, 3.0]})
+    fitted = ms.Model(LinearRegression(), target="y").fit(rows)
+    with ms.run("e") as run:
+        kept = run.log_model(fitted)
+    assert package.read(kept.package, ws.objects).metrics == fitted.metrics
+    assert run_about(ws, run.id).models[0].name == "model"
+
+
+def test_a_run_shows_itself_in_a_notebook(ws: Workspace) -> None:
+    with ms.run("e", name="<b>one</b>", params={"lr": 0.1}) as run:
+        run.log(loss=0.5)
+        shown = run._repr_html_()
+    assert "&lt;b&gt;one&lt;/b&gt;" in shown
+    assert "running" in shown
+    assert "loss" in shown
+    assert "finished" in run._repr_html_()
+    assert repr(run) == f"<run {run.id}: finished>"

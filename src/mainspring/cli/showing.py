@@ -40,6 +40,19 @@ def draw(out: Console, about: dict[str, Any]) -> None:
     _table(out, ("TAG", "VALUE"), tags)
     _table(
         out,
+        ("INPUT", "CONTEXT", "DIGEST"),
+        [
+            (one["dataset"]["name"], one["context"], one["dataset"]["digest"][:12])
+            for one in about["inputs"]
+        ],
+    )
+    _table(
+        out,
+        ("MODEL", "NAME", "TYPE"),
+        [(one["id"], one["name"], one["type"]) for one in about["models"]],
+    )
+    _table(
+        out,
         ("ARTIFACT", "SIZE>"),
         [(one["path"], render.size(one["size"])) for one in about["artifacts"]],
         about["artifact_count"],

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 from sqlalchemy import insert, select
 
 from mainspring.experiments.exact import exact_text
 from mainspring.experiments.tables import datasets, run_datasets, runs
+from mainspring.ground.display import Page
 from mainspring.ground.errors import BadInputError
 from mainspring.ground.identity import key_of
 from mainspring.ground.ports import Tx
 
 MAX_NAME, MAX_DIGEST, MAX_TYPE = 500, 64, 100
 MAX_SOURCE, MAX_SCHEMA, MAX_PROFILE = 65_535, 1_048_575, 16_777_215
+_PROFILED = ("missing", "low", "high", "mean")
 MAX_TAG_KEY, MAX_TAG_VALUE = 255, 500
 
 
@@ -27,6 +30,12 @@ class Dataset(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     schema: str | None = None
     profile: str | None = None
+
+    def _repr_html_(self) -> str:
+        return page(self).html()
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text("Dataset(...)" if cycle else page(self).text())
 
 
 class Use(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +53,46 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     digest: str
     context: str
+
+
+def page(one: Dataset) -> Page:
+    """Return what is shown of a dataset; of columns and rows where they are told as we tell."""
+    profile = _told(one.profile)
+    about = {column.get("name"): column for column in _columns(profile)}
+    columns = [
+        [
+            column.get("name"),
+            column.get("type"),
+            *(about.get(column.get("name"), {}).get(key) for key in _PROFILED),
+        ]
+        for column in _columns(_told(one.schema))
+    ]
+    return (
+        Page(f"dataset {one.name}")
+        .facts(
+            [
+                ("digest", one.digest),
+                ("source", one.source),
+                ("rows", profile.get("rows")),
+                ("bytes", profile.get("bytes")),
+            ]
+        )
+        .table("columns", ("name", "type", *_PROFILED), columns)
+    )
+
+
+def _told(text: str | None) -> dict[str, Any]:
+    """Return what JSON says; nothing if it is none, as another client may have written it."""
+    try:
+        found = msgspec.json.decode(text or "{}")
+    except msgspec.DecodeError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _columns(told: Mapping[str, Any]) -> list[dict[str, Any]]:
+    found = told.get("columns")
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
 
 def check(one: Dataset) -> Dataset:

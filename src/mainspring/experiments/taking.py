@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, insert, select, tuple_, update
 
-from mainspring.experiments import artifacts, groups, metrics
+from mainspring.experiments import artifacts, extras, groups, metrics
 from mainspring.experiments import frames as f
 from mainspring.experiments.exact import exact_key, exact_text
 from mainspring.experiments.paths import check_path
@@ -27,7 +27,10 @@ from mainspring.ground.ports import Tx
 
 #: What takes an ``Extra`` frame, by its subject: (tx, run, data, time). What it refuses with a
 #: BadInputError or a ConflictError becomes a note of the run.
-EXTRAS: dict[str, Callable[[Tx, str, dict[str, Any], float], None]] = {}
+EXTRAS: dict[str, Callable[[Tx, str, dict[str, Any], float], None]] = {
+    "dataset": extras.dataset,
+    "model": extras.model,
+}
 _AT_ONCE = 500  # SQLite takes a bounded number of variables
 
 

@@ -72,12 +72,22 @@ class ActiveRun(Keeping):
     def __repr__(self) -> str:
         return f"<run {self._id}: {self._ended or 'running'}>"
 
+    def _repr_html_(self) -> str:
+        from mainspring.workspace.tracking.shown import page
+
+        return page(self, self._ended or "running").html()
+
     @property
     def id(self) -> str:
         """Return the run's id; the run begins if it had not."""
         if self._ended is None:
             self._ready()
         return self._id
+
+    @property
+    def name(self) -> str:
+        """Return the run's name."""
+        return self._plan.name or f"{self._plan.experiment[:60]}-{self._id[-6:]}"
 
     @property
     def experiment(self) -> str:
@@ -92,7 +102,8 @@ class ActiveRun(Keeping):
     @property
     def target(self) -> Target:
         """Return where it is written to."""
-        self._ready()
+        if self._ended is None:
+            self._ready()
         if self._target is None:
             raise BadInputError("The run has not begun.")
         return self._target
@@ -209,6 +220,13 @@ class ActiveRun(Keeping):
         name = places.checked(to)
         self._keep(name, data)
 
+    def note_object(self, digest: str, size: int, to: str) -> None:
+        """Note bytes that are an object already as a file of the run.
+
+        Do it inside of ``target.objects()``, where nobody takes objects away.
+        """
+        self._write(f.File(self._id, places.checked(to), digest, size, self._now()))
+
     def log_extra(self, subject: str, data: dict[str, Any]) -> None:
         """Log what has a table of its own, such as a dataset; see ``experiments/taking.py``."""
         self._write(f.Extra(self._id, subject, data, self._now()))
@@ -289,7 +307,7 @@ class ActiveRun(Keeping):
         return {
             "run": self.id,
             "experiment": self._plan.experiment,
-            "name": self._name(),
+            "name": self.name,
             "started": self._started,
             "parent": self._parent,
         }
@@ -346,13 +364,10 @@ class ActiveRun(Keeping):
         if self._target is not None:
             self._target.attend()
         begun = f.Begun(
-            self._id, plan.experiment, self._name(), self._started, self._parent, own, params, tags
+            self._id, plan.experiment, self.name, self._started, self._parent, own, params, tags
         )
         journal.append(_encode(begun))
         self._generation = journal.generation
-
-    def _name(self) -> str:
-        return self._plan.name or f"{self._plan.experiment[:60]}-{self._id[-6:]}"
 
     def _write(self, frame: f.AnyFrame) -> None:
         self._ready().append(_encode(frame))

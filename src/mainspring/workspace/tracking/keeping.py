@@ -2,16 +2,52 @@
 
 from __future__ import annotations
 
+import secrets
 from abc import ABC, abstractmethod
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from mainspring.ground.display import Page
+from mainspring.ground.errors import BadInputError
+from mainspring.ground.identity import check_name
+
 if TYPE_CHECKING:
-    pass
+    from mainspring.experiments.datasets import Dataset
+    from mainspring.scaling.models.model import FittedModel
+    from mainspring.workspace.tracking.writing import Target
+
+
+class KeptModel(msgspec.Struct, frozen=True, kw_only=True):
+    """A model that a run kept."""
+
+    id: str  #: of the logged model, as MLflow's clients find it too: models:/m-...
+    name: str  #: also the folder of its files in the run
+    run: str
+    package: str  #: digest of its manifest
+
+    def _repr_html_(self) -> str:
+        about = [("id", self.id), ("run", self.run), ("package", self.package)]
+        return Page(f"model {self.name}").facts(about).html()
 
 
 class Keeping(ABC):
     """What a run keeps beyond metrics, params and files."""
+
+    @property
+    @abstractmethod
+    def id(self) -> str:
+        """Return the run's id."""
+
+    @property
+    @abstractmethod
+    def target(self) -> Target:
+        """Return where the run is written to."""
+
+    @abstractmethod
+    def note_object(self, digest: str, size: int, to: str) -> None:
+        """Note bytes that are an object already as a file of the run."""
 
     @abstractmethod
     def log_bytes(self, data: bytes, to: str) -> None:
@@ -51,3 +87,86 @@ class Keeping(ABC):
         data = tabular.write(frame, to)
         self.log_bytes(data, to)
         self.log_bytes(tabular.preview(frame), str(PurePosixPath(to).with_suffix(".preview.json")))
+
+    def log_dataset(
+        self, data: Any, name: str, context: str = "training", *, source: str | None = None
+    ) -> Dataset:
+        """Note data that the run reads: a table, a file or a folder; its bytes are not kept.
+
+        What is noted: the digest of its content, its columns, rows, missing values and ranges,
+        and where it came from. ``context`` says what for, such as training or validation;
+        ``source`` where a frame was read from.
+
+        Raises:
+            NotFoundError: if there is no such file or folder.
+            BadInputError: if it is neither a path nor a table, or a name is too long.
+        """
+        from mainspring.experiments.datasets import Dataset, Use, check
+        from mainspring.experiments.exact import exact_key
+        from mainspring.experiments.sources import describe
+
+        found = describe(data, source)
+        dataset = check(Dataset(name=exact_key(name, "name"), **msgspec.structs.asdict(found)))
+        use = Use(dataset=dataset, context=exact_key(context, "context"))
+        self.log_extra("dataset", msgspec.to_builtins(use))
+        return dataset
+
+    def log_model(
+        self,
+        model: Any,
+        name: str = "model",
+        *,
+        example: Any = None,
+        target: str | None = None,
+        time: str | None = None,
+    ) -> KeptModel:
+        """Keep a fitted model with the run, so that it can be registered, served and loaded.
+
+        A :class:`FittedModel` is kept as it is. A scikit-learn estimator that was fitted
+        elsewhere needs ``example`` rows with the ``target`` column: the signature, the baseline
+        profile and the metrics are of them. ``time`` names a column of event time, which is no
+        input. Nothing is pickled.
+
+        Raises:
+            BadInputError: if the model is not fitted, cannot score the example, or holds a type
+                that cannot be kept without pickle.
+        """
+        from mainspring.scaling.models import package
+
+        if "." in check_name(name):
+            raise BadInputError(f"A model's name has no dot, found {name!r}.", field="name")
+        fitted = _fitted(model, example, target, time)
+        kind = fitted.signature.kind
+        number = f"m-{secrets.token_hex(16)}"
+        with self.target.objects() as objects:
+            digest = package.write(fitted, objects)
+            paths = package.read_manifest(digest, objects).files
+            files = {path: (found, objects.size(found)) for path, found in paths.items()}
+            for path, (found, size) in files.items():
+                self.note_object(found, size, f"{name}/{path}")
+            about = {
+                "id": number,
+                "name": name,
+                "type": type(fitted.estimator).__name__,
+                "files": files,
+                "params": {"kind": kind, "target": fitted.signature.target},
+                "tags": {"mainspring.package": digest},
+            }
+            self.log_extra("model", about)
+        return KeptModel(id=number, name=name, run=self.id, package=digest)
+
+
+def _fitted(model: Any, example: Any, target: str | None, time: str | None) -> FittedModel:
+    from mainspring.experiments import tabular
+    from mainspring.scaling.models.model import FittedModel, Model
+
+    if isinstance(model, FittedModel):
+        return model
+    if example is None or target is None:
+        raise BadInputError(
+            f"{type(model).__name__} needs example rows and the name of their target column.",
+            field="example" if example is None else "target",
+            hint="run.log_model(model, 'name', example=rows, target='column')",
+        )
+    rows = tabular.frame_of(example, "example")
+    return Model(model, target=target, time=time).adopt(rows)

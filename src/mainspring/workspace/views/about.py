@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from mainspring.experiments import artifacts, family, folding, histories, runs
+from mainspring.experiments import artifacts, datasets, family, folding, histories, logged, runs
 from mainspring.experiments.chunks import Series
-from mainspring.experiments.compare import to_json
+from mainspring.experiments.comparison import to_json
+from mainspring.experiments.logged import LoggedModel, Role
 from mainspring.ground.objects import Run
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
@@ -39,11 +40,19 @@ def run_about(ws: Workspace, run: str) -> RunAbout:
             children=runs.several(tx, family.children(tx, run, MOST_CHILDREN)),
             child_count=family.child_counts(tx, [run]).get(run, 0),
             steps=list(steps.steps_of(tx, run)),
+            inputs=datasets.of_runs(tx, [run])[run],
+            models=_models(tx, run),
             versions=[f"{v.model}/{v.number}" for v in registry.of_run(tx, run)],
             notes=folding.notes_of(tx, run),
         )
 
     return caught_up(ws).read(Permission.READ, work)
+
+
+def _models(tx: Tx, run: str) -> list[LoggedModel]:
+    """Return the models that a run made, which are not deleted."""
+    made = [one.model for one in logged.of_runs(tx, [run])[run] if one.role is Role.OUTPUT]
+    return [one for one in logged.several(tx, made) if one.deleted is None]
 
 
 def _measured(tx: Tx, run: Run) -> list[Measured]:

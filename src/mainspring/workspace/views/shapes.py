@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from mainspring.experiments.artifacts import Artifact
+from mainspring.experiments.datasets import Use
+from mainspring.experiments.logged import LoggedModel
 from mainspring.ground.loops import View
 from mainspring.ground.objects import (
     Alarm,
@@ -168,6 +170,8 @@ class RunAbout(Record, frozen=True, kw_only=True):
     artifact_count: int
     children: list[Run]  #: the newest hundred
     child_count: int
+    inputs: list[Use]  #: datasets it read
+    models: list[LoggedModel]  #: that it made
     steps: list[StepRecord]
     versions: list[str]  #: "model/number" of each version it made
     notes: list[str]  #: what was logged and could not be taken, in words
