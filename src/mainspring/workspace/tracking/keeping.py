@@ -5,18 +5,22 @@ from __future__ import annotations
 import secrets
 from abc import ABC, abstractmethod
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
 from mainspring.ground.display import Page
 from mainspring.ground.errors import BadInputError
-from mainspring.ground.identity import check_name
+from mainspring.ground.identity import check_name, sha256
 
 if TYPE_CHECKING:
     from mainspring.experiments.datasets import Dataset
+    from mainspring.ground.ports import Objects
     from mainspring.scaling.models.model import FittedModel
     from mainspring.workspace.tracking.writing import Target
+
+
+MANIFESTS = "mainspring/models"  #: folder of a run's model manifests
 
 
 class KeptModel(msgspec.Struct, frozen=True, kw_only=True):
@@ -136,24 +140,43 @@ class Keeping(ABC):
         if "." in check_name(name):
             raise BadInputError(f"A model's name has no dot, found {name!r}.", field="name")
         fitted = _fitted(model, example, target, time)
-        kind = fitted.signature.kind
+        held = _Held()
+        package_ = package.write(fitted, cast("Objects", held))
+        paths = package.read_manifest(package_, cast("Objects", held)).files
+        files = {path: (digest, len(held.get(digest))) for path, digest in paths.items()}
         number = f"m-{secrets.token_hex(16)}"
         with self.target.objects() as objects:
-            digest = package.write(fitted, objects)
-            paths = package.read_manifest(digest, objects).files
-            files = {path: (found, objects.size(found)) for path, found in paths.items()}
-            for path, (found, size) in files.items():
-                self.note_object(found, size, f"{name}/{path}")
+            for data in held.all.values():
+                objects.put(data)
+            for path, (digest, size) in files.items():
+                self.note_object(digest, size, f"{name}/{path}")
+            # The manifest is no file of MLflow's directory, and is needed all the same.
+            self.note_object(package_, len(held.get(package_)), f"{MANIFESTS}/{name}.json")
             about = {
                 "id": number,
                 "name": name,
                 "type": type(fitted.estimator).__name__,
                 "files": files,
-                "params": {"kind": kind, "target": fitted.signature.target},
-                "tags": {"mainspring.package": digest},
+                "params": {"kind": fitted.signature.kind, "target": fitted.signature.target},
+                "tags": {"mainspring.package": package_},
             }
             self.log_extra("model", about)
-        return KeptModel(id=number, name=name, run=self.id, package=digest)
+        return KeptModel(id=number, name=name, run=self.id, package=package_)
+
+
+class _Held:
+    """Objects in memory: what takes seconds to make is made before the home's are locked."""
+
+    def __init__(self) -> None:
+        self.all: dict[str, bytes] = {}
+
+    def put(self, data: bytes) -> str:
+        digest = sha256(data)
+        self.all[digest] = data
+        return digest
+
+    def get(self, digest: str) -> bytes:
+        return self.all[digest]
 
 
 def _fitted(model: Any, example: Any, target: str | None, time: str | None) -> FittedModel:
