@@ -115,7 +115,7 @@ def test_only_what_somebody_listens_for_is_noted(reg, new_version):
     reg.do(registry.set_alias, "churn", "beta", 2, "try it", at=2.0)
     [told] = reg.do(notices.waiting)
     assert told.data == {"name": "churn", "alias": "beta", "version": "2"}
-    reg.do(notices.handed_out, [told.id])
+    reg.do(notices.handed_out, told.id)
     assert reg.do(notices.waiting) == []
     with pytest.raises(BadInputError, match="Nobody can listen"):
         reg.do(notices.create, notices.Webhook(**{**_plain(hook), "events": ["x.y"]}), None)

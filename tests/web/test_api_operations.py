@@ -43,6 +43,11 @@ GOOD: dict[str, tuple[dict[str, Any], str | None]] = {
         {"experiment": "train", "keep_s": 86_400.0, "keep_best": "3:metrics.auc"},
         "best",
     ),
+    "webhooks.list": ({}, None),
+    "webhooks.add": (
+        {"name": "ci", "url": "http://192.0.2.1.invalid/in", "events": ["alias.set"]},
+        "id",
+    ),
     "system.gc": ({"dry_run": True}, "after"),
     "models.list": ({}, None),
     "models.get": ({"model": "flights"}, "versions"),
@@ -113,6 +118,8 @@ APART = {
     "tunings.start",
     "tunings.get",
     "tunings.resume",
+    "webhooks.remove",
+    "webhooks.retry",
 }
 
 
@@ -189,6 +196,20 @@ def test_nobody_may_what_their_role_does_not_hold(still_house: Workspace, name: 
         ),
         ("models.rollback", {"model": "flights", "reason": "x"}, e.ConflictError, None),
         ("models.why", {"ref": "flights"}, e.BadInputError, "reference"),
+        ("webhooks.remove", {"webhook": "none"}, e.NotFoundError, "webhook_id"),
+        ("webhooks.retry", {"webhook": "none"}, e.NotFoundError, "webhook_id"),
+        (
+            "webhooks.add",
+            {"name": "x", "url": "http://127.0.0.1/", "events": ["alias.set"]},
+            e.BadInputError,
+            "url",
+        ),
+        (
+            "webhooks.add",
+            {"name": "x", "url": "http://a.invalid/", "events": ["all"]},
+            e.BadInputError,
+            "events",
+        ),
         ("models.guard", {"model": "flights", "aliases": ["live"]}, e.ConflictError, "aliases"),
         ("models.judging", {"task": "none"}, e.NotFoundError, "task"),
         (

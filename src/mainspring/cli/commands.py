@@ -157,6 +157,16 @@ NESTED: dict[str, tuple[str, list[Entry]]] = {
         ("remove", "schedules:remove", "Run nothing by a schedule any more.",
          "mainspring schedule remove nightly"),
     ]),
+    "webhook": ("Tell others what happens to the registry.", [
+        ("add", "webhooks:add", "Post what happens to a URL, from now on.",
+         "mainspring webhook add ci https://example.com/in --events alias.set"),
+        ("list", "webhooks:listed", "List webhooks and how their deliveries stand.",
+         "mainspring webhook list"),
+        ("remove", "webhooks:remove", "Tell a webhook nothing any more.",
+         "mainspring webhook remove hook_01j9"),
+        ("retry", "webhooks:retry", "Try again what was given up.",
+         "mainspring webhook retry hook_01j9"),
+    ]),
     "token": ("Make, list and end tokens.", [
         ("create", "access:create", "Make a token; its secret is shown once.",
          "mainspring token create ci --role contributor --ttl 30d"),

@@ -32,6 +32,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     lease_s: float = 10.0  #: a dead worker's task is taken over after this long
     capture: bool = True  #: a run keeps its commit, changes, packages, machine and load
     capture_budget_mb: int = 1024  #: per endpoint; the oldest sealed segments go first
+    webhook_hosts: list[
+        str
+    ] = []  #: hosts of this network that webhooks may go to, such as "ci:8080"
     max_body_mb: int = 32  #: largest body of a request
     max_depth: int = 64  #: of nested JSON
 
@@ -89,8 +92,9 @@ def load(
             field=key,
             hint=f"Known keys: {', '.join(known)}.",
         )
-    if isinstance(values.get("hosts"), str):
-        values["hosts"] = [name.strip() for name in values["hosts"].split(",") if name.strip()]
+    for key in ("hosts", "webhook_hosts"):
+        if isinstance(values.get(key), str):
+            values[key] = [name.strip() for name in values[key].split(",") if name.strip()]
     values.setdefault("root", str(root))
     values["home"] = str((root / Path(values.get("home", ".mainspring")).expanduser()).resolve())
     try:

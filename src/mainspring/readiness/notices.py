@@ -6,7 +6,7 @@ undone and nothing is lost which was done. The engine hands the notes out as tas
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -68,9 +68,9 @@ def waiting(tx: Tx, limit: int = 100) -> list[Notice]:
     ]
 
 
-def handed_out(tx: Tx, ids: Sequence[int]) -> None:
-    """Forget notices that are tasks by now."""
-    tx.run(delete(registry_events).where(registry_events.c.id.in_(list(ids))))
+def handed_out(tx: Tx, last: int) -> None:
+    """Forget notices that are tasks by now: all up to this one."""
+    tx.run(delete(registry_events).where(registry_events.c.id <= last))
 
 
 def create(tx: Tx, hook: Webhook, secret: str | None) -> Webhook:

@@ -257,4 +257,5 @@ registry_events = Table(
     Column("event", Text, nullable=False),
     Column("data", Text, nullable=False),  # JSON
     Column("at", Float, nullable=False),
+    sqlite_autoincrement=True,  # a number that comes back would be a task that is done already
 )

@@ -45,6 +45,7 @@ ROOMS = {
     "loops": "loops",
     "tokens": "access",
     "audit": "access",
+    "webhooks": "webhooks",
     "system": "system",
 }
 

@@ -21,6 +21,7 @@ from mainspring.web.mlflow import (
     packages,
     runs,
     versions,
+    webhooks,
 )
 from mainspring.web.mlflow.calls import Door, Endpoint
 from mainspring.web.mlflow.errors import NotServedError
@@ -91,6 +92,12 @@ ENDPOINTS = [
     Endpoint("GET", f"{_VERSIONS}/get-download-uri", Permission.READ, versions.source),
     Endpoint("POST", f"{_VERSIONS}/set-tag", Permission.REGISTER, versions.set_tag),
     Endpoint("DELETE", f"{_VERSIONS}/delete-tag", Permission.REGISTER, versions.delete_tag),
+    Endpoint("POST", "webhooks", Permission.ADMIN, webhooks.create),
+    Endpoint("GET", "webhooks", Permission.ADMIN, webhooks.listed),
+    Endpoint("GET", "webhooks/{webhook_id}", Permission.ADMIN, webhooks.get),
+    Endpoint("PATCH", "webhooks/{webhook_id}", Permission.ADMIN, webhooks.update),
+    Endpoint("DELETE", "webhooks/{webhook_id}", Permission.ADMIN, webhooks.delete),
+    Endpoint("POST", "webhooks/{webhook_id}/test", Permission.ADMIN, webhooks.try_out),
 ]
 
 #: Routes of MLflow's for training and registering that answer 501 and why.

@@ -16,6 +16,7 @@ from mainspring.workspace.handlers import (
     lanes,
     renewal,
     steps,
+    telling,
     traffic,
     upkeep,
     watching,
@@ -40,4 +41,5 @@ def table(ws: Workspace, drive: lanes.Drive) -> dict[str, Handler]:
         **watching.handlers(ws, shelf),
         **upkeep.handlers(ws),
         **lanes.handlers(ws, drive),
+        **telling.handlers(ws),
     }

@@ -1,0 +1,324 @@
+"""Deliver what happened to the registry to those who asked: signed, and never inward.
+
+The body and the headers are those that receivers of MLflow's webhooks know, so that one receiver
+serves both. An address is resolved once, every address it has is looked at, and the connection
+goes to the one that was looked at: a name that is resolved again cannot lead elsewhere.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import ipaddress
+import json
+import socket
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from mainspring.engine import tasks
+from mainspring.ground.errors import BadInputError, UnavailableError
+from mainspring.ground.identity import new_id
+from mainspring.ground.permissions import Permission
+from mainspring.readiness import notices
+
+if TYPE_CHECKING:
+    from mainspring.ground.ports import Tx
+    from mainspring.workspace.opening import Workspace
+
+TIMEOUT_S = 10.0
+MOST_ANSWER = 10_000  #: bytes of an answer that are read
+#: Our events and what receivers call them.
+WORDS = {
+    "model.created": ("registered_model", "created"),
+    "version.created": ("model_version", "created"),
+    "version_tag.set": ("model_version_tag", "set"),
+    "version_tag.deleted": ("model_version_tag", "deleted"),
+    "alias.set": ("model_version_alias", "created"),
+    "alias.removed": ("model_version_alias", "deleted"),
+}
+_MODEL = {"name": "example_model"}
+_VERSION = {**_MODEL, "version": "1"}
+#: What a test sends.
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "model.created": {
+        **_MODEL,
+        "tags": {"example_key": "example_value"},
+        "description": "An example",
+    },
+    "version.created": {
+        **_VERSION,
+        "source": "models:/123",
+        "run_id": "abcd1234abcd5678",
+        "tags": {"example_key": "example_value"},
+        "description": "An example",
+    },
+    "version_tag.set": {**_VERSION, "key": "example_key", "value": "example_value"},
+    "version_tag.deleted": {**_VERSION, "key": "example_key"},
+    "alias.set": {**_VERSION, "alias": "example_alias"},
+    "alias.removed": {**_MODEL, "alias": "example_alias"},
+}
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a receiver said."""
+
+    status: int
+    body: str
+
+
+def keep(
+    ws: Workspace, hook: notices.Webhook, secret: str | None, *, new: bool
+) -> notices.Webhook:
+    """Keep a webhook, new or changed; the secret never comes back.
+
+    Raises:
+        NotFoundError: if it is not new and not there.
+        BadInputError: if deliveries may not go to its URL, or it listens for nothing.
+    """
+    refuse_inward(hook.url, ws.settings.webhook_hosts)
+    work = notices.create if new else notices.change
+    return ws.write(Permission.ADMIN, lambda tx: work(tx, hook, secret))
+
+
+def make(
+    ws: Workspace,
+    name: str,
+    url: str,
+    events: list[str],
+    *,
+    description: str = "",
+    active: bool = True,
+    secret: str | None = None,
+) -> notices.Webhook:
+    """Make a webhook.
+
+    Raises:
+        BadInputError: if deliveries may not go to its URL, or it listens for nothing.
+    """
+    if not name or len(name) > 256 or not name.isprintable() or name != name.strip():
+        raise BadInputError(
+            "A webhook's name is 1 to 256 characters that can be seen.", field="name"
+        )
+    now = ws.clock.now()
+    hook = notices.Webhook(
+        id=new_id("hook"),
+        name=name,
+        url=url,
+        events=events,
+        description=description,
+        active=active,
+        created=now,
+        changed=now,
+    )
+    return keep(ws, hook, secret, new=True)
+
+
+def listed(ws: Workspace) -> list[notices.Webhook]:
+    """Return every webhook, without secrets."""
+    return ws.read(Permission.ADMIN, notices.listed)
+
+
+def deliveries(ws: Workspace, hook: str) -> tuple[dict[str, int], str]:
+    """Return how many deliveries are in each state, and what went wrong with the newest."""
+
+    def look(tx: Tx) -> tuple[dict[str, int], str]:
+        several = tasks.list_tasks(tx, group_of(hook))
+        wrong = next((one.error for one in reversed(several) if one.error), "")
+        return tasks.group_state(tx, group_of(hook)), wrong
+
+    return ws.read(Permission.ADMIN, look)
+
+
+def remove(ws: Workspace, hook: str) -> None:
+    """Tell a webhook nothing any more; what waits for it is cancelled.
+
+    Raises:
+        NotFoundError: if there is none by that id.
+    """
+
+    def work(tx: Tx) -> None:
+        notices.remove(tx, hook)
+        tasks.cancel(tx, group_of(hook))
+
+    ws.write(Permission.ADMIN, work)
+
+
+def retry(ws: Workspace, hook: str) -> int:
+    """Try again what was given up; return how many deliveries that are.
+
+    Raises:
+        NotFoundError: if there is none by that id.
+        ConflictError: if deliveries are still at work.
+    """
+
+    def work(tx: Tx) -> int:
+        notices.get(tx, hook)
+        return tasks.retry(tx, group_of(hook))
+
+    return ws.write(Permission.ADMIN, work)
+
+
+def try_out(ws: Workspace, hook: str, event: str | None = None) -> Answer:
+    """Send an example to a webhook now, from this process, and return what it said.
+
+    Raises:
+        NotFoundError: if there is none by that id.
+        BadInputError: if deliveries may not go there.
+        UnavailableError: if nobody answers.
+    """
+
+    def look(tx: Tx) -> tuple[notices.Webhook, str | None]:
+        return notices.get(tx, hook), notices.secret_of(tx, hook)
+
+    found, secret = ws.read(Permission.ADMIN, look)
+    now = ws.clock.now()
+    body = body_of(event or found.events[0], EXAMPLES[event or found.events[0]], now)
+    return post(found.url, body, secret, str(uuid.uuid4()), now, ws.settings.webhook_hosts)
+
+
+def group_of(hook: str) -> str:
+    """Return what a webhook's deliveries are counted, cancelled and retried by."""
+    return f"webhook/{hook}"
+
+
+def body_of(event: str, data: Mapping[str, Any], at: float) -> bytes:
+    """Return the body of a delivery."""
+    entity, action = WORDS[event]
+    when = datetime.fromtimestamp(at, UTC).isoformat()
+    told = {"entity": entity, "action": action, "timestamp": when, "data": dict(data)}
+    return json.dumps(told).encode()
+
+
+def signature(secret: str, delivery: str, timestamp: str, body: bytes) -> str:
+    """Return how receivers know that a delivery is ours: HMAC-SHA256 over id, time and body."""
+    signed = f"{delivery}.{timestamp}.".encode() + body
+    made = hmac.new(secret.encode(), signed, hashlib.sha256).digest()
+    return f"v1,{base64.b64encode(made).decode()}"
+
+
+def post(
+    url: str,
+    body: bytes,
+    secret: str | None,
+    delivery: str,
+    now: float,
+    allowed: Sequence[str],
+) -> Answer:
+    """Send one delivery and return the answer. Redirects and proxies are not followed.
+
+    Raises:
+        BadInputError: if the address is one of this network's and not allowed.
+        UnavailableError: if nobody answers in time.
+    """
+    import httpx
+
+    target = httpx.URL(check_url(url))
+    address = _address(target.host, target.port or _port(target.scheme), allowed)
+    timestamp = str(int(now))
+    headers = {
+        "Host": target.netloc.decode(),
+        "Content-Type": "application/json",
+        "X-MLflow-Delivery-Id": delivery,
+        "X-MLflow-Timestamp": timestamp,
+    }
+    if secret:
+        headers["X-MLflow-Signature"] = signature(secret, delivery, timestamp, body)
+    try:
+        with (
+            httpx.Client(trust_env=False, timeout=TIMEOUT_S) as client,
+            client.stream(
+                "POST",
+                target.copy_with(host=address),
+                content=body,
+                headers=headers,
+                extensions={"sni_hostname": target.host},
+            ) as reply,
+        ):
+            held = b""
+            for part in reply.iter_bytes():
+                held += part
+                if len(held) >= MOST_ANSWER:
+                    break
+            return Answer(
+                status=reply.status_code, body=held[:MOST_ANSWER].decode(errors="replace")
+            )
+    except httpx.HTTPError as error:
+        raise UnavailableError(f"{target.host} does not answer: {error}.") from error
+
+
+def check_url(url: str) -> str:
+    """Return a URL that deliveries may go to.
+
+    Raises:
+        BadInputError: if it is none, or none of HTTP.
+    """
+    import httpx
+
+    try:
+        target = httpx.URL(url)
+    except (httpx.InvalidURL, ValueError) as error:
+        raise BadInputError(f"Invalid webhook URL: {error}", field="url") from error
+    if target.scheme not in ("http", "https"):
+        raise BadInputError(
+            f"Invalid webhook URL scheme: '{target.scheme}'. Allowed schemes are: https, http.",
+            field="url",
+        )
+    if not target.host or target.userinfo:
+        raise BadInputError("A webhook's URL names a host, and no user or password.", field="url")
+    return url
+
+
+def refuse_inward(url: str, allowed: Sequence[str]) -> None:
+    """Refuse a URL that leads to this network; a name that nobody knows now is let pass.
+
+    Raises:
+        BadInputError: if it does, and is not allowed.
+    """
+    import httpx
+
+    target = httpx.URL(check_url(url))
+    try:
+        _address(target.host, target.port or _port(target.scheme), allowed)
+    except UnavailableError:
+        return  # each delivery looks again
+
+
+def _address(host: str, port: int, allowed: Sequence[str]) -> str:
+    """Return an address of a host that may be connected to."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise UnavailableError(f"Nobody knows the host {host}: {error}.") from error
+    addresses = [str(one[4][0]) for one in found]
+    if host in allowed or f"{host}:{port}" in allowed:
+        return addresses[0]
+    for address in addresses:
+        if not is_outside(address):
+            raise BadInputError(
+                f"{host} is {address}, an address of this network, and no delivery goes there.",
+                field="url",
+                hint=f"Allow it in the settings: webhook_hosts = ['{host}'].",
+            )
+    return addresses[0]
+
+
+def is_outside(address: str) -> bool:
+    """Return whether an address is one of the open internet.
+
+    >>> [is_outside(a) for a in ("93.184.216.34", "10.0.0.1", "169.254.169.254", "::1")]
+    [True, False, False, False]
+    """
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    # The IPv4 address inside is where packets to these would end.
+    inner = getattr(ip, "ipv4_mapped", None) or getattr(ip, "sixtofour", None)
+    both = [ip] if inner is None else [ip, inner]
+    return all(one.is_global and not one.is_multicast for one in both)
+
+
+def _port(scheme: str) -> int:
+    return 443 if scheme == "https" else 80
