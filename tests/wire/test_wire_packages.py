@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -131,7 +132,7 @@ def test_a_model_that_a_client_logs_is_judged_and_served_with_the_same_numbers(
 ) -> None:
     rows = rows_of().drop("word")
     estimator = LogisticRegression().fit(rows.select("a", "b").to_pandas(), rows["y"].to_list())
-    run = _logged(client, estimator, rows, tmp_path, kept)
+    run = _logged(client, estimator, tmp_path, kept)
     client.create_registered_model("tide")
     made = client.create_model_version("tide", f"runs:/{run}/model", run)
     assert made.version == "1"
@@ -180,8 +181,15 @@ def test_a_flavor_that_cannot_be_loaded_is_refused_by_its_name(
         registering.judge(house, "tide", 2, rows, "y", Gate(), None)
 
 
-def _logged(client: Any, estimator: Any, rows: pl.DataFrame, folder: Path, kept: str) -> str:
-    """Write what a client writes for a scikit-learn model, log it, and return the run."""
+def _logged(client: Any, estimator: Any, folder: Path, kept: str) -> str:
+    """Log what a client writes for a scikit-learn model, and return the run."""
+    run: str = client.create_run("0").info.run_id
+    client.log_artifacts(run, str(_directory(estimator, folder, kept)), "model")
+    return run
+
+
+def _directory(estimator: Any, folder: Path, kept: str) -> Path:
+    """Write what a client writes for a scikit-learn model."""
     import pickle
 
     import sklearn
@@ -205,6 +213,28 @@ signature:
   outputs: '[{{"type": "string", "required": true}}]'
 """
     )
-    run: str = client.create_run("0").info.run_id
-    client.log_artifacts(run, str(folder), "model")
-    return run
+    return folder
+
+
+def test_a_logged_model_is_registered_by_its_id_and_by_its_run(
+    client: Any, house: Workspace, tmp_path: Path
+) -> None:
+    rows = rows_of().drop("word")
+    estimator = LogisticRegression().fit(rows.select("a", "b").to_pandas(), rows["y"].to_list())
+    files = _directory(estimator, tmp_path, "skops")
+    run = client.create_run("0").info.run_id
+    logged = client.create_logged_model("0", name="model", source_run_id=run)
+    client.log_model_artifacts(logged.model_id, str(files))
+    client.finalize_logged_model(logged.model_id, "READY")
+    client.create_registered_model("tide")
+    sources = [f"models:/{logged.model_id}", logged.artifact_location, f"runs:/{run}/model"]
+    for number, source in enumerate(sources, start=1):
+        made = client.create_model_version("tide", source, run, model_id=logged.model_id)
+        assert (made.version, made.run_id) == (str(number), run)
+        uri = client.get_model_version_download_uri("tide", str(number))
+        assert uri == f"mlflow-artifacts:/versions/tide/{number}"
+    packages = house.read(Permission.READ, lambda tx: registry.versions(tx, "tide"))
+    assert len({version.package for version in packages}) == 1
+    assert packages[0].signature.columns[0].name == "a"
+    tag = client.get_logged_model(logged.model_id).tags["mlflow.modelVersions"]
+    assert [one["version"] for one in json.loads(tag)] == ["1", "2", "3"]

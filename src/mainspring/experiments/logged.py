@@ -132,6 +132,14 @@ def listed(
     return _whole(tx, tx.all(statement.order_by(columns.created.desc(), columns.id)))
 
 
+def of_maker(tx: Tx, run: str, name: str) -> list[str]:
+    """Return the ids of the models of one name that a run logged, the newest first."""
+    asked = (logged_models.c.run == run) & (logged_models.c.name == name)
+    order = (logged_models.c.created.desc(), logged_models.c.id.desc())
+    found = select(logged_models.c.id).where(asked, logged_models.c.deleted.is_(None))
+    return [row.id for row in tx.all(found.order_by(*order))]
+
+
 def set_params(tx: Tx, model: str, values: Mapping[str, str]) -> None:
     """Set params; each is set once and never changes.
 

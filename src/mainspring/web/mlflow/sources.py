@@ -6,12 +6,12 @@ A place is looked up in tables and never opened: the files are objects, known by
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from urllib.parse import unquote, urlsplit
 
 import msgspec
 
 from mainspring.experiments import artifacts, groups, runs
+from mainspring.experiments import logged as logged_models
 from mainspring.ground.errors import BadInputError, NotFoundError
 from mainspring.ground.ports import Tx
 from mainspring.readiness import facts, registry
@@ -65,7 +65,11 @@ def _local(uri: str) -> Source:
 def _of_run(tx: Tx, uri: str, path: str, run: str | None) -> Source:
     # Servers differ in whether the run named beside it must be this one; it is kept as told.
     named, _, folder = path.partition("/")
-    return Source(uri=uri, run=run or named, files=_run_files(tx, named, folder))
+    files = _run_files(tx, named, folder)
+    for one in [] if files else logged_models.of_maker(tx, named, folder):
+        # Since MLflow 3 a model that a run logs lies beside the run's files, by its name.
+        return msgspec.structs.replace(_logged(tx, uri, one, "", run), run=run or named)
+    return Source(uri=uri, run=run or named, files=files)
 
 
 def _of_model(tx: Tx, uri: str, path: str, run: str | None, logged: str | None) -> Source:
@@ -116,15 +120,16 @@ def _of_proxy(tx: Tx, uri: str, path: str, run: str | None, logged: str | None) 
     raise _wrong(uri, "it lies outside of every run and logged model", "run_id")
 
 
-#: Returns the run and the files below a folder of a logged model.
-LOGGED: list[Callable[[Tx, str, str], tuple[str | None, dict[str, str]]]] = []
-
-
 def _logged(tx: Tx, uri: str, model: str, folder: str, run: str | None) -> Source:
-    for look in LOGGED:
-        maker, files = look(tx, model, folder)
-        return Source(uri=uri, run=run or maker, logged=model, files=files)
-    raise _wrong(uri, "there is no such logged model", "model_id")
+    try:
+        one = logged_models.get(tx, model)
+    except NotFoundError:
+        raise _wrong(uri, "there is no such logged model", "model_id") from None
+    if one.deleted is not None:
+        raise _wrong(uri, "that logged model is deleted", "model_id")
+    where = artifacts.check_path(folder) if folder else ""
+    files = artifacts.digests(tx, model, where, of=artifacts.MODELS)
+    return Source(uri=uri, run=run or one.run, logged=model, files=files)
 
 
 def _run_files(tx: Tx, run: str, folder: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from mainspring.experiments import logged as logged_models
 from mainspring.ground.errors import NotFoundError
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
@@ -28,6 +29,8 @@ from mainspring.web.mlflow.models import (
 )
 from mainspring.workspace import registering
 from mainspring.workspace.opening import Workspace
+
+_VERSIONS_TAG = "mlflow.modelVersions"
 
 
 def create(ws: Workspace, asked: Fields) -> dict[str, Any]:
@@ -55,6 +58,8 @@ def create(ws: Workspace, asked: Fields) -> dict[str, Any]:
         kept = registry.register(
             tx, msgspec.structs.replace(version, model=named(tx, title)), tags, description
         )
+        if source.logged is not None:
+            _note(tx, source.logged, title, kept.number)
         return {"model_version": _message(tx, kept.model, title, kept.number)}
 
     return ws.write(Permission.REGISTER, work)
@@ -158,6 +163,18 @@ def search(ws: Workspace, asked: Fields) -> dict[str, Any]:
 
 
 # ---------------------------------------------------------------- parts
+
+
+def _note(tx: Tx, logged: str, title: str, number: int) -> None:
+    """Let a logged model know the versions that were registered of it."""
+    told = logged_models.get(tx, logged).tags.get(_VERSIONS_TAG, "[]")
+    try:
+        several = msgspec.json.decode(told, type=list[dict[str, Any]])
+    except msgspec.MsgspecError:  # somebody else's words
+        several = []
+    one = {"name": title, "version": str(number)}
+    several += [] if one in several else [one]
+    logged_models.set_tags(tx, logged, {_VERSIONS_TAG: msgspec.json.encode(several).decode()})
 
 
 def _tag(ws: Workspace, asked: Fields, value: str | None) -> dict[str, Any]:
