@@ -22,6 +22,7 @@ from mainspring.ground.objects import Run
 from mainspring.ground.permissions import Permission
 from mainspring.ground.settings import Settings
 from mainspring.workspace.opening import Workspace, open_workspace
+from mainspring.workspace.tracking import looking
 from mainspring.workspace.tracking.catching_up import catch_up
 from mainspring.workspace.views.runs import run_detail
 from mainspring.workspace.views.searching import run_page
@@ -375,6 +376,8 @@ def test_a_damaged_journal_is_told_of_and_blocks_no_other(
     assert {one.experiment for one in run_page(plain).runs} == {"bad", "good"}
     assert file.exists()
     assert catch_up(plain) == [trouble]
+    [found] = looking.damaged(plain.home)
+    assert "damaged" in found
 
 
 def test_artifacts_are_kept_with_their_folders(plain: Workspace, tmp_path: Path) -> None:
@@ -424,3 +427,49 @@ def test_the_cli_shows_notes(plain: Workspace) -> None:
     text = f"from mainspring.cli.start import main\nmain(['show', '{run._id}', '--json'])"
     told = script(text)
     assert json.loads(told.stdout)["notes"], told.stderr
+
+
+PROJECT = """
+import mainspring as ms
+
+
+@ms.step
+def train(rate: float) -> float:
+    ms.log(outer=1.0)
+    with ms.run("inner", params={"rate": rate}):
+        ms.log(inner=2.0)
+    ms.run("left").log(x=1.0)
+    return rate
+
+
+@ms.pipeline
+def go(rate: float = 0.1) -> float:
+    return train(rate)
+"""
+
+
+def test_a_run_inside_a_step_is_a_child_of_the_pipelines_run_and_in_the_same_home(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "mainspring.toml").write_text("capture = false")
+    (tmp_path / "project.py").write_text(PROJECT)
+    home = str(tmp_path / "elsewhere")
+    text = f"""
+import os, sys
+os.chdir({str(tmp_path)!r})
+from mainspring.cli.start import main
+sys.exit(main(["run", "go", "--home", {home!r}]))
+"""
+    told = script(text, MAINSPRING_HOME="")
+    assert told.returncode == 0, told.stderr
+    found = open_workspace(Settings(root=str(tmp_path), home=home))
+    runs = {one.experiment: one for one in run_page(found).runs}
+    found.close()
+    assert {name: str(one.status) for name, one in runs.items()} == {
+        "go": "finished",
+        "inner": "finished",
+        "left": "finished",
+    }
+    assert runs["inner"].parent == runs["left"].parent == runs["go"].id
+    assert runs["inner"].metrics == {"inner": 2.0}
+    assert runs["go"].metrics == {"outer": 1.0}

@@ -87,6 +87,19 @@ def doctor(*, options: Everywhere = HERE) -> int:
     return 1 if any(finding.state == "bad" for finding in found) else 0
 
 
+def _journals(settings: Settings) -> Iterator[Finding]:
+    from mainspring.workspace.tracking import looking
+
+    home = Path(settings.home)
+    found = looking.damaged(home)
+    for text in found:
+        yield bad("journals", text, "What follows there is kept; restore the file from a backup.")
+    if not found:
+        yield ok("journals", "none is damaged")
+    for url, size in looking.waiting(home).items():
+        yield warn("spool", f"{size:,} bytes wait for {url}", "Send them: mainspring sync")
+
+
 def _python(_: Settings) -> Iterator[Finding]:
     version = ".".join(map(str, sys.version_info[:3]))
     yield ok("python", f"{version} at {sys.executable}")
@@ -286,6 +299,7 @@ CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
     _clock,
     _database,
     _objects,
+    _journals,
     _server,
     _locks,
 )

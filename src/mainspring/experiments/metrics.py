@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
+from itertools import repeat
 from typing import Any
 
 import msgspec
@@ -19,7 +20,7 @@ from mainspring.ground.errors import BadInputError, NotExactError
 from mainspring.ground.ports import Tx
 
 
-class Point(msgspec.Struct, frozen=True, kw_only=True):
+class Point(msgspec.Struct, frozen=True, gc=False):
     """One value of one metric."""
 
     key: str
@@ -241,10 +242,7 @@ def history(
 def points_of(key: str, series: Series) -> list[Point]:
     """Return a series as points."""
     columns = (series.values.tolist(), series.steps.tolist(), series.times.tolist())
-    return [
-        Point(key=key, value=value, step=step, time=time)
-        for value, step, time in zip(*columns, strict=True)
-    ]
+    return list(map(Point, repeat(key), *columns))
 
 
 def curve(tx: Tx, run: str, key: str, *, points: int = 1_000) -> Series:

@@ -60,12 +60,20 @@ def call(
             payload={**payload, "objects": ws.settings.objects_url},
             cwd=root,
             path=[root] if root else [],
-            env=env or {},
+            env={**_whereabouts(ws), **(env or {})},
             log=None if log is None else str(log),
             timeout_s=timeout_s,
         ),
         cancelled=None if lease is None else lease.cancelled,
     )
+
+
+def _whereabouts(ws: Workspace) -> dict[str, str]:
+    """Return what tells a step's own ``ms.run`` where it is: in this home, whatever began it."""
+    found = {"MAINSPRING_HOME": ws.settings.home, "MAINSPRING_URL": ""}
+    if ws.settings.objects:
+        found["MAINSPRING_OBJECTS"] = ws.settings.objects
+    return found
 
 
 def as_error(outcome: Outcome) -> MainspringError:

@@ -18,9 +18,11 @@ def step(payload: dict[str, Any]) -> dict[str, Any]:
     """Run one step of a pipeline: the user's function, its inputs decoded, its output kept."""
     from mainspring.pipelines import child
     from mainspring.workspace import codecs
+    from mainspring.workspace.tracking import living
 
     codecs.register()
-    return child.execute(payload, _objects(payload))
+    with living.nothing_left_open():  # this process does not leave as others do
+        return child.execute(payload, _objects(payload))
 
 
 def trace(payload: dict[str, Any]) -> dict[str, Any]:

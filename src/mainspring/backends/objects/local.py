@@ -22,6 +22,7 @@ from mainspring.ground.errors import DamagedError, NotFoundError, StoreError
 from mainspring.ground.identity import check_digest, is_digest
 from mainspring.ground.ports import Kept
 
+_NAMED = 10_000  # names remembered as durable
 CHUNK = 1 << 20
 LOCK = "lock"  #: a file among the temporary ones; see ``_held``
 STALE_S = 3600.0  #: a temporary file this old belongs to a process that died
@@ -34,6 +35,7 @@ class LocalObjects:
     def __init__(self, root: Path, clock: Clock | None = None) -> None:
         self._root = root.resolve()
         self._temp = self._root / "tmp"
+        self._named: dict[str, int] = {}  # objects whose names are durable, and their inodes
         self._failed = ""  # why nothing is written any more
         with _told(f"use the folder {self._root}"):
             self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -134,15 +136,24 @@ class LocalObjects:
             return False
         with self._held(fcntl.LOCK_SH):
             try:
-                if path.stat().st_size != size:
+                found = path.stat()
+                if found.st_size != size:
                     return False
                 os.utime(path)
             except FileNotFoundError:
                 return False
         self._check_writable()
-        # Whoever gave it its name may not have flushed the folder yet.
-        self._flush_folder(path.parent)
+        if self._named.get(digest) != found.st_ino:
+            # Whoever gave it its name may not have flushed the folder yet.
+            self._flush_folder(path.parent)
+            self._note(digest, found.st_ino)
         return True
+
+    def _note(self, digest: str, inode: int) -> None:
+        """Remember that a name is durable: the same few files are put by every run."""
+        if len(self._named) >= _NAMED:
+            self._named.clear()
+        self._named[digest] = inode
 
     @contextmanager
     def _new_file(self) -> Iterator[tuple[BinaryIO, Path]]:

@@ -7,6 +7,7 @@ import contextlib
 import os
 import sys
 import threading
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from mainspring.ground.errors import MainspringError
@@ -89,13 +90,30 @@ def status_of(error: BaseException | None) -> str:
     return "cancelled" if isinstance(error, KeyboardInterrupt) else "failed"
 
 
-def _end_all() -> None:
-    """End what was left open: as the script ended, if it ended by an exception."""
-    error = None if hasattr(sys, "ps1") else getattr(sys, "last_value", None)
-    for run in list(_RUNS.values()):
+@contextlib.contextmanager
+def nothing_left_open() -> Iterator[None]:
+    """End the runs that a block begins and leaves open, by how the block ends."""
+    before, error = set(_RUNS), None
+    try:
+        yield
+    except BaseException as found:
+        error = found
+        raise
+    finally:
+        _end([run for name, run in list(_RUNS.items()) if name not in before], error)
+
+
+def _end(several: Iterable[ActiveRun], error: BaseException | None) -> None:
+    for run in several:
         # Who leaves by an error of the disk has been told; the exit of the process goes on.
         with contextlib.suppress(MainspringError):
             run.end(status_of(error))
+
+
+def _at_exit() -> None:
+    # A script that ended by an exception left it here; at a prompt it may be any old one.
+    error = None if hasattr(sys, "ps1") else getattr(sys, "last_value", None)
+    _end(list(_RUNS.values()), error)
     leave_all()
 
 
@@ -106,5 +124,5 @@ def _forget() -> None:
     _RUNS.clear()
 
 
-atexit.register(_end_all)
+atexit.register(_at_exit)
 os.register_at_fork(after_in_child=_forget)
