@@ -6,7 +6,10 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 SOURCES := src tests bench tools docs
 
-.PHONY: default demo test check bench soak docs clean lock system
+# MLflow's own clients, old and new, that the wire is tested with: each in an environment of its own.
+CLIENTS := .venv-mlflow-3.10/ready .venv-mlflow-3.17/ready
+
+.PHONY: default demo test check bench soak docs clean clients lock system
 
 default: test
 
@@ -31,7 +34,14 @@ check: $(VENV)/ready
 	$(BIN)/python tools/house.py
 	$(BIN)/python tools/reference.py --check
 
-test: $(VENV)/ready system check
+.venv-mlflow-%/ready: requirements-mlflow-%.lock
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --requirement $<
+	touch $@
+
+clients: $(CLIENTS)
+
+test: $(VENV)/ready clients system check
 	$(BIN)/pytest -n 2 --dist loadfile $(PYTEST)
 
 bench: $(VENV)/ready
@@ -47,4 +57,4 @@ lock:
 	sh tools/lock.sh
 
 clean:
-	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
+	rm -rf $(VENV) .venv-mlflow-* .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build

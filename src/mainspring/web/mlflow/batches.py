@@ -13,11 +13,12 @@ from mainspring.experiments.logged import Measured
 from mainspring.ground.errors import BadInputError, ConflictError, NotFoundError
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
-from mainspring.web.mlflow.messages import Fields, missing, token
+from mainspring.web.mlflow.messages import Fields, missing
 from mainspring.web.mlflow.names import check_key
-from mainspring.web.mlflow.shown import NAME_TAG, active, found, metric_message, run_id
+from mainspring.web.mlflow.shown import NAME_TAG, active, run_id
 from mainspring.workspace.opening import Workspace
 
+MOST_BYTES = 1_000_000  #: of a batch
 _MOST = {"metrics": 1000, "params": 100, "tags": 100}
 _MOST_IN_ALL = 1000
 _PARAM_LENGTH, _TAG_LENGTH = 6000, 8000
@@ -82,24 +83,6 @@ def delete_tag(ws: Workspace, asked: Fields) -> dict[str, Any]:
 
     ws.write(Permission.LOG, work)
     return {}
-
-
-def history(ws: Workspace, asked: Fields) -> dict[str, Any]:
-    """Return the points of one metric, in the order in which they were logged."""
-    run, key = run_id(asked), asked.text("metric_key")
-    limit, after = asked.limit(25_000, 25_000), asked.offset()
-
-    def work(tx: Tx) -> dict[str, Any]:
-        found(tx, run)
-        points, more = metrics.history(tx, run, key, after=after, limit=limit)
-        answer: dict[str, Any] = {}
-        if points:
-            answer["metrics"] = [metric_message(one) for one in points]
-        if more is not None:  # here the token carries the number of the last point
-            answer["next_page_token"] = token(more)
-        return answer
-
-    return ws.read(Permission.READ, work)
 
 
 # ---------------------------------------------------------------- parts

@@ -26,6 +26,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     path: str
     permission: Permission
     handler: Handler
+    most_bytes: int = 0  #: of a body, where MLflow says less than this server would take
 
 
 class Door:
@@ -49,6 +50,13 @@ class Door:
         await send_bytes(send, answer, "application/json")
 
     def _work(self, scope: Scope, body: bytes, who: Principal) -> bytes:
+        most = self._endpoint.most_bytes
+        if most and len(body) > most:
+            raise BadInputError(
+                f"Batched logging API requests must be at most {most} bytes, got a request of"
+                f" size {len(body)}.",
+                field="body",
+            )
         fields = read_json(body, self._ws.settings.max_depth)
         catch_up(self._ws)  # what scripts of this home logged is there by now
         if scope["method"] in ("GET", "DELETE"):

@@ -8,7 +8,14 @@ from mainspring.ground import errors as e
 from mainspring.web.errors import Refusal
 
 #: Paths on which refusals are worded here.
-PREFIXES = ("/api/2.0/mlflow", "/ajax-api/2.0/mlflow", "/api/3.0/mlflow", "/ajax-api/3.0/mlflow")
+PREFIXES = (
+    "/api/2.0/mlflow",
+    "/ajax-api/2.0/mlflow",
+    "/api/3.0/mlflow",
+    "/ajax-api/3.0/mlflow",
+    "/get-artifact",
+    "/model-versions/get-artifact",
+)
 
 #: Clients try 408, 429, 500, 502, 503 and 504 again: what cannot succeed must be none of these.
 _CODES: list[tuple[type[Exception], int, str]] = [

@@ -26,6 +26,7 @@ from mainspring.web.limits import Threads, chunks
 from mainspring.web.mlflow.messages import Fields, from_query
 from mainspring.web.mlflow.places import Place, clean, entry, nothing_at, place, target, writable
 from mainspring.workspace.opening import Workspace
+from mainspring.workspace.tracking.catching_up import caught_up
 
 MAX_BYTES = 16 << 30  #: of one artifact
 _MOST_AJAX = 10 << 20  #: of one that MLflow's own pages send
@@ -69,7 +70,7 @@ class Files:
             several = artifacts.entries(tx, at.owner, at.path, of=at.of)
             return [entry(one, one.path.rpartition("/")[2]) for one in several]
 
-        files = await self._threads.run(lambda: ws.read(Permission.READ, work))
+        files = await self._threads.run(lambda: caught_up(ws).read(Permission.READ, work))
         await send_bytes(
             send, msgspec.json.encode({"files": files} if files else {}), "application/json"
         )
@@ -133,7 +134,8 @@ async def give(
         at = find(tx)
         return artifacts.get(tx, at.owner, at.path, of=at.of)
 
-    one = await threads.run(lambda: ws.read(Permission.READ, work))
+    # What scripts of this home logged is there by now.
+    one = await threads.run(lambda: caught_up(ws).read(Permission.READ, work))
     part = _range(dict(scope["headers"]).get(b"range", b""), one.size)
     start, stop = part or (0, one.size)
     head = [
@@ -170,7 +172,7 @@ async def take(
     """Keep what a request brings under a path."""
     check_plain(scope)
     # Refused before a stranger's gigabytes are read.
-    await threads.run(lambda: ws.read(Permission.READ, find))
+    await threads.run(lambda: caught_up(ws).read(Permission.READ, find))
     with temporary(ws) as file:
         await receive_into(threads, file, scope, receive, most)
         await threads.run(lambda: keep(ws, find, file))
