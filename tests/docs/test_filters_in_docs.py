@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from mainspring.experiments import finding, groups, runs
+from mainspring.experiments import datasets, finding, groups, runs
 from mainspring.experiments.filters import parse, parse_orders
 from mainspring.experiments.finding import Search
 from mainspring.experiments.tables import METADATA
@@ -43,10 +43,17 @@ def store(open_test_store: Callable[..., Store]) -> Store:
 
     def fill(tx: Tx) -> None:
         for told in json.loads(block):
+            read = told.pop("datasets", [])
             runs.create(tx, _run(tx, told))
+            datasets.log(tx, told["id"], [_use(*one) for one in read], 1.0)
 
     opened.write(service("test"), Permission.LOG, fill)
     return opened
+
+
+def _use(name: str, digest: str, context: str) -> datasets.Use:
+    dataset = datasets.Dataset(name=name, digest=digest, source_type="local", source="x.csv")
+    return datasets.Use(dataset=dataset, context=context)
 
 
 def _run(tx: Tx, told: dict[str, Any]) -> Run:

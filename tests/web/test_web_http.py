@@ -267,12 +267,12 @@ def test_every_answer_carries_the_headers_of_safety(still_web: httpx.Client) -> 
 def test_an_unexpected_error_tells_nothing_but_a_number(
     web: httpx.Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from mainspring.workspace.views import runs
+    from mainspring.workspace.views import searching
 
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("the secret is 42")
 
-    monkeypatch.setattr(runs, "run_page", broken)
+    monkeypatch.setattr(searching, "run_page", broken)
     answer = web.get("/api/v1/runs")
     assert answer.status_code == 500
     assert "42" not in answer.text

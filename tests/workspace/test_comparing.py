@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mainspring.experiments import artifacts, runs
+from mainspring.experiments import artifacts, datasets, runs
 from mainspring.ground.errors import BadInputError, NotFoundError
 from mainspring.ground.objects import Run, RunStatus
 from mainspring.ground.permissions import Permission
@@ -39,6 +39,10 @@ def ws(tmp_path: Path) -> Iterator[Workspace]:
             file = {"packages": {"installed": [f"polars==1.{number % 2}", "six==1.17"]}}
             digest = opened.objects.put(json.dumps(file).encode())
             artifacts.put(tx, run.id, "mainspring/environment.json", digest, 9, 1.0)
+            told = datasets.Dataset(
+                name="flights", digest=f"d{number // 2}", source_type="local", source="x.csv"
+            )
+            datasets.log(tx, run.id, [datasets.Use(dataset=told, context="train")], 1.0)
 
     opened.write(Permission.LOG, fill)
     yield opened
@@ -52,6 +56,7 @@ def test_what_differs_is_apart_from_what_is_the_same(ws: Workspace) -> None:
     assert told["same_params"] == {"trees": "40"}
     assert told["same_tags"] == {"who": "ada"}
     assert told["code"] == told["packages"] == []
+    assert told["data"] == [{"key": "flights (train)", "values": ["d0", "d1"]}]
     (auc,) = told["metrics"]
     assert auc["values"] == [0.5, 0.9]
     assert auc["spread"]["mean"] == 0.7

@@ -19,6 +19,7 @@ from sqlalchemy import (
     ColumnElement,
     FromClause,
     Integer,
+    Select,
     and_,
     exists,
     func,
@@ -26,6 +27,7 @@ from sqlalchemy import (
     not_,
     or_,
     select,
+    true,
 )
 from sqlalchemy import table as plain_table
 
@@ -40,7 +42,7 @@ from mainspring.experiments.expressions import (
 from mainspring.experiments.meaning import COLUMNS, TABLES, Asked, table_of, value_meets
 from mainspring.experiments.ordering import FIRST, MISSING, SECOND, Slot, slots_of
 from mainspring.experiments.readings import HEAD, head_of, number_in, number_of
-from mainspring.experiments.tables import metrics, runs, tags
+from mainspring.experiments.tables import datasets, metrics, run_datasets, runs, tags
 from mainspring.ground.ports import Tx
 
 FEW = 2_000  #: bench/search.py: looking up and sorting a run costs 5 to 10 us
@@ -74,6 +76,7 @@ class _Driver(NamedTuple):
     run: ColumnElement[str]
     met: ColumnElement[bool]
     condition: Condition | None  #: None: the experiments that are looked in
+    counted: Select[Any] | None = None  #: what to count, where ``table`` would cost more
 
 
 def by_run(tx: Tx, orders: Sequence[Order]) -> Source:
@@ -187,12 +190,14 @@ def by_condition(tx: Tx, search: Search, orders: Sequence[Order], wanted: int) -
 def _counted(tx: Tx, drivers: Sequence[_Driver]) -> list[int]:
     """Return how many runs each driver gives, counted no further than to be many."""
     counts = [
-        select(func.count())
-        .select_from(select(one.run).where(one.met).limit(FEW + 1).subquery())
-        .scalar_subquery()
+        select(func.count()).select_from(_given(one).limit(FEW + 1).subquery()).scalar_subquery()
         for one in drivers
     ]
     return list(tx.all(select(*(one.label(f"n{i}") for i, one in enumerate(counts))))[0])
+
+
+def _given(one: _Driver) -> Select[Any]:
+    return select(one.run).where(one.met) if one.counted is None else one.counted
 
 
 def _pays(tx: Tx, few: int, wanted: int) -> bool:
@@ -221,8 +226,10 @@ def _driver(one: Condition, dialect: str) -> _Driver | None:
         if one.key not in ("id", "parent", "started") or one.op not in _INDEXED:
             return None
         return _Driver(runs, runs.c.id, value_meets(COLUMNS[one.key], one, dialect), one)
-    if one.kind == "dataset" or one.op not in _INDEXED:
+    if one.op not in _INDEXED:
         return None
+    if one.kind == "dataset":
+        return _dataset_driver(one, dialect)
     table, key = table_of(one)
     driving = table.alias("driving")
     value = driving.c.value
@@ -235,6 +242,16 @@ def _driver(one: Condition, dialect: str) -> _Driver | None:
         if met is None
         else _Driver(driving, driving.c.run, and_(driving.c.key == key, met), one)
     )
+
+
+def _dataset_driver(one: Condition, dialect: str) -> _Driver | None:
+    if one.key == "context":
+        return None
+    read = select(run_datasets.c.run).join(datasets, run_datasets.c.dataset == datasets.c.id)
+    read = read.where(value_meets(datasets.c[one.key], one, dialect))
+    # Once each, though a run may read a dataset twice.
+    driving = read.distinct().subquery("driving")
+    return _Driver(driving, driving.c.run, true(), one, counted=read)
 
 
 _INDEXED = ("=", "<", "<=", ">", ">=", "in", "nan")

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from mainspring.experiments import artifacts, finding, groups
+from mainspring.experiments import artifacts, datasets, finding, groups
 from mainspring.experiments import columns as of_runs
 from mainspring.experiments import compare as comparing
 from mainspring.experiments.capture.facts import ENVIRONMENT
@@ -61,22 +61,23 @@ def compare_runs(
         experiments=None if experiment is None else (groups.key_of_name(experiment),),
     )
 
-    def work(tx: Tx) -> tuple[list[Run], dict[str, str]]:
+    def work(tx: Tx) -> tuple[list[Run], dict[str, str], list[dict[str, str]]]:
         ids = runs if runs is not None else finding.page(tx, search, limit=limit).ids
         wanted = shown
         if shown is not None:
             of_code: list[tuple[Kind, str]] = [("tag", t) for t in comparing.OF_CODE.values()]
             wanted = [*shown, *of_code, *([group] if group else [])]
         found = of_runs.load(tx, ids, wanted)
-        return found, _environments(tx, found)
+        return found, _environments(tx, found), _data(tx, found)
 
-    found, environments = caught_up(ws).read(Permission.READ, work)
+    found, environments, data = caught_up(ws).read(Permission.READ, work)
     _check_found(found, runs)
     told = comparing.compare(found)
     packages = _packages(ws, found, environments)
     return msgspec.structs.replace(
         told,
         packages=comparing.rows_of(packages),
+        data=comparing.rows_of(data),
         by=None if group is None else column(*group),
         groups=[] if group is None else comparing.grouped(found, *group),
     )
@@ -115,6 +116,19 @@ def _environments(tx: Tx, found: Sequence[Run]) -> dict[str, str]:
             except NotFoundError:  # written by hand, or the file was removed
                 told[packages] = ""
     return told
+
+
+def _data(tx: Tx, found: Sequence[Run]) -> list[dict[str, str]]:
+    """Return the digests of what each run read, by name and what it was for."""
+    used = datasets.of_runs(tx, [run.id for run in found])
+    several: list[dict[str, str]] = []
+    for run in found:
+        digests: dict[str, list[str]] = {}
+        for use in used[run.id]:
+            name = f"{use.dataset.name} ({use.context})" if use.context else use.dataset.name
+            digests.setdefault(name, []).append(use.dataset.digest)
+        several.append({name: ", ".join(sorted(held)) for name, held in digests.items()})
+    return several
 
 
 def _packages(
