@@ -218,3 +218,17 @@ def test_one_signs_in_with_a_token_and_out(browser: Browser, site: str, home: Wo
         expect(page).to_have_url(site + "/login")
         assert page.evaluate("window.breaches") == []
         assert complaints == []
+
+
+@pytest.mark.parametrize(
+    ("printed", "meant"),
+    [("#/experiments/1/runs/run_001", "/runs/run_001"), ("#/experiments/1", "/experiments")],
+)
+def test_an_address_that_a_tracking_client_prints_leads_to_the_page(
+    browser: Browser, told_url: str, printed: str, meant: str
+) -> None:
+    with _page(browser) as (page, complaints):
+        page.goto(f"{told_url}/{printed}")
+        page.wait_for_url(f"{told_url}{meant}", timeout=20_000)
+        _settle(page)
+    assert complaints == []

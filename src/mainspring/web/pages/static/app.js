@@ -10,6 +10,12 @@
   const options = new Map(); // id of a chart -> what was chosen for it
   let busy = false;
 
+  // Tracking clients print addresses such as /#/experiments/1/runs/ID: lead on from there.
+  const printed = /^#\/experiments\/\d+(?:\/runs\/([A-Za-z0-9_.-]+))?$/.exec(location.hash);
+  if (printed && location.pathname === "/") {
+    location.replace(printed[1] ? "/runs/" + printed[1] : "/experiments");
+  }
+
   const address = (query) => {
     const to = new URL(location.href);
     to.hash = "";
