@@ -16,6 +16,7 @@ import pytest
 import mainspring as ms
 from mainspring.experiments import artifacts, metrics
 from mainspring.experiments.capture import facts
+from mainspring.ground import identity
 from mainspring.ground.errors import BadInputError, ConflictError
 from mainspring.ground.objects import Run
 from mainspring.ground.permissions import Permission
@@ -209,7 +210,8 @@ def test_a_fitted_estimator_is_a_model_of_the_run(ws: Workspace) -> None:
         Permission.READ, lambda tx: artifacts.digests(tx, kept.id, of=artifacts.MODELS)
     )
     assert {"MLmodel", "model.skops", "model.onnx"} <= set(of_model)
-    assert {f"scorer/{path}" for path in of_model} <= set(of_run)
+    assert {f"mainspring/models/scorer/{path}" for path in of_model} <= set(of_run)
+    assert identity.sha256(of_run["mainspring/models/scorer.json"]) == kept.package
     back = package.read(kept.package, ws.objects)
     assert (back.score(rows)[:, 0] == fitted.predict_proba(rows.select("x"))[:, 1]).all()
     assert kept.id in kept._repr_html_()

@@ -20,14 +20,16 @@ if TYPE_CHECKING:
     from mainspring.workspace.tracking.writing import Target
 
 
-MANIFESTS = "mainspring/models"  #: folder of a run's model manifests
+#: Folder of a run's models and their manifests. Under a model's own name MLflow's clients would
+#: list its files twice: as the run's, and as those of the logged model of that name.
+MODELS = "mainspring/models"
 
 
 class KeptModel(msgspec.Struct, frozen=True, kw_only=True):
     """A model that a run kept."""
 
     id: str  #: of the logged model, as MLflow's clients find it too: models:/m-...
-    name: str  #: also the folder of its files in the run
+    name: str
     run: str
     package: str  #: digest of its manifest
 
@@ -149,9 +151,8 @@ class Keeping(ABC):
             for data in held.all.values():
                 objects.put(data)
             for path, (digest, size) in files.items():
-                self.note_object(digest, size, f"{name}/{path}")
-            # The manifest is no file of MLflow's directory, and is needed all the same.
-            self.note_object(package_, len(held.get(package_)), f"{MANIFESTS}/{name}.json")
+                self.note_object(digest, size, f"{MODELS}/{name}/{path}")
+            self.note_object(package_, len(held.get(package_)), f"{MODELS}/{name}.json")
             about = {
                 "id": number,
                 "name": name,
