@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from mainspring.experiments.capture import facts, git, packages, source
+from mainspring.experiments.datasets import Dataset, Use
+from mainspring.experiments.sources import describe
 from mainspring.ground.settings import Settings
 from mainspring.workspace import again
 from mainspring.workspace.again import CannotError, Past
@@ -113,6 +113,36 @@ def test_data_that_git_ignores_can_be_linked(folder: Path, tmp_path: Path) -> No
         other.mkdir()
         with pytest.raises(CannotError, match=told):
             again.prepare(past, SETTINGS, other, linked=[wrong])
+
+
+def test_data_that_the_run_noted_is_linked_if_it_is_what_it_was(
+    folder: Path, tmp_path: Path
+) -> None:
+    (folder / "data").mkdir()
+    rows = folder / "data" / "rows.csv"
+    rows.write_text("a\n1\n")
+    noted = describe(rows)
+    elsewhere = Dataset(name="s", digest="d", source_type="s3", source="s3://x")
+    odd = Dataset(name="o", digest="d", source_type="local", source="no json")
+    used = Dataset(name="rows", **msgspec.structs.asdict(noted))
+    past = _with(
+        _past(folder, ["train.py"]), inputs=[Use(dataset=one) for one in (used, elsewhere, odd)]
+    )
+
+    def prepared(name: str) -> tuple[Path, list[str]]:
+        place = tmp_path / name
+        place.mkdir()
+        notes = again.prepare(past, SETTINGS, place).notes
+        return place / "my project" / "data" / "rows.csv", notes
+
+    linked, notes = prepared("first")
+    assert (linked.read_text(), linked.is_symlink(), notes) == ("a\n1\n", True, [])
+    rows.write_text("a\n2\n")
+    linked, notes = prepared("second")
+    assert not linked.exists()
+    assert notes == [f"its data {rows} is not what it was, and was not linked"]
+    rows.unlink()
+    assert prepared("third")[1] == [f"its data {rows} is gone"]
 
 
 def test_the_environment_that_mattered_is_that_of_then(
@@ -228,83 +258,3 @@ def test_what_cannot_be_made_again_says_why(folder: Path, tmp_path: Path) -> Non
         place.mkdir()
         with pytest.raises(CannotError, match=why):
             again.prepare(one, SETTINGS, place)
-
-
-def _both(was: dict[str, Any], now: dict[str, Any], tolerance: float = 0.0) -> again.Comparison:
-    def one(name: str, given_: dict[str, Any]) -> Past:
-        run = _record(id=name, **{k: v for k, v in given_.items() if k != "artifacts"})
-        files = given_.get("artifacts", {})
-        ran_on = facts.EnvironmentFile(
-            packages=packages.Packages(
-                python="3.11.1", implementation="CPython", digest="",
-                installed=given_.get("tags", {}).get("p", "six==1").split(),
-            ),
-            machine=None,
-        )  # fmt: skip
-        return Past(run=run, artifacts=files, source=None, ran_on=ran_on)
-
-    return again.compare(one("run_1", was), one("run_2", now), tolerance=tolerance, notes=())
-
-
-def test_equal_runs_are_the_same_whatever_their_load_and_their_own_files() -> None:
-    was = {
-        "metrics": {"auc": 0.5, "bad": None, "system/cpu_percent": 3.0},
-        "artifacts": {"m.bin": "d1", "mainspring/source.json": "d2"},
-        "params": {"lr": "1"},
-    }
-    now = {**was, "metrics": {"auc": 0.5, "bad": None}, "artifacts": {"m.bin": "d1"}}
-    found = _both(was, now)
-    assert (found.verdict, found.why) == (
-        "same", "1 params, 2 metrics, 1 artifacts are the same",
-    )  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("was", "now", "why"),
-    [
-        ({"metrics": {"auc": 0.5}}, {"metrics": {"auc": 0.6}}, "1 of 1 metrics"),
-        ({"metrics": {"auc": 0.5}}, {"metrics": {}}, "1 of 1 metrics"),
-        ({"artifacts": {"m": "a"}}, {"artifacts": {"m": "b", "n": "c"}}, "2 of 2 artifacts"),
-        ({"params": {"a": "1"}}, {"params": {"a": "2"}}, "1 of 1 params"),
-        ({}, {"status": "failed"}, "it finished then and failed now"),
-    ],
-)
-def test_what_differs_is_counted(was: dict, now: dict, why: str) -> None:
-    found = _both(was, now)
-    assert (found.verdict, found.why) == ("differs", f"differs in {why}")
-
-
-def test_packages_are_told_and_decide_nothing() -> None:
-    found = _both({"tags": {"p": "six==1 a==2"}}, {"tags": {"p": "six==2"}})
-    assert found.verdict == "same"
-    assert found.packages == ["a 2 -> gone", "six 1 -> 2"]
-
-
-@given(st.floats(), st.floats(), st.floats(0, 0.5))
-def test_a_metric_is_the_same_by_its_tolerance(a: float, b: float, tolerance: float) -> None:
-    def same(x: float, y: float, t: float) -> bool:
-        found = _both({"metrics": {"m": x}}, {"metrics": {"m": y}}, t)
-        return found.verdict == "same"
-
-    assert same(a, a, 0.0)
-    assert same(a, b, tolerance) == same(b, a, tolerance)
-    if same(a, b, 0.0):
-        assert same(a, b, tolerance)
-
-
-def test_the_run_of_the_same_place_is_the_one_made_again() -> None:
-    past = Past(run=_record(tags={"mainspring.nth": "1"}), artifacts={}, source=None, ran_on=None)
-
-    def made(*several: tuple[str, str, str]) -> list[dict[str, Any]]:
-        return [
-            {"id": one, "name": name, "tags": {"mainspring.nth": nth}}
-            for one, name, nth in several
-        ]
-
-    assert again.chosen(past, made(("a", "x", "0"), ("b", "y", "1"))) == "b"
-    assert again.chosen(past, made(("a", "x", "0"), ("b", "n", "2"))) == "b"
-    assert again.chosen(past, made(("a", "x", "0"))) == "a"
-    with pytest.raises(CannotError, match="made no run"):
-        again.chosen(past, [])
-    with pytest.raises(CannotError, match="none is clearly"):
-        again.chosen(past, made(("a", "x", "0"), ("b", "y", "2")))

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from mainspring.experiments.capture.facts import EnvironmentFile, SourceFile
-    from mainspring.workspace.again import Comparison, Past, Prepared
+    from mainspring.workspace.again import Past, Prepared
+    from mainspring.workspace.verdicts import Comparison
 
 _CODES = {"same": 0, "differs": 1, "cannot": 2}
 _SENT_S = 30.0  #: what a process sends to a server at its end is there by then
@@ -86,6 +87,7 @@ def _made(
     quiet: bool,
 ) -> Comparison:
     from mainspring.workspace import again as making
+    from mainspring.workspace import verdicts
 
     past = _past(house, name)
     notes: list[str] = []
@@ -97,16 +99,17 @@ def _made(
         if code != 0:
             notes.append(f"the command ended with exit code {code}")
         try:
-            made = making.chosen(past, _runs_made(house, name, begun, code))
+            made = verdicts.chosen(past, _runs_made(house, name, begun, code))
         except making.CannotError as error:
             raise making.CannotError(f"{error}{_told(tail)}" if code else str(error)) from error
     except making.CannotError as error:
-        return making.cannot(name, str(error), notes)
-    return making.compare(past, _past(house, made), tolerance=tolerance, notes=notes)
+        return verdicts.cannot(name, str(error), notes)
+    return verdicts.compare(past, _past(house, made), tolerance=tolerance, notes=notes)
 
 
 def _past(house: Local | Remote, run: str) -> Past:
     from mainspring.experiments.capture import facts
+    from mainspring.experiments.datasets import Use
     from mainspring.workspace.again import Past
 
     about = house.call("runs.about", run=run)
@@ -123,7 +126,14 @@ def _past(house: Local | Remote, run: str) -> Past:
         ran_on = msgspec.json.decode(data, type=facts.EnvironmentFile)
     patch = _bytes(house, run, facts.PATCH) if facts.PATCH in files else b""
     record = {**about["run"], "metrics": metrics}
-    return Past(run=record, artifacts=files, source=source, ran_on=ran_on, patch=patch)
+    return Past(
+        run=record,
+        artifacts=files,
+        source=source,
+        ran_on=ran_on,
+        patch=patch,
+        inputs=msgspec.convert(about["inputs"], list[Use]),
+    )
 
 
 def _bytes(house: Local | Remote, run: str, path: str) -> bytes:
@@ -191,6 +201,7 @@ def _draw(out: Console, found: Comparison) -> None:
         ("PARAM", found.params),
         ("METRIC", found.metrics),
         ("ARTIFACT", found.artifacts),
+        ("INPUT", found.inputs),
     ):
         rows = [
             (one.key, _short(one.was), _short(one.now), "same" if one.same else "differs")

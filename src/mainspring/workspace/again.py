@@ -3,33 +3,28 @@
 1. Read what the run kept of itself (``experiments/capture``).
 2. Clone the repository into a temporary folder, check the commit out, apply the patch.
 3. Start the same command there, in the environment that mattered, as a new run.
-4. Compare params, metrics, artifacts and packages of the two, and give a verdict.
+4. Compare the two (:mod:`verdicts`).
 """
 
 from __future__ import annotations
 
-import math
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from mainspring.experiments.capture import facts, source
-from mainspring.experiments.capture.packages import versions
+from mainspring.experiments.datasets import Use
+from mainspring.experiments.sources import describe
 from mainspring.ground import environment
 from mainspring.ground.settings import Settings
 
-Verdict = Literal["same", "differs", "cannot"]
-
 GIT_S = 600.0  #: a clone from far away takes its time
-#: What the run's own record is kept under; it differs from one run to the next.
-_OURS = "mainspring/"
-_SYSTEM = "system/"
 _SCRIPTS = ("script", "module", "code")
 
 
@@ -45,6 +40,7 @@ class Past(msgspec.Struct, frozen=True, kw_only=True):
     source: facts.SourceFile | None
     ran_on: facts.EnvironmentFile | None
     patch: bytes = b""
+    inputs: list[Use] = []  #: the data it read
 
     @property
     def id(self) -> str:
@@ -59,29 +55,6 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     folder: str
     environ: dict[str, str]
     notes: list[str]
-
-
-class Pair(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing of both runs; None where one of them lacks it."""
-
-    key: str
-    was: Any
-    now: Any
-    same: bool
-
-
-class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of making a run again."""
-
-    run: str
-    again: str | None
-    verdict: Verdict
-    why: str
-    params: list[Pair] = []
-    metrics: list[Pair] = []
-    artifacts: list[Pair] = []
-    packages: list[str] = []  #: what differs, in words
-    notes: list[str] = []
 
 
 # ---------------------------------------------------------------- preparing
@@ -110,6 +83,7 @@ def prepare(
         _git(checkout, "apply", "--binary", "--whitespace=nowarn", stdin=past.patch)
     for one in linked:
         _link(root, checkout, one)
+    notes += _link_inputs(past.inputs, root, checkout)
     folder = _moved(started.folder, root, checkout)
     if folder == started.folder:
         notes.append(f"it ran outside of its repository, and does again, in {folder}")
@@ -213,6 +187,41 @@ def _link(root: Path, checkout: Path, name: str) -> None:
     target.symlink_to(origin)
 
 
+def _link_inputs(inputs: Sequence[Use], root: Path, checkout: Path) -> list[str]:
+    """Link the data that the run noted and git does not have, if it is still what it was."""
+    notes = []
+    for path, digest in _local(inputs).items():
+        if not path.is_relative_to(root) or (checkout / path.relative_to(root)).exists():
+            continue
+        if not path.exists():
+            notes.append(f"its data {path} is gone")
+        elif describe(path).digest != digest:
+            notes.append(f"its data {path} is not what it was, and was not linked")
+        else:
+            _link(root, checkout, os.fspath(path))
+    return notes
+
+
+def _local(inputs: Sequence[Use]) -> dict[Path, str]:
+    """Return the files and folders that a run noted as its data, with their digests."""
+    found = {}
+    for one in inputs:
+        if one.dataset.source_type == "local":
+            told = _json(one.dataset.source)
+            uri = told.get("uri") if isinstance(told, dict) else None
+            if isinstance(uri, str) and os.path.isabs(uri):  # noqa: PTH117  a text so far
+                found[Path(uri)] = one.dataset.digest
+    return found
+
+
+def _json(text: str) -> Any:
+    """Return what JSON says, or nothing if it is none: other clients note data as well."""
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return None
+
+
 def _check_entry(entry: str | None, root: Path, checkout: Path) -> None:
     if entry is None or not Path(entry).is_relative_to(root):
         return
@@ -272,103 +281,3 @@ def _editable(root: Path, checkout: Path) -> list[str]:
             there = checkout / project.relative_to(root)
             found += [os.fspath(one) for one in (there / "src", there) if one.is_dir()]
     return found
-
-
-# ---------------------------------------------------------------- comparing
-
-
-def compare(past: Past, now: Past, *, tolerance: float, notes: Sequence[str]) -> Comparison:
-    """Compare a run with the one it was made again as.
-
-    Metrics are the same if they differ by at most ``tolerance``, relative to the larger; NaN is
-    the same as NaN. Load, and what a run keeps of itself, are left out.
-    """
-    params = _pairs(past.run["params"], now.run["params"])
-    metrics = _pairs(
-        _own(past.run["metrics"], _SYSTEM), _own(now.run["metrics"], _SYSTEM), tolerance
-    )
-    files = _pairs(_own(past.artifacts, _OURS), _own(now.artifacts, _OURS))
-    parts = {"param": params, "metric": metrics, "artifact": files}
-    wrong = [
-        f"{sum(not one.same for one in pairs)} of {len(pairs)} {name}s"
-        for name, pairs in parts.items()
-        if not all(one.same for one in pairs)
-    ]
-    if past.run["status"] != now.run["status"]:
-        wrong.insert(0, f"it {past.run['status']} then and {now.run['status']} now")
-    counts = ", ".join(f"{len(pairs)} {name}s" for name, pairs in parts.items())
-    return Comparison(
-        run=past.id,
-        again=now.id,
-        verdict="differs" if wrong else "same",
-        why=f"differs in {', '.join(wrong)}" if wrong else f"{counts} are the same",
-        params=params,
-        metrics=metrics,
-        artifacts=files,
-        packages=_packages(past, now),
-        notes=list(notes),
-    )
-
-
-def cannot(run: str, why: str, notes: Sequence[str] = ()) -> Comparison:
-    """Return the verdict on a run that cannot be made again."""
-    return Comparison(run=run, again=None, verdict="cannot", why=why, notes=list(notes))
-
-
-def chosen(past: Past, made: Sequence[Mapping[str, Any]]) -> str:
-    """Return which of the runs that the command made is the one made again.
-
-    Raises:
-        CannotError: if it made none, or none in the same place.
-    """
-    if not made:
-        raise CannotError("the command ended and made no run")
-    nth = past.run["tags"].get("mainspring.nth")
-    found = [one for one in made if one["tags"].get("mainspring.nth") == nth]
-    if len(found) != 1:
-        found = [one for one in found or made if one["name"] == past.run["name"]]
-    if len(found) != 1 and len(made) == 1:
-        found = list(made)
-    if len(found) != 1:
-        raise CannotError(f"the command made {len(made)} runs, and none is clearly this one")
-    return str(found[0]["id"])
-
-
-def _pairs(
-    was: Mapping[str, Any], now: Mapping[str, Any], tolerance: float | None = None
-) -> list[Pair]:
-    return [
-        Pair(key=key, was=was.get(key), now=now.get(key), same=_same(key, was, now, tolerance))
-        for key in sorted({*was, *now})
-    ]
-
-
-def _same(
-    key: str, was: Mapping[str, Any], now: Mapping[str, Any], tolerance: float | None
-) -> bool:
-    if key not in was or key not in now:
-        return False
-    a, b = was[key], now[key]
-    # NaN crosses JSON as null or by its name, and is then equal to itself.
-    numbers = isinstance(a, int | float) and isinstance(b, int | float)
-    if tolerance is None or not numbers:
-        return bool(a == b)
-    return math.isclose(a, b, rel_tol=tolerance) or (math.isnan(a) and math.isnan(b))
-
-
-def _own(values: Mapping[str, Any], ours: str) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if not key.startswith(ours)}
-
-
-def _packages(past: Past, now: Past) -> list[str]:
-    before, after = _installed(past), _installed(now)
-    if before is None or after is None:
-        return ["not known of both"]
-    return environment.differences(before, after)
-
-
-def _installed(one: Past) -> dict[str, str] | None:
-    if one.ran_on is None or one.ran_on.packages is None:
-        return None
-    found = one.ran_on.packages
-    return {**versions(found.installed), "python": found.python}
