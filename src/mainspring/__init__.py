@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from mainspring.sdk import run as run
     from mainspring.sdk import search as search
     from mainspring.sdk import step as step
+    from mainspring.workspace.dropping import delete as delete
+    from mainspring.workspace.dropping import restore as restore
     from mainspring.workspace.repeating import repeat as repeat
     from mainspring.workspace.repeating import versus as versus
     from mainspring.workspace.tuning import tune as tune
@@ -55,10 +57,12 @@ _PUBLIC = (
     "Step",
     "compare",
     "current_run",
+    "delete",
     "log",
     "open",
     "pipeline",
     "repeat",
+    "restore",
     "rows",
     "run",
     "search",
@@ -73,6 +77,7 @@ _LIGHT = {
     **dict.fromkeys(("Pruned", "trial"), "mainspring.experiments.trial"),
     **dict.fromkeys(("repeat", "versus"), "mainspring.workspace.repeating"),
     "tune": "mainspring.workspace.tuning",
+    **dict.fromkeys(("delete", "restore"), "mainspring.workspace.dropping"),
 }
 
 

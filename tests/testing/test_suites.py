@@ -26,6 +26,8 @@ BROKEN_OBJECTS = """
             digest = hashlib.sha256(data).hexdigest()
             self.kept[digest], self.ats[digest] = data, time.time()
             return digest
+        def renew(self, digest):
+            return self.has(digest) and bool(self.ats.update({digest: time.time()}) or True)
         def start(self, digest, count):
             return self.get(digest)[:count]
         def each(self):

@@ -15,7 +15,8 @@ from homes import NOW, settle
 from sqlalchemy import func, select
 
 from mainspring.backends.sql import audit
-from mainspring.experiments import artifacts, finding, groups, metrics, retention, runs
+from mainspring.experiments import artifacts, finding, groups, logged, metrics, retention, runs
+from mainspring.experiments.tables import logged_artifacts
 from mainspring.experiments.tables import retention as policies
 from mainspring.ground.clock import TurnedClock
 from mainspring.ground.errors import (
@@ -267,7 +268,7 @@ def test_what_any_text_or_file_of_the_home_names_stays(home: Workspace) -> None:
     by_tag, by_file = home.objects.put(b"by tag"), home.objects.put(b"by file")
     add(home, "one", tags={"see": f"the file {by_tag}, above all"})
     folder = home.home / "journals"
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     (folder / "j").write_bytes(b"\x00frame\x01" + by_file.encode() + b"\x02")
     collect(home)
     assert home.objects.has(by_tag)
@@ -468,3 +469,119 @@ def test_a_served_loop_is_served_after_gc(served: Workspace) -> None:
     assert {one.digest for one in served.objects.each()} == before - {stray}
     for version in served.read(Permission.READ, lambda tx: registry.versions(tx, "tide")):
         load(version.package, served.objects)
+
+
+# ---------------------------------------------------------------- journals and logged models
+
+
+def test_what_a_script_logged_and_nobody_folded_yet_stays(ws: Workspace) -> None:
+    """Its file is named in a journal alone; gc folds it, and finds it named by a row."""
+    import mainspring as ms
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MAINSPRING_HOME", str(ws.home))
+        run = ms.run("flights", capture=False)
+        run.log(loss=0.5)
+        run.log_text("bytes of a file", "notes.txt")
+        collect(ws, older_than_s=0.0, young_s=0.0)
+        assert ws.objects.has(sha256(b"bytes of a file"))
+        run.end()
+        done = ms.delete(run.id, reason="A wrong table.")
+        assert done.deleted == [run.id]
+        assert ms.restore(run.id).restored == [run.id]
+        ms.delete(filter="metrics.loss < 1")
+        assert ms.delete(run.id).deleted == []
+    assert run.id in collect(ws, older_than_s=0.0, young_s=0.0).purged
+    assert rows_naming(ws, run.id) == 0
+    assert ws.objects.has(sha256(b"bytes of a file")), "this process's journal is not over"
+
+
+def log_model(ws: Workspace, run: str, name: str) -> str:
+    """Log a model of a run, with one file."""
+    digest = ws.objects.put(name.encode() * 10)
+
+    def work(tx: Tx) -> None:
+        number = groups.by_name(tx, "flights").id
+        one = logged.LoggedModel(
+            id=f"m-{name}", experiment=number, name=name, run=run, created=NOW, changed=NOW
+        )
+        logged.create(tx, one)
+        logged.link(tx, run, [logged.Link(model=one.id, role="output", step=0)])
+        cells = {"path": "MLmodel", "digest": digest, "size": 1, "time": NOW}
+        tx.run(logged_artifacts.insert().values(model=one.id, **cells))
+
+    ws.write(Permission.LOG, work)
+    return digest
+
+
+def test_logged_models_go_with_their_runs_unless_others_use_them(home: Workspace) -> None:
+    first, second = add(home, "first"), add(home, "second")
+    alone, used, told = (log_model(home, first, name) for name in ("alone", "used", "told"))
+    link = logged.Link(model="m-used", role="input", step=0)
+    home.write(Permission.LOG, lambda tx: logged.link(tx, second, [link]))
+    decision = Decision(
+        id="dec_1",
+        at=NOW,
+        made=NOW,
+        kind="x",
+        subject="y",
+        reason="It is models:/m-told.",
+        by="me",
+    )
+    home.write(Permission.PROMOTE, lambda tx: decisions.record(tx, decision))
+    assert deleting.delete_runs(home, [first]).deleted == [first]
+    turn(home, WEEK + 1)
+    looked, done = collect(home, dry_run=True), collect(home)
+    assert (looked.purged, looked.after) == (done.purged, done.after)
+    assert done.purged == [first]
+    assert not home.objects.has(alone)
+    assert home.objects.has(used)
+    assert home.objects.has(told)
+    home.write(Permission.LOG, lambda tx: logged.hide(tx, "m-used", home.clock.now()))
+    deleting.delete_runs(home, [second])
+    turn(home, WEEK + 1)
+    collect(home)
+    assert not home.objects.has(used)
+
+
+PUTTING = """
+import os, sys
+from mainspring.experiments import artifacts
+from mainspring.ground.permissions import Permission
+from mainspring.ground.settings import Settings
+from mainspring.workspace.opening import open_workspace
+home, run = sys.argv[1:]
+ws = open_workspace(Settings(root=home, home=home))
+for turn in range(40):
+    for number in range(5):
+        data = b"shared%d" % number * 20
+        digest = ws.objects.put(data)
+        path = f"{os.getpid()}/{number}"
+        ws.write(Permission.LOG, lambda tx: artifacts.put(tx, run, path, digest, len(data), 1.0))
+        assert ws.objects.get(digest) == data, "a row names what is gone"
+        ws.write(Permission.LOG, lambda tx: artifacts.remove(tx, run, path))
+        os.utime(ws.home / "objects" / digest[:2] / digest[2:], (1.0, 1.0))
+"""
+
+
+def test_gc_beside_those_who_put_takes_nothing_from_them(tmp_path: Path) -> None:
+    """Three processes put the same bytes, name them, take the row back, and age them."""
+    path = str(tmp_path / "home")
+    with_clock = open_workspace(Settings(root=path, home=path))
+    run = add(with_clock, "one")
+    at_work = [
+        subprocess.Popen(
+            [sys.executable, "-c", PUTTING, path, run], stderr=subprocess.PIPE, text=True
+        )
+        for _ in range(3)
+    ]
+    rounds = 0
+    while any(one.poll() is None for one in at_work):
+        collect(with_clock)
+        rounds += 1
+    told = [one.communicate()[1] for one in at_work]
+    with_clock.close()
+    # Who ages what another has just put takes his own promise away: only that may be told.
+    assert all(one.returncode == 0 or "FileNotFoundError" in text
+               for one, text in zip(at_work, told, strict=True)), told  # fmt: skip
+    assert rounds > 3

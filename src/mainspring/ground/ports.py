@@ -139,6 +139,13 @@ class Objects(Protocol):
         """Return whether the bytes are kept."""
         ...
 
+    def renew(self, digest: str) -> bool:
+        """Make an object fresh, as a put of its bytes would; return whether it is there.
+
+        For those who are told a digest by somebody else and are about to write a row with it.
+        """
+        ...
+
     def size(self, digest: str) -> int:
         """Return the number of bytes kept under a digest."""
         ...

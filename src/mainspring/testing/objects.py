@@ -166,6 +166,18 @@ class ObjectsPromises:
         place.age(digest, 3 * DAY)
         assert objects.delete(digest, before=SystemClock().now() - DAY)
 
+    def test_what_was_renewed_is_as_fresh_as_if_it_was_put(
+        self, place: ObjectsPlace, objects: Objects
+    ) -> None:
+        """For those who only know the digest."""
+        digest = objects.put(b"known by name")
+        place.age(digest, 3 * DAY)
+        assert objects.renew(digest)
+        assert not objects.delete(digest, before=SystemClock().now() - DAY)
+        assert objects.get(digest) == b"known by name"
+        assert [one.digest for one in objects.each()] == [digest]
+        assert not objects.renew("0" * 64)
+
     def test_putting_and_deleting_at_once_loses_nothing_that_was_put(
         self, place: ObjectsPlace, objects: Objects
     ) -> None:

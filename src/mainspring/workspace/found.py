@@ -126,7 +126,7 @@ def search(
     }
     found: list[Run] = []
     cursor: str | None = None
-    with _asked() as place:
+    with asked_place() as place:
         while True:
             rest = _AT_ONCE if limit is None else min(limit - len(found), _AT_ONCE)
             runs, cursor = _page(place, {**asked, "limit": rest, "cursor": cursor})
@@ -173,12 +173,12 @@ def compare(
         "columns": None if columns is None else _joined(columns),
         "by": by,
     }
-    with _asked() as place:
+    with asked_place() as place:
         return _compared(place, ids, asked)
 
 
 @contextmanager
-def _asked() -> Iterator[Workspace | Server]:
+def asked_place() -> Iterator[Workspace | Server]:
     """Give what answers: the server that the settings name, else the home."""
     settings = load({})
     place: Workspace | Server

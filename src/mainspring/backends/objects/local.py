@@ -76,6 +76,13 @@ class LocalObjects:
         """Return whether the bytes are kept."""
         return self._path(digest).is_file()
 
+    def renew(self, digest: str) -> bool:
+        """Make an object fresh; return whether it is there."""
+        try:
+            return self._hit(digest, self.size(digest))
+        except NotFoundError:
+            return False
+
     def size(self, digest: str) -> int:
         """Return the number of bytes kept under a digest."""
         with self._kept(digest) as file:

@@ -102,6 +102,28 @@ class S3Objects:
             return False
         return True
 
+    def renew(self, digest: str) -> bool:
+        """Make an object fresh; return whether it is there.
+
+        A bucket copies nothing onto itself, so it goes there and back, without leaving it.
+        """
+        check_digest(digest)
+        aside = f"renewed/{digest}"
+
+        def copy() -> None:
+            obstore.copy(self._store, _path(digest), aside)
+            obstore.copy(self._store, aside, _path(digest))
+            obstore.delete(self._store, aside)
+
+        with self._told(f"renew object {digest}"):
+            if self._at(digest) is None:
+                return False
+            try:
+                self._freshen(digest, copy)
+            except (MissingError, FileNotFoundError):  # it was deleted before we claimed it
+                return False
+        return True
+
     def size(self, digest: str) -> int:
         """Return the number of bytes kept under a digest."""
         with self._told(f"look up object {digest}", digest):

@@ -24,6 +24,7 @@ from mainspring.workspace.archive.reading import Archive
 from mainspring.workspace.keeping import texts
 
 BATCH = 200  #: rows looked up in one statement; SQLite takes a bounded number of variables
+FAST = 5000  #: rows put in at once where nothing has to be looked up
 TOLD = 10  #: differences that are told; all are counted
 
 
@@ -105,7 +106,7 @@ class _Merging:
         if self._table.name == "experiments":
             self._join_experiments(rows)
         elif empty:
-            while part := list(islice(rows, BATCH)):
+            while part := list(islice(rows, FAST)):
                 self._add(part)
             self._count_on()
         elif self._key:

@@ -31,6 +31,7 @@ from mainspring.workspace.archive.form import Manifest, Sealed
 from mainspring.workspace.keeping import owning, reclaiming, texts
 from mainspring.workspace.keeping.needs import in_parts
 from mainspring.workspace.opening import Workspace
+from mainspring.workspace.tracking.catching_up import catch_up
 
 Tell = Callable[[str, int, int], None]
 _SAMPLE = 64 << 10  #: bytes by which is judged whether packing is worth it
@@ -72,6 +73,7 @@ def export(
     authorise(ws.who, Permission.ADMIN)
     if target.exists():
         raise BadInputError(f"{target} is there already.", field="file", hint="Name another.")
+    catch_up(ws)  # what scripts of this home logged
     part = target.with_name(f".{target.name}.part")
     try:
         os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600))

@@ -20,6 +20,7 @@ from mainspring.workspace.keeping import ageing, purging, reclaiming
 from mainspring.workspace.keeping.deleting import KeptRun
 from mainspring.workspace.keeping.reclaiming import Space
 from mainspring.workspace.opening import Workspace
+from mainspring.workspace.tracking.catching_up import catch_up
 
 GRACE_S = 7 * DAY_S  #: a deleted run can be restored for this long
 YOUNG_S = DAY_S  #: who put an object has this long to write the row that names it
@@ -65,20 +66,24 @@ def collect(
         DamagedError: if a manifest is damaged: what it names could not be told.
     """
     authorise(ws.who, Permission.ADMIN)
+    catch_up(ws)
     now = ws.clock.now()
     grace = now - older_than_s
+    without: frozenset[str] = frozenset()
     if dry_run:
         aged = sum(map(len, ws.read(Permission.ADMIN, lambda tx: ageing.aged(tx, now)).values()))
         purged, kept = ws.read(Permission.ADMIN, lambda tx: purging.going(tx, grace))
         names = ws.read(Permission.ADMIN, lambda tx: _names(tx, grace))
+        models = ws.read(Permission.ADMIN, lambda tx: purging.leaving_models(tx, purged, grace))
+        without = frozenset([*purged, *models])
     else:
         aged = ageing.apply_now(ws)
         purged = purging.purge_runs(ws, grace, lambda n: tell("deleted runs", n, n))
+        purging.purge_models(ws, grace)
         names = purging.purge_experiments(ws, grace)
         kept = ws.read(Permission.ADMIN, lambda tx: purging.going(tx, grace))[1]
     tell("listing objects", 0, 0)
     there = reclaiming.listed(ws)
-    without = frozenset(purged) if dry_run else frozenset()
     gone = reclaiming.unneeded(ws, there, without, lambda n: tell("searching", n, len(there)))
     before = reclaiming.measured(there)
     old = [one for one in gone if one.at < now - young_s]

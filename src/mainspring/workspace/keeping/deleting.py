@@ -16,6 +16,7 @@ from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.workspace.keeping.needs import in_parts, needed
 from mainspring.workspace.opening import Workspace
+from mainspring.workspace.tracking.catching_up import catch_up
 
 TOLD = 1000  #: ids in one line of the audit log
 
@@ -65,6 +66,7 @@ def delete_runs(
     """
     if not ids and not filter.strip():
         raise BadInputError("Name the runs to delete, or give a filter.", field="runs")
+    catch_up(ws)
     expression = filters.parse(filter, now=ws.clock.now()) if filter.strip() else None
 
     def work(tx: Tx) -> Deleted:

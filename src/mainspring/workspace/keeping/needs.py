@@ -41,7 +41,7 @@ def needed(tx: Tx, wanted: Collection[str], *, hidden_too: bool) -> dict[str, st
 
 def _by_themselves(tx: Tx, wanted: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Go through what is needed whatever becomes of other runs; the plainest reason comes last."""
-    yield from _named(tx, set(wanted))
+    yield from named(tx, set(wanted))
     for part in in_parts(wanted):
         open_ = select(tasks.c.group).where(tasks.c.group.in_(part), tasks.c.state.not_in(FINAL))
         for row in tx.all(open_):
@@ -53,8 +53,10 @@ def _by_themselves(tx: Tx, wanted: Sequence[str]) -> Iterator[tuple[str, str]]:
             yield row.id, "it is still running"
 
 
-def _named(tx: Tx, wanted: set[str]) -> Iterator[tuple[str, str]]:
-    """Go through what loops, decisions, alarms, gates and cards say."""
+def named(tx: Tx, wanted: set[str]) -> Iterator[tuple[str, str]]:
+    """Go through what versions, loops, decisions, alarms, gates and cards say."""
+    if not wanted:
+        return
     for table in _telling():
         columns = texts.texts_of(table)
         key = [column.name for column in table.primary_key.columns]
@@ -70,12 +72,9 @@ def _named(tx: Tx, wanted: set[str]) -> Iterator[tuple[str, str]]:
 
 def _telling() -> list[Table]:
     """Return the tables whose words keep a run: not its own, not those of its work."""
-    own = {table.name for table, _ in owning.of_runs(["x"])} | {"runs", "tasks", "edges"}
-    return [
-        table
-        for table in texts.tables()
-        if table.name not in own | texts.SILENT | {"journals", "experiments", "logged_models"}
-    ]
+    own = {table.name for table, _ in [*owning.of_runs(["x"]), *owning.of_experiments([0])]}
+    own |= {"tasks", "edges", "journals", "datasets"}
+    return [table for table in texts.tables() if table.name not in own | texts.SILENT]
 
 
 def _users(tx: Tx, wanted: Sequence[str], *, hidden_too: bool) -> dict[str, list[tuple[str, str]]]:

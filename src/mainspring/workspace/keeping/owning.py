@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Table, delete, or_, select, tuple_, update
 
 from mainspring.engine.tables import edges, tasks
-from mainspring.experiments.tables import experiments, runs
+from mainspring.experiments.tables import experiments, logged_models, run_models, runs
 from mainspring.ground.ports import Tx
 from mainspring.workspace.keeping import texts
 
@@ -40,6 +40,17 @@ def remove_runs(tx: Tx, ids: Sequence[str]) -> int:
     count = tx.run(delete(edges).where(or_(edges.c.task.in_(work), edges.c.needs.in_(work))))
     count += tx.run(delete(tasks).where(tasks.c.group.in_(list(ids))))
     return count + _remove(tx, runs, of_runs(ids))
+
+
+def remove_models(tx: Tx, ids: Sequence[str]) -> int:
+    """Delete logged models for good; return how many rows went."""
+    count = 0
+    for start in range(0, len(ids), 500):  # SQLite takes a bounded number of variables
+        part = list(ids[start : start + 500])
+        count += tx.run(delete(run_models).where(run_models.c.model.in_(part)))
+        rows = _below(logged_models, logged_models.c.id.in_(part))
+        count += _remove(tx, logged_models, rows)
+    return count
 
 
 def remove_experiment(tx: Tx, number: int) -> int:

@@ -24,8 +24,9 @@ from mainspring.ground.ports import Kept, Tx
 from mainspring.workspace.keeping import texts
 from mainspring.workspace.opening import Workspace
 
-#: Folders of a home in which no digest is kept: traffic, what processes print.
-_PASSED = frozenset({"captures", "logs"})
+#: Folders of a home in which nothing names an object: traffic, what processes print, parts of
+#: uploads, objects (ours, and those that wait for a server).
+_PASSED = frozenset({"captures", "logs", "uploads", "objects"})
 HELD_BYTES = 16 << 20  #: a manifest larger than this is read from a file, piece by piece
 AT_ONCE = 16  #: objects looked into side by side; a bucket answers slowly
 _OVERLAP = 63  #: a digest less one: it may lie across two pieces
@@ -59,9 +60,11 @@ def unneeded(
     Raises:
         DamagedError: if an object whose bytes are needed to tell is damaged.
     """
-    found = ws.read(Permission.ADMIN, lambda tx: _named(tx, without))
+    # The files first: what a journal loses meanwhile has gone into the tables.
+    found: set[bytes] = set()
     for file in _files(ws):
         found |= digests_of_file(file)
+    found |= ws.read(Permission.ADMIN, lambda tx: _named(tx, without))
     needed = found & there.keys()
     todo = [there[digest] for digest in needed]
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="gc") as pool:

@@ -58,14 +58,17 @@ def _after(key: list[Any], last: Any) -> ColumnElement[bool]:
 
 
 def long_texts(tx: Tx, table: Table, skip: Callable[[Any], bool] | None = None) -> Iterator[str]:
-    """Return the texts of a table that are long enough to hold a digest."""
+    """Return the texts of a table that are long enough to hold a digest.
+
+    Rows that belong to a run or a logged model that is to be passed over are not looked at.
+    """
     columns = texts_of(table)
     if not columns:
         return
-    run = [table.c.run] if "run" in table.c else []
+    owners = [name for name in ("run", "model") if name in table.c]
     long = or_(*(func.length(column) >= 64 for column in columns))
-    for row in pages(tx, table, [*run, *columns], long):
-        if skip is not None and run and skip(row.run):
+    for row in pages(tx, table, columns, long):
+        if skip is not None and any(skip(getattr(row, name)) for name in owners):
             continue
         yield from (cell for cell in row if isinstance(cell, str) and len(cell) >= 64)
 

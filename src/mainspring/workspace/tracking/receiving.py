@@ -99,4 +99,5 @@ def _missing(ws: Workspace, data: bytes) -> list[str]:
     """Return the digests of files that the frames name and nobody sent yet."""
     found = frames.read(data).frames
     named = dict.fromkeys(one.digest for one in found if isinstance(one, frames.File))
-    return [digest for digest in named if not ws.objects.has(digest)]
+    # What is there might be about to go, until the rows name it.
+    return [digest for digest in named if not ws.objects.renew(digest)]
