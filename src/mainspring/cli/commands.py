@@ -97,7 +97,7 @@ GROUPS: dict[str, list[Entry]] = {
 }  # fmt: skip
 
 #: Where a nested command stands among the groups; the rest stand under Home.
-PLACES = {"loop": 5, "schedule": 2, "experiments": 2, "notebook": 2}
+PLACES = {"queue": 2, "loop": 5, "schedule": 2, "experiments": 2, "notebook": 2}
 
 #: A command that is in GROUPS as well does its own work when no word of these follows it.
 NESTED: dict[str, tuple[str, list[Entry]]] = {
@@ -166,6 +166,16 @@ NESTED: dict[str, tuple[str, list[Entry]]] = {
          "mainspring webhook remove hook_01j9"),
         ("retry", "webhooks:retry", "Try again what was given up.",
          "mainspring webhook retry hook_01j9"),
+    ]),
+    "queue": ("Run many things, a few at a time.", [
+        ("add", "queue:add", "Put a command, a pipeline or a function into the queue.",
+         "mainspring queue add -- python train.py --lr 0.1"),
+        ("list", "queue:listed", "List what runs and what waits.",
+         "mainspring queue list"),
+        ("cancel", "queue:cancel", "Take an entry out of the queue, or stop it.",
+         "mainspring queue cancel run_01j9"),
+        ("work", "queue:work", "Work on the queue without a server.",
+         "mainspring queue work --slots 4"),
     ]),
     "token": ("Make, list and end tokens.", [
         ("create", "access:create", "Make a token; its secret is shown once.",

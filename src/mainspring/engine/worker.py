@@ -73,6 +73,7 @@ class Engine:
     is asked *before* a pass what is known by then; if the pass then finds nothing to do, its
     answer is noted as marks (see :mod:`marks`): everything up to there has been dealt with.
     ``kinds`` are the only kinds of task it takes, ``leaves`` those it leaves to other engines.
+    One with ``kinds`` works and buries the dead; it neither scans, fires nor reacts.
     """
 
     def __init__(
@@ -169,6 +170,8 @@ class Engine:
 
     def one_pass(self) -> bool:
         """Scan, fire, react and bury the dead, once; return whether anything was found."""
+        if self._kinds is not None:  # one that takes some kinds only leaves the rest alone
+            return self._read(leases.expired) and self._write(self._expire)
         now = self._clock.now()
         known = self._read(self._known_at_rest)
         found = self._scan()

@@ -28,7 +28,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database: str | None = None  #: sqlite:///... or postgresql://...; default in the home
     objects: str | None = None  #: folder or s3://bucket/prefix; default in the home
     workers: int = 2  #: tasks the engine works on at once
-    slots: int = 1  #: runs of the queue that one worker works on at once
+    slots: int = 2  #: runs of the queue that one worker works on at once
     lease_s: float = 10.0  #: a dead worker's task is taken over after this long
     capture: bool = True  #: a run keeps its commit, changes, packages, machine and load
     capture_budget_mb: int = 1024  #: per endpoint; the oldest sealed segments go first

@@ -169,7 +169,14 @@ def function(payload: dict[str, Any]) -> dict[str, Any]:
     from mainspring.workspace.families import child
     from mainspring.workspace.families.reports import Teller
 
-    return child.run(payload, Teller(payload["tell"]))
+    return child.run(payload, Teller(payload["tell"]) if payload["tell"] else None)
+
+
+def command(payload: dict[str, Any]) -> dict[str, Any]:
+    """Run a command of the queue, once however many workers try."""
+    from mainspring.workspace.handlers import commands
+
+    return commands.run(payload)
 
 
 def _latencies_ms(served: Any, example: Any, rounds: int = 5, rows: int = 20) -> list[float]:

@@ -23,7 +23,7 @@ from mainspring.workspace.opening import Workspace
 from mainspring.workspace.scans import Scans
 
 #: What takes long and is the user's: left to the slots, so that loops never wait for it.
-SLOTTED = (kinds.LANE, kinds.END)
+SLOTTED = (kinds.LANE, kinds.END, kinds.ENTRY, kinds.ENTRY_END)
 
 
 def make_engine(

@@ -37,6 +37,7 @@ ROOMS = {
     "schedules": "schedules",
     "repeats": "repeats",
     "tunings": "tunings",
+    "queue": "queue",
     "models": "models",
     "endpoints": "endpoints",
     "monitor": "monitoring",

@@ -81,8 +81,8 @@ def describe(
         BadInputError: for a param that is unknown, missing or of the wrong type.
     """
     names = list(inspect.signature(found.function).parameters)
-    if "seed" in names:
-        varied = [*varied, "seed"]
+    if "seed" in names and "seed" not in params:
+        varied = [*varied, "seed"]  # a repeat gives it
     for name in varied:
         if name not in names:
             raise BadInputError(

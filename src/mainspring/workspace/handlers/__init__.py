@@ -3,7 +3,8 @@
 A handler computes, in this process or in a child, and returns what shall be written; the
 engine writes it together with the end of the task. So an effect happens exactly once. Read
 first: :mod:`steps` (a pipeline's work), :mod:`renewal` (the loop's commands), :mod:`watching`
-(windows, labels, rollouts), :mod:`lanes` (repeats and tunings).
+(windows, labels, rollouts), :mod:`lanes` (repeats and tunings),
+:mod:`entries` (the queue).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from mainspring.workspace.evidence import LabelShelf
 from mainspring.workspace.handlers import (
+    entries,
     judging,
     lanes,
     renewal,
@@ -21,13 +23,14 @@ from mainspring.workspace.handlers import (
     upkeep,
     watching,
 )
+from mainspring.workspace.handlers.piping import Drive
 
 if TYPE_CHECKING:
     from mainspring.engine.worker import Handler
     from mainspring.workspace.opening import Workspace
 
 
-def table(ws: Workspace, drive: lanes.Drive) -> dict[str, Handler]:
+def table(ws: Workspace, drive: Drive) -> dict[str, Handler]:
     """Return every handler by the kind of task it carries out.
 
     ``drive`` carries out a pipeline's run within another task.
@@ -42,4 +45,5 @@ def table(ws: Workspace, drive: lanes.Drive) -> dict[str, Handler]:
         **upkeep.handlers(ws),
         **lanes.handlers(ws, drive),
         **telling.handlers(ws),
+        **entries.handlers(ws, drive),
     }

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import importlib
 import tempfile
-import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,11 +23,12 @@ from mainspring.ground.killpoints import here
 from mainspring.ground.objects import RunStatus
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
-from mainspring.workspace import calling, running
+from mainspring.workspace import calling
 from mainspring.workspace.families import child, study, summary, turns
 from mainspring.workspace.families.kinds import END, LANE, OWN, OWN_LANE
 from mainspring.workspace.families.reports import Heard
 from mainspring.workspace.families.turns import Turn
+from mainspring.workspace.handlers.piping import Drive, piped
 from mainspring.workspace.tracking.catching_up import catch_up
 
 if TYPE_CHECKING:
@@ -37,9 +36,6 @@ if TYPE_CHECKING:
     from mainspring.workspace.opening import Workspace
 
 LOG, TRACE = "mainspring/log.txt", "mainspring/trace.txt"
-
-#: Carries out a pipeline's run to its end, or until the event is set.
-Drive = Callable[["Workspace", str, threading.Event], None]
 
 
 class Lanes:
@@ -124,7 +120,11 @@ class Lanes:
     def _called(self, lease: Lease, family: Family, turn: Turn, log: Path) -> dict[str, Any]:
         """Run the target on the child's params and return what it logged."""
         if family.pipeline:
-            return self._piped(lease, family, turn)
+            wanted = self._wanted(family, turn)
+            points = piped(
+                self._ws, self._drive, lease, turn.run, family.root, family.target, wanted
+            )
+            return {"metrics": points, "pruned": False}
 
         def tell(value: float, step: int) -> bool:
             return self._told(lease, family, turn, value, step)
@@ -173,35 +173,6 @@ class Lanes:
         if payload["seed"] is not None:
             child.set_seeds(payload["seed"])
         return child.call(function, payload, self._settings, tell)
-
-    def _piped(self, lease: Lease, family: Family, turn: Turn) -> dict[str, Any]:
-        """Run a pipeline as the child's own child, and take over its metrics."""
-        planned = running.plan(
-            self._ws,
-            family.root,
-            family.target,
-            self._wanted(family, turn),
-            cause=f"child:{turn.run}",
-            lease=lease,
-        )
-        run = msgspec.structs.replace(planned.run, parent=turn.run)
-        planned = msgspec.structs.replace(planned, run=run)
-        self._ws.write(Permission.RUN, planned.submit)
-        self._drive(self._ws, run.id, lease.stop)
-        ended = self._ws.read(Permission.WORK, lambda tx: running.state(tx, run.id))
-        if lease.cancelled() and ended[0].status is RunStatus.RUNNING:
-            running.cancel(self._ws, run.id)
-            self._drive(self._ws, run.id, threading.Event())
-        if ended[0].status is not RunStatus.FINISHED:
-            broken = next((step for step in ended[1] if step.error), None)
-            told = f"{broken.step}: {broken.error}" if broken else f"it is {ended[0].status}"
-            raise StepFailedError(
-                f"Run {run.id} of {family.target} failed: {told}",
-                trace=broken.trace if broken else "",
-            )
-        now = self._ws.clock.now()
-        points = [[key, repr(value), None, now] for key, value in ended[0].metrics.items()]
-        return {"metrics": points, "pruned": False}
 
     def _wanted(self, family: Family, turn: Turn) -> dict[str, Any]:
         """Return the params that the target is called with: a seed only if it asks for one."""
