@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from mainspring.sdk import run as run
     from mainspring.sdk import search as search
     from mainspring.sdk import step as step
+    from mainspring.workspace.autologging import autolog as autolog
     from mainspring.workspace.dropping import delete as delete
     from mainspring.workspace.dropping import restore as restore
     from mainspring.workspace.repeating import repeat as repeat
@@ -55,6 +56,7 @@ _PUBLIC = (
     "Rollout",
     "Runs",
     "Step",
+    "autolog",
     "compare",
     "current_run",
     "delete",
@@ -76,6 +78,7 @@ _LIGHT = {
     **dict.fromkeys(("current_run", "log", "run"), "mainspring.workspace.tracking.verbs"),
     **dict.fromkeys(("Pruned", "trial"), "mainspring.experiments.trial"),
     **dict.fromkeys(("repeat", "versus"), "mainspring.workspace.repeating"),
+    "autolog": "mainspring.workspace.autologging",
     "tune": "mainspring.workspace.tuning",
     **dict.fromkeys(("delete", "restore"), "mainspring.workspace.dropping"),
 }

@@ -104,12 +104,13 @@ def test_an_entry_is_a_run_with_its_output_and_exit_code(watched: Watched, ws: W
 
 
 def test_what_a_command_tracks_stands_below_its_entry(watched: Watched, ws: Workspace) -> None:
-    code = "import mainspring as ms\nwith ms.run('inner') as run: run.log(auc=0.9)"
+    code = "import mainspring as ms\nms.log(own=1)\nwith ms.run('inner') as run: run.log(auc=0.9)"
     added = queue.add_command(ws, [sys.executable, "-c", code], folder=".")
     drain(watched)
     from mainspring.workspace.tracking.catching_up import catch_up
 
     catch_up(ws)
+    assert run_of(ws, added).metrics["own"] == 1.0
     (inner,) = [run for run in every_run(ws) if run.parent == added]
     assert (inner.experiment, inner.metrics["auc"]) == ("inner", 0.9)
 

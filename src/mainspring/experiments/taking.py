@@ -287,7 +287,9 @@ def _experiment(tx: Tx, name: str, at: float) -> tuple[str, float | None]:
     row = tx.one(select(experiments.c.deleted).where(experiments.c.key == key))
     if row is not None:
         return key, row.deleted
-    groups.create(tx, name, {}, at)
+    groups.ensure_default(tx, at)
+    if key != groups.DEFAULT:  # every home's first experiment, which is there by now
+        groups.create(tx, name, {}, at)
     return key, None
 
 

@@ -21,6 +21,7 @@ from mainspring.workspace.families.kinds import ENTRY, ENTRY_END
 from mainspring.workspace.handlers.lanes import LOG, TRACE
 from mainspring.workspace.handlers.piping import Drive, piped
 from mainspring.workspace.tracking.catching_up import catch_up
+from mainspring.workspace.tracking.joining import Introduction
 
 if TYPE_CHECKING:
     from mainspring.engine.tasks import Lease
@@ -123,7 +124,7 @@ class Entries:
             {"command": asked["command"], "folder": asked["folder"], "place": str(place)},
             lease,
             log=log,
-            env=self._env(str(asked["run"])),
+            env=self._env(asked),
         )
         return int(_value(outcome)["code"])
 
@@ -143,7 +144,7 @@ class Entries:
             "tell": "",
         }
         outcome = calling.call(
-            self._ws, "function", payload, lease, root=root, log=log, env=self._env(run)
+            self._ws, "function", payload, lease, root=root, log=log, env=self._env(asked)
         )
         points: list[list[Any]] = _value(outcome)["metrics"]
         return points
@@ -180,11 +181,23 @@ class Entries:
         for ending in (".lock", ".code", ".log"):
             self._place(run).with_suffix(ending).unlink(missing_ok=True)
 
-    def _env(self, run: str) -> dict[str, str]:
-        # What it tracks is kept here, in runs below the entry's, whatever the worker's own
-        # environment names.
-        home = str(self._ws.home)
-        return {"MAINSPRING_RUN": run, "MAINSPRING_HOME": home, "MAINSPRING_URL": ""}
+    def _env(self, asked: dict[str, Any]) -> dict[str, str]:
+        """Return what lets ``ms.log`` there mean the entry's run, and ``ms.run`` a child of it."""
+        run = str(asked["run"])
+        told = Introduction(
+            run=run,
+            experiment=str(asked["experiment"]),
+            name=str(asked["what"])[:200],
+            started=float(asked["added"]),
+            parent=None,
+        )
+        # What it tracks is kept here, whatever the worker's own environment names.
+        return {
+            "MAINSPRING_RUN": run,
+            "MAINSPRING_JOIN": msgspec.json.encode(told).decode(),
+            "MAINSPRING_HOME": str(self._ws.home),
+            "MAINSPRING_URL": "",
+        }
 
 
 def place_of(home: Path, run: str) -> Path:

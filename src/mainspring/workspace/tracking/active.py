@@ -90,6 +90,11 @@ class ActiveRun(Keeping):
         return self._plan.name or f"{self._plan.experiment[:60]}-{self._id[-6:]}"
 
     @property
+    def ended(self) -> str | None:
+        """Return how this process ended it; None as long as it did not."""
+        return self._ended
+
+    @property
     def experiment(self) -> str:
         """Return the name of the run's experiment."""
         return self._plan.experiment
