@@ -77,6 +77,7 @@ _PUBLIC = (
 _LIGHT = {
     **dict.fromkeys(("current_run", "log", "run"), "mainspring.workspace.tracking.verbs"),
     **dict.fromkeys(("Pruned", "trial"), "mainspring.experiments.trial"),
+    **dict.fromkeys(("Runs", "compare", "search"), "mainspring.workspace.found"),
     **dict.fromkeys(("repeat", "versus"), "mainspring.workspace.repeating"),
     "autolog": "mainspring.workspace.autologging",
     "tune": "mainspring.workspace.tuning",

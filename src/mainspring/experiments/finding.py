@@ -21,7 +21,7 @@ from mainspring.experiments.expressions import (
 )
 from mainspring.experiments.ordering import Cursor, after, digest_of, read_cursor
 from mainspring.experiments.tables import deleted_runs, runs
-from mainspring.experiments.ways import Search, Source, by_condition, by_run, segments, without
+from mainspring.experiments.ways import Search, Source, by_condition, segments, to_count, without
 from mainspring.ground.errors import BadInputError
 from mainspring.ground.ports import Tx
 
@@ -101,7 +101,7 @@ def count(tx: Tx, search: Search) -> int:
         BadInputError: for an unknown key, or an operator that its kind does not have.
     """
     _check(search)
-    source = by_condition(tx, search, (), MOST_COUNTED) or by_run(tx, ())
+    source = to_count(tx, search)
     statement = _select(source, search, [source.asked.run]).limit(MOST_COUNTED + 1)
     counted = select(func.count().label("n")).select_from(statement.subquery())
     return int(tx.all(counted)[0].n)

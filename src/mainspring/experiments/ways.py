@@ -163,12 +163,28 @@ def without(expression: Expression, met: Sequence[Condition]) -> Expression:
 
 def by_condition(tx: Tx, search: Search, orders: Sequence[Order], wanted: int) -> Source | None:
     """Return the runs of the condition that fewest meet, if looking those up costs less."""
-    first = orders[0] if orders else None
+    # Walking the order takes the bounds of its own key with it, and sorts nothing.
+    walked = orders[0] if orders[0].kind == "metric" else None
+    found = _fewest(tx, search, walked)
+    if found is None or found[0] > FEW or not _pays(tx, found[0], wanted):
+        return None
+    return _driven(tx, found[1], orders)
+
+
+def to_count(tx: Tx, search: Search) -> Source:
+    """Return runs in no order, of which all that are looked for are some."""
+    found = _fewest(tx, search, None)
+    if found is None or (found[0] > FEW and found[1].counted is not None):
+        return by_run(tx, ())
+    return _driven(tx, found[1], ())
+
+
+def _fewest(tx: Tx, search: Search, walked: Order | None) -> tuple[int, _Driver] | None:
+    """Return the index that gives fewest runs, and how many, counted no further than FEW."""
     drivers = [
         found
         for one in _must(search.expression)
-        # Walking the order takes the bounds of its own key with it, and sorts nothing.
-        if first is None or first.kind != "metric" or (one.kind, one.key) != ("metric", first.key)
+        if walked is None or (one.kind, one.key) != (walked.kind, walked.key)
         if (found := _driver(one, tx.dialect)) is not None
     ]
     if search.experiments is not None:
@@ -176,11 +192,10 @@ def by_condition(tx: Tx, search: Search, orders: Sequence[Order], wanted: int) -
         drivers.append(_Driver(runs, runs.c.id, within, None))
     if not drivers:
         return None
-    numbers = _counted(tx, drivers)
-    fewest = min(range(len(numbers)), key=numbers.__getitem__)
-    if numbers[fewest] > FEW or not _pays(tx, numbers[fewest], wanted):
-        return None
-    driver = drivers[fewest]
+    return min(zip(_counted(tx, drivers), drivers, strict=True), key=lambda each: each[0])
+
+
+def _driven(tx: Tx, driver: _Driver, orders: Sequence[Order]) -> Source:
     asked = Asked(driver.run, tx.dialect)
     slots = [slot for one in orders for slot in slots_of(one, asked)]
     met = () if driver.condition is None else (driver.condition,)
