@@ -5,6 +5,10 @@ from __future__ import annotations
 import io
 import json
 import math
+import os
+import signal
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,10 +22,19 @@ from sqlalchemy import Float, select
 
 from mainspring.backends.sql import audit
 from mainspring.engine import tasks
-from mainspring.experiments import artifacts, groups, metrics, retention, runs
+from mainspring.experiments import (
+    artifacts,
+    datasets,
+    groups,
+    histories,
+    logged,
+    metrics,
+    retention,
+    runs,
+)
 from mainspring.experiments.metrics import Point
+from mainspring.experiments.tables import logged_artifacts, tags
 from mainspring.experiments.tables import runs as runs_table
-from mainspring.experiments.tables import tags
 from mainspring.ground.clock import TurnedClock
 from mainspring.ground.errors import (
     BadInputError,
@@ -106,6 +119,7 @@ def fill(ws: Workspace) -> Workspace:
     manifest = ws.objects.put(canonical({"files": {"leaf": leaf}, "pad": "x" * 64}))
     for path, digest in (("m.json", manifest), ("empty", ws.objects.put(b""))):
         do(ws, artifacts.put, "run_one", path, digest, ws.objects.size(digest), NOW)
+    log_more(ws)
     two = Run(id="run_two", experiment="weather", name="two", status=RunStatus.FAILED,
               started=NOW, ended=NOW, parent="run_one")  # fmt: skip
     do(ws, runs.create, two)
@@ -150,6 +164,24 @@ def fill(ws: Workspace) -> Workspace:
         lambda tx: tokens.create(tx, "ci", "viewer", now=NOW, ttl_s=None),
     )
     return ws
+
+
+def log_more(ws: Workspace) -> None:
+    """What came after: packed points, a dataset, a logged model with its measures."""
+    many = [Point(key="loss", value=1.0 / n, step=n, time=NOW) for n in range(1, 3000)]
+    do(ws, runs.log_points, "run_one", many)
+    do(ws, histories.tidy)
+    data = datasets.Dataset(name="flights", digest="abc", source_type="code", source="{}")
+    do(ws, datasets.log, "run_one", [datasets.Use(dataset=data, context="training")], NOW)
+    number = ws.read(Permission.READ, lambda tx: groups.by_name(tx, "flights").id)
+    model = logged.LoggedModel(
+        id="m-one", experiment=number, name="one", run="run_one", created=NOW, changed=NOW,
+        params={"a": "b"}, tags={"c": "d"},
+    )  # fmt: skip
+    do(ws, logged.create, model)
+    do(ws, logged.link, "run_one", [logged.Link(model="m-one", role="output", step=0)])
+    cells = {"path": "MLmodel", "digest": ws.objects.put(b"mlmodel"), "size": 7, "time": NOW}
+    do(ws, lambda tx: tx.run(logged_artifacts.insert().values(model="m-one", **cells)))
 
 
 def everything(ws: Workspace, *, numbers: bool = True) -> dict[str, list[Any]]:
@@ -265,7 +297,9 @@ def test_some_experiments_go_alone(homes: Homes, tmp_path: Path) -> None:
     take_in(second, tmp_path / "some.msar")
     rows = everything(second)
     assert [row[0] for row in rows["runs"]] == ["run_one"]
-    assert len(rows["metric_points"]) == len(VALUES)
+    assert len(points_of(second, "run_one")) == len(VALUES)
+    assert [row[0] for row in rows["logged_models"]] == ["m-one"]
+    assert len(rows["datasets"]) == 1
     assert not any(rows[name] for name in ("models", "versions", "decisions", "windows"))
     assert sha256(b"leaf " * 1000) in kept(second)
     assert sha256(b"a" * 70) not in kept(second)
@@ -365,6 +399,34 @@ def test_a_file_that_is_there_is_not_written_over(homes: Homes, tmp_path: Path) 
 
 
 # ---------------------------------------------------------------- refused as a whole
+
+TAKE_IN = """
+import sys
+from pathlib import Path
+from mainspring.ground.settings import Settings
+from mainspring.workspace.archive.taking import take_in
+from mainspring.workspace.opening import open_workspace
+home, file = sys.argv[1:]
+take_in(open_workspace(Settings(root=home, home=home)), Path(file))
+"""
+
+
+@pytest.mark.parametrize("point", ["import.object:1", "import.object:4", "import.rows:1"])
+def test_an_import_killed_in_the_middle_has_imported_nothing(
+    homes: Homes, packed: Path, point: str
+) -> None:
+    ws = homes()
+    ended = subprocess.run(
+        [sys.executable, "-c", TAKE_IN, str(ws.home), str(packed)],
+        env={**os.environ, "MAINSPRING_KILL_AT": point},
+        check=False,
+    )
+    assert ended.returncode == -signal.SIGKILL
+    assert nothing_in(ws)
+    first = take_in(ws, packed)
+    assert first.added > 0
+    collect(ws, older_than_s=1e9, young_s=0.0)
+    assert len(kept(ws)) == first.objects
 
 
 def nothing_in(ws: Workspace) -> bool:

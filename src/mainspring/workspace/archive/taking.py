@@ -10,6 +10,7 @@ import msgspec
 
 from mainspring.ground.errors import DamagedError
 from mainspring.ground.identity import sha256_file
+from mainspring.ground.killpoints import here
 from mainspring.ground.permissions import Permission, authorise
 from mainspring.ground.ports import Tx
 from mainspring.workspace.archive import merging
@@ -60,6 +61,7 @@ def take_in(ws: Workspace, file: Path, *, tell: Tell = lambda _what, _at, _of: N
                 "audit": msgspec.to_builtins(archive.manifest.audit),
             }
             tx.audit("archive.import", f"archive:{digest[:16]}", detail)
+            here("import.rows")
             return found
 
         done = ws.write(Permission.ADMIN, work)
@@ -78,6 +80,7 @@ def _keep_objects(ws: Workspace, archive: Archive, tell: Tell) -> None:
         if _put(ws, pieces) != digest:
             raise DamagedError(f"The archive is damaged: object {digest} was changed meanwhile.")
         tell("objects", number, total)
+        here("import.object")
 
 
 def _put(ws: Workspace, pieces: Iterator[bytes]) -> str:
