@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, overload
 
 import msgspec
 
+from mainspring.ground.display import Page, took, when
 from mainspring.ground.errors import BadInputError
 from mainspring.ground.objects import Run, RunStatus
 from mainspring.ground.settings import load
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 _LATEST_S = 2.5e11  #: the year 9892: past what a data frame holds as a time
 _AT_ONCE = 1000  #: runs of one question
+_MOST_SHOWN = 8  #: params, and metrics, of a table in a notebook
 
 
 class Runs(Sequence[Run]):
@@ -45,6 +48,31 @@ class Runs(Sequence[Run]):
 
     def __repr__(self) -> str:
         return f"Runs({len(self)}: {', '.join(run.id for run in self._runs[:3])}{self._more})"
+
+    def _repr_html_(self) -> str:
+        return self._page().html()
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text("Runs(...)" if cycle else self._page().text())
+
+    def _page(self) -> Page:
+        """Return a row a run; of params and metrics those that most runs have."""
+        params = _frequent([run.params for run in self._runs])
+        metrics = _frequent([run.metrics for run in self._runs])
+        rows = [
+            [
+                run.name,
+                run.id,
+                str(run.status),
+                when(run.started),
+                took(run.started, run.ended),
+                *(run.params.get(key) for key in params),
+                *(run.metrics.get(key) for key in metrics),
+            ]
+            for run in self._runs
+        ]
+        columns = ("name", "id", "status", "started (UTC)", "took", *params, *metrics)
+        return Page(f"{len(self)} runs").table("", columns, rows)
 
     def __eq__(self, other: object) -> bool:
         return list(other) == self._runs if isinstance(other, Runs | list) else NotImplemented
@@ -88,6 +116,12 @@ class Runs(Sequence[Run]):
 
         frame = self.to_polars()
         return pd.DataFrame({name: frame[name].to_list() for name in frame.columns})
+
+
+def _frequent(several: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the keys that most have, by name; how busy a machine was is not among them."""
+    counted = Counter(key for one in several for key in one if not key.startswith("system/"))
+    return sorted(key for key, _ in counted.most_common(_MOST_SHOWN))
 
 
 def search(

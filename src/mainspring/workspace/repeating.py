@@ -11,6 +11,7 @@ import numpy as np
 
 from mainspring.experiments import families, runs
 from mainspring.experiments.families import Family
+from mainspring.ground.display import Page
 from mainspring.ground.errors import BadInputError, ConflictError
 from mainspring.ground.objects import Record, RunStatus
 from mainspring.ground.permissions import Permission
@@ -52,6 +53,32 @@ class Versus(Record, frozen=True, kw_only=True):
     detectable: float  #: the smallest difference found with probability ``power``
     needed: int | None  #: seeds of each to find this difference with that probability
     power: float
+
+    def _repr_html_(self) -> str:
+        return self._page().html()
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text("Versus(...)" if cycle else self._page().text())
+
+    def _page(self) -> Page:
+        sides = [["A", self.n_a, self.mean_a], ["B", self.n_b, self.mean_b]]
+        interval = f"{self.low:.5g} to {self.high:.5g}"
+        return (
+            Page(self.words)
+            .table(self.metric, ("", "seeds" if self.paired else "runs", "mean"), sides)
+            .facts(
+                [
+                    ("difference", self.difference),
+                    (
+                        f"{100 * self.confidence:g} % interval",
+                        f"{self.low:.5g} to {self.high:.5g}",
+                    ),
+                    ("p", self.p),
+                    ("detectable", self.detectable),
+                    ("seeds needed", self.needed),
+                ]
+            )
+        )
 
 
 def family(
@@ -387,8 +414,17 @@ class Repeated:
 
     def __repr__(self) -> str:
         told = [_told(one) for one in self.progress.spreads]
-        lines = [f"repeat {self.id}: {self.progress.done} of {self.progress.count} {self.status}"]
-        return "\n".join([*lines, *told])
+        return "\n".join([self._title, *told])
+
+    def _repr_html_(self) -> str:
+        spreads = self.progress.spreads
+        rows = [[one.metric, one.n, one.mean, one.sd, one.low, one.high] for one in spreads]
+        columns = ("metric", "n", "mean", "sd", "low", "high")
+        return Page(self._title).table("95 % interval of the mean", columns, rows).html()
+
+    @property
+    def _title(self) -> str:
+        return f"repeat {self.id}: {self.progress.done} of {self.progress.count} {self.status}"
 
 
 def _told(one: Any) -> str:
