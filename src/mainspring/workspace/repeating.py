@@ -69,10 +69,7 @@ class Versus(Record, frozen=True, kw_only=True):
             .facts(
                 [
                     ("difference", self.difference),
-                    (
-                        f"{100 * self.confidence:g} % interval",
-                        f"{self.low:.5g} to {self.high:.5g}",
-                    ),
+                    (f"{100 * self.confidence:g} % interval", interval),
                     ("p", self.p),
                     ("detectable", self.detectable),
                     ("seeds needed", self.needed),
