@@ -67,6 +67,17 @@ def test_an_experiment_goes_for_good_with_gc(filled: Callable[..., Any]) -> None
     assert filled("gc", "--json").json["purged"] == []
 
 
+def test_an_experiment_is_renamed_and_its_runs_follow(filled: Callable[..., Any]) -> None:
+    assert filled("experiments", "rename", "flights", "My delays!").code == 0
+    assert "My delays!" in filled("experiments", "list").out
+    assert len(filled("runs", "experiment = 'My delays!'", "--json").json["runs"]) == 3
+    assert filled("runs", "--experiment", "flights", "--json").json["runs"] == []
+    refused = filled("experiments", "rename", "flights", "x")
+    assert refused.code == 1
+    assert "no experiment 'flights'" in refused.err
+    assert filled("experiments", "rename", "My delays!", " ").code == 2
+
+
 def test_retention_is_said_in_words(filled: Callable[..., Any]) -> None:
     words = ("retention", "set", "flights", "--keep", "90d", "--keep-best", "10:metrics.auc")
     said = filled(*words)

@@ -37,6 +37,7 @@ GOOD: dict[str, tuple[dict[str, Any], str | None]] = {
     "runs.restore": ({"runs": ["run_1"]}, "restored"),
     "experiments.list": ({"deleted": False}, None),
     "experiments.delete": ({"name": "train"}, "deleted"),
+    "experiments.rename": ({"name": "train", "to": "later"}, "changed"),
     "experiments.restore": ({"name": "train"}, "deleted"),
     "retention.list": ({}, None),
     "retention.set": (

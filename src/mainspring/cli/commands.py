@@ -125,9 +125,11 @@ NESTED: dict[str, tuple[str, list[Entry]]] = {
         ("restore", "keeping:restore", "Restore deleted runs.",
          "mainspring runs restore run_01j9"),
     ]),
-    "experiments": ("List, delete and restore experiments.", [
+    "experiments": ("List, rename, delete and restore experiments.", [
         ("list", "keeping:experiments", "List experiments, newest first.",
          "mainspring experiments list --deleted"),
+        ("rename", "keeping:rename_experiment", "Rename an experiment; its runs follow.",
+         "mainspring experiments rename flights delays"),
         ("delete", "keeping:delete_experiment", "Delete an experiment with its runs.",
          "mainspring experiments delete flights --yes"),
         ("restore", "keeping:restore_experiment", "Restore a deleted experiment with its runs.",

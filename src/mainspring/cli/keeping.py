@@ -99,6 +99,18 @@ def delete_experiment(
     render.said(options, done, f"{name} is deleted")
 
 
+def rename_experiment(
+    name: Annotated[str, Parameter(help="The experiment's name.")],
+    to: Annotated[str, Parameter(help="What it shall be called.")],
+    /,
+    *,
+    options: Everywhere = HERE,
+) -> None:
+    """Give an experiment another name; its runs follow."""
+    done = call(options, "experiments.rename", name=name, to=to)
+    render.said(options, done, f"{name} is called {to} now")
+
+
 def restore_experiment(
     name: Annotated[str, Parameter(help="The experiment's name.")],
     /,

@@ -31,6 +31,13 @@ class DeleteExperiment(Request, frozen=True, kw_only=True):
     reason: Reason | None = None
 
 
+class RenameExperiment(Request, frozen=True, kw_only=True):
+    """Which experiment, and what it shall be called."""
+
+    name: AnyName
+    to: Annotated[str, Meta(min_length=1, max_length=500, description="The new name.")]
+
+
 class RestoreExperiment(Request, frozen=True, kw_only=True):
     """Which experiment."""
 
@@ -68,6 +75,14 @@ def delete_experiment(ws: Workspace, request: DeleteExperiment) -> Experiment:
     from mainspring.workspace.keeping import deleting
 
     return deleting.delete_experiment(ws, request.name, request.reason or "")
+
+
+@operation("experiments.rename", "POST", "/api/v1/experiments/rename", Permission.LOG)
+def rename_experiment(ws: Workspace, request: RenameExperiment) -> Experiment:
+    """Give an experiment another name; its runs follow."""
+    from mainspring.workspace.keeping import deleting
+
+    return deleting.rename_experiment(ws, request.name, request.to)
 
 
 @operation("experiments.restore", "POST", "/api/v1/experiments/restore", Permission.LOG)

@@ -174,6 +174,27 @@ def restore_experiment(ws: Workspace, name: str) -> groups.Experiment:
     return ws.write(Permission.LOG, work)
 
 
+def rename_experiment(ws: Workspace, name: str, to: str) -> groups.Experiment:
+    """Give an experiment another name; its runs follow.
+
+    Raises:
+        NotFoundError: if there is none by that name.
+        AlreadyExistsError: if another one has the new name, also a deleted one.
+        ConflictError: if it is deleted.
+        BadInputError: if the new name cannot be kept.
+    """
+    catch_up(ws)  # or runs that wait in a journal would make the old name again
+
+    def work(tx: Tx) -> groups.Experiment:
+        found = _experiment(tx, name)
+        if to != found.name:
+            groups.rename(tx, found.id, to, ws.clock.now())
+            tx.audit("experiment.rename", f"experiment:{found.key}", {"from": name, "to": to})
+        return groups.get(tx, found.id)
+
+    return ws.write(Permission.LOG, work)
+
+
 def below(tx: Tx, ids: Sequence[str]) -> list[str]:
     """Return runs with all runs below them, those above first."""
     found = dict.fromkeys(ids)
