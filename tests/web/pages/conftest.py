@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from types import ModuleType
 
 import httpx
 import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from mainspring.ground.permissions import Permission, service
 from mainspring.ground.ports import Tx
@@ -19,6 +21,18 @@ from mainspring.ground.settings import load
 from mainspring.web.app import build_app
 from mainspring.web.server import bind, serve
 from mainspring.workspace.opening import Workspace, open_workspace
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 def _module(name: str) -> ModuleType:
@@ -134,3 +148,48 @@ def seen(tracked_url: str) -> Iterator[httpx.Client]:
         base_url=tracked_url, headers=headers, trust_env=False, timeout=20
     ) as client:
         yield client
+
+
+# ---------------------------------------------------------------- a real browser
+
+Opened = Callable[..., contextlib.AbstractContextManager[tuple[Page, list[str]]]]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium, started once."""
+    assert CHROMIUM is not None, "the pages are tested in a real browser: run make system"
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def opened(browser: Browser) -> Opened:
+    """Open a page, with the options of a context; what the browser complains of is gathered."""
+
+    @contextlib.contextmanager
+    def page(**options: object) -> Iterator[tuple[Page, list[str]]]:
+        context = browser.new_context(**options)  # type: ignore[arg-type]
+        context.add_init_script(
+            "window.breaches = [];"
+            "document.addEventListener('securitypolicyviolation',"
+            " (e) => window.breaches.push(e.violatedDirective + ' ' + e.blockedURI))"
+        )
+        page = context.new_page()
+        complaints: list[str] = []
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+        try:
+            yield page, complaints
+        finally:
+            context.close()
+
+    return page
+
+
+@pytest.fixture
+def settle() -> Callable[[Page], None]:
+    """Wait until a page has shown what is new."""
+    return lambda page: expect(page.locator("#live")).to_have_text("live", timeout=20_000)

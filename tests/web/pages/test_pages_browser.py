@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import ModuleType
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import expect
 
 from mainspring.engine import reactor
 from mainspring.ground import messages as m
@@ -18,62 +16,19 @@ from mainspring.readiness import decisions
 from mainspring.scaling.serving import endpoints
 from mainspring.workspace.opening import Workspace
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 PATHS = ("/", "/loops/flights", "/endpoints/flights", "/runs", "/runs/run_001", "/models/flights")
 Write = Callable[[Callable[[Tx], object]], object]
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    assert CHROMIUM is not None, "the pages are tested in a real browser: run make system"
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield found
-        found.close()
-
-
-@contextlib.contextmanager
-def _page(browser: Browser, **options: object) -> Iterator[tuple[Page, list[str]]]:
-    """Open a page; whatever the browser complains of is gathered."""
-    context = browser.new_context(**options)  # type: ignore[arg-type]
-    context.add_init_script(
-        "window.breaches = [];"
-        "document.addEventListener('securitypolicyviolation',"
-        " (e) => window.breaches.push(e.violatedDirective + ' ' + e.blockedURI))"
-    )
-    page = context.new_page()
-    complaints: list[str] = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
-    try:
-        yield page, complaints
-    finally:
-        context.close()
-
-
-def _settle(page: Page) -> None:
-    expect(page.locator("#live")).to_have_text("live", timeout=20_000)
-
-
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
 def test_every_page_is_drawn_without_an_error_or_a_breach_and_fits(
-    browser: Browser, told_url: str, scheme: str, width: int
+    opened, settle, told_url: str, scheme: str, width: int
 ) -> None:
     options = {"color_scheme": scheme, "viewport": {"width": width, "height": 800}}
-    with _page(browser, **options) as (page, complaints):
+    with opened(**options) as (page, complaints):
         for path in PATHS:
             page.goto(told_url + path)
-            _settle(page)
+            settle(page)
             for chart in page.locator(".chart").all():
                 expect(chart.locator("svg.main-svg").first).to_be_attached(timeout=20_000)
                 chart.hover()
@@ -83,24 +38,24 @@ def test_every_page_is_drawn_without_an_error_or_a_breach_and_fits(
         assert complaints == []
 
 
-def test_a_chart_tells_the_reason_of_a_decision(browser: Browser, told_url: str) -> None:
-    with _page(browser, viewport={"width": 1280, "height": 1400}) as (page, complaints):
+def test_a_chart_tells_the_reason_of_a_decision(opened, settle, told_url: str) -> None:
+    with opened(viewport={"width": 1280, "height": 1400}) as (page, complaints):
         page.goto(told_url + "/loops/flights")
-        _settle(page)
+        settle(page)
         page.locator("#timeline .scatterlayer .trace .points path").last.hover(force=True)
         expect(page.locator("#timeline .hoverlayer")).to_contain_text("rolled back flights/4")
         assert page.evaluate("window.breaches") == []
         assert complaints == []
 
 
-def test_another_metric_and_another_column_can_be_chosen(browser: Browser, told_url: str) -> None:
-    with _page(browser) as (page, complaints):
+def test_another_metric_and_another_column_can_be_chosen(opened, settle, told_url: str) -> None:
+    with opened() as (page, complaints):
         page.goto(told_url + "/loops/flights")
-        _settle(page)
+        settle(page)
         page.get_by_label("Quality as").select_option("auc")
         expect(page.locator("#timeline .ytitle")).to_have_text("AUC")
         page.goto(told_url + "/endpoints/flights")
-        _settle(page)
+        settle(page)
         pick = page.get_by_role("button", name="carrier")
         pick.focus()
         page.keyboard.press("Enter")
@@ -110,12 +65,12 @@ def test_another_metric_and_another_column_can_be_chosen(browser: Browser, told_
 
 
 def test_a_page_takes_in_what_happens_and_keeps_what_the_reader_did(
-    browser: Browser, site: str, write: Write, story: ModuleType
+    opened, settle, site: str, write: Write, story: ModuleType
 ) -> None:
     write(story.furnish)
-    with _page(browser, viewport={"width": 1280, "height": 800}) as (page, complaints):
+    with opened(viewport={"width": 1280, "height": 800}) as (page, complaints):
         page.goto(site + "/loops/flights")
-        _settle(page)
+        settle(page)
         details = page.locator("ol.decisions details").first
         details.locator("summary").click()
         page.evaluate("window.scrollTo(0, 300)")
@@ -136,7 +91,7 @@ def test_a_page_takes_in_what_happens_and_keeps_what_the_reader_did(
 
 
 def test_a_script_in_a_reason_stays_text(
-    browser: Browser, site: str, write: Write, story: ModuleType
+    opened, settle, site: str, write: Write, story: ModuleType
 ) -> None:
     evil = "<script>window.owned = 1</script><img src=x onerror='window.owned = 1'>"
 
@@ -156,10 +111,10 @@ def test_a_script_in_a_reason_stays_text(
         decisions.record(tx, decision)
 
     write(work)
-    with _page(browser, viewport={"width": 1280, "height": 1400}) as (page, complaints):
+    with opened(viewport={"width": 1280, "height": 1400}) as (page, complaints):
         for path in ("/", "/loops/flights"):
             page.goto(site + path)
-            _settle(page)
+            settle(page)
             expect(page.get_by_text("window.owned").first).to_be_visible()
         page.locator("#timeline .scatterlayer .trace").last.locator(".points path").first.hover(
             force=True
@@ -170,19 +125,19 @@ def test_a_script_in_a_reason_stays_text(
 
 
 def test_where_there_is_nothing_to_draw_it_is_said_in_words(
-    browser: Browser, site: str, write: Write, story: ModuleType
+    opened, settle, site: str, write: Write, story: ModuleType
 ) -> None:
     def work(tx: Tx) -> None:
         endpoints.ensure(tx, "flights", "flights", at=story.START, loop="flights")
         reactor.declare(tx, story.SPEC, at=story.START)
 
     write(work)
-    with _page(browser) as (page, complaints):
+    with opened() as (page, complaints):
         page.goto(site + "/loops/flights")
-        _settle(page)
+        settle(page)
         expect(page.locator("#timeline")).to_contain_text("Nothing has been decided yet.")
         page.goto(site + "/endpoints/flights")
-        _settle(page)
+        settle(page)
         expect(page.locator("#drift")).to_contain_text("No window has been judged yet.")
         expect(page.locator("#traffic")).to_contain_text("No traffic has been captured yet.")
         assert page.evaluate("window.breaches") == []
@@ -190,29 +145,29 @@ def test_where_there_is_nothing_to_draw_it_is_said_in_words(
 
 
 def test_a_page_says_that_the_server_is_away_and_comes_back(
-    browser: Browser, home: Workspace, write: Write, story: ModuleType, serve_again
+    opened, settle, home: Workspace, write: Write, story: ModuleType, serve_again
 ) -> None:  # type: ignore[no-untyped-def]
     write(story.furnish)
-    with _page(browser) as (page, _):
+    with opened() as (page, _):
         with serve_again(home) as url:
             page.goto(url + "/")
-            _settle(page)
+            settle(page)
         expect(page.locator("#live")).to_have_text("reconnecting…", timeout=10_000)
         with serve_again(home, int(url.rpartition(":")[2])):
-            _settle(page)
+            settle(page)
 
 
-def test_one_signs_in_with_a_token_and_out(browser: Browser, site: str, home: Workspace) -> None:
+def test_one_signs_in_with_a_token_and_out(opened, settle, site: str, home: Workspace) -> None:
     from mainspring.web.api import call
 
     token = call(home, "tokens.create", name="eve", role="viewer")["token"]
-    with _page(browser) as (page, complaints):
+    with opened() as (page, complaints):
         page.goto(site + "/runs?status=failed")
         expect(page).to_have_url(site + "/login?next=%2Fruns")
         page.get_by_label("Token").fill(token)
         page.keyboard.press("Enter")
         expect(page).to_have_url(site + "/runs")
-        _settle(page)
+        settle(page)
         assert page.evaluate("document.cookie") == ""
         page.get_by_role("button", name="Sign out").click()
         expect(page).to_have_url(site + "/login")
@@ -225,10 +180,10 @@ def test_one_signs_in_with_a_token_and_out(browser: Browser, site: str, home: Wo
     [("#/experiments/1/runs/run_001", "/runs/run_001"), ("#/experiments/1", "/experiments")],
 )
 def test_an_address_that_a_tracking_client_prints_leads_to_the_page(
-    browser: Browser, told_url: str, printed: str, meant: str
+    opened, settle, told_url: str, printed: str, meant: str
 ) -> None:
-    with _page(browser) as (page, complaints):
+    with opened() as (page, complaints):
         page.goto(f"{told_url}/{printed}")
         page.wait_for_url(f"{told_url}{meant}", timeout=20_000)
-        _settle(page)
+        settle(page)
     assert complaints == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from mainspring.ground.objects import RunStatus
 from mainspring.web.pages import bests, figures, parallel, words
 from mainspring.web.pages.axes import axis_of, number_in
 from mainspring.web.pages.curves import SYSTEM
@@ -47,6 +48,7 @@ def gather(ws: Workspace, asked: Asked) -> dict[str, Any]:
         "missing": found.missing,
         "deleted": set(found.deleted),
         "experiments": found.experiments,
+        "running": any(run.status is RunStatus.RUNNING for run in matrix.runs),
         "beside": len(matrix.runs) <= BESIDE,
         "by": by,
         "axes": axes,

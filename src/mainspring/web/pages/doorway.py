@@ -19,7 +19,7 @@ _KEPT = {b"x-request-id", b"retry-after"}
 class Doorway:
     """Stands before the front and rewords the refusals that a browser would show.
 
-    Only answers to a GET that asks for HTML are touched, and of those only errors in JSON.
+    Only answers to those who ask for HTML are touched, and of those only errors in JSON.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -47,7 +47,7 @@ class Doorway:
 
 def _for_a_person(scope: Scope) -> bool:
     accept = dict(scope["headers"]).get(b"accept", b"")
-    asks = scope["method"] == "GET" and b"text/html" in accept
+    asks = scope["method"] in ("GET", "POST") and b"text/html" in accept
     return asks and not scope["path"].startswith(_MACHINES)
 
 
@@ -64,7 +64,8 @@ async def _reword(scope: Scope, held: list[Message], send: Send) -> None:
     headers = [*PAGE_HEADERS, (b"cache-control", b"no-store"), *kept]
     told: dict[str, Any] = msgspec.json.decode(b"".join(m.get("body", b"") for m in held[1:]))
     if status == 401 and "owner" not in str(told.get("message")):  # a token would open
-        there = quote(scope["path"], safe="/")
+        # A form is sent again by its reader, not by the way back.
+        there = quote(scope["path"], safe="/") if scope["method"] == "GET" else "/"
         headers.append((b"location", f"/login?next={quote(there, safe='')}".encode()))
         await send_bytes(send, b"", "text/plain; charset=utf-8", 303, headers)
         return

@@ -6,13 +6,14 @@ adds brushing: a stretch drawn along an axis leaves only the runs that pass thro
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import msgspec
 from markupsafe import Markup, escape
 
 from mainspring.web.pages import words
-from mainspring.web.pages.axes import Axis, Cell, axis_of
+from mainspring.web.pages.axes import Axis, Cell, axis_of, number_in
 
 SHADES = 7  #: of the ramp by which lines are coloured, from the lowest value to the highest
 _TOP, _TALL, _LOW = 46.0, 260.0, 40.0  # above the axes, the axes, below them
@@ -31,16 +32,21 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def shades(values: Sequence[Cell], *, highest: bool | None = True) -> list[int | None]:
-    """Return how good each value is, in steps of the ramp; if less is better, the lowest is last.
+    """Return how good each value is among them, in steps of the ramp.
+
+    If less is better, the lowest has the last step.
 
     >>> shades([0.0, 0.5, 1.0, None]), shades([0.0, 1.0], highest=False)
     ([0, 3, 6, None], [6, 0])
     """
-    places = axis_of(values).places
-    found = [None if at is None else min(SHADES - 1, int(at * SHADES)) for at in places]
+    numbers = [number_in(value) for value in values]
+    # By place among the others, not by size: one run far off would leave the rest one colour.
+    known = sorted({n for n in numbers if n is not None and math.isfinite(n)})
+    last = max(len(known) - 1, 1)
+    place = {number: round(n / last * (SHADES - 1)) for n, number in enumerate(known)}
     if highest is False:
-        return [None if shade is None else SHADES - 1 - shade for shade in found]
-    return found
+        place = {number: SHADES - 1 - shade for number, shade in place.items()}
+    return [None if number is None else place.get(number) for number in numbers]
 
 
 def draw(lines: Sequence[Line], columns: Mapping[str, Sequence[Cell]]) -> Markup:

@@ -8,9 +8,13 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from mainspring.experiments import groups, runs
-from mainspring.ground.errors import BadInputError, NotFoundError, PermissionDeniedError
+from mainspring.ground.errors import (
+    BadInputError,
+    ConflictError,
+    NotFoundError,
+    PermissionDeniedError,
+)
 from mainspring.ground.permissions import Permission, Principal, authorise
-from mainspring.ground.ports import Tx
 from mainspring.web.front import send_bytes
 from mainspring.web.limits import Threads, read_body
 from mainspring.web.pages import fields
@@ -18,6 +22,7 @@ from mainspring.web.pages.fields import Asked
 from mainspring.web.pages.headers import PAGE_HEADERS
 from mainspring.web.pages.session import way_back
 from mainspring.workspace.opening import Workspace
+from mainspring.workspace.tracking.catching_up import caught_up
 
 #: Carries out one form and returns the path to go on to, unless the form names one.
 Work = Callable[[Workspace, Asked], str]
@@ -89,24 +94,27 @@ def check_own_form(headers: dict[bytes, bytes]) -> None:
 
 
 def delete_runs(ws: Workspace, given: Asked) -> str:
-    """Delete the runs named, so that they can be restored."""
+    """Delete the runs named, so that they can be restored.
 
-    def work(tx: Tx) -> None:
-        for run in _chosen(given):
-            runs.hide(tx, run, ws.clock.now())
+    Raises:
+        ConflictError: saying which of them stay, and why; the others are deleted.
+    """
+    from mainspring.workspace.keeping import deleting
 
-    ws.write(Permission.LOG, work)
+    done = deleting.delete_runs(caught_up(ws), _chosen(given))
+    if done.kept:
+        told = "; ".join(f"{one.run}: {one.reason}" for one in done.kept[:10])
+        raise ConflictError(
+            f"{len(done.deleted)} runs were deleted, {len(done.kept)} stay. {told}", field="run"
+        )
     return "/runs"
 
 
 def restore_runs(ws: Workspace, given: Asked) -> str:
     """Restore the runs named."""
+    from mainspring.workspace.keeping import deleting
 
-    def work(tx: Tx) -> None:
-        for run in _chosen(given):
-            runs.show(tx, run)
-
-    ws.write(Permission.LOG, work)
+    deleting.restore_runs(ws, _chosen(given))
     return "/runs?deleted=yes"
 
 
@@ -115,7 +123,8 @@ def rename_run(ws: Workspace, given: Asked) -> str:
     name = given.get("name", "").strip()
     if not name:
         raise BadInputError("A run's name must not be empty.", field="name")
-    ws.write(Permission.LOG, lambda tx: runs.restate(tx, given["run"], name=name))
+    run = given["run"]
+    caught_up(ws).write(Permission.LOG, lambda tx: runs.restate(tx, run, name=name))
     return f"/runs/{given['run']}"
 
 
@@ -123,7 +132,8 @@ def tag_run(ws: Workspace, given: Asked) -> str:
     """Set a tag of a run, or take it away."""
     key = given.get("key", "").strip()
     value = None if given.get("remove") else given.get("value", "")
-    ws.write(Permission.LOG, lambda tx: runs.set_tags(tx, given["run"], {key: value}))
+    run = given["run"]
+    caught_up(ws).write(Permission.LOG, lambda tx: runs.set_tags(tx, run, {key: value}))
     return f"/runs/{given['run']}"
 
 
@@ -139,13 +149,17 @@ def _chosen(given: Asked) -> list[str]:
 
 def delete_experiment(ws: Workspace, given: Asked) -> str:
     """Delete an experiment with its runs, so that all can be restored."""
-    ws.write(Permission.LOG, lambda tx: groups.delete(tx, _id(tx, given), ws.clock.now()))
+    from mainspring.workspace.keeping import deleting
+
+    deleting.delete_experiment(caught_up(ws), _named(ws, given).name)
     return "/experiments"
 
 
 def restore_experiment(ws: Workspace, given: Asked) -> str:
     """Restore an experiment with the runs that went with it."""
-    ws.write(Permission.LOG, lambda tx: groups.restore(tx, _id(tx, given), ws.clock.now()))
+    from mainspring.workspace.keeping import deleting
+
+    deleting.restore_experiment(ws, _named(ws, given).name)
     return "/experiments"
 
 
@@ -154,13 +168,14 @@ def describe_experiment(ws: Workspace, given: Asked) -> str:
     from mainspring.web.pages import experiments
 
     tags = experiments.described(given)
-    ws.write(Permission.LOG, lambda tx: groups.set_tags(tx, _id(tx, given), tags, ws.clock.now()))
+    number = _named(ws, given).id
+    ws.write(Permission.LOG, lambda tx: groups.set_tags(tx, number, tags, ws.clock.now()))
     return f"/experiments/{given['experiment']}"
 
 
-def _id(tx: Tx, given: Asked) -> int:
+def _named(ws: Workspace, given: Asked) -> groups.Experiment:
     key = given["experiment"]
-    found = groups.by_keys(tx, [key]).get(key)
+    found = caught_up(ws).read(Permission.READ, lambda tx: groups.by_keys(tx, [key])).get(key)
     if found is None:
         raise NotFoundError(f"There is no experiment {key[:80]!r}.", field="experiment")
-    return found.id
+    return found

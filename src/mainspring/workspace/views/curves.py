@@ -42,7 +42,12 @@ def run_curves(
         keys = keys or [key for key in sorted(found.metrics) if counts(key)][:most]
         return RunCurves(
             started=found.started,
-            curves={key: thinned(tx, run, key, points) for key in keys},
+            curves={
+                key: metrics.points_of(key, series)
+                for (_, key), series in metrics.curves(
+                    tx, [(run, key) for key in keys], points=points
+                ).items()
+            },
         )
 
     return caught_up(ws).read(Permission.READ, work)
@@ -54,16 +59,7 @@ def overlay(
     """Return one metric of several runs, thinned to about so many points each, by run."""
 
     def work(tx: Tx) -> dict[str, list[metrics.Point]]:
-        return {run: thinned(tx, run, key, points) for run in ids}
+        found = metrics.curves(tx, [(run, key) for run in ids], points=points)
+        return {run: metrics.points_of(key, series) for (run, _), series in found.items()}
 
     return caught_up(ws).read(Permission.READ, work)
-
-
-def thinned(tx: Tx, run: str, key: str, points: int) -> list[metrics.Point]:
-    """Return a metric of a run, at most so many points of it."""
-    found = metrics.curve(tx, run, key, points=points)
-    columns = (found.values.tolist(), found.steps.tolist(), found.times.tolist())
-    return [
-        metrics.Point(key=key, value=value, step=step, time=time)
-        for value, step, time in zip(*columns, strict=True)
-    ]

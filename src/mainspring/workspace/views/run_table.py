@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from mainspring.experiments import columns, family, filters, finding, groups
+from mainspring.experiments import columns, family, filters, finding, groups, metrics
 from mainspring.experiments.columns import Known
 from mainspring.experiments.expressions import And, Condition, Expression, Kind
 from mainspring.ground.objects import Record, Run
@@ -14,7 +14,6 @@ from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.tracking.catching_up import caught_up
-from mainspring.workspace.views.curves import thinned
 
 #: Children of a run that are shown below it; a link leads to all of them.
 MOST_CHILDREN = 100
@@ -182,4 +181,5 @@ def _tree(tx: Tx, ids: Sequence[str], wanted: Wanted) -> list[tuple[str, int, in
 def _sparks(tx: Tx, ids: Sequence[str], key: str | None) -> dict[str, list[float]]:
     if key is None:
         return {}
-    return {run: [point.value for point in thinned(tx, run, key, _SPARK)] for run in ids}
+    found = metrics.curves(tx, [(run, key) for run in ids], points=_SPARK)
+    return {run: series.values.tolist() for (run, _), series in found.items()}

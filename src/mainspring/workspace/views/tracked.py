@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from mainspring.experiments import artifacts, family, groups, metrics, runs
+from mainspring.experiments import (
+    artifacts,
+    datasets,
+    family,
+    folding,
+    groups,
+    logged,
+    metrics,
+    runs,
+)
 from mainspring.ground.objects import Record, Run, StepRecord, Version
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
@@ -15,6 +24,7 @@ from mainspring.workspace.tracking.catching_up import caught_up
 
 MOST_CHILDREN = 100
 MOST_FILES = 2000
+MOST_NOTES = 50
 
 
 class Served(Record, frozen=True, kw_only=True):
@@ -23,6 +33,13 @@ class Served(Record, frozen=True, kw_only=True):
     endpoint: str
     version: str  #: model/number
     alias: str  #: champion or challenger
+
+
+class LoggedLink(Record, frozen=True, kw_only=True):
+    """A logged model, and what it is to the run: input or output."""
+
+    model: logged.LoggedModel
+    role: str
 
 
 class RunBoard(Record, frozen=True, kw_only=True):
@@ -40,6 +57,9 @@ class RunBoard(Record, frozen=True, kw_only=True):
     deleted: float | None  #: since when
     files: list[artifacts.Artifact]  #: by path, at most MOST_FILES
     file_count: int
+    notes: list[str]  #: what of it the store had to refuse, in words
+    inputs: list[datasets.Use]  #: what it read
+    models: list[LoggedLink]  #: the models that it logged or read
 
 
 def run_board(ws: Workspace, run: str) -> RunBoard:
@@ -67,9 +87,17 @@ def run_board(ws: Workspace, run: str) -> RunBoard:
             deleted=family.deleted_since(tx, run),
             files=artifacts.every(tx, run, MOST_FILES),
             file_count=artifacts.count(tx, run),
+            notes=folding.notes_of(tx, run)[:MOST_NOTES],
+            inputs=datasets.of_runs(tx, [run])[run],
+            models=_models(tx, run),
         )
 
     return caught_up(ws).read(Permission.READ, work)
+
+
+def _models(tx: Tx, run: str) -> list[LoggedLink]:
+    links = {link.model: str(link.role) for link in logged.of_runs(tx, [run])[run]}
+    return [LoggedLink(model=one, role=links[one.id]) for one in logged.several(tx, list(links))]
 
 
 def _served(tx: Tx, versions: list[Version]) -> list[Served]:

@@ -9,6 +9,8 @@
   const figures = new Map(); // id of a chart -> the figure last drawn, colours still by name
   const options = new Map(); // id of a chart -> what was chosen for it
   let busy = false;
+  let last = ""; // address of the parts that are shown
+  let again = false; // the address has changed while the page was being refreshed
 
   // Tracking clients print addresses such as /#/experiments/1/runs/ID: lead on from there.
   const printed = /^#\/experiments\/\d+(?:\/runs\/([A-Za-z0-9_.-]+))?$/.exec(location.hash);
@@ -71,6 +73,8 @@
 
   const parts = async () => {
     const to = address({ part: "main" });
+    if (to !== last) tags.delete(to); // another page was shown meanwhile
+    last = to;
     const answer = await ask(to);
     if (answer === null) return;
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
@@ -221,8 +225,11 @@
     if (busy || document.hidden) return;
     busy = true;
     try {
-      await parts();
-      await charts();
+      do {
+        again = false;
+        await parts();
+        if (!again) await charts(); // what was asked for meanwhile comes first
+      } while (again);
       say("ok");
     } catch {
       say("away");
@@ -230,6 +237,7 @@
       busy = false;
     }
   };
+  const now = () => { again = true; refresh(); };
 
   if (!every) return;
   for (const part of main.querySelectorAll("[data-part]")) shown.set(part.dataset.part, part.innerHTML);
@@ -237,7 +245,7 @@
     if (document.hidden) say("paused"); else refresh();
   });
   window.addEventListener("online", refresh);
-  document.addEventListener("mainspring:refresh", refresh);
+  document.addEventListener("mainspring:refresh", now);
   refresh();
   setInterval(refresh, every);
 })();

@@ -68,16 +68,17 @@
     if (!drawing) return;
     const to = place(event, drawing.picture);
     const [top, bottom] = [Math.min(drawing.from, to), Math.max(drawing.from, to)];
-    if (bottom - top > 3) brushes.set(drawing.axis, [top, bottom]); else brushes.delete(drawing.axis);
+    if (bottom - top <= 3) return;
+    drawing.moved = true;
+    brushes.set(drawing.axis, [top, bottom]);
     sift();
   });
-  document.addEventListener("pointerup", () => { drawing = null; });
-  document.addEventListener("click", (event) => {
-    const grip = event.target.closest(".parallel .grip");
-    if (!grip) return;
-    const axis = Number(grip.closest(".axis").dataset.axis);
-    const [top, bottom] = brushes.get(axis) || [0, 0];
-    if (bottom - top <= 3) { brushes.delete(axis); sift(); }
+  document.addEventListener("pointerup", () => {
+    if (drawing && !drawing.moved) { // a click lets all pass again
+      brushes.delete(drawing.axis);
+      sift();
+    }
+    drawing = null;
   });
   document.addEventListener("mainspring:replaced", () => { if (brushes.size) sift(); });
 })();

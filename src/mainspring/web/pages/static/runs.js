@@ -72,7 +72,8 @@
   // What is ticked stays ticked over pages, sorting and filters, until the window is closed.
   const form = document.getElementById("pick");
   const kept = "mainspring:picked";
-  const picked = new Set(form ? JSON.parse(sessionStorage.getItem(kept) || "[]") : []);
+  const remembered = () => JSON.parse(sessionStorage.getItem(kept) || "[]");
+  const picked = new Set(form ? remembered() : []);
   const boxes = () => (form ? [...form.querySelectorAll("input[name=run]")] : []);
   const tell = () => {
     if (!form) return;
@@ -126,6 +127,12 @@
     });
     document.getElementById("unpick").addEventListener("click", () => { picked.clear(); restore(); });
     restore();
+    // A page that the browser has kept, or filled in by itself, may show what was ticked then.
+    window.addEventListener("pageshow", () => {
+      picked.clear();
+      for (const run of remembered()) picked.add(run);
+      restore();
+    });
   }
 
   // Buttons that ask before they send.
