@@ -38,7 +38,7 @@ class Journal:
         self.generation = 0
         self.id = ""
         self._turn_bytes = turn_bytes
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal's handler may log in the middle of a log
         self._fd = -1
         self._base = 0  # where the open file begins in the stream
         self._size = 0  # of the open file
@@ -71,8 +71,12 @@ class Journal:
             StoreError: if the disk failed; then the journal takes nothing more.
         """
         with self._lock:
-            if self._fd >= 0:
-                self._flush(self._fd)
+            if self._fd < 0:
+                return
+            if os.fstat(self._fd).st_nlink == 0:
+                self._stop(f"The journal in {self.folder} was deleted while it was written.")
+                raise StoreError(self._stopped)
+            self._flush(self._fd)
 
     def close(self) -> None:
         """Let go of the file; what comes after begins a journal of another name."""
@@ -129,7 +133,7 @@ class Journal:
 
     def _forked(self) -> None:
         """Leave the parent its journal, in the child of a fork."""
-        self._lock = threading.Lock()  # the old one may be held by a thread that is not here
+        self._lock = threading.RLock()  # the old one may be held by a thread that is not here
         if self._fd >= 0:
             os.close(self._fd)
         self._fd, self._base, self._size = -1, 0, 0
@@ -176,18 +180,36 @@ def listed(folder: Path) -> dict[str, list[Part]]:
     return {name: sorted(found[name], key=lambda part: part.begin) for name in sorted(found)}
 
 
+def followed(parts: list[Part]) -> tuple[list[Part], bool]:
+    """Return a journal's files as they are by now, and whether its process may still write.
+
+    If it may not, their sizes are final. Of a journal that somebody else folded to its end just
+    now, nothing is left.
+    """
+    found = parts[:-1]
+    newest = parts[-1]
+    while True:
+        with locked(newest.path) as free:
+            try:
+                size = newest.path.stat().st_size
+            except FileNotFoundError:
+                return found, False
+        found.append(Part(newest.path, newest.begin, size))
+        if not free:
+            return found, True
+        # The writer may have gone on to another file before it let go of this one.
+        name = newest.path.name[:-_DIGITS]
+        begin = newest.begin + size
+        after = newest.path.with_name(f"{name}{begin:0{_DIGITS}d}")
+        if size == 0 or not after.exists():
+            return found, False
+        newest = Part(after, begin, 0)
+
+
 def is_alive(folder: Path, name: str) -> bool:
     """Return whether the process of a journal may still write to it."""
-    while parts := listed(folder).get(name):
-        newest = parts[-1].path
-        with locked(newest) as free:
-            if not free:
-                return True
-        # The writer may have gone on to another file before it let go of this one.
-        again = listed(folder).get(name)
-        if not again or again[-1].path == newest:
-            return False
-    return False
+    parts = listed(folder).get(name)
+    return parts is not None and followed(parts)[1]
 
 
 @contextmanager

@@ -317,6 +317,10 @@ class ActiveRun(Keeping):
             "parent": self._parent,
         }
 
+    def forked(self) -> None:
+        """Begin anew in the child of a fork: its locks may be held by the parent's threads."""
+        self._lock = threading.RLock()
+
     # ------------------------------------------------------------ parts
 
     def _ready(self) -> Any:
@@ -334,7 +338,6 @@ class ActiveRun(Keeping):
                 self._begin()
             elif self._generation != self._journal.generation:
                 # In the child of a fork: its own journal has not heard of this run.
-                self._lock = threading.RLock()
                 self._introduce(own=False, params={}, tags={})
         return self._journal
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 FOLDER = "journals"
 WHO = service("folding")
+MANY = 500  #: journals folded in one transaction
 AT_ONCE = MAX_FRAME + (1 << 20)  #: bytes of journals folded in one transaction
 _log = logging.getLogger("mainspring.tracking")
 
@@ -68,7 +69,7 @@ def catch_up(ws: Workspace) -> list[str]:
         found = _waiting(folder, place.known)
         # What is written from now on is for the next to fold, or a busy writer would hold us.
         ends = {name: parts[-1].begin + parts[-1].size for name, parts in found.items()}
-        while found and _pass(ws, folder, place, found):
+        while found and _pass(ws, place, found):
             found = {
                 name: parts
                 for name, parts in _waiting(folder, place.known).items()
@@ -103,7 +104,7 @@ def _waiting(folder: Path, known: dict[str, _Known]) -> dict[str, list[Part]]:
     for name, parts in journal.listed(folder).items():
         before = known.get(name)
         end = parts[-1].begin + parts[-1].size
-        if before is None or before.position < end or not journal.is_alive(folder, name):
+        if before is None or before.position < end or not journal.followed(parts)[1]:
             if before is not None and before.trouble and before.size == end:
                 continue
             found[name] = parts
@@ -114,69 +115,69 @@ def _short_of(known: _Known | None, end: int) -> bool:
     return known is None or known.position < end
 
 
-class _Plan(msgspec.Struct, frozen=True):
-    """What is folded in one transaction."""
+class _Read(msgspec.Struct, frozen=True):
+    """What is new of a journal, and its files as they were when it was read."""
 
-    stretches: list[Stretch]
-    ends: dict[str, int]  # where each journal ended when it was read
+    stretch: Stretch
+    parts: list[Part]
+
+    @property
+    def end(self) -> int:
+        return self.parts[-1].begin + self.parts[-1].size
 
 
-def _pass(ws: Workspace, folder: Path, place: _Place, found: dict[str, list[Part]]) -> bool:
+def _pass(ws: Workspace, place: _Place, found: dict[str, list[Part]]) -> bool:
     """Fold a bounded stretch of what is waiting; return whether anything moved."""
     names = list(found)
     known = ws.acting_as(WHO).read(Permission.LOG, lambda tx: folding.standings(tx, names))
-    positions = {name: known[name].position if name in known else 0 for name in names}
     moved = False
-    plan, size = _Plan([], {}), 0
-    for name in names:
-        one = _stretch(folder, name, positions[name], place)
-        if one is None:
-            continue
-        plan.stretches.append(one[0])
-        plan.ends[name] = one[1]
-        size += len(one[0].data)
-        if size >= AT_ONCE:
-            moved |= _fold(ws, folder, place, plan)
-            plan, size = _Plan([], {}), 0
-    return _fold(ws, folder, place, plan) or moved
+    plan: list[_Read] = []
+    for name, parts in found.items():
+        one = _read(name, parts, known[name].position if name in known else 0, place)
+        if one is not None:
+            plan.append(one)
+        if sum(len(each.stretch.data) for each in plan) >= AT_ONCE or len(plan) >= MANY:
+            moved |= _fold(ws, place, plan)
+            plan = []
+    return _fold(ws, place, plan) or moved
 
 
-def _stretch(folder: Path, name: str, position: int, place: _Place) -> tuple[Stretch, int] | None:
-    """Read what is new of a journal, and say where it ends."""
-    alive = journal.is_alive(folder, name)  # first: what is read of a dead one is its last
-    parts = journal.listed(folder).get(name)
+def _read(name: str, parts: list[Part], position: int, place: _Place) -> _Read | None:
+    """Read what is new of a journal."""
+    parts, alive = journal.followed(parts)  # first: what is read of a dead one is its last
     if not parts:
         place.known.pop(name, None)
         return None
-    end = parts[-1].begin + parts[-1].size
+    newest = parts[-1]
+    end = newest.begin + newest.size
     try:
         data = journal.bytes_from(parts, position, AT_ONCE)
         when = None
         if not alive and position + len(data) >= end:
-            when = parts[-1].path.stat().st_mtime
+            when = newest.path.stat().st_mtime
     except FileNotFoundError:  # folded to its end by somebody else just now
         return None
     except (OSError, StoreError) as error:
         _report(place, name, position, end, f"The journal {name} cannot be read: {error}")
         return None
     stretch = Stretch(journal=name, start=position, data=data, owner=WHO.name, ended=when)
-    return stretch, end
+    return _Read(stretch, parts)
 
 
-def _fold(ws: Workspace, folder: Path, place: _Place, plan: _Plan) -> bool:
-    if not plan.stretches:
+def _fold(ws: Workspace, place: _Place, plan: list[_Read]) -> bool:
+    if not plan:
         return False
     try:
-        told = _written(ws, plan.stretches)
-    except BadInputError:
-        if len(plan.stretches) > 1:  # find which of them it is; the others go on
-            alone = [_Plan([one], plan.ends) for one in plan.stretches]
-            return sum(_fold(ws, folder, place, one) for one in alone) > 0
-        return _blocked(place, plan)
-    moved = False
-    for one in plan.stretches:
-        moved |= _settle(folder, place, one, told[one.journal], plan.ends[one.journal])
-    return moved
+        told = _written(ws, [one.stretch for one in plan])
+    except BadInputError as error:
+        if len(plan) > 1:  # find which of them it is; the others go on
+            return sum(_fold(ws, place, [one]) for one in plan) > 0
+        one = plan[0]
+        name, start = one.stretch.journal, one.stretch.start
+        text = f"The journal {name} cannot be folded past its byte {start:,}: {error}"
+        _report(place, name, start, one.end, text)
+        return False
+    return sum(_settle(place, one, told[one.stretch.journal]) for one in plan) > 0
 
 
 def _written(ws: Workspace, stretches: Sequence[Stretch]) -> dict[str, Folded]:
@@ -188,32 +189,24 @@ def _written(ws: Workspace, stretches: Sequence[Stretch]) -> dict[str, Folded]:
     return own.write(Permission.LOG, work)
 
 
-def _blocked(place: _Place, plan: _Plan) -> bool:
-    one = plan.stretches[0]
-    end = plan.ends[one.journal]
-    text = f"The journal {one.journal} cannot be folded past its byte {one.start:,}."
-    _report(place, one.journal, one.start, end, text)
-    return False
-
-
-def _settle(folder: Path, place: _Place, one: Stretch, told: Folded, end: int) -> bool:
+def _settle(place: _Place, one: _Read, told: Folded) -> bool:
     """Remember how far a journal is, and take away files that are folded."""
-    before = place.known.get(one.journal)
+    name = one.stretch.journal
     if told.damaged:
         text = (
-            f"The journal {one.journal} is damaged at its byte {told.position:,}:"
+            f"The journal {name} is damaged at its byte {told.position:,}:"
             " what follows there is kept, and not in the store."
         )
-        _report(place, one.journal, told.position, end, text)
-        return told.position > one.start
-    place.known[one.journal] = _Known(told.position)
-    parts = journal.listed(folder).get(one.journal, [])
-    begins = [part.begin for part in parts[1:]]
-    for number, part in enumerate(parts):
+        _report(place, name, told.position, one.end, text)
+        return told.position > one.stretch.start
+    before = place.known.get(name)
+    place.known[name] = _Known(told.position)
+    begins = [part.begin for part in one.parts[1:]]
+    for number, part in enumerate(one.parts):
         if told.closed or (number < len(begins) and begins[number] <= told.position):
             part.path.unlink(missing_ok=True)
     if told.closed:
-        place.known.pop(one.journal, None)
+        place.known.pop(name, None)
     return told.closed or before is None or before.position != told.position
 
 

@@ -121,6 +121,8 @@ def _forget() -> None:
     """Leave the parent its runs, in the child of a fork."""
     global _LOCK
     _LOCK = threading.Lock()
+    for run in _RUNS.values():
+        run.forked()
     _RUNS.clear()
 
 

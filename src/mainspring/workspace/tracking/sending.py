@@ -87,15 +87,14 @@ class Sender:
     def _round(self, courier: Courier) -> None:
         """Send what there is: our own journal, and those whose process is gone."""
         mine, end = self._target.journal.id, self._target.journal.end
-        for name in journal.listed(self._folder):
+        for name, parts in journal.listed(self._folder).items():
             own = name == mine
             known = self._reached.get(name)
             if own and known is not None and known.position >= end:
                 continue
-            alive = own or journal.is_alive(self._folder, name)
-            if alive and not own:
-                continue
-            self._reached[name] = spool.send(courier, self._folder, name, alive=alive)
+            if not own and journal.followed(parts)[1]:
+                continue  # its process sends it
+            self._reached[name] = spool.send(courier, self._folder, name, parts)
             if own:
                 self._target.sweep(name, self._reached[name].position)
 

@@ -81,12 +81,12 @@ class Reach(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def send(
-    courier: Courier, folder: Path, name: str, *, alive: bool, told: Told | None = None
+    courier: Courier, folder: Path, name: str, parts: list[Part], told: Told | None = None
 ) -> Reach:
     """Send a journal as far as it goes by now, and take away what the server has.
 
-    ``alive`` is whether more may come of its process; when none may, the journal is closed.
-    ``told`` hears of every stretch how many bytes it had.
+    When no more may come of its process the journal is closed. ``told`` hears of every stretch
+    how many bytes it had.
 
     Raises:
         UnavailableError: if the server does not answer; some of it may be there by then.
@@ -95,7 +95,7 @@ def send(
     """
     at = courier.standing(name)
     while not at.closed:
-        parts = journal.listed(folder).get(name)
+        parts, alive = journal.followed(parts)
         if not parts:
             return Reach(position=at.position, closed=True)
         data, ended = _stretch(parts, at.position, alive=alive)
@@ -103,13 +103,13 @@ def send(
             break
         before = at.position
         at = _sent(courier, folder, name, before, data, ended)
-        _drop(parts, at.position)
+        parts = _drop(parts, at.position)
         if told is not None:
             told(at.position - before)
         if at.position == before and not at.closed:
             break  # half a frame, which its process is about to finish
     if at.closed:
-        _forget(folder, name)
+        _forget(folder, name, parts)
     return Reach(position=at.position, closed=at.closed)
 
 
@@ -138,13 +138,14 @@ def _sent(
     return at
 
 
-def _drop(parts: list[Part], position: int) -> None:
-    for part, after in pairwise(parts):
-        if after.begin <= position:
-            part.path.unlink(missing_ok=True)
+def _drop(parts: list[Part], position: int) -> list[Part]:
+    gone = [part for part, after in pairwise(parts) if after.begin <= position]
+    for part in gone:
+        part.path.unlink(missing_ok=True)
+    return [part for part in parts if part not in gone]
 
 
-def _forget(folder: Path, name: str) -> None:
-    for part in journal.listed(folder).get(name, []):
+def _forget(folder: Path, name: str, parts: list[Part]) -> None:
+    for part in parts:
         part.path.unlink(missing_ok=True)
     shutil.rmtree(objects_of(folder, name), ignore_errors=True)

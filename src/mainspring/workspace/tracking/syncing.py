@@ -49,17 +49,16 @@ def _sync(folder: Path, url: str, token: str | None, tell: Tell) -> Synced:
         out.bytes += count
         tell(min(out.bytes, total), total)
 
-    for name in journal.listed(folder):
+    for name, parts in journal.listed(folder).items():
         try:
-            alive = journal.is_alive(folder, name)
-            reach = spool.send(courier, folder, name, alive=alive, told=told)
+            spool.send(courier, folder, name, parts, told)
         except UnavailableError as error:
             out.troubles.append(str(error))
             break
         except MainspringError as error:  # the others may well be taken
             out.troubles.append(f"{name}: {error}")
         else:
-            out.journals += reach.closed or alive
+            out.journals += 1
     courier.close()
     out.waiting = spool.waiting(folder)
     return out
