@@ -19,6 +19,7 @@ from mainspring.ground.ports import Tx
 
 FULL = 65_536  #: points in a chunk that grows no more; 1 MB
 LONG_TAIL = 1_024  #: rows of a key that are worth a chunk
+ENDED_TAIL = 64  #: rows that are, once their run has ended
 _AT_ONCE = 200  # pairs in one statement; SQLite takes a bounded number of variables
 
 Of = tuple[str, str]  #: a run and the key of one of its metrics

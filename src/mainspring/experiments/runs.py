@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Table, delete, insert, select, update
 
-from mainspring.experiments import groups
+from mainspring.experiments import groups, histories
 from mainspring.experiments import metrics as points
 from mainspring.experiments.exact import exact_key, exact_text, param_text
 from mainspring.experiments.tables import deleted_runs, params, runs, tags
@@ -210,6 +210,8 @@ def restate(
         cells["status"] = str(status)
     if row.pipeline is None and status is not None:
         cells["ended"] = None if status is RunStatus.RUNNING else ended
+        if status is not RunStatus.RUNNING:
+            histories.tidy(tx, run, least=histories.ENDED_TAIL)
     if name is not None:
         cells["name"] = exact_key(name, "run name")
     if cells:
@@ -269,6 +271,8 @@ def _move(tx: Tx, run: str, wanted: RunStatus, ended: float | None) -> Run:
         if str(wanted) not in MOVES["run"][now]:
             raise ConflictError(f"Run {run} is {now} and cannot become {wanted}.", field="status")
         tx.run(update(runs).where(runs.c.id == run).values(status=str(wanted), ended=ended))
+        if wanted is not RunStatus.RUNNING:
+            histories.tidy(tx, run, least=histories.ENDED_TAIL)
     return get(tx, run)
 
 

@@ -94,7 +94,7 @@ class Sender:
                 continue
             if not own and journal.followed(parts)[1]:
                 continue  # its process sends it
-            self._reached[name] = spool.send(courier, self._folder, name, parts)
+            self._reached[name] = spool.send(courier, self._folder, name, parts, known=known)
             if own:
                 self._target.sweep(name, self._reached[name].position)
 

@@ -81,19 +81,25 @@ class Reach(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def send(
-    courier: Courier, folder: Path, name: str, parts: list[Part], told: Told | None = None
+    courier: Courier,
+    folder: Path,
+    name: str,
+    parts: list[Part],
+    told: Told | None = None,
+    known: Reach | None = None,
 ) -> Reach:
     """Send a journal as far as it goes by now, and take away what the server has.
 
     When no more may come of its process the journal is closed. ``told`` hears of every stretch
-    how many bytes it had.
+    how many bytes it had. ``known`` is how far it had come the last time: the server is not
+    asked first, and says so if it is not.
 
     Raises:
         UnavailableError: if the server does not answer; some of it may be there by then.
         MainspringError: if the server refuses it for good.
         StoreError: if its bytes are gone, or not what was written.
     """
-    at = courier.standing(name)
+    at = courier.standing(name) if known is None else Standing(position=known.position)
     while not at.closed:
         parts, alive = journal.followed(parts)
         if not parts:
