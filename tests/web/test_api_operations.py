@@ -30,11 +30,13 @@ GOOD: dict[str, tuple[dict[str, Any], str | None]] = {
     "runs.columns": ({"experiment": "train", "prefix": "a"}, "metrics"),
     "runs.curves": ({"curves": [{"run": "run_1", "key": "auc"}], "points": 100}, "curves"),
     "runs.get": ({"run": "run_1"}, "steps"),
+    "runs.about": ({"run": "run_1"}, "children"),
     "runs.why": ({"run": "run_1"}, None),
     "runs.metrics": ({"run": "run_1", "key": "auc"}, "points"),
     "runs.graph": ({"run": "run_1"}, None),
     "runs.delete": ({"runs": ["run_1"], "dry_run": True}, "kept"),
     "runs.restore": ({"runs": ["run_1"]}, "restored"),
+    "artifacts.list": ({"run": "run_1"}, None),
     "experiments.list": ({"deleted": False}, None),
     "experiments.delete": ({"name": "train"}, "deleted"),
     "experiments.rename": ({"name": "train", "to": "later"}, "changed"),
@@ -96,7 +98,6 @@ GOOD: dict[str, tuple[dict[str, Any], str | None]] = {
 #: Tested on their own: they need a project, a running run, a process or a token.
 APART = {
     "artifacts.get",
-    "artifacts.list",
     "journals.get",
     "journals.send",
     "objects.put",

@@ -237,3 +237,6 @@ def test_a_run_shows_itself_in_a_notebook(ws: Workspace) -> None:
     assert "loss" in shown
     assert "finished" in run._repr_html_()
     assert repr(run) == f"<run {run.id}: finished>"
+    waiting = ms.run("e", name="later")
+    assert "not begun" in waiting._repr_html_()
+    assert "later" not in runs(ws)

@@ -73,8 +73,10 @@ class ActiveRun(Keeping):
         return f"<run {self._id}: {self._ended or 'running'}>"
 
     def _repr_html_(self) -> str:
-        from mainspring.workspace.tracking.shown import page
+        from mainspring.workspace.tracking.shown import page, unbegun
 
+        if self._journal is None:  # to look at it is no use of it
+            return unbegun(self).html()
         return page(self, self._ended or "running").html()
 
     @property

@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from mainspring.workspace.tracking.active import ActiveRun
 
 
+def unbegun(run: ActiveRun) -> Page:
+    """Return what is shown of a run that has not begun."""
+    return Page(f"run of {run.experiment}, not begun")
+
+
 def page(run: ActiveRun, status: str) -> Page:
     """Return what is shown of a run: its record as it stands, or what is known of it here.
 
