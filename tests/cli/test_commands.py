@@ -43,6 +43,8 @@ REFUSED = [
     (("doctor", "--url", "http://127.0.0.1:1"), "home"),
     (("init",), "table"),
     (("simulate", "nothing.csv", "--target", "y"), "nothing.csv"),
+    (("import", "mlflow", "nothing-here"), "nothing-here"),
+    (("judge", "flights", "--rows", "x", "--target", "y"), "MODEL/NUMBER"),
     (("nope",), "nope"),
 ]
 

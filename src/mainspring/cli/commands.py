@@ -150,6 +150,8 @@ NESTED: dict[str, tuple[str, list[Entry]]] = {
     "import": ("Take in what was written elsewhere.", [
         ("archive", "moving:import_archive", "Take in a file that mainspring export wrote.",
          "mainspring import archive project.msar"),
+        ("mlflow", "importing:mlflow", "Bring over what MLflow wrote: a folder, database, server.",
+         "mainspring import mlflow sqlite:///mlflow.db --dry-run"),
     ]),
     "schedule": ("Run pipelines by the clock.", [
         ("add", "schedules:add", "Run a pipeline whenever the clock says so.",
