@@ -289,6 +289,47 @@ def test_a_server_that_never_comes_is_not_waited_for(place: Place, away: Path) -
     assert values(place.ws, client.run) == numbered(300)
 
 
+def test_a_run_of_a_server_goes_on_also_while_the_server_is_away(place: Place, away: Path) -> None:
+    place.start()
+    client = Client(place.url, away)
+    client.tell("5")
+    client.tell("kill")
+    client.leave()
+    sync(away)
+    assert status(place.ws, client.run) == "crashed"
+    text = """
+import sys
+import mainspring as ms
+from mainspring.ground.errors import ConflictError
+with ms.run(resume=sys.argv[1], capture=False) as run:
+    run.log(loss=float(sys.argv[2]))
+    try:
+        run.log_params(rate=0.2)
+    except ConflictError:
+        print("known")
+"""
+    given = {"MAINSPRING_URL": place.url, "MAINSPRING_HOME": str(away)}
+
+    def go_on(value: str) -> str:
+        return subprocess.run(
+            [sys.executable, "-c", text, client.run, value],
+            env={**os.environ, **given},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+
+    assert go_on("5") == "known"
+    assert status(place.ws, client.run) == "finished"
+    place.stop()
+    assert go_on("6") == ""
+    place.start()
+    sync(away)
+    assert values(place.ws, client.run) == numbered(7)
+    [note] = run_detail(place.ws, client.run).notes
+    assert "rate" in note
+
+
 def test_a_server_that_refuses_is_told_of_once_and_the_spool_is_kept(
     house: Workspace, away: Path
 ) -> None:

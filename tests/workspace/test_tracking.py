@@ -17,6 +17,7 @@ from mainspring.ground.errors import (
     ConflictError,
     NotExactError,
     NotFoundError,
+    StoreError,
 )
 from mainspring.ground.objects import Run
 from mainspring.ground.permissions import Permission
@@ -473,3 +474,44 @@ sys.exit(main(["run", "go", "--home", {home!r}]))
     assert runs["inner"].parent == runs["left"].parent == runs["go"].id
     assert runs["inner"].metrics == {"inner": 2.0}
     assert runs["go"].metrics == {"outer": 1.0}
+
+
+def test_text_that_has_no_bytes_is_refused(home: Path) -> None:
+    with ms.run("flights") as run, pytest.raises(NotExactError, match=r"a\.txt"):
+        run.log_text("\ud800", to="a.txt")
+
+
+def test_a_journal_that_was_deleted_under_its_process_is_told_of(home: Path) -> None:
+    run = ms.run("flights")
+    run.log(x=1.0)
+    for file in (home / "journals").iterdir():
+        file.unlink()
+    with pytest.raises(StoreError, match="deleted while it was written"):
+        run.end()
+
+
+def test_what_nobody_knows_how_to_take_becomes_a_note(plain: Workspace) -> None:
+    with ms.run("flights") as run:
+        run.log_extra("weather", {"sun": True})
+        run.log_extra("dataset", {"nonsense": 1})
+    unknown, broken = run_detail(plain, run._id).notes
+    assert "weather" in unknown
+    assert broken.startswith("dataset: ")
+
+
+def test_many_dead_processes_are_folded_in_one_look(plain: Workspace) -> None:
+    text = """
+import os
+import mainspring as ms
+for _ in range(40):
+    child = os.fork()
+    if child == 0:
+        ms.run("flights", capture=False).log(x=1.0)
+        os._exit(0)
+    os.waitpid(child, 0)
+"""
+    assert script(text).returncode == 0
+    assert len(list((plain.home / "journals").iterdir())) == 40
+    found = run_page(plain, limit=100).runs
+    assert [str(one.status) for one in found] == ["crashed"] * 40
+    assert list((plain.home / "journals").iterdir()) == []

@@ -77,7 +77,7 @@ class File(Frame, frozen=True, array_like=True, tag="file"):
 
 
 class Extra(Frame, frozen=True, array_like=True, tag="extra"):
-    """Something else that belongs to a run, such as a dataset; see ``folding.EXTRAS``."""
+    """Something else that belongs to a run, such as a dataset; see ``taking.EXTRAS``."""
 
     subject: str
     data: dict[str, Any]

@@ -20,13 +20,13 @@ from mainspring.experiments.tables import (
     runs,
     tags,
 )
-from mainspring.ground.errors import BadInputError, ConflictError, NotExactError
+from mainspring.ground.errors import BadInputError, ConflictError, NotExactError, NotFoundError
 from mainspring.ground.identity import check_digest, check_name
 from mainspring.ground.objects import MOVES, RunStatus
 from mainspring.ground.ports import Tx
 
 #: What takes an ``Extra`` frame, by its subject: (tx, run, data, time). What it refuses with a
-#: BadInputError or a ConflictError becomes a note of the run.
+#: BadInputError, a ConflictError or a NotFoundError becomes a note of the run.
 EXTRAS: dict[str, Callable[[Tx, str, dict[str, Any], float], None]] = {
     "dataset": extras.dataset,
     "model": extras.model,
@@ -250,7 +250,7 @@ class Batch:
             return
         try:
             take(tx, one.run, one.data, one.time)
-        except (BadInputError, ConflictError) as error:
+        except (BadInputError, ConflictError, NotFoundError) as error:
             self._note(one.run, one.time, f"{one.subject}: {error}")
 
     def _apply_moves(self, tx: Tx) -> None:

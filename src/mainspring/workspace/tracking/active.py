@@ -219,8 +219,16 @@ class ActiveRun(Keeping):
             self._keep(name, file)
 
     def log_text(self, text: str, to: str) -> None:
-        """Keep text as a file of the run."""
-        self.log_bytes(text.encode(), to)
+        """Keep text as a file of the run, in UTF-8.
+
+        Raises:
+            NotExactError: if it holds half of a surrogate pair, which UTF-8 cannot.
+        """
+        try:
+            data = text.encode()
+        except UnicodeEncodeError as error:
+            raise NotExactError(f"The text for {to} cannot be kept: {error}.") from error
+        self.log_bytes(data, to)
 
     def log_bytes(self, data: bytes, to: str) -> None:
         """Keep bytes as a file of the run."""
@@ -387,7 +395,8 @@ class ActiveRun(Keeping):
         with self.target.objects() as objects:
             put, given = objects.put, objects.put_file
             digest = put(source) if isinstance(source, bytes) else given(source)
-            self._write(f.File(self._id, name, digest, objects.size(digest), self._now()))
+            size = len(source) if isinstance(source, bytes) else objects.size(digest)
+            self._write(f.File(self._id, name, digest, size, self._now()))
 
     def _checked(self, metrics: Mapping[str, object]) -> dict[str, object]:
         found: dict[str, object] = {}
