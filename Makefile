@@ -9,7 +9,7 @@ SOURCES := src tests bench tools docs
 # MLflow's own clients, old and new, that the wire is tested with: each in an environment of its own.
 CLIENTS := .venv-mlflow-3.10/ready .venv-mlflow-3.17/ready
 
-.PHONY: default demo test check bench soak docs clean clients lock system
+.PHONY: default demo test check deep bench soak docs clean clients lock system
 
 default: test
 
@@ -43,6 +43,17 @@ clients: $(CLIENTS)
 
 test: $(VENV)/ready clients system check
 	$(BIN)/pytest -n 2 --dist loadfile $(PYTEST)
+
+# Keras and Lightning need torch, which the other tests do without: an environment of its own (1.1 GB) on top of ours.
+deep: $(VENV)-torch/ready
+	$(VENV)-torch/bin/python -m pytest -q tests/deep/keras_and_lightning.py -W default
+
+$(VENV)-torch/ready: $(VENV)/ready
+	$(PYTHON) -m venv $(VENV)-torch
+	$(VENV)-torch/bin/python -m pip install --quiet torch==2.13.0 lightning==2.6.6 keras==3.15.1
+	echo $(CURDIR)/$$(echo $(BIN)/../lib/python3*/site-packages) > $$(echo $(VENV)-torch/lib/python3*/site-packages)/ours.pth
+	echo $(CURDIR)/src > $$(echo $(VENV)-torch/lib/python3*/site-packages)/src.pth
+	touch $@
 
 bench: $(VENV)/ready
 	for script in bench/*.py; do $(BIN)/python $$script || exit 1; done

@@ -93,7 +93,9 @@ def _keras_params(model: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     if optimizer is not None:
         config = optimizer.get_config()
         found |= {
-            f"optimizer_{key}": value for key, value in config.items() if isinstance(value, _PLAIN)
+            f"optimizer_{key}": value
+            for key, value in config.items()
+            if isinstance(value, _PLAIN) and value is not None
         }
     found["layers"] = len(model.layers)
     if model.built:
@@ -154,13 +156,7 @@ def _trainer_epochs(library: str, session: Session) -> Any:
         """Logs every epoch as it ends: what the model logged, training and validation."""
 
         def on_train_epoch_end(self, trainer: Any, _module: Any) -> None:
-            self._note(trainer)
-
-        def on_validation_epoch_end(self, trainer: Any, _module: Any) -> None:
-            if not trainer.sanity_checking and not trainer.training:
-                self._note(trainer)
-
-        def _note(self, trainer: Any) -> None:
+            # The validation of an epoch ends before its training does.
             def note() -> None:
                 found = {key: float(value) for key, value in trainer.callback_metrics.items()}
                 log_finite(session.run, found, step=trainer.current_epoch)
