@@ -38,6 +38,7 @@ from mainspring.ground.objects import RunStatus
 
 MOST_CONDITIONS = 200
 MOST_DEEP = 50  #: parentheses and nots within each other
+_MOST_DIGITS = 400
 MOST_NAMES = 200  #: orders or columns of one search
 
 _ENTITIES: dict[str, Kind] = {
@@ -221,7 +222,7 @@ class _Parser:
         words = self._words
         place = words.peek()
         if place.kind == "number" or (place.kind == "word" and place.text.lower() == "inf"):
-            return float(words.take().text)
+            return _number(words, words.take())
         if place.kind != "text":
             hint = f"Texts stand in quotes: '{place.text}'." if place.kind == "word" else None
             raise words.wrong("a number or a text in quotes", hint=hint)
@@ -231,6 +232,24 @@ class _Parser:
         if kind == "run" and key == "status" and not _is_pattern(words):
             _check_status(words, place, text)
         return text
+
+
+def _number(words: Words, place: Word) -> float:
+    text = place.text
+    if len(text) > _MOST_DIGITS:
+        raise words.refused(f"a number has at most {_MOST_DIGITS} characters", place)
+    number = float(text)
+    if abs(number) == float("inf") and "inf" not in text.lower():
+        raise words.refused(
+            f"{text[:40]} is beyond every number", place, "Write inf for infinity."
+        )
+    if text.lstrip("+-").isdecimal() and int(text) != number:
+        raise words.refused(
+            f"{text[:40]} is compared as a float, and none has its value",
+            place,
+            f"Params and tags can be compared with it as text: '{text[:40]}'.",
+        )
+    return number
 
 
 def _is_pattern(words: Words) -> bool:
