@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mainspring.experiments import artifacts, datasets, runs
+from mainspring.experiments import artifacts, datasets, metrics, runs
 from mainspring.ground.errors import BadInputError, NotFoundError
 from mainspring.ground.objects import Run, RunStatus
 from mainspring.ground.permissions import Permission
@@ -81,6 +81,19 @@ def test_groups_come_by_value_with_their_own_spread(ws: Workspace) -> None:
     assert told["metrics"][0]["values"][0] == "nan"
 
 
+def test_curves_come_where_they_are_asked_for(ws: Workspace) -> None:
+    points = [
+        metrics.Point(key="auc", value=float(step), step=step, time=1.0) for step in range(1, 900)
+    ]
+    ws.write(Permission.LOG, lambda tx: runs.log_points(tx, "run_0", points))
+    told = call(ws, "runs.compare", runs=["run_0", "run_3"], curves=["auc"], points=20)
+    first, second = told["curves"]
+    assert (first["run"], first["key"], first["steps"][-1]) == ("run_0", "auc", 899)
+    assert 5 <= len(first["values"]) <= 20
+    assert second["values"] == ["nan"]
+    assert call(ws, "runs.compare", runs=["run_0", "run_3"])["curves"] == []
+
+
 def test_only_the_columns_asked_for_are_compared(ws: Workspace) -> None:
     told = call(ws, "runs.compare", runs=["run_0", "run_2"], columns="metrics.loss", by="params.C")
     assert told["metrics"] == []
@@ -95,6 +108,7 @@ def test_only_the_columns_asked_for_are_compared(ws: Workspace) -> None:
         ({"runs": ["run_0", "run_1"], "filter": "id = 'x'"}, BadInputError, "filter"),
         ({"by": "params.C,params.D"}, BadInputError, "by"),
         ({"by": "C"}, BadInputError, "by"),
+        ({"curves": [f"m{n}" for n in range(13)]}, BadInputError, "curves"),
     ],
 )
 def test_what_cannot_be_compared_is_named(

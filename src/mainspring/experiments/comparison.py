@@ -78,6 +78,16 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     metrics: dict[str, Spread]
 
 
+class Curve(msgspec.Struct, frozen=True, kw_only=True):
+    """One metric of one run, thinned: of each stretch its lowest and highest point stay."""
+
+    run: str
+    key: str
+    steps: list[int]
+    times: list[float]  #: UTC seconds
+    values: list[float | str]  #: "nan", "inf" and "-inf" are texts: JSON has no number for them
+
+
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """What some runs have in common and in what they differ; values are in the order of runs."""
 
@@ -92,6 +102,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     data: list[Row] = []  #: digests of datasets that differ, by name
     by: str | None = None  #: what is grouped by, as a filter names it
     groups: list[Group] = []
+    curves: list[Curve] = []  #: those that were asked for
 
     def _repr_html_(self) -> str:
         return page(self).html()

@@ -178,6 +178,8 @@ def compare(
     limit: int = 100,
     columns: str | Sequence[str] | None = None,
     by: str | None = None,
+    curves: Sequence[str] = (),
+    points: int = 500,
 ) -> Comparison:
     """Return in what runs differ and how their metrics spread: ``ms.compare([first, second])``.
 
@@ -189,6 +191,8 @@ def compare(
         limit: How many found runs at most, up to 300.
         columns: Only these params, metrics and tags.
         by: What to group by, such as ``"params.C"``: mean, deviation and interval of each.
+        curves: Metrics whose histories are wanted too; runs times these is at most 50.
+        points: Of how many points each curve, at most; every peak stays.
 
     Raises:
         BadInputError: naming what is wrong, and where in the filter.
@@ -206,6 +210,8 @@ def compare(
         "limit": limit,
         "columns": None if columns is None else _joined(columns),
         "by": by,
+        "curves": list(curves),
+        "points": points,
     }
     with asked_place() as place:
         return _compared(place, ids, asked)

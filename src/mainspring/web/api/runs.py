@@ -89,6 +89,10 @@ class CompareRuns(Request, frozen=True, kw_only=True):
     limit: Annotated[int, Meta(ge=2, le=300, description="How many found runs at most.")] = 100
     columns: ColumnNames | None = None
     by: Annotated[str, Meta(max_length=300, description="What to group by.")] | None = None
+    curves: Annotated[
+        list[Key], Meta(max_length=50, description="Metrics whose histories are wanted too.")
+    ] = []
+    points: Annotated[int, Meta(ge=5, le=10_000, description="Of a curve, at most.")] = 500
 
 
 class WhyRun(Request, frozen=True, kw_only=True):
@@ -192,6 +196,8 @@ def compare_runs(ws: Workspace, request: CompareRuns) -> Comparison:
         limit=request.limit,
         columns=request.columns,
         by=request.by,
+        curves=request.curves,
+        points=request.points,
     )
 
 

@@ -21,7 +21,9 @@ from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.tracking.catching_up import caught_up
+from mainspring.workspace.views.searching import curves_of
 
+MOST_CURVES = 50
 MOST = 300  #: runs in one comparison
 _PACKAGES_TAG = "mainspring.packages"
 
@@ -36,6 +38,8 @@ def compare_runs(
     limit: int = 100,
     columns: str | None = None,
     by: str | None = None,
+    curves: Sequence[str] = (),
+    points: int = 500,
 ) -> Comparison:
     """Return in what runs differ and how their metrics spread.
 
@@ -48,6 +52,8 @@ def compare_runs(
         limit: How many found runs at most.
         columns: Only these params, metrics and tags, parted by commas; None is all.
         by: What to group by, such as ``params.C``.
+        curves: Metrics whose histories are wanted too; runs times these is at most 50.
+        points: Of how many points each, at most.
 
     Raises:
         BadInputError: naming what is wrong in the filter, order, columns or by.
@@ -72,12 +78,20 @@ def compare_runs(
 
     found, environments, data = caught_up(ws).read(Permission.READ, work)
     _check_found(found, runs)
+    if len(found) * len(curves) > MOST_CURVES:
+        raise BadInputError(
+            f"At most {MOST_CURVES} curves are shown, found {len(found) * len(curves)}.",
+            field="curves",
+            hint="Compare fewer runs, or ask for fewer metrics.",
+        )
+    pairs = [(run.id, key) for key in curves for run in found]
     told = comparing.compare(found)
     packages = _packages(ws, found, environments)
     return msgspec.structs.replace(
         told,
         packages=comparing.rows_of(packages),
         data=comparing.rows_of(data),
+        curves=curves_of(ws, pairs, points).curves if pairs else [],
         by=None if group is None else column(*group),
         groups=[] if group is None else comparing.grouped(found, *group),
     )

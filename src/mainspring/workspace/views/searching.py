@@ -9,7 +9,7 @@ from typing import Any
 from mainspring.experiments import columns as of_runs
 from mainspring.experiments import finding, groups, metrics, runs
 from mainspring.experiments.chunks import Series
-from mainspring.experiments.comparison import to_json
+from mainspring.experiments.comparison import Curve, to_json
 from mainspring.experiments.expressions import NUMBERS, TEXTS, And, Condition, Expression, column
 from mainspring.experiments.filters import parse, parse_columns, parse_orders
 from mainspring.ground.errors import BadInputError, NotFoundError
@@ -19,7 +19,6 @@ from mainspring.workspace.opening import Workspace
 from mainspring.workspace.tracking.catching_up import caught_up
 from mainspring.workspace.views.shapes import (
     ColumnCount,
-    Curve,
     Curves,
     FoundPage,
     FoundRun,

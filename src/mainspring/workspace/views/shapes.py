@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from mainspring.experiments.artifacts import Artifact
+from mainspring.experiments.comparison import Curve
 from mainspring.experiments.datasets import Use
 from mainspring.experiments.logged import LoggedModel
 from mainspring.ground.loops import View
@@ -228,16 +229,6 @@ class RunColumns(Record, frozen=True, kw_only=True):
     params: list[ColumnCount]
     tags: list[ColumnCount]
     looked_at: int  #: how many of the newest runs were looked at
-
-
-class Curve(Record, frozen=True, kw_only=True):
-    """One metric of one run, thinned: of each stretch its lowest and highest point stay."""
-
-    run: str
-    key: str
-    steps: list[int]
-    times: list[float]
-    values: list[float | str]  #: "nan", "inf" and "-inf" are texts: JSON has no number for them
 
 
 class Curves(Record, frozen=True, kw_only=True):
