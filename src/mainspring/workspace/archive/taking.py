@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from mainspring.ground.errors import DamagedError
+from mainspring.ground.errors import DamagedError, StoreError
 from mainspring.ground.identity import sha256_file
 from mainspring.ground.killpoints import here
 from mainspring.ground.permissions import Permission, authorise
@@ -90,9 +90,12 @@ def _put(ws: Workspace, pieces: Iterator[bytes]) -> str:
         return ws.objects.put(first)
     with tempfile.TemporaryDirectory(prefix="mainspring-import-") as folder:
         copy = Path(folder) / "object"
-        with copy.open("wb") as out:
-            out.write(first)
-            out.write(second)
-            for piece in pieces:
-                out.write(piece)
+        try:
+            with copy.open("wb") as out:
+                out.write(first)
+                out.write(second)
+                for piece in pieces:
+                    out.write(piece)
+        except OSError as error:
+            raise StoreError(f"An object could not be unpacked: {error.strerror}.") from error
         return ws.objects.put_file(copy)
