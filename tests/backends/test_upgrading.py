@@ -368,6 +368,39 @@ def test_columns_that_may_be_null_or_have_a_default_are_added(open_test_store) -
     )  # fmt: skip
 
 
+def test_who_writes_meanwhile_waits_and_loses_nothing(open_test_store) -> None:
+    """A process of the older release goes on; what it was told is kept is there."""
+    meta = before()
+    old = open_test_store(meta)
+    things = meta.tables["things"]
+    told, errors, over = [], [], threading.Event()
+
+    def go() -> None:
+        number = 0
+        while not over.is_set() or number < 20:
+            number += 1
+            row = insert(things).values(id=number, name="meanwhile")
+            try:
+                old.write(WHO, Permission.LOG, lambda tx, row=row: tx.run(row))
+            except Exception as error:  # noqa: BLE001
+                errors.append(error)
+                return
+            told.append(number)
+
+    thread = threading.Thread(target=go)
+    thread.start()
+    after = before()
+    after.tables["things"].append_column(Column("note", Text, server_default="none yet"))
+    Index("things_note", after.tables["things"].c.note)
+    new = open_test_store(after)
+    over.set()
+    thread.join()
+    assert errors == []
+    rows = new.read(WHO, Permission.READ, lambda tx: tx.all(select(after.tables["things"])))
+    assert sorted(row.id for row in rows) == told
+    assert {row.note for row in rows} == {"none yet"}
+
+
 def test_a_reference_that_was_added_is_kept(open_test_store) -> None:
     column = Column("parent", Integer, ForeignKey("parents.id"))
     store = opened_after(open_test_store, lambda table: table.append_column(column))
