@@ -399,3 +399,96 @@ def test_names_keys_and_values_are_text_wherever_they_stand(
 def test_figures_of_a_column_have_as_many_decimals_each() -> None:
     assert words.aligned([12.5, 3.25, float("nan")]) == ["12.500", "3.250", "nan"]
     assert words.aligned([]) == []
+
+
+def test_the_ends_of_numbers_break_no_page_and_no_picture(
+    site: str, home: Workspace, tracked: ModuleType
+) -> None:
+    import random
+
+    odd = [float("nan"), float("inf"), -float("inf"), 1e308, -1e308, 5e-324, -0.0, 0.1]
+
+    def work(tx) -> None:  # type: ignore[no-untyped-def]
+        draw = random.Random(1)
+        for number, value in enumerate(odd):
+            key, params = f"run_{number}", {"C": str(value), "n": str(10.0 ** (number * 70 - 300))}
+            tracked.a_run(tx, key, "odd", tracked.NOW + number, params, {}, draw)
+            runs.log(tx, key, {"auc": value}, 2**63 - 1, at=tracked.NOW)
+            for step, one in enumerate(odd):
+                runs.log(tx, key, {"loss": one}, step - 2**63, at=tracked.NOW)
+
+    home.store.write(home.who, Permission.LOG, work)
+    with httpx.Client(base_url=site, trust_env=False, timeout=20) as client:
+        for path in (
+            "/runs?experiment=odd&spark=loss&order=-metrics.auc",
+            "/runs/run_0",
+            "/compare?experiment=odd&axis=params.C&axis=params.n&axis=metrics.auc&by=auc",
+            "/compare?runs=run_3,run_4",
+            "/experiments/odd",
+        ):
+            text = client.get(path).text
+            assert "nan" not in "".join(re.findall(r'\s(?:d|y|x|points|data-at)="([^"]*)"', text))
+            assert "inf" not in "".join(re.findall(r'\s(?:d|y|x|points|data-at)="([^"]*)"', text))
+        for figure in (
+            "/runs/run_0?figure=metric&y=log",
+            "/compare?experiment=odd&figure=curves&metric=loss&y=log",
+            "/compare?experiment=odd&figure=scatter&across=params.n&up=metrics.auc",
+        ):
+            assert client.get(figure).status_code == 200
+
+
+def test_what_is_no_parquet_is_said_to_be_none(
+    site: str, home: Workspace, tracked: ModuleType
+) -> None:
+    whole = tracked.FILES["predictions.parquet"]
+    tracked.furnish(home, {"cut.parquet": whole[:-9], "not.parquet": b"PAR1 so it says"})
+    with httpx.Client(base_url=site, trust_env=False, timeout=30) as client:
+        for path in ("cut.parquet", "not.parquet"):
+            text = client.get("/runs/run_files", params={"path": path}).text
+            assert "It cannot be read as Parquet" in text
+
+
+def test_what_others_need_stays_and_a_person_is_told_why_on_a_page(
+    site: str, home: Workspace, tracked: ModuleType
+) -> None:
+    tracked.furnish(home)
+    headers = {**FORM, "Accept": "text/html"}
+    with httpx.Client(base_url=site, trust_env=False, headers=headers) as client:
+        told = client.post("/runs/delete", data={"run": ["run_s00", "run_live"]})
+        assert told.status_code == 409
+        assert told.headers["content-type"] == "text/html; charset=utf-8"
+        assert "1 runs were deleted, 1 stay." in told.text
+        assert "run_live" in told.text
+        assert "run_live" in names(client.get("/runs").text)
+        default = client.post("/experiments/Default/delete", data={"next": ""})
+        assert default.status_code in (404, 409)
+
+
+def test_a_run_says_what_it_read_and_what_could_not_be_kept(
+    site: str, home: Workspace, tracked: ModuleType
+) -> None:
+    from sqlalchemy import insert
+
+    from mainspring.experiments import datasets
+    from mainspring.experiments.tables import run_notes
+
+    tracked.furnish(home)
+
+    def work(tx) -> None:  # type: ignore[no-untyped-def]
+        data = datasets.Dataset(
+            name="flights <b>", digest="d1g3st", source_type="local", source="flights.parquet"
+        )
+        datasets.log(
+            tx, "run_files", [datasets.Use(dataset=data, context="training")], tracked.NOW
+        )
+        cells = {"run": "run_files", "at": tracked.NOW, "text": "Param C is 1 & cannot become 2."}
+        tx.run(insert(run_notes).values(**{k: v for k, v in cells.items() if k in run_notes.c}))
+
+    home.store.write(home.who, Permission.LOG, work)
+    with httpx.Client(base_url=site, trust_env=False) as client:
+        text = client.get("/runs/run_files").text
+        assert "flights &lt;b&gt;" in text
+        assert "d1g3st" in text
+        assert "training" in text
+        assert "1 thing it logged could not be kept" in text
+        assert "Param C is 1 &amp; cannot become 2." in text

@@ -48,7 +48,7 @@ def axis_of(values: Sequence[Cell]) -> Axis:
     if not known:
         return Axis(kind="linear", places=[None] * len(values), ticks=[])
     low, high = min(known), max(known)
-    if low > 0 and math.log10(high / low) > _DECADES:
+    if low > 0 and math.log10(high) - math.log10(low) > _DECADES:
         return _log(numbers, low, high)
     return _linear(numbers, low, high)
 
@@ -67,6 +67,9 @@ def _linear(numbers: Sequence[float | None], low: float, high: float) -> Axis:
     if low == high:  # all the same: in the middle, and its value once
         places = [0.5 if _is(number) else None for number in numbers]
         return Axis(kind="linear", places=places, ticks=[Tick(0.5, words.figure(low))])
+    if not math.isfinite(high - low):  # as between -1e308 and 1e308
+        halves = [None if n is None else n / 2 for n in numbers]
+        return msgspec.structs.replace(_linear(halves, low / 2, high / 2), ticks=_ends(low, high))
     span = high - low
     return Axis(
         kind="linear",
@@ -75,8 +78,13 @@ def _linear(numbers: Sequence[float | None], low: float, high: float) -> Axis:
     )
 
 
+def _ends(low: float, high: float) -> list[Tick]:
+    return [Tick(0.0, words.figure(low)), Tick(1.0, words.figure(high))]
+
+
 def _log(numbers: Sequence[float | None], low: float, high: float) -> Axis:
-    first, span = math.log10(low), math.log10(high / low)
+    first = math.log10(low)
+    span = math.log10(high) - first
     places = [
         (math.log10(n) - first) / span if _is(n) and n is not None and n > 0 else None
         for n in numbers

@@ -8,6 +8,7 @@ Run as a program: ``python -m mainspring.web.pages.peek FILE ROWS COLUMNS``.
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
 import sys
@@ -32,9 +33,11 @@ class Rows(msgspec.Struct, frozen=True):
 def parquet(file: Path, rows: int, columns: int) -> Rows | str:
     """Return the first rows of a Parquet file, or in words why they cannot be read."""
     command = [sys.executable, "-m", __spec__.name, str(file), str(rows), str(columns)]
+    # Every thread of its own would take address space, of which there is little.
+    env = {**os.environ, "POLARS_MAX_THREADS": "1"}
     try:
         ended = subprocess.run(  # noqa: S603  our own program
-            command, capture_output=True, timeout=_SECONDS, check=False
+            command, capture_output=True, timeout=_SECONDS, check=False, env=env
         )
     except subprocess.TimeoutExpired:
         return f"Reading it took more than {_SECONDS} seconds."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from markupsafe import Markup
@@ -15,6 +16,8 @@ def curve(values: Sequence[float]) -> Markup | None:
         return None
     low, high = min(values), max(values)
     span = (high - low) or 1.0
+    if not math.isfinite(span):
+        return None
     step = (_WIDTH - 2 * _EDGE) / (len(values) - 1)
     spots = [
         (_EDGE + n * step, _EDGE + (_HEIGHT - 2 * _EDGE) * (1 - (value - low) / span))

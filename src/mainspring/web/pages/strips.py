@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from markupsafe import Markup
@@ -14,6 +15,8 @@ def strip(values: Sequence[float], *, best_high: bool | None) -> Markup | None:
     if len(values) < 2 or min(values) == max(values):
         return None
     low, span = min(values), max(values) - min(values)
+    if not math.isfinite(span):
+        return None
     marks = "".join(f"M{_x(value, low, span):.1f} 4v10" for value in values)
     best = ""
     if best_high is not None:
