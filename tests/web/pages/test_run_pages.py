@@ -146,7 +146,7 @@ def test_curves_come_as_small_charts_by_step_or_time(seen: httpx.Client) -> None
     assert log["panels"][0]["layout"]["yaxis"]["type"] == "log"
     assert log["options"] == {"x": "time", "y": "log"}
     system = seen.get("/runs/run_files?figure=metric&system=yes").json()
-    assert [panel["title"] for panel in system["panels"]] == ["system/cpu_percent"]
+    assert [panel["title"] for panel in system["panels"]] == ["cpu_percent"]
     nothing = seen.get("/runs/run_files?figure=metric&key=nowhere&x=odd&y=odd").json()
     assert [panel["title"] for panel in nothing["panels"]] == ["auc", "loss"]
 
@@ -157,6 +157,7 @@ def test_curves_come_as_small_charts_by_step_or_time(seen: httpx.Client) -> None
         ("plots/roc.png", 'src="/runs/run_files/files/plots/roc.png?show=picture"'),
         ("plots/shape.svg", "&lt;script&gt;1&lt;/script&gt;"),
         ("report.html", "&lt;script&gt;document.title"),
+        ("report.html", "This is its source: nothing that was stored runs here."),
         ("confusion.csv", '<td class="num">1204</td>'),
         ("predictions.parquet", "&lt;b&gt;late&lt;/b&gt;"),
         ("predictions.parquet", "The first 200 of 500 rows."),

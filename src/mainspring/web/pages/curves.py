@@ -79,7 +79,8 @@ def _panel(key: str, points: list[Point], started: float, choice: Choice) -> dic
         "text": [told(point, started, choice) for point in points],
         "hovertemplate": "%{text}<extra></extra>",
     }
-    return {"title": key, "data": [line], "layout": layout(_HEIGHT, choice, points)}
+    looks = layout(_HEIGHT, choice, points)
+    return {"title": key.removeprefix(SYSTEM), "data": [line], "layout": looks}
 
 
 def layout(height: int, choice: Choice, points: list[Point] | None = None) -> dict[str, Any]:

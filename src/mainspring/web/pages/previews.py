@@ -29,6 +29,7 @@ MOST_ROWS, MOST_COLUMNS, MOST_CELL = 200, 50, 300
 _WHOLE = 8 << 20  # up to here a file is read in memory
 _LARGEST = 1 << 30  # beyond it a copy takes longer than a preview is worth
 _DEEPEST = 64
+_RUNNABLE = ("html", "htm", "xhtml", "svg", "js")  # by a browser, if it were let
 
 Kind = Literal["picture", "text", "patch", "table", "nothing"]
 
@@ -126,6 +127,8 @@ def _kept(source: _Source, ending: str) -> Preview:
 def _of_text(text: str, ending: str, looked_at: int, size: int) -> Preview:
     whole = size <= looked_at
     cut = "" if whole else f"The first {words.size(looked_at)} of {words.size(size)}."
+    if ending in _RUNNABLE:
+        cut = f"This is its source: nothing that was stored runs here. {cut}".strip()
     if ending in ("csv", "tsv"):
         return _separated(text, "\t" if ending == "tsv" else ",", whole=whole)
     if ending == "json" and whole:
