@@ -19,6 +19,12 @@ from mainspring.experiments.tables import metric_points, metrics
 from mainspring.ground.errors import BadInputError, NotExactError
 from mainspring.ground.ports import Tx
 
+# Made once: a statement takes longer to make than to run.
+_LATEST = select(metrics)
+_MOVE = update(metrics).where(
+    metrics.c.run == bindparam("of_run"), metrics.c.key == bindparam("of_key")
+)
+
 
 class Point(msgspec.Struct, frozen=True, gc=False):
     """One value of one metric."""
@@ -185,11 +191,19 @@ def log_once(tx: Tx, run: str, points: Sequence[Point]) -> None:
     ]
     if first:
         tx.run(insert(metrics), first)
-    for key, point in newest.items():
-        cells = {"step": point.step, "time": point.time, "value": to_cell(point.value)}
-        if key in latest and _rank(point) > _rank(latest[key]):
-            here = (metrics.c.run == run) & (metrics.c.key == key)
-            tx.run(update(metrics).where(here).values(**cells))
+    moved = [
+        {
+            "of_run": run,
+            "of_key": key,
+            "step": point.step,
+            "time": point.time,
+            "value": to_cell(point.value),
+        }
+        for key, point in newest.items()
+        if key in latest and _rank(point) > _rank(latest[key])
+    ]
+    if moved:
+        tx.run(_MOVE, moved)
 
 
 def _rank(point: Point) -> tuple[int, float, bool, float]:
@@ -293,8 +307,9 @@ def _latest(tx: Tx, run: str, keys: Sequence[str]) -> dict[str, Point]:
     found: dict[str, Point] = {}
     for start in range(0, len(keys), 500):  # SQLite takes a bounded number of variables
         part = list(keys[start : start + 500])
-        here = (metrics.c.run == run) & metrics.c.key.in_(part)
-        for row in tx.all(select(metrics).where(here)):
+        # One value asks for one key, and the shorter statement is made in half the time.
+        of_keys = metrics.c.key == part[0] if len(part) == 1 else metrics.c.key.in_(part)
+        for row in tx.all(_LATEST.where(metrics.c.run == run, of_keys)):
             found[row.key] = Point(
                 key=row.key, value=from_cell(row.value), step=row.step, time=row.time
             )
@@ -318,8 +333,7 @@ def _move_latest(
     if fresh:
         tx.run(insert(metrics), fresh)
     if moved:
-        here = (metrics.c.run == bindparam("of_run")) & (metrics.c.key == bindparam("of_key"))
-        tx.run(update(metrics).where(here), moved)  # sets the columns that the rows name
+        tx.run(_MOVE, moved)  # sets the columns that the rows name
 
 
 def _steps(given: list[int | None], highest: int | None) -> Ints:

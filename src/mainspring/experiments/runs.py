@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 from sqlalchemy import Table, delete, insert, select, update
 
 from mainspring.experiments import groups, histories
@@ -20,6 +21,21 @@ from mainspring.ground.errors import (
 from mainspring.ground.identity import check_name
 from mainspring.ground.objects import MOVES, Run, RunStatus
 from mainspring.ground.ports import Tx
+
+
+class Brief(msgspec.Struct, frozen=True):
+    """What a writer asks of a run before it writes."""
+
+    id: str
+    name: str
+    experiment: str
+    hidden: bool  #: it was deleted, and can be restored
+
+
+# Made once: a statement takes longer to make than to run.
+_BRIEF = select(runs.c.name, runs.c.experiment, deleted_runs.c.at).outerjoin(
+    deleted_runs, deleted_runs.c.run == runs.c.id
+)
 
 
 def create(tx: Tx, run: Run) -> Run:
@@ -54,6 +70,14 @@ def get(tx: Tx, run: str) -> Run:
         NotFoundError: if there is none by that id.
     """
     return _whole(tx, [_row(tx, run)])[0]
+
+
+def brief(tx: Tx, run: str) -> Brief | None:
+    """Return what a writer asks of a run, in one short query; None if there is no such run."""
+    row = tx.one(_BRIEF.where(runs.c.id == run))
+    if row is None:
+        return None
+    return Brief(run, row.name, row.experiment, row.at is not None)
 
 
 def several(tx: Tx, ids: Sequence[str]) -> list[Run]:
@@ -140,7 +164,6 @@ def set_tags(tx: Tx, run: str, values: Mapping[str, str | None]) -> None:
         BadInputError: if a tag is no text or cannot be kept.
     """
     _row(tx, run)
-    known = _pairs(tx, tags, [run])[run]
     for key, value in values.items():
         exact_key(key, "tag")
         here = (tags.c.run == run) & (tags.c.key == key)
@@ -152,9 +175,7 @@ def set_tags(tx: Tx, run: str, values: Mapping[str, str | None]) -> None:
                 f"Tag {key} must be text, found {type(value).__name__}.", field=key
             )
         text = exact_text(value, f"tag {key}")
-        if key in known:
-            tx.run(update(tags).where(here).values(value=text))
-        else:
+        if not tx.run(update(tags).where(here).values(value=text)):
             tx.run(insert(tags).values(run=run, key=key, value=text))
 
 

@@ -15,7 +15,7 @@ from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.web.mlflow.messages import Fields, missing
 from mainspring.web.mlflow.names import check_key
-from mainspring.web.mlflow.shown import NAME_TAG, active, run_id
+from mainspring.web.mlflow.shown import NAME_TAG, active, found, run_id, writable
 from mainspring.workspace.opening import Workspace
 
 MOST_BYTES = 1_000_000  #: of a batch
@@ -40,21 +40,21 @@ def batch(ws: Workspace, asked: Fields) -> dict[str, Any]:
     for name, most in _MOST.items():
         _bounded(name, most, len(several[name]))
     _bounded("metrics, params, and tags", _MOST_IN_ALL, sum(map(len, several.values())))
-    found = _Batch(params=_params(several["params"], within=True), tags={})
+    told = _Batch(params=_params(several["params"], within=True))
     for place, one in enumerate(several["metrics"]):
-        _add_point(found, run, one, f"metrics[{place}]")
+        _add_point(told, run, one, f"metrics[{place}]")
     for place, one in enumerate(several["tags"]):
         key, value = _tag(one, f"tags[{place}].")
-        found.tags[key] = value
-    _write(ws, run, found)
+        told.tags[key] = value
+    _write(ws, run, told)
     return {}
 
 
 def metric(ws: Workspace, asked: Fields) -> dict[str, Any]:
     """Log one point of a metric."""
-    run, found = run_id(asked), _Batch()
-    _add_point(found, run, asked, "")
-    _write(ws, run, found)
+    run, told = run_id(asked), _Batch()
+    _add_point(told, run, asked, "")
+    _write(ws, run, told)
     return {}
 
 
@@ -94,7 +94,8 @@ def _write(ws: Workspace, run: str, told: _Batch) -> None:
         name = told.tags[NAME_TAG] = plain_name(name, NAME_TAG)
 
     def work(tx: Tx) -> None:
-        known = active(tx, run).params
+        writable(tx, run)
+        known = found(tx, run).params if told.params else {}
         for key, value in told.params.items():
             if known.get(key, value) != value:
                 raise ConflictError(

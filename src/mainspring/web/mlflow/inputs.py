@@ -13,7 +13,7 @@ from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.web.mlflow.experiments import id_of
 from mainspring.web.mlflow.messages import Fields, missing, trimmed
-from mainspring.web.mlflow.shown import CONTEXT_TAG, active, run_id
+from mainspring.web.mlflow.shown import CONTEXT_TAG, run_id, writable
 from mainspring.workspace.opening import Workspace
 
 _MOST = 1000  #: datasets or models of one request
@@ -29,7 +29,7 @@ def log_inputs(ws: Workspace, asked: Fields) -> dict[str, Any]:
     links = [Link(model=_model(one), role=Role.INPUT, step=0) for one in _bounded(asked, "models")]
 
     def work(tx: Tx) -> None:
-        active(tx, run)
+        writable(tx, run)
         datasets.log(tx, run, _once(uses), ws.clock.now())
         _link(tx, run, links)
 
@@ -48,7 +48,7 @@ def log_outputs(ws: Workspace, asked: Fields) -> dict[str, Any]:
     ]
 
     def work(tx: Tx) -> None:
-        active(tx, run)
+        writable(tx, run)
         _link(tx, run, links)
 
     ws.write(Permission.LOG, work)

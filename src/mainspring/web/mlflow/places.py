@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 from sqlalchemy import Table
 
-from mainspring.experiments import artifacts, groups, logged
+from mainspring.experiments import artifacts, groups, logged, runs
 from mainspring.ground.errors import BadInputError, NotFoundError
 from mainspring.ground.ports import Tx
-from mainspring.web.mlflow.shown import active, found
+from mainspring.web.mlflow import shown
 
 _MODELS = "models"  #: no run has this id: a run's begins with its kind
 
@@ -61,7 +61,7 @@ def writable(tx: Tx, to: Place) -> Place:
         BadInputError: if the path is none.
     """
     if to.of is artifacts.RUNS:
-        active(tx, to.owner)
+        shown.writable(tx, to.owner)
     elif logged.get(tx, to.owner).deleted is not None:
         raise NotFoundError(f"Logged model with ID '{to.owner}' not found.")
     artifacts.check_path(to.path)
@@ -107,5 +107,6 @@ def experiment_of(tx: Tx, run: str) -> int:
     Raises:
         NotFoundError: if there is no such run.
     """
-    key = found(tx, run).experiment
+    one = runs.brief(tx, run)
+    key = one.experiment if one else shown.found(tx, run).experiment
     return groups.by_keys(tx, [key])[key].id
