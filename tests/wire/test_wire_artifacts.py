@@ -102,3 +102,57 @@ def test_files_of_deleted_and_unknown_runs_are_not_written(
     for where in ("0/none/artifacts/a", f"1/{run}/artifacts/a", "x", "0"):
         path = f"{url}/api/2.0/mlflow-artifacts/artifacts/{where}"
         assert httpx.put(path, content=b"x", trust_env=False).status_code in (400, 404)
+
+
+def test_mlflows_own_pages_write_and_read_one_file(client: Any, url: str) -> None:
+    run = client.create_run("0").info.run_id
+    write, read = f"{url}/ajax-api/2.0/mlflow/upload-artifact", f"{url}/get-artifact"
+    asked = {"run_uuid": run, "path": "notes/a.txt"}
+    with httpx.Client(trust_env=False) as web:
+        assert web.post(write, params=asked, content=b"hello").status_code == 200
+        found = web.get(read, params=asked)
+        assert (found.text, found.headers["content-disposition"]) == ("hello", "attachment")
+        assert found.headers["x-content-type-options"] == "nosniff"
+        refused = {
+            "Request must specify run_uuid.": web.post(write, content=b"x"),
+            "Request must specify path.": web.post(write, params={"run_uuid": run}, content=b"x"),
+            "Request must specify data.": web.post(write, params=asked),
+            "Invalid path": web.get(read, params={**asked, "path": "../x"}),
+        }
+    for message, answer in refused.items():
+        assert (answer.status_code, answer.json()["message"]) == (400, message)
+
+
+def test_a_part_of_a_file_is_given(files: httpx.Client) -> None:
+    files.put("/a", content=bytes(range(100)))
+    for asked, wanted in (("bytes=10-19", range(10, 20)), ("bytes=-5", range(95, 100))):
+        part = files.get("/a", headers={"range": asked})
+        assert (part.status_code, part.content) == (206, bytes(wanted))
+        assert part.headers["content-range"] == f"bytes {wanted[0]}-{wanted[-1]}/100"
+    for asked in ("bytes=200-", "bytes=0-1,5-6", "lines=1-2", "bytes=-"):
+        assert files.get("/a", headers={"range": asked}).status_code == 200
+    head = files.head("/a")
+    assert (head.status_code, head.headers["content-length"], head.content) == (200, "100", b"")
+
+
+def test_parts_that_are_missing_or_changed_make_no_file(url: str, files: httpx.Client) -> None:
+    where = files.base_url.path.partition("/artifacts/")[2].rstrip("/")
+    base = f"{url}/api/2.0/mlflow-artifacts/mpu"
+    with httpx.Client(trust_env=False) as web:
+        asked = {"path": "/local/large.bin", "num_parts": 2}
+        made = web.post(f"{base}/create/{where}", json=asked).json()
+        one, two = (each["url"] for each in made["credentials"])
+        tags = [web.put(address, content=b"x" * 10).headers["etag"] for address in (one, two)]
+        told = {"path": "large.bin", "upload_id": made["upload_id"]}
+        parts = [{"part_number": n + 1, "etag": tag} for n, tag in enumerate(tags)]
+        for wrong in (parts[:1], [parts[0], {**parts[1], "etag": '"0"'}], [*parts, parts[0]]):
+            answer = web.post(f"{base}/complete/{where}", json={**told, "parts": wrong})
+            assert answer.status_code == 400
+        assert web.put(one.rpartition("/")[0] + "/3", content=b"x").status_code in (400, 404)
+        assert files.get("/large.bin").status_code == 404
+        assert web.post(f"{base}/complete/{where}", json={**told, "parts": parts}).json() == {}
+        assert files.get("/large.bin").content == b"x" * 20
+        again = web.post(f"{base}/create/{where}", json=asked).json()
+        told["upload_id"] = again["upload_id"]
+        assert web.post(f"{base}/abort/{where}", json=told).json() == {}
+        assert web.put(again["credentials"][0]["url"], content=b"x").status_code == 404

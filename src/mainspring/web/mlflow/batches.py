@@ -13,7 +13,7 @@ from mainspring.experiments.logged import Measured
 from mainspring.ground.errors import BadInputError, ConflictError, NotFoundError
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
-from mainspring.web.mlflow.messages import Fields, missing
+from mainspring.web.mlflow.messages import Fields, missing, wrong
 from mainspring.web.mlflow.names import check_key
 from mainspring.web.mlflow.shown import NAME_TAG, active, found, run_id, writable
 from mainspring.workspace.opening import Workspace
@@ -41,6 +41,8 @@ def batch(ws: Workspace, asked: Fields) -> dict[str, Any]:
         _bounded(name, most, len(several[name]))
     _bounded("metrics, params, and tags", _MOST_IN_ALL, sum(map(len, several.values())))
     told = _Batch(params=_params(several["params"], within=True))
+    if not all(one.given("key") and one.given("timestamp") for one in several["metrics"]):
+        raise wrong("metrics", asked.raw("metrics"))
     for place, one in enumerate(several["metrics"]):
         _add_point(told, run, one, f"metrics[{place}]")
     for place, one in enumerate(several["tags"]):

@@ -110,6 +110,7 @@ class OneFile:
             scope,
             receive,
             most=_MOST_AJAX,
+            least=1,
         )
         await send_bytes(send, b"{}", "application/json")
 
@@ -118,6 +119,16 @@ def of_run(_: Tx, asked: Fields) -> Place:
     """Return the file that ``run_id`` and ``path`` name."""
     run = asked.text_or("run_id") or asked.text("run_uuid")
     return Place(artifacts.RUNS, run, clean(asked.text("path")))
+
+
+def of_upload(_: Tx, asked: Fields) -> Place:
+    """Return the file that MLflow's own pages write."""
+    run, path = asked.text_or("run_uuid"), asked.text_or("path")
+    if not run:
+        raise BadInputError("Request must specify run_uuid.", field="run_uuid")
+    if not path:
+        raise BadInputError("Request must specify path.", field="path")
+    return Place(artifacts.RUNS, run, clean(path))
 
 
 def of_model(_: Tx, asked: Fields) -> Place:
@@ -168,13 +179,21 @@ async def take(
     receive: Receive,
     *,
     most: int = MAX_BYTES,
+    least: int = 0,
 ) -> None:
-    """Keep what a request brings under a path."""
+    """Keep what a request brings under a path.
+
+    Raises:
+        BadInputError: if it is less than ``least`` bytes, or cannot stand there.
+        TooLargeError: if it is more than ``most``.
+    """
     check_plain(scope)
     # Refused before a stranger's gigabytes are read.
     await threads.run(lambda: caught_up(ws).read(Permission.READ, find))
     with temporary(ws) as file:
         await receive_into(threads, file, scope, receive, most)
+        if file.stat().st_size < least:
+            raise BadInputError("Request must specify data.", field="data")
         await threads.run(lambda: keep(ws, find, file))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -40,12 +41,27 @@ def history(ws: Workspace, asked: Fields) -> dict[str, Any]:
 
 def bulk(ws: Workspace, asked: Fields) -> dict[str, Any]:
     """Return the points of one metric of several runs, by run and then by time."""
-    runs, key = _runs(asked, "run_id"), asked.text("metric_key")
+    runs = asked.texts("run_id")
+    if not runs:
+        raise BadInputError(
+            "GetMetricHistoryBulk request must specify at least one run_id.", field="run_id"
+        )
+    if len(runs) > _MOST_RUNS:
+        raise BadInputError(
+            f"GetMetricHistoryBulk request cannot specify more than {_MOST_RUNS} run_ids."
+            f" Received {len(runs)} run_ids.",
+            field="run_id",
+        )
+    key = asked.text_or("metric_key")
+    if not key:
+        raise BadInputError(
+            "GetMetricHistoryBulk request must specify a metric_key.", field="metric_key"
+        )
     limit = min(asked.whole("max_results", _MOST), _MOST)
 
     def work(tx: Tx) -> dict[str, Any]:
         several: list[dict[str, Any]] = []
-        for run in runs:
+        for run in sorted(runs):
             found(tx, run)
             if len(several) < limit:
                 points, _ = metrics.history(tx, run, key, limit=_MOST)
@@ -57,34 +73,35 @@ def bulk(ws: Workspace, asked: Fields) -> dict[str, Any]:
 
 def interval(ws: Workspace, asked: Fields) -> dict[str, Any]:
     """Return points of one metric of several runs, few enough to be drawn, evenly chosen."""
-    runs, key = _runs(asked, "run_ids"), asked.text("metric_key")
-    most = asked.limit(_DRAWN, _MOST_DRAWN)
+    runs = asked.texts("run_ids")
+    if not runs:
+        raise missing("run_ids")
+    if len(runs) > _MOST_RUNS:
+        raise BadInputError(
+            f"GetMetricHistoryBulkInterval request must specify at most {_MOST_RUNS} run_ids."
+            f" Received {len(runs)} run_ids.",
+            field="run_ids",
+        )
+    key, most = asked.text("metric_key"), asked.whole("max_results", _DRAWN)
+    if not 1 <= most <= _MOST_DRAWN:
+        raise BadInputError(
+            f"max_results must be between 1 and {_MOST_DRAWN}.", field="max_results"
+        )
     first, last = _steps(asked)
 
     def work(tx: Tx) -> dict[str, Any]:
         several: list[dict[str, Any]] = []
-        for run in runs:
+        for run in sorted(runs):
             found(tx, run)
             points = sorted(
                 (one for one in _all(tx, run, key) if first <= one.step <= last),
-                key=lambda one: (one.step, one.time),
+                key=lambda one: (one.step, *_moment(one)),
             )
             chosen = [points[place] for place in _spread(len(points), most)]
             several += [{**metric_message(one), "run_id": run} for one in chosen]
         return {"metrics": several} if several else {}
 
     return ws.read(Permission.READ, work)
-
-
-def _runs(asked: Fields, field: str) -> list[str]:
-    several = asked.texts(field)
-    if not several:
-        raise missing(field)
-    if len(several) > _MOST_RUNS:
-        raise BadInputError(
-            f"At most {_MOST_RUNS} {field} are taken, received {len(several)}.", field=field
-        )
-    return sorted(several)
 
 
 def _steps(asked: Fields) -> tuple[int, int]:
@@ -112,7 +129,12 @@ def _all(tx: Tx, run: str, key: str) -> list[metrics.Point]:
 
 
 def _in_time(points: Sequence[metrics.Point]) -> list[metrics.Point]:
-    return sorted(points, key=lambda one: (one.time, one.step))
+    return sorted(points, key=lambda one: (one.time, one.step, *_moment(one)))
+
+
+def _moment(one: metrics.Point) -> tuple[float, bool, float]:
+    nan = math.isnan(one.value)  # compares with nothing
+    return one.time, nan, 0.0 if nan else one.value
 
 
 def _spread(count: int, most: int) -> list[int]:

@@ -11,7 +11,6 @@ from mainspring.experiments.logged import Link, Role
 from mainspring.ground.errors import BadInputError, NotFoundError
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
-from mainspring.web.mlflow.experiments import id_of
 from mainspring.web.mlflow.messages import Fields, missing, trimmed
 from mainspring.web.mlflow.shown import CONTEXT_TAG, run_id, writable
 from mainspring.workspace.opening import Workspace
@@ -57,7 +56,12 @@ def log_outputs(ws: Workspace, asked: Fields) -> dict[str, Any]:
 
 def search(ws: Workspace, asked: Fields) -> dict[str, Any]:
     """Return which datasets the runs of some experiments read."""
-    numbers = {id_of(text) for text in asked.texts("experiment_ids")}
+    numbers = set(asked.texts("experiment_ids"))
+    if not numbers:
+        raise BadInputError(
+            "SearchDatasets request must specify at least one experiment_id.",
+            field="experiment_ids",
+        )
     if len(numbers) > _MOST_EXPERIMENTS:
         raise BadInputError(
             f"SearchDatasets request cannot specify more than {_MOST_EXPERIMENTS} experiment_ids."
@@ -66,7 +70,7 @@ def search(ws: Workspace, asked: Fields) -> dict[str, Any]:
         )
 
     def work(tx: Tx) -> dict[str, Any]:
-        keys = {one.key: one.id for one in groups.listed(tx) if one.id in numbers}
+        keys = {one.key: one.id for one in groups.listed(tx) if str(one.id) in numbers}
         found = datasets.of_experiments(tx, list(keys), _MOST_SHOWN)
         summaries = [
             trimmed(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,6 +16,7 @@ from mainspring.experiments.exact import INT64
 from mainspring.ground.errors import BadInputError, NotExactError, NotFoundError
 
 _MOST_FIELDS = 1000  # of a query string
+_MOST_SHOWN = 200  # characters of a value in a message
 _LARGEST = 1.7976931348623157e308
 _MOST_MS = 2**50  #: up to here milliseconds survive being seconds in a float
 
@@ -46,6 +48,10 @@ class Fields:
                 raise wrong(name, value)
             return value
         return default
+
+    def raw(self, name: str) -> object:
+        """Return a field as it came, for a message."""
+        return self._values.get(name)
 
     def given(self, name: str) -> bool:
         """Return whether a field is there and not null."""
@@ -255,13 +261,22 @@ def missing(name: str) -> BadInputError:
 
 def wrong(name: str, value: object) -> BadInputError:
     """Return the refusal of a field of a type that it cannot have."""
-    shown = str(value)[:100]
     return BadInputError(
-        f"Invalid value {shown} for parameter '{name}' supplied:  Hint: Value was of type"
+        f"Invalid value {as_json(value)} for parameter '{name}' supplied:  Hint: Value was of type"
         f" '{type(value).__name__}'. See the API docs for more information about request"
         " parameters.",
         field=name,
     )
+
+
+def as_json(value: object) -> str:
+    """Return how MLflow shows a value in a message: as JSON, here of bounded length.
+
+    >>> as_json("a"), as_json([{"b": 1}])
+    ('"a"', '[{"b":1}]')
+    """
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
 
 
 def absent(what: str) -> NotFoundError:

@@ -123,7 +123,7 @@ def _complete(ws: Workspace, folder: str, asked: Fields) -> dict[str, Any]:
     number, begun = _named(ws, folder, asked)
     several = asked.several("parts")
     told = {one.whole("part_number"): one.text_or("etag").strip('"') for one in several}
-    if sorted(told) != list(range(1, begun.parts + 1)):
+    if len(several) != begun.parts or sorted(told) != list(range(1, begun.parts + 1)):
         raise BadInputError(
             f"This upload has parts 1 to {begun.parts}, each once; told of {len(several)}.",
             field="parts",

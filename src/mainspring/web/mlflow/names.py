@@ -6,9 +6,8 @@ import posixpath
 import re
 import secrets
 
-import msgspec
-
 from mainspring.ground.errors import BadInputError
+from mainspring.web.mlflow.messages import as_json
 
 MAX_KEY = 250
 _SIGNS = re.compile(r"[/\w.\- :]*")
@@ -53,7 +52,6 @@ def random_name() -> str:
 
 
 def _invalid(field: str, value: str, why: str) -> BadInputError:
-    shown = msgspec.json.encode(value[:100].encode("utf-8", "replace").decode()).decode()
     return BadInputError(
-        f"Invalid value {shown} for parameter '{field}' supplied: {why}", field=field
+        f"Invalid value {as_json(value)} for parameter '{field}' supplied: {why}", field=field
     )

@@ -86,7 +86,7 @@ def clean(text: str) -> str:
     try:
         return artifacts.check_path(text.rstrip("/"))
     except BadInputError:
-        raise BadInputError(f"Invalid path: {text[:100]!r}", field="path") from None
+        raise BadInputError("Invalid path", field="path") from None
 
 
 def entry(one: artifacts.Entry, path: str) -> dict[str, Any]:

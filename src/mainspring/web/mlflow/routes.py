@@ -142,10 +142,11 @@ def routes(ws: Workspace, threads: Threads) -> list[BaseRoute]:
     info = about.ServerInfo()
     found += [Route(f"/{root}/3.0/mlflow/server-info", info) for root in ("api", "ajax-api")]
     of_run = files.OneFile(ws, threads, files.of_run)
+    of_upload = files.OneFile(ws, threads, files.of_upload)
     of_model = files.OneFile(ws, threads, files.of_model)
     ajax = "/ajax-api/2.0/mlflow"
     found.append(Route("/get-artifact", of_run, methods=["GET"]))
-    found.append(Route(f"{ajax}/upload-artifact", of_run, methods=["POST"]))
+    found.append(Route(f"{ajax}/upload-artifact", of_upload, methods=["POST"]))
     found.append(Route(f"{ajax}/{_LOGGED}/artifacts/files", of_model, methods=["GET"]))
     return found
 

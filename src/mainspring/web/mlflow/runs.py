@@ -18,6 +18,7 @@ from mainspring.web.mlflow.messages import Fields, page_of
 from mainspring.web.mlflow.names import random_name
 from mainspring.web.mlflow.shown import (
     NAME_TAG,
+    NOBODY,
     SCHEDULED_TAG,
     SHOWN,
     STATUSES,
@@ -60,7 +61,8 @@ def create(ws: Workspace, asked: Fields) -> dict[str, Any]:
         )
     name = plain_name(name or tagged or random_name(), "run_name")
     tags[NAME_TAG] = name
-    if user := asked.text_or("user_id"):
+    user = asked.text_or("user_id", default=NOBODY)
+    if user != NOBODY:
         tags.setdefault(USER_TAG, user)
     started = asked.seconds("start_time", ws.clock.now())
 

@@ -16,6 +16,8 @@ from mainspring.web.mlflow.messages import Fields, metric_value, milliseconds, p
 
 NAME_TAG = "mlflow.runName"
 USER_TAG = "mlflow.user"
+OWN_USER_TAG = "mainspring.user"
+NOBODY = "unknown"  #: what clients send when they do not know who they are
 PARENT_TAG = "mlflow.parentRunId"
 CONTEXT_TAG = "mlflow.data.context"
 #: Here a run that waits is running; that a client called it SCHEDULED is kept in this tag.
@@ -133,7 +135,7 @@ def _info(one: Run, number: int, *, deleted: bool) -> dict[str, Any]:
             "run_id": one.id,
             "run_name": one.name,
             "experiment_id": str(number),
-            "user_id": one.tags.get(USER_TAG, ""),
+            "user_id": one.tags.get(USER_TAG) or one.tags.get(OWN_USER_TAG) or NOBODY,
             "status": status_of(one),
             "start_time": milliseconds(one.started),
             "end_time": None if one.ended is None else milliseconds(one.ended),
@@ -168,7 +170,7 @@ def _outputs(links: Sequence[Link]) -> dict[str, Any]:
 
 
 def _use(one: Use) -> dict[str, Any]:
-    tags = {CONTEXT_TAG: one.context, **one.tags} if one.context else one.tags
+    tags = {**one.tags, CONTEXT_TAG: one.context} if one.context else one.tags
     about = one.dataset
     dataset = {
         "name": about.name,
