@@ -257,6 +257,14 @@ def test_a_step_that_fails_leaves_the_old_home(open_today, old_url) -> None:
     assert done(store, runs.hidden, ["run_gone"]) == {"run_gone"}
 
 
+def test_a_step_that_the_database_refuses_leaves_the_old_home(open_today) -> None:
+    twice = text("INSERT INTO params SELECT * FROM params")
+    with pytest.raises(ConflictError, match="refused"):
+        open_today(steps=[Step(2, "double", lambda tx: tx.run(twice))])
+    store = open_today()
+    assert asked(store, runs.get, "run_first").params == {"C": "0.1", "text": "zwölf ☃"}
+
+
 # ---------------------------------------------------------------- SQLite's copy
 
 

@@ -13,8 +13,9 @@ from sqlalchemy.exc import DBAPIError
 from mainspring.backends.sql import schema
 from mainspring.backends.sql.schema import Found, Guard, Step
 from mainspring.backends.sql.store import SqlStore
+from mainspring.backends.sql.tx import AgainError
 from mainspring.ground.clock import Clock
-from mainspring.ground.errors import BadInputError, StoreError
+from mainspring.ground.errors import BadInputError, ConflictError, StoreError
 from mainspring.ground.killpoints import here
 from mainspring.ground.permissions import owner
 
@@ -92,6 +93,8 @@ def _make_current(
                 if found and told:
                     _step_on(database, found, steps, told)
                 here("upgrade.changed")
+        except AgainError as error:  # nobody is beside us: it would be refused again
+            raise ConflictError(f"The upgrade was refused, and undone: {error}") from error
         except DBAPIError as error:
             # Two who wait for each other's tables: the server ends one of them, us.
             if getattr(error.orig, "sqlstate", "") == "40P01" and attempt < ATTEMPTS - 1:
