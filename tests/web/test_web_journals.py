@@ -19,12 +19,15 @@ import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mainspring.experiments import artifacts, frames, histories, journal, metrics
+from mainspring.ground.errors import UnavailableError
 from mainspring.ground.identity import new_id, sha256
 from mainspring.ground.permissions import Permission
+from mainspring.ground.settings import Settings
 from mainspring.web.app import build_app
 from mainspring.web.server import bind, serve
 from mainspring.workspace.opening import Workspace
-from mainspring.workspace.tracking import spool
+from mainspring.workspace.tracking import spool, syncing
+from mainspring.workspace.tracking.courier import Courier
 from mainspring.workspace.views.runs import run_detail
 from mainspring.workspace.views.searching import run_page
 
@@ -36,6 +39,8 @@ import os, sys
 import mainspring as ms
 from mainspring.workspace.tracking import sending
 sending.EVERY_S, sending.LONGEST_S, sending.END_S = 0.05, 0.2, float(os.environ["END_S"])
+from mainspring.experiments import journal
+journal.Journal.__init__.__kwdefaults__["turn_bytes"] = int(os.environ.get("TURN_BYTES", 1 << 25))
 run = ms.run("far", params={"rate": 0.1}, capture=False)
 print(run.id, flush=True)
 step = 0
@@ -273,6 +278,72 @@ def test_the_next_script_sends_what_a_killed_one_left(place: Place, away: Path) 
 
 def _others(folder: Path) -> list[str]:
     return [name for name in journal.listed(folder) if not journal.is_alive(folder, name)]
+
+
+def test_a_sync_beside_a_script_that_lives_doubles_nothing(place: Place, away: Path) -> None:
+    place.start()
+    client = Client(place.url, away, TURN_BYTES="2000")
+    for _ in range(4):
+        client.tell("100")
+        told = sync(away)["servers"][0]
+        assert told["troubles"] == []
+    client.tell("100")
+    client.tell("end")
+    assert client.leave() == ""
+    assert values(place.ws, client.run) == numbered(500)
+    assert spool.waiting(client.spool) == 0
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"), [("http://127.0.0.1:9", "secret"), ("http://127.0.0.1:8", None)]
+)
+def test_a_token_is_shown_to_no_other_server(
+    away: Path, monkeypatch: pytest.MonkeyPatch, url: str, shown: str | None
+) -> None:
+    seen = []
+    monkeypatch.setattr(syncing, "Courier", lambda url, token: seen.append((url, token)) or Deaf())
+    for one in ("http://127.0.0.1:9", "http://127.0.0.1:7"):
+        spool.begin(spool.folder_of(away, one), one)
+    given = Settings(root=str(away), home=str(away), url=url, token="secret")
+    syncing.sync_all(given, None, lambda at, of: None)
+    assert dict(seen) == {"http://127.0.0.1:7": None, "http://127.0.0.1:9": shown}
+
+
+class Deaf:
+    """Nobody, who is asked nothing."""
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+@pytest.mark.parametrize("answer", ["[]", '{"position": "x"}', "<html>", '{"run": 1}'])
+def test_a_server_that_is_another_program_is_as_good_as_away(
+    answer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = Courier("http://127.0.0.1:9", None)
+    monkeypatch.setattr(one, "_connect", lambda: Saying(answer))
+    with pytest.raises(UnavailableError, match="not as Mainspring does"):
+        one.standing("jrn_1")
+    with pytest.raises(UnavailableError, match="not as Mainspring does"):
+        one.run("run_1")
+
+
+class Saying:
+    """A connection on which one thing is said, whatever is asked."""
+
+    status = 200
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def request(self, *given: object) -> None:
+        """Nothing is sent."""
+
+    def getresponse(self) -> Saying:
+        return self
+
+    def read(self) -> bytes:
+        return self._text.encode()
 
 
 def test_a_server_that_never_comes_is_not_waited_for(place: Place, away: Path) -> None:

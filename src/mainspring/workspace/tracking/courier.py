@@ -17,6 +17,7 @@ from mainspring.ground.errors import BadInputError, MainspringError, Unavailable
 
 TIMEOUT_S = 30.0
 _PART = 1 << 20
+_STRANGE = "The server answered, and not as Mainspring does."
 _BY_CODE = {
     kind.code: kind
     for kind in vars(errors).values()
@@ -50,13 +51,13 @@ class Courier:
 
     def standing(self, journal: str) -> Standing:
         """Return how far the server has a journal."""
-        return msgspec.convert(self._ask("GET", f"/api/v1/journals/{journal}"), Standing)
+        return _standing(self._ask("GET", f"/api/v1/journals/{journal}"))
 
     def send(self, journal: str, position: int, data: bytes, ended: float | None) -> Standing:
         """Send bytes of a journal and return how far the server has it then."""
         more = "" if ended is None else f"&ended={ended!r}"
         path = f"/api/v1/journals/{journal}?position={position}{more}"
-        return msgspec.convert(self._ask("POST", path, data), Standing)
+        return _standing(self._ask("POST", path, data))
 
     def put(self, digest: str, file: Path) -> None:
         """Send the bytes of an object."""
@@ -66,7 +67,10 @@ class Courier:
 
     def run(self, run: str) -> dict[str, Any]:
         """Return a run as the server tells of it."""
-        found: dict[str, Any] = self._ask("GET", f"/api/v1/runs/{quote(run, safe='')}")["run"]
+        told = self._ask("GET", f"/api/v1/runs/{quote(run, safe='')}")
+        if not isinstance(told, dict) or not isinstance(told.get("run"), dict):
+            raise UnavailableError(_STRANGE)
+        found: dict[str, Any] = told["run"]
         return found
 
     def close(self) -> None:
@@ -96,6 +100,8 @@ class Courier:
             self.close()
             shown = self._parts.geturl()
             raise UnavailableError(f"No server answers at {shown}: {error}.") from error
+        except ValueError as error:  # a header that cannot be one
+            raise BadInputError(f"The token cannot be sent: {error}.", field="token") from error
         if reply.status in _LATER:
             raise UnavailableError(f"The server answered {reply.status}.")
         return _read(reply.status, told)
@@ -110,6 +116,13 @@ class Courier:
         return http.client.HTTPConnection(host, port, timeout=self._timeout_s)
 
 
+def _standing(told: Any) -> Standing:
+    try:
+        return msgspec.convert(told, Standing)
+    except msgspec.ValidationError as error:
+        raise UnavailableError(_STRANGE) from error
+
+
 def _read(status: int, told: bytes) -> Any:
     try:
         found = json.loads(told)
@@ -117,9 +130,7 @@ def _read(status: int, told: bytes) -> Any:
             return found
         kind, message = _BY_CODE.get(found["error"], MainspringError), str(found["message"])
     except (ValueError, KeyError, TypeError) as error:
-        raise UnavailableError(
-            f"The server answered {status}, and not as Mainspring does."
-        ) from error
+        raise UnavailableError(f"{_STRANGE} Its status is {status}.") from error
     if kind is errors.OverloadedError:
         raise UnavailableError(message)
     raise kind(message, field=found.get("field"), hint=found.get("hint"))

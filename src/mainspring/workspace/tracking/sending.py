@@ -94,9 +94,14 @@ class Sender:
                 continue
             if not own and journal.followed(parts)[1]:
                 continue  # its process sends it
-            self._reached[name] = spool.send(courier, self._folder, name, parts, known=known)
+            try:
+                reach = spool.send(courier, self._folder, name, parts, known=known)
+            except FileNotFoundError:  # somebody else sent it at the same time
+                self._reached.pop(name, None)
+                continue
+            self._reached[name] = reach
             if own:
-                self._target.sweep(name, self._reached[name].position)
+                self._target.sweep(name, reach.position)
 
 
 def say(text: str) -> None:

@@ -99,7 +99,10 @@ def send(
         MainspringError: if the server refuses it for good.
         StoreError: if its bytes are gone, or not what was written.
     """
-    at = courier.standing(name) if known is None else Standing(position=known.position)
+    if known is None or known.position < parts[0].begin:  # somebody else sent more of it
+        at = courier.standing(name)
+    else:
+        at = Standing(position=known.position)
     while not at.closed:
         parts, alive = journal.followed(parts)
         if not parts:

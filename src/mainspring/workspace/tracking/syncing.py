@@ -30,12 +30,14 @@ class Synced(msgspec.Struct, kw_only=True):
 def sync_all(settings: Settings, only: str | None, tell: Tell) -> list[Synced]:
     """Send what waits for every server, or for one of them."""
     found = []
-    for folder in spool.folders(Path(settings.home)):
+    places = spool.folders(Path(settings.home))
+    set_for = (settings.url or "").rstrip("/")
+    for folder in places:
         url = spool.url_of(folder) or ""
         if only is None or url == only.rstrip("/"):
             # A token is for the server it was set for, and shown to no other.
-            shown = settings.token if settings.url in (None, url, only) else None
-            found.append(_sync(folder, url, shown, tell))
+            its = url == set_for or (not set_for and len(places) == 1)
+            found.append(_sync(folder, url, settings.token if its else None, tell))
     return found
 
 
@@ -55,6 +57,8 @@ def _sync(folder: Path, url: str, token: str | None, tell: Tell) -> Synced:
         except UnavailableError as error:
             out.troubles.append(str(error))
             break
+        except FileNotFoundError:  # its own process sent it at the same time
+            continue
         except MainspringError as error:  # the others may well be taken
             out.troubles.append(f"{name}: {error}")
         else:
