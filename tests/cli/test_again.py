@@ -82,7 +82,7 @@ def test_what_differs_is_named(
     monkeypatch.setenv("ODD", "odd")
     said = say("again", _ids(say)["seed2"], "--json")
     assert said.code == 1
-    assert said.json["why"] == "differs in 1 of 1 artifacts"
+    assert said.json["why"] == "1 of 1 artifacts"
     assert {one["key"]: one["same"] for one in said.json["artifacts"]} == {"out/odd.txt": False}
 
 

@@ -103,3 +103,14 @@ def test_without_the_extra_it_says_how_to_get_it(
 
     monkeypatch.setattr(extras, "need", missing)
     assert say("notebook", "run", "a.ipynb").code == 1
+
+
+def test_a_notebook_runs_in_its_own_folder_wherever_one_stands(
+    say: Callable[..., Any], tmp_path: Path
+) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "rows.csv").write_text("1\n")
+    _write(tmp_path / "sub" / "a.ipynb", "print(open('rows.csv').read())")
+    said = say("notebook", "run", "sub/a.ipynb", "--json")
+    assert said.code == 0, said.err
+    assert sorted(one.name for one in tmp_path.iterdir()) == [".mainspring", "sub"]

@@ -119,3 +119,15 @@ def test_a_kernel_that_dies_is_named(tmp_path: Path) -> None:
     done = notebooks.execute(found, tmp_path, os.environ)
     assert done.error == "The kernel died in cell 2 of 2."
     assert done.done == 1
+
+
+def test_the_same_outputs_are_the_same_bytes(tmp_path: Path) -> None:
+    found = _notebook(("C = 0", "parameters"), "print(C)\nC")
+    path = tmp_path / "x.ipynb"
+    nbformat.write(found, path)
+    made = []
+    for _ in range(2):
+        notebook = notebooks.read(path)
+        notebooks.inject(notebook, {"C": 2})
+        made.append(notebooks.execute(notebook, tmp_path, os.environ).notebook)
+    assert made[0] == made[1]

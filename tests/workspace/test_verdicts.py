@@ -53,6 +53,11 @@ def test_equal_runs_are_the_same_whatever_their_load_and_their_own_files() -> No
     )  # fmt: skip
 
 
+def test_runs_that_logged_nothing_have_nothing_to_compare() -> None:
+    found = _both({}, {})
+    assert (found.verdict, found.why) == ("same", "there is nothing to compare")
+
+
 @pytest.mark.parametrize(
     ("was", "now", "why"),
     [
@@ -62,11 +67,16 @@ def test_equal_runs_are_the_same_whatever_their_load_and_their_own_files() -> No
         ({"params": {"a": "1"}}, {"params": {"a": "2"}}, "1 of 1 params"),
         ({"tags": {"data": "a"}}, {"tags": {"data": "b"}}, "1 of 1 inputs"),
         ({}, {"status": "failed"}, "it finished then and failed now"),
+        (
+            {"metrics": {"a": 1.0}},
+            {"metrics": {"a": 2.0}, "status": "failed", "params": {"b": "1"}},
+            "it finished then and failed now; 1 of 1 params, 1 of 1 metrics",
+        ),
     ],
 )
 def test_what_differs_is_counted(was: dict, now: dict, why: str) -> None:
     found = _both(was, now)
-    assert (found.verdict, found.why) == ("differs", f"differs in {why}")
+    assert (found.verdict, found.why) == ("differs", why)
 
 
 def test_packages_are_told_and_decide_nothing() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import keyword
 import re
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from mainspring.ground.errors import BadInputError, NotFoundError
 
 PARAMETERS, INJECTED = "parameters", "injected-parameters"
 _MAX_BYTES = 200_000_000
+_LONGEST_SOCKET = 95  #: the system takes 107 bytes, macOS 103; jupyter adds a number
 _COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 #: Told of each code cell: which one from 1, of how many.
@@ -90,7 +92,7 @@ def inject(notebook: Any, params: Mapping[str, Any]) -> None:
             raise BadInputError(f"{name!r} is no name of a Python variable.", field="param")
     nbformat = extras.need("nbformat", extra="notebook", purpose="Running a notebook")
     lines = ["# Parameters", *(f"{name} = {given!r}" for name, given in params.items())]
-    cell = nbformat.v4.new_code_cell("\n".join(lines), metadata={"tags": [INJECTED]})
+    cell = nbformat.v4.new_code_cell("\n".join(lines), metadata={"tags": [INJECTED]}, id=INJECTED)
     if (notebook["nbformat"], notebook["nbformat_minor"]) < (4, 5):
         cell.pop("id", None)  # cells have ids since 4.5
     places = [place for place, one in enumerate(cells) if PARAMETERS in _tags(one)]
@@ -129,25 +131,30 @@ def execute(
         if cell_index in code and execute_reply["content"]["status"] == "ok":
             ended.append(cell_index)
 
-    client = nbclient.NotebookClient(
-        notebook,
-        timeout=None,
-        kernel_name=_kernel(notebook),
-        # Sockets of files that only the owner opens, where TCP would be readable to others.
-        config=Config({"KernelManager": {"transport": "ipc"}}),
-        resources={"metadata": {"path": str(folder)}},
-        on_cell_start=started,
-        on_cell_executed=executed,
-    )
     error = trace = ""
-    try:
-        client.execute(env=dict(environ))
-    except CellExecutionError as failed:
-        number = len(ended) + 1
-        error = f"Cell {number} of {len(code)} failed: {failed.ename}: {_first(failed.evalue)}"
-        trace = _COLOUR.sub("", failed.traceback)
-    except DeadKernelError:
-        error = f"The kernel died in cell {len(ended) + 1} of {len(code)}."
+    with tempfile.TemporaryDirectory(prefix="mainspring-kernel-") as sockets:
+        client = nbclient.NotebookClient(
+            notebook,
+            timeout=None,
+            record_timing=False,  # so that the same outputs are the same bytes
+            kernel_name=_kernel(notebook),
+            config=Config({"KernelManager": _reached(sockets)}),
+            resources={"metadata": {"path": str(folder)}},
+            on_cell_start=started,
+            on_cell_executed=executed,
+        )
+        try:
+            client.execute(env=dict(environ))
+        except CellExecutionError as failed:
+            number = len(ended) + 1
+            error = f"Cell {number} of {len(code)} failed: {failed.ename}: {_first(failed.evalue)}"
+            trace = _COLOUR.sub("", failed.traceback)
+        except DeadKernelError:
+            error = f"The kernel died in cell {len(ended) + 1} of {len(code)}."
+        except RuntimeError as failed:
+            if ended:
+                raise
+            error = f"The kernel did not start: {_first(str(failed))}"
     return Executed(
         notebook=nbformat.writes(notebook).encode(),
         cells=len(code),
@@ -158,6 +165,15 @@ def execute(
 
 
 # ---------------------------------------------------------------- parts
+
+
+def _reached(sockets: str) -> dict[str, str]:
+    """Return how a kernel is reached: by files that only the owner opens.
+
+    Where the folder's name is too long for a socket it is TCP on loopback, with a key.
+    """
+    place = f"{sockets}/kernel"
+    return {"transport": "ipc", "ip": place} if len(place) < _LONGEST_SOCKET else {}
 
 
 def _tags(cell: Any) -> list[str]:

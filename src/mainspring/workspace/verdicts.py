@@ -61,16 +61,15 @@ def compare(past: Past, now: Past, *, tolerance: float, notes: Sequence[str]) ->
         for name, pairs in parts.items()
         if not all(one.same for one in pairs)
     ]
+    why = ", ".join(wrong) or _alike(parts)
     if past.run["status"] != now.run["status"]:
         wrong.insert(0, f"it {past.run['status']} then and {now.run['status']} now")
-    counts = ", ".join(f"{len(pairs)} {name}s" for name, pairs in parts.items() if pairs)
+        why = "; ".join([wrong[0], ", ".join(wrong[1:])] if wrong[1:] else wrong)
     return Comparison(
         run=past.id,
         again=now.id,
         verdict="differs" if wrong else "same",
-        why=f"differs in {', '.join(wrong)}"
-        if wrong
-        else f"{counts or 'nothing to compare'}{' are the same' if counts else ''}",
+        why=why,
         params=params,
         metrics=metrics,
         artifacts=files,
@@ -78,6 +77,11 @@ def compare(past: Past, now: Past, *, tolerance: float, notes: Sequence[str]) ->
         packages=_packages(past, now),
         notes=list(notes),
     )
+
+
+def _alike(parts: Mapping[str, Sequence[Pair]]) -> str:
+    counts = ", ".join(f"{len(pairs)} {name}s" for name, pairs in parts.items() if pairs)
+    return f"{counts} are the same" if counts else "there is nothing to compare"
 
 
 def _digests(one: Past) -> dict[str, str]:
