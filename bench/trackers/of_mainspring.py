@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +33,8 @@ class Run:
 
 
 def start(folder: Path, name: str) -> Run:
-    _home()  # laid out before anything is timed, as the others do when a run begins
+    if _URL is None:
+        _home()  # laid out before anything is timed, as the others do when a run begins
     return Run(name)
 
 
@@ -41,11 +44,20 @@ def _home() -> Any:
 
 
 def settle(folder: Path) -> None:
-    """Fold what the journal holds into the store; a server has done so when the run ended."""
-    from mainspring.workspace.tracking.catching_up import catch_up
-
+    """Fold what the journal holds into the store, or see that the server has all of it."""
     if _URL is None:
+        from mainspring.workspace.tracking.catching_up import catch_up
+
         catch_up(_home())
+    else:
+        command = [sys.executable, "-m", "mainspring", "sync", "--json"]
+        subprocess.run(command, check=True, capture_output=True)
+
+
+@functools.cache
+def _settled_once(folder: Path) -> None:
+    """See to what a process that was killed has left."""
+    settle(folder)
 
 
 def history(folder: Path, run: str, key: str) -> Any:
@@ -53,8 +65,8 @@ def history(folder: Path, run: str, key: str) -> Any:
     from mainspring.experiments import metrics
     from mainspring.ground.permissions import Permission
 
+    _settled_once(folder)
     if _URL is None:
-        settle(folder)
         return _home().read(Permission.READ, lambda tx: metrics.history(tx, run, key)[0])
     import httpx
 
@@ -73,6 +85,17 @@ def get(folder: Path, run: str, name: str) -> str:
 
     target = folder / "back.bin"
     settle(folder)
+    if _URL is not None:
+        import httpx
+
+        with (
+            httpx.Client(base_url=_URL, trust_env=False, timeout=120) as client,
+            client.stream("GET", f"/runs/{run}/files/{name}") as answer,
+            target.open("wb") as file,
+        ):
+            for part in answer.raise_for_status().iter_bytes(1 << 20):
+                file.write(part)
+        return str(target)
     kept = _home().read(Permission.READ, lambda tx: artifacts.get(tx, run, name))
     _home().objects.fetch(kept.digest, target)
     return str(target)

@@ -95,9 +95,9 @@ def artifact(tracker: Any, folder: Path, megabytes: int) -> dict[str, Any]:
     run = tracker.start(folder, "large")
     start = time.perf_counter()
     tracker.put(run, source)
-    into = time.perf_counter() - start
     run.end()
     _settle(tracker, folder)
+    into = time.perf_counter() - start
     if not hasattr(tracker, "get"):
         return {"in_mb_s": megabytes / into}
     start = time.perf_counter()
