@@ -22,6 +22,7 @@ from mainspring.ground.errors import (
 from mainspring.ground.objects import Run
 from mainspring.ground.permissions import Permission
 from mainspring.ground.settings import Settings
+from mainspring.workspace.keeping.collecting import collect
 from mainspring.workspace.opening import Workspace, open_workspace
 from mainspring.workspace.tracking import looking
 from mainspring.workspace.tracking.catching_up import catch_up
@@ -379,6 +380,27 @@ def test_a_damaged_journal_is_told_of_and_blocks_no_other(
     assert catch_up(plain) == [trouble]
     [found] = looking.damaged(plain.home)
     assert "damaged" in found
+    with pytest.raises(ConflictError, match="Nothing is reclaimed"):
+        collect(plain, older_than_s=0.0)
+
+
+def test_a_store_that_cannot_be_written_can_still_be_read(
+    plain: Workspace, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with ms.run("flights", capture=False):
+        pass
+    assert only(plain).status == "finished"
+    with ms.run("later", capture=False):
+        pass
+
+    def full(*given: object) -> None:
+        raise StoreError("The database is full.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(plain.store, "write", full)
+        assert only(plain).experiment == "flights"
+        assert "waits to be folded" in caplog.text
+    assert len(run_page(plain).runs) == 2
 
 
 def test_artifacts_are_kept_with_their_folders(plain: Workspace, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from mainspring.ground.errors import ConflictError
 from mainspring.ground.objects import DAY_S
 from mainspring.ground.permissions import Permission, authorise
 from mainspring.ground.ports import Tx
@@ -63,10 +64,15 @@ def collect(
 
     Raises:
         PermissionDeniedError: if the principal is no admin.
+        ConflictError: if journals cannot be folded, and so what they need could not be told.
         DamagedError: if a manifest is damaged: what it names could not be told.
     """
     authorise(ws.who, Permission.ADMIN)
-    catch_up(ws)
+    if waits := catch_up(ws):
+        raise ConflictError(
+            f"Nothing is reclaimed while journals wait, which may name objects: {waits[0]}",
+            hint="mainspring doctor says more. A damaged file may be moved out of the home.",
+        )
     now = ws.clock.now()
     grace = now - older_than_s
     without: frozenset[str] = frozenset()

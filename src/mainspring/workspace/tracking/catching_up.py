@@ -56,15 +56,23 @@ def catch_up(ws: Workspace) -> list[str]:
 
     Journals that are being written are folded too, up to where they are. The runs of a process
     that died are marked crashed. Returns what is wrong with journals that cannot be folded on;
-    they block no other.
-
-    Raises:
-        StoreError: if the store cannot be written.
+    they block no other. A store that cannot be written, such as on a full disk, is one of these
+    troubles: what is in it can still be read.
     """
     folder = ws.home / FOLDER
     place = _place(ws)
     if not _waiting(folder, place.known):
         return troubles(ws)
+    try:
+        _catch_up(ws, folder, place)
+    except StoreError as error:
+        text = f"What was logged waits to be folded: {error}"
+        _log.error(text)
+        return [*troubles(ws), text]
+    return troubles(ws)
+
+
+def _catch_up(ws: Workspace, folder: Path, place: _Place) -> None:
     with place.lock:
         found = _waiting(folder, place.known)
         # What is written from now on is for the next to fold, or a busy writer would hold us.
@@ -75,7 +83,6 @@ def catch_up(ws: Workspace) -> list[str]:
                 for name, parts in _waiting(folder, place.known).items()
                 if name in ends and _short_of(place.known.get(name), ends[name])
             }
-    return troubles(ws)
 
 
 def caught_up(ws: Workspace) -> Workspace:
