@@ -56,11 +56,12 @@ def check(family: Family) -> None:
 def draw(family: Family, found: Sequence[Member], number: int) -> dict[str, Any]:
     """Return the params of the trial ``number``, given all trials before it."""
     if family.sampler == "grid":
-        points = grid(family.space)
+        points = grid(dict(sorted(family.space.items())))
         return dict(points[number % len(points)])
     study = build(family, found)
     study.sampler = _sampler(family, number)
-    wanted = {name: _distribution(one) for name, one in family.space.items()}
+    # In one order, whatever the order of what was read back.
+    wanted = {name: _distribution(family.space[name]) for name in sorted(family.space)}
     drawn = study.ask(fixed_distributions=wanted).params
     return {name: _value(family.space[name], drawn[name]) for name in family.space}
 
