@@ -20,12 +20,12 @@ from mainspring.ground.errors import (
 from mainspring.ground.objects import Run
 from mainspring.ground.permissions import Permission, Principal, Role
 from mainspring.ground.settings import load
-from mainspring.workspace import queue
+from mainspring.workspace import opening, queue
 from mainspring.workspace.opening import Workspace, open_workspace
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from trying import Watched, alive, every_run, kill, until
+from trying import LIGHT, Watched, alive, every_run, kill, until
 
 #: Says in one write that it begins, waits for a file where one is named, says that it ends.
 SCRIPT = """
@@ -48,6 +48,7 @@ def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Watched:
     (found.folder / "script.py").write_text(SCRIPT)
     monkeypatch.chdir(found.folder)
     monkeypatch.setenv("MAINSPRING_LEASE_S", "1")
+    monkeypatch.setattr(opening, "PRELOAD", LIGHT)
     return found
 
 

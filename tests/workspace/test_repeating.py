@@ -16,11 +16,12 @@ from mainspring.ground.objects import RunStatus
 from mainspring.ground.permissions import Permission
 from mainspring.ground.settings import load
 from mainspring.numerics.intervals import mean_interval
+from mainspring.workspace import opening
 from mainspring.workspace.opening import Workspace, open_workspace
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from trying import Watched, alive, begun, every_run, kill, until
+from trying import LIGHT, Watched, alive, begun, every_run, kill, until
 
 
 @pytest.fixture
@@ -28,6 +29,7 @@ def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Watched:
     found = Watched(tmp_path / "project")
     monkeypatch.chdir(found.folder)
     monkeypatch.setenv("MAINSPRING_LEASE_S", "1")
+    monkeypatch.setattr(opening, "PRELOAD", LIGHT)
     return found
 
 

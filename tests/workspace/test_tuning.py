@@ -19,12 +19,13 @@ from mainspring.ground.errors import BadInputError
 from mainspring.ground.objects import RunStatus
 from mainspring.ground.permissions import Permission
 from mainspring.ground.settings import load
+from mainspring.workspace import opening
 from mainspring.workspace.families import study
 from mainspring.workspace.opening import Workspace, open_workspace
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from trying import Watched, alive, begun, every_run, kill, until
+from trying import LIGHT, Watched, alive, begun, every_run, kill, until
 
 SPACE = {"lr": "float(0,1)", "kind": ["a", "b"]}
 
@@ -34,6 +35,7 @@ def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Watched:
     found = Watched(tmp_path / "project")
     monkeypatch.chdir(found.folder)
     monkeypatch.setenv("MAINSPRING_LEASE_S", "1")
+    monkeypatch.setattr(opening, "PRELOAD", LIGHT)
     return found
 
 

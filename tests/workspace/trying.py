@@ -102,6 +102,17 @@ def train(trees: int = 10, seed: int = 0) -> float:
 """
 
 
+#: What these functions need of the fork server; scikit-learn takes it two seconds.
+LIGHT = ("numpy", "polars", "mainspring.sdk", "mainspring.workspace.families.child")
+_MAIN = f"""
+import sys
+from mainspring.workspace import opening
+opening.PRELOAD = {LIGHT!r}
+from mainspring.cli.start import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
 def until(condition: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
     """Wait for something that other processes bring about."""
     end = time.monotonic() + seconds
@@ -136,7 +147,7 @@ class Watched:
         """Start a mainspring command in the folder; end it with kill -9 if it still runs."""
         environ = {k: v for k, v in os.environ.items() if not k.startswith("MAINSPRING_")}
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "mainspring", *words],
+            [sys.executable, "-P", "-c", _MAIN, *words],
             cwd=self.folder,
             env=environ | {"MAINSPRING_LEASE_S": "1"},
             stdout=subprocess.PIPE,

@@ -31,6 +31,7 @@ PRELOAD = (
     "sklearn.linear_model",
     "skops.io",
     "mainspring.workspace.children",
+    "mainspring.workspace.families.child",
     "mainspring.scaling.models.model",
     "mainspring.scaling.models.package",
     "mainspring.scaling.models.load",
