@@ -87,7 +87,8 @@ def _version(text: str, options: Everywhere) -> None:
         facts = [
             ("version", f"{model}/{number}"),
             ("aliases", ", ".join(detail["aliases"])),
-            ("kind", f"{version['signature']['kind']} of {version['signature']['target']}"),
+            ("kind", _kind(version["signature"])),
+            *([("source", version["source"])] if version["source"] else []),
             ("run", version["run"]),
             ("created", f"{render.when(version['created'])} UTC by {version['by']}"),
             ("package", version["package"]),
@@ -104,6 +105,12 @@ def _version(text: str, options: Everywhere) -> None:
             render.table(out, ("CHECK", "", "FOUND", "WANTED"), rows)
 
     render.answer(options, detail, draw)
+
+
+def _kind(signature: dict[str, Any]) -> str:
+    if not signature["target"]:  # registered by a client, and not judged yet
+        return "known once it is judged: mainspring judge"
+    return f"{signature['kind']} of {signature['target']}"
 
 
 def promote(version: VersionRef, /, *, reason: Reason, options: Everywhere = HERE) -> None:

@@ -77,7 +77,7 @@ def create(tx: Tx, title: str, at: float) -> str:
     if tx.one(select(t.models).where(t.models.c.name == name)) is None:
         tx.run(insert(t.models).values(name=name, newest=0, created=at))
     tx.run(delete(t.model_facts).where(t.model_facts.c.model == name))
-    cells = {"model": name, "title": title, "description": "", "changed": at}
+    cells = {"model": name, "title": title, "description": "", "changed": at, "created": at}
     tx.run(insert(t.model_facts).values(**cells))
     tx.audit("model.create", f"model:{name}", {"title": title})
     return name

@@ -70,7 +70,8 @@ def models(tx: Tx, model: str | None = None) -> list[ListedModel]:
             tags=dict(sorted(tags[row.name].items())),
         )
         of_it = dict(sorted(aliases[row.name].items()))
-        found.append(ListedModel(name=row.name, created=row.created, facts=told, aliases=of_it))
+        created = row.created if said is None or said.created is None else said.created
+        found.append(ListedModel(name=row.name, created=created, facts=told, aliases=of_it))
     return found
 
 

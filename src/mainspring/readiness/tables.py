@@ -145,6 +145,7 @@ model_facts = Table(
     Column("title", Text, nullable=False, unique=True),
     Column("description", Text, nullable=False),
     Column("changed", Float, nullable=False),
+    Column("created", Float),  # of a model that was made anew; else see models
     ForeignKeyConstraint(["model"], ["models.name"]),
 )
 

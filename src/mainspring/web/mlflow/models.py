@@ -307,7 +307,7 @@ def version_message(one: listing.ListedVersion) -> dict[str, Any]:
             "last_updated_timestamp": milliseconds(one.changed),
             "user_id": version.by,
             "current_stage": one.facts.stage,
-            "description": one.facts.description or purpose,
+            "description": one.facts.description or purpose or "",
             "source": version.source or sources.package_uri(version.model, version.number),
             "run_id": version.run,
             "run_link": version.link,

@@ -136,6 +136,21 @@ def _run_files(tx: Tx, run: str, folder: str) -> dict[str, str]:
     return artifacts.digests(tx, run, artifacts.check_path(folder) if folder else "")
 
 
+def origin(tx: Tx, uri: str) -> str:
+    """Return where the files of a source are told to be: a copy's are where those copied are."""
+    for _ in range(100):  # copies of copies
+        title, _mark, number = uri.removeprefix("models:/").partition("/")
+        model = facts.find(tx, title) if uri.startswith("models:/") and _whole(number) else None
+        if model is None:
+            return uri
+        try:
+            told = registry.get(tx, model, int(number)).source
+        except NotFoundError:
+            return uri
+        uri = told or package_uri(model, int(number))
+    return uri
+
+
 def package_uri(model: str, number: int) -> str:
     """Return where the files of a version are read."""
     return f"mlflow-artifacts:/{PACKAGES}/{model}/{number}"

@@ -115,7 +115,7 @@ def source(ws: Workspace, asked: Fields) -> dict[str, Any]:
     def work(tx: Tx) -> dict[str, Any]:
         version = registry.get(tx, _model(tx, title, number), number)
         if version.source is not None and not registering.has_files(ws, version):
-            return {"artifact_uri": version.source}
+            return {"artifact_uri": sources.origin(tx, version.source)}
         return {"artifact_uri": sources.package_uri(version.model, version.number)}
 
     return ws.read(Permission.READ, work)
@@ -155,7 +155,7 @@ def search(ws: Workspace, asked: Fields) -> dict[str, Any]:
             }
             if meets(terms, values, _tags(one, prompts[version.model])):
                 found.append(one)
-        in_order(found, [*keys, (_title, True), (_number, True)])
+        in_order(found, [*keys, (_title, True), (_number, False)])
         page = [version_message(one) for one in found[offset : offset + limit + 1]]
         return page_of("model_versions", page, offset, limit)
 

@@ -27,6 +27,7 @@ from mainspring.workspace.importing.found import (
     FoundModel,
     FoundRun,
     FoundVersion,
+    logged_of,
     seconds,
     text,
 )
@@ -268,17 +269,11 @@ def _version(row: dict[str, Any], tags: dict[str, str]) -> FoundVersion:
         files=text(row.get("storage_location")) or source,
         run=row["run_id"] or None,
         link=row.get("run_link") or None,
-        logged=_logged(source),
+        logged=logged_of(source),
         description=text(row["description"]),
         stage=text(row["current_stage"]) or "None",
         tags=tags,
     )
-
-
-def _logged(source: str) -> str | None:
-    name = source.removeprefix("models:/")
-    plain = source.startswith("models:/m-") and "/" not in name
-    return name if plain else None
 
 
 def _use(row: dict[str, Any], tags: dict[str, str]) -> Use:

@@ -18,6 +18,7 @@ from mainspring.workspace.importing.found import (
     FoundModel,
     FoundRun,
     FoundVersion,
+    logged_of,
     seconds,
     text,
 )
@@ -172,7 +173,7 @@ class FolderStore:
                 files=text(meta.get("storage_location") or meta.get("source")),
                 run=meta.get("run_id") or None,
                 link=meta.get("run_link") or None,
-                logged=meta.get("model_id") or None,
+                logged=meta.get("model_id") or logged_of(text(meta.get("source"))),
                 description=text(meta.get("description")),
                 stage=text(meta.get("current_stage")) or "None",
                 tags=self._texts(folder / name / "tags"),

@@ -140,6 +140,17 @@ def seconds(milliseconds: object) -> float:
     return float(str(milliseconds)) / 1000
 
 
+def logged_of(source: str) -> str | None:
+    """Return the id of the logged model that a source names, if it names one.
+
+    >>> logged_of("models:/m-1"), logged_of("models:/churn/1"), logged_of("runs:/1/model")
+    ('m-1', None, None)
+    """
+    name = source.removeprefix("models:/")
+    plain = source.startswith("models:/m-") and "/" not in name
+    return name if plain else None
+
+
 def text(value: object) -> str:
     """Return a plain value as text; nothing, and what is no plain value, as no text."""
     return str(value) if isinstance(value, str | int | float) else ""

@@ -23,6 +23,7 @@ from mainspring.workspace.importing.found import (
     FoundModel,
     FoundRun,
     FoundVersion,
+    logged_of,
     seconds,
     text,
 )
@@ -149,8 +150,10 @@ class ServerStore:
         split = urlsplit(uri)
         if split.scheme == "mlflow-artifacts":
             yield from self._proxied(split.path.strip("/"), "", 0)
-        elif len(beside) == 3 and beside[2] == "artifacts":
+        elif len(beside) == 3:
             yield from self._of_run(beside[1], "", 0)
+        elif len(beside) == 4:
+            yield from self._of_logged(beside[2], "", 0)
         else:
             yield Unread(uri, "the server does not hand it out")
 
@@ -183,6 +186,19 @@ class ServerStore:
             size = int(one.get("file_size") or 0)
             yield ServedFile(one["path"], size, self._client, "/get-artifact", query, self._spool)
 
+    def _of_logged(self, model: str, folder: str, deep: int) -> Iterator[ServedFile | Unread]:
+        asked = {"artifact_directory_path": folder} if folder else {}
+        found = self._get(f"logged-models/{quote(model)}/artifacts/directories", asked)
+        for one in found.get("files") or []:
+            if one.get("is_dir"):
+                if deep < _DEEPEST:
+                    yield from self._of_logged(model, one["path"], deep + 1)
+                continue
+            url = f"/ajax-api/2.0/mlflow/logged-models/{quote(model)}/artifacts/files"
+            query = {"artifact_file_path": one["path"]}
+            size = int(one.get("file_size") or 0)
+            yield ServedFile(one["path"], size, self._client, url, query, self._spool)
+
     def _version(self, one: dict[str, Any]) -> FoundVersion:
         asked = {"name": text(one["name"]), "version": text(one["version"])}
         files = self._get("model-versions/get-download-uri", asked).get("artifact_uri")
@@ -193,7 +209,7 @@ class ServerStore:
             files=text(files) or text(one.get("source")),
             run=one.get("run_id") or None,
             link=one.get("run_link") or None,
-            logged=one.get("model_id") or None,
+            logged=one.get("model_id") or logged_of(text(one.get("source"))),
             description=text(one.get("description")),
             stage=text(one.get("current_stage")) or "None",
             tags=_pairs(one.get("tags")),
