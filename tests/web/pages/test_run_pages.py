@@ -458,8 +458,7 @@ def test_what_others_need_stays_and_a_person_is_told_why_on_a_page(
         told = client.post("/runs/delete", data={"run": ["run_s00", "run_live"]})
         assert told.status_code == 409
         assert told.headers["content-type"] == "text/html; charset=utf-8"
-        assert "1 runs were deleted, 1 stay." in told.text
-        assert "run_live" in told.text
+        assert "Deleted: 1. Kept: run_live" in told.text
         assert "run_live" in names(client.get("/runs").text)
         default = client.post("/experiments/Default/delete", data={"next": ""})
         assert default.status_code in (404, 409)

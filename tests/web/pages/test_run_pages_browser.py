@@ -95,7 +95,7 @@ def test_runs_are_deleted_after_a_question_and_restored(
         page.get_by_role("button", name="Delete").click()
         expect(page.get_by_label("Choose s59")).to_have_count(0)
         expect(page).to_have_url(site + "/runs?experiment=flights")
-        assert asked == ["Delete 1 runs? They can be restored."]
+        assert asked == ["Delete what is chosen (1)? It can be restored."]
         page.goto(site + "/runs/run_s59")
         page.get_by_role("button", name="Restore").click()
         expect(page.locator("h1")).not_to_contain_text("deleted")

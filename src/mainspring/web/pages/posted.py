@@ -104,9 +104,7 @@ def delete_runs(ws: Workspace, given: Asked) -> str:
     done = deleting.delete_runs(caught_up(ws), _chosen(given))
     if done.kept:
         told = "; ".join(f"{one.run}: {one.reason}" for one in done.kept[:10])
-        raise ConflictError(
-            f"{len(done.deleted)} runs were deleted, {len(done.kept)} stay. {told}", field="run"
-        )
+        raise ConflictError(f"Deleted: {len(done.deleted)}. Kept: {told}.", field="run")
     return "/runs"
 
 
