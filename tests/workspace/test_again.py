@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +50,6 @@ def _past(
     """What a run of this command would have kept, read as a run reads it."""
     with pytest.MonkeyPatch.context() as patched:
         patched.chdir(folder / at)
-        patched.delitem(sys.modules, "ipykernel", raising=False)
         state, patch = git.read(folder)
         started = source.read(["python", *command], environ or {})
     told = facts.SourceFile(source=started, git=state)

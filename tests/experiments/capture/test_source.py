@@ -39,7 +39,6 @@ def test_what_looks_like_a_secret_is_hidden_and_nothing_else(words, wanted) -> N
 def test_how_a_process_was_started(
     monkeypatch: pytest.MonkeyPatch, tmp_path, command, how, entry
 ) -> None:
-    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
     monkeypatch.chdir(tmp_path)
     found = source.read(command, {})
     assert found.how == how
@@ -47,8 +46,34 @@ def test_how_a_process_was_started(
     assert (found.folder, found.command) == (str(tmp_path), command)
 
 
+def test_a_session_is_told_from_a_process_that_only_imports_its_modules(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class App:
+        on = False
+
+        @classmethod
+        def initialized(cls) -> bool:
+            return cls.on
+
+    class Module:
+        IPKernelApp = App
+        shell: object = None
+
+        @classmethod
+        def get_ipython(cls) -> object:
+            return cls.shell
+
+    monkeypatch.setitem(sys.modules, "ipykernel.kernelapp", Module)
+    monkeypatch.setitem(sys.modules, "IPython.core.getipython", Module)
+    assert source.read(["python", "train.py"], {}).how == "script"
+    monkeypatch.setattr(Module, "shell", object())
+    assert source.read(["python", "/usr/bin/ipython"], {}).how == "interactive"
+    monkeypatch.setattr(App, "on", True)
+    assert source.read(["python", "run_kernel.py"], {}).how == "notebook"
+
+
 def test_a_process_without_a_script_is_a_person_or_a_pipe(monkeypatch, tmp_path) -> None:
-    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
     monkeypatch.setattr("sys.stdin", None)
     assert source.read(["python"], {}).how == "stdin"
 

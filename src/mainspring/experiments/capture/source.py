@@ -133,21 +133,30 @@ def _value(text: str) -> str:
 
 
 def _how(command: Sequence[str]) -> tuple[How, str | None]:
-    if "ipykernel" in sys.modules or any("ipykernel" in word for word in command[:4]):
+    if any(Path(word).name.startswith("ipykernel") for word in command[:4]) or _in_kernel():
         return "notebook", None
+    if _in_ipython():
+        return "interactive", None
     rest = list(command[1:])
     while rest and rest[0].startswith("-") and rest[0] not in ("-", "-c", "-m"):
         # Options of the interpreter; -W and -X may have their value in the next word.
         rest = rest[2:] if rest[0] in ("-W", "-X") else rest[1:]
     if not rest:
         return ("interactive" if sys.flags.interactive or _at_a_terminal() else "stdin"), None
-    if rest[0] == "-m":
-        return "module", None
-    if rest[0].startswith("-c"):
-        return "code", None
-    if rest[0] == "-":
-        return "stdin", None
-    return "script", rest[0]
+    kinds: dict[str, How] = {"-m": "module", "-c": "code", "-": "stdin"}
+    how = kinds.get(rest[0], "script")
+    return how, rest[0] if how == "script" else None
+
+
+def _in_kernel() -> bool:
+    # That the module is there says nothing: who starts kernels imports it as well.
+    module = sys.modules.get("ipykernel.kernelapp")
+    return module is not None and bool(module.IPKernelApp.initialized())
+
+
+def _in_ipython() -> bool:
+    module = sys.modules.get("IPython.core.getipython")
+    return module is not None and module.get_ipython() is not None
 
 
 def _at_a_terminal() -> bool:
