@@ -49,7 +49,8 @@ def _watched(folder: Path, kept: Kept | None = None, **params) -> Kept:
     return kept
 
 
-def test_a_run_knows_what_it_was_made_of(repo) -> None:
+def test_a_run_knows_what_it_was_made_of(repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.orig_argv", ["python", "train.py", "--trees", "3"])
     repo.write("train.py", "1\n")
     commit = repo.commit()
     repo.git("remote", "add", "origin", "https://me:pw@h.example/r")
@@ -60,7 +61,7 @@ def test_a_run_knows_what_it_was_made_of(repo) -> None:
     assert kept.tags["mainspring.git.dirty"] == "true"
     assert kept.tags["mainspring.git.remote"] == "https://h.example/r"
     assert kept.tags["mainspring.seed"] == "7"
-    assert "pytest" in kept.tags["mainspring.source"]
+    assert kept.tags["mainspring.source"] == "python train.py --trees 3"
     assert {"mainspring.user", "mainspring.host", "mainspring.python"} <= set(kept.tags)
     assert "mainspring.not_captured" not in kept.tags
     told = json.loads(kept.files["mainspring/source.json"])
