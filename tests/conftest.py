@@ -1,4 +1,4 @@
-"""Fixtures that every part's tests may use: real databases, one per test."""
+"""Fixtures that every part's tests may use: real databases, one per test; how laws are tried."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from sqlalchemy import MetaData
 
 from mainspring.backends.sql import Guard, SqlStore, open_store
@@ -15,6 +16,10 @@ from mainspring.ground.clock import Clock, TurnedClock
 from mainspring.testing.postgres import PostgresServer
 
 _NUMBERS = itertools.count(1)
+
+# A law holds or it does not, however busy the machine: no example has a time to be done in.
+settings.register_profile("any", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any")
 
 
 @pytest.fixture(autouse=True)

@@ -33,7 +33,10 @@ def data(name: str = "flights", **more: Any) -> Dataset:
     return Dataset(**{"name": name, "digest": "1", "source_type": "local", "source": "x", **more})
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(texts, texts, texts, st.dictionaries(texts, texts, max_size=3))
 def test_a_use_comes_back_as_it_was(
     tx: Any, source: str, profile: str, context: str, tags: dict[str, str]

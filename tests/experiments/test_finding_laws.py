@@ -145,7 +145,7 @@ def choose(patch: pytest.MonkeyPatch, way: str) -> None:
     patch.setattr(ways, "SURELY", 0 if way == "weigh" else 10_000)
 
 
-slow = settings(max_examples=60, deadline=None, suppress_health_check=[*HealthCheck])
+slow = settings(max_examples=60, suppress_health_check=[*HealthCheck])
 
 
 @slow

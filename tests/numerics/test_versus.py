@@ -20,7 +20,7 @@ PAIRS = st.integers(2, 9).flatmap(
 
 
 @given(PAIRS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_paired_test_agrees_with_scipy(pair):
     first, second = pair
     found = vs.paired(first, second)
@@ -35,7 +35,7 @@ def test_the_paired_test_agrees_with_scipy(pair):
 
 
 @given(PAIRS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_welchs_test_agrees_with_scipy(pair):
     first, second = pair[0], pair[1][: max(2, pair[1].size // 2)]
     found = vs.welch(first, second)
@@ -51,7 +51,7 @@ def test_welchs_test_agrees_with_scipy(pair):
 
 
 @given(PAIRS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_the_exact_test_agrees_with_scipys_permutations(pair):
     first, second = pair
     found, least = vs.signs(first - second)
@@ -63,7 +63,7 @@ def test_the_exact_test_agrees_with_scipys_permutations(pair):
 
 
 @given(PAIRS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_sides_can_be_swapped(pair):
     for test in (vs.paired, vs.welch):
         there, back = test(*pair), test(*pair[::-1])
@@ -74,7 +74,7 @@ def test_the_sides_can_be_swapped(pair):
 
 
 @given(PAIRS, st.floats(0.01, 100))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_unit_does_not_matter(pair, unit):
     plain, scaled = vs.paired(*pair), vs.paired(pair[0] * unit, pair[1] * unit)
     assert scaled.difference == pytest.approx(plain.difference * unit)
@@ -102,7 +102,7 @@ def test_power_agrees_with_scipy_from_one_degree_on(degrees):
 
 
 @given(st.integers(1, 60), st.floats(0.001, 1000))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_the_detectable_difference_is_found_with_the_power_asked_for(degrees, error):
     smallest = vs.detectable(error, degrees)
     assert vs.power_of(smallest, error, degrees) == pytest.approx(0.8, abs=1e-6)
@@ -110,7 +110,7 @@ def test_the_detectable_difference_is_found_with_the_power_asked_for(degrees, er
 
 
 @given(st.floats(0.1, 3), st.booleans())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_the_repeats_needed_are_the_fewest_that_suffice(effect, pairs):
     needed = vs._needed(effect, 1.0, 0.95, 0.8, pairs=pairs)
 

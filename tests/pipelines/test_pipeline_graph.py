@@ -443,7 +443,7 @@ def test_changing_one_param_runs_exactly_the_steps_that_depend_on_it(place: Any)
 
     from hypothesis import settings
 
-    settings(max_examples=20, deadline=None)(law)()
+    settings(max_examples=20)(law)()
 
 
 def test_leaves_name_the_path_of_every_part() -> None:

@@ -23,7 +23,7 @@ from mainspring.pipelines import outputs
 from mainspring.pipelines.plain import from_json, is_plain, to_json
 
 FOLDER = Path("/nonexistent")
-quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+quick = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 
 
 def there_and_back(value: Any) -> Any:

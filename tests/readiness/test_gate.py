@@ -158,7 +158,7 @@ def test_a_refusal_names_each_failed_check_with_its_figures():
     )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.lists(st.floats(0, 1), min_size=40, max_size=80),
     st.floats(0, 0.3),

@@ -171,7 +171,7 @@ def test_a_prediction_captured_twice_counts_once():
     assert training.height + fresh.height == 560
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.integers(0, 40), min_size=1, max_size=300),
     st.integers(1, 40),

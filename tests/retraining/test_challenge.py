@@ -158,7 +158,7 @@ def test_a_sabotaged_version_is_withdrawn_within_some_hundred_labels():
     assert rollout.rows <= 500
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=60),
     st.integers(1, 59),
@@ -176,7 +176,7 @@ def test_how_labels_are_cut_into_batches_does_not_matter(pairs, cut, margin):
     assert np.allclose(parts.worse, whole.worse)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.floats(-1, 1), min_size=1, max_size=200),
     st.sampled_from([0.0, 0.02, 0.3, -0.1]),

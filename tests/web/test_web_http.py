@@ -77,13 +77,21 @@ def test_every_path_but_the_open_ones_asks_who_is_there(url: str, as_token: Clie
         assert stranger.get("/health").status_code == 503  # no engine is up in this test
 
 
+def wait_until_refused(client: httpx.Client, *, within_s: float) -> None:
+    """Ask until it is 401; what is asked after that time must be, however slow an answer is."""
+    end = time.monotonic() + within_s
+    while True:
+        late = time.monotonic() > end
+        if client.get("/api/v1/runs").status_code == 401:
+            return
+        assert not late
+
+
 def test_after_the_first_token_the_owner_needs_one_too(
     web: httpx.Client, as_token: Clients
 ) -> None:
     assert as_token("admin").get("/api/v1/runs").status_code == 200
-    deadline = time.monotonic() + 1
-    while web.get("/api/v1/runs").status_code != 401:
-        assert time.monotonic() < deadline
+    wait_until_refused(web, within_s=1)
 
 
 def test_a_viewer_may_look_and_not_write(as_token: Clients) -> None:
@@ -115,16 +123,11 @@ def test_a_revoked_token_is_refused_within_a_second(house: Workspace, as_token: 
     viewer = as_token("viewer")
     assert viewer.get("/api/v1/runs").status_code == 200
     call(house, "tokens.revoke", name="viewer")
-    deadline = time.monotonic() + 1
-    while viewer.get("/api/v1/runs").status_code != 401:
-        assert time.monotonic() < deadline
+    wait_until_refused(viewer, within_s=1)
 
 
 def test_an_expired_token_is_refused(as_token: Clients) -> None:
-    viewer = as_token("viewer", ttl_s=0.3)
-    deadline = time.monotonic() + 2
-    while viewer.get("/api/v1/runs").status_code != 401:
-        assert time.monotonic() < deadline
+    wait_until_refused(as_token("viewer", ttl_s=0.3), within_s=2)
 
 
 def test_a_browser_shows_its_token_in_a_cookie(url: str, as_token: Clients) -> None:
@@ -247,11 +250,11 @@ def test_the_largest_whole_number_is_kept(web: httpx.Client) -> None:
 def test_a_hundred_thousand_levels_are_refused_at_once(still_web: httpx.Client) -> None:
     body = b'{"reason":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
     headers = {"Content-Type": "application/json"}
-    began = time.perf_counter()
+    began = time.process_time()  # the server is a thread of this process
     answer = still_web.post("/api/v1/loops/flights/pause", content=body, headers=headers)
     assert answer.status_code == 400
     assert "deeper than 64" in answer.json()["message"]
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
 
 
 def test_every_answer_carries_the_headers_of_safety(still_web: httpx.Client) -> None:
@@ -270,14 +273,14 @@ def test_an_unexpected_error_tells_nothing_but_a_number(
     from mainspring.workspace.views import searching
 
     def broken(*_: object, **__: object) -> None:
-        raise ZeroDivisionError("the secret is 42")
+        raise ZeroDivisionError("the secret is Rumpelstiltskin")
 
     monkeypatch.setattr(searching, "run_page", broken)
     answer = web.get("/api/v1/runs")
     assert answer.status_code == 500
-    assert "42" not in answer.text
+    assert "secret" not in answer.text  # no digits: the number of the incident is a random one
     assert answer.json()["incident"] in caplog.text
-    assert "the secret is 42" in caplog.text
+    assert "the secret is Rumpelstiltskin" in caplog.text
 
 
 def test_the_description_is_served(still_web: httpx.Client) -> None:

@@ -53,10 +53,10 @@ def test_marks_across_the_steps_are_counted() -> None:
 @pytest.mark.parametrize("opening", [b"[", b'{"a":', b'[{"a":'])
 def test_a_hundred_thousand_levels_are_refused_at_once(opening: bytes) -> None:
     body = opening * 100_000
-    began = time.perf_counter()
+    began = time.thread_time()
     with pytest.raises(BadInputError, match="deeper than 64"):
         read_json(body, 64)
-    assert time.perf_counter() - began < 0.5
+    assert time.thread_time() - began < 0.5
 
 
 @pytest.mark.parametrize(

@@ -486,7 +486,8 @@ def test_a_file_cut_short_is_refused(
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(place=st.floats(0, 0.999999), bit=st.integers(0, 7))
 def test_a_flipped_bit_is_found_or_changes_nothing(

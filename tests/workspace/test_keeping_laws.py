@@ -59,7 +59,8 @@ def put(ws: Workspace, edges: list[list[int]]) -> list[str]:
 
 
 @settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=15,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(world=worlds(), data=st.data())
 def test_gc_and_an_archive_keep_exactly_what_can_be_reached(

@@ -281,7 +281,7 @@ NAMES = st.text(
 ).filter(_plain)  # fmt: skip
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(files=st.dictionaries(NAMES, st.tuples(st.binary(max_size=40), st.binary(max_size=40)),
                              max_size=5))  # fmt: skip
 def test_any_names_and_any_bytes_come_back(tmp_path_factory, files) -> None:

@@ -294,7 +294,7 @@ def test_missing_is_taken_where_it_may_be() -> None:
     assert frame["b"].to_list() == [None, False]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.tuples(
