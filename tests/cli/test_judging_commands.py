@@ -1,0 +1,85 @@
+"""Versions that clients registered: judged, trusted and guarded from the command line."""
+
+import contextlib
+import pickle
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from mainspring.ground.permissions import Permission
+from mainspring.ground.settings import load
+from mainspring.readiness import facts, registry
+from mainspring.workspace import registering
+from mainspring.workspace.opening import open_workspace
+
+MLMODEL = """flavors:
+  sklearn:
+    pickled_model: model.pkl
+    serialization_format: pickle
+"""
+
+
+class Trap:
+    """Unpickling it writes a file: what loading a stranger's pickle can do."""
+
+    def __init__(self, mark):
+        self.mark = mark
+
+    def __reduce__(self):
+        return (Path.touch, (Path(self.mark),))
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> pl.DataFrame:
+    a, b = np.random.default_rng(0).normal(size=(2, 200))
+    found = pl.DataFrame({"a": a, "b": b, "y": np.where(a + b > 0, "yes", "no")})
+    found.write_csv(tmp_path / "rows.csv")
+    return found
+
+
+def register(data: bytes) -> None:
+    """Register a version of pickled bytes in the home of this folder, as a client would."""
+    with contextlib.closing(open_workspace(load({}))) as ws:
+        files = {"MLmodel": ws.objects.put(MLMODEL.encode()), "model.pkl": ws.objects.put(data)}
+        if ws.read(Permission.READ, lambda tx: facts.find(tx, "tide")) is None:
+            ws.write(Permission.REGISTER, lambda tx: facts.create(tx, "tide", 1.0))
+        version = registering.version_of_files(ws, "tide", files, "runs:/r/model")
+        ws.write(Permission.REGISTER, lambda tx: registry.register(tx, version))
+
+
+def test_a_version_is_trusted_judged_promoted_and_its_aliases_guarded(say, rows) -> None:
+    estimator = LogisticRegression().fit(rows.select("a", "b").to_pandas(), rows["y"].to_list())
+    register(pickle.dumps(estimator))
+    assert "known once it is judged" in say("models", "tide/1").out
+    asked = ("judge", "tide/1", "--rows", "rows.csv", "--target", "y")
+    refused = say(*asked)
+    assert (refused.code, "is pickled" in refused.err) == (1, True)
+    assert say("promote", "tide/1", "--reason", "Now.").code == 1
+    assert say("models", "trust", "tide/1", "--reason", "We wrote it.").code == 0
+    short = say(*asked, "--at-least", "auc=1.1", "--json")
+    assert (short.code, short.json["passed"]) == (1, False)
+    passed = say(*asked, "--at-least", "auc=0.9", "--purpose", "a", "--owner", "b",
+                 "--limitations", "c")  # fmt: skip
+    assert (passed.code, "The gate passed" in passed.out) == (0, True)
+    assert say("promote", "tide/1", "--reason", "Now.").code == 0
+    [trusted] = [d for d in say("decisions", "--json").json["decisions"] if d["kind"] == "trust"]
+    assert (trusted["subject"], trusted["reason"]) == ("tide/1", "We wrote it.")
+    guarded = say("models", "guard", "tide", "--aliases", "champion,production", "--json").json
+    assert guarded["aliases"] == ["champion", "production"]
+    assert say("models", "tide", "--json").json["guarded"] == ["champion", "production"]
+
+
+def test_a_pickle_that_nobody_trusts_is_never_loaded(say, rows, tmp_path: Path) -> None:
+    mark = tmp_path / "loaded"
+    register(pickle.dumps(Trap(str(mark))))
+    found = say("judge", "tide/1", "--rows", "rows.csv", "--target", "y")
+    assert (found.code, "is pickled" in found.err) == (1, True)
+    assert not mark.exists()
+    # Trust is of these bytes alone: another version with other bytes is not trusted with them.
+    say("models", "trust", "tide/1", "--reason", "A test.")
+    register(pickle.dumps([Trap(str(mark))]))
+    assert say("judge", "tide/2", "--rows", "rows.csv", "--target", "y").code == 1
+    assert not mark.exists()
