@@ -15,6 +15,7 @@ import lightgbm
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn.metrics
 import xgboost
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.cluster import KMeans
@@ -99,6 +100,21 @@ def test_a_score_that_is_asked_for_later_goes_to_the_fits_run(ws: Workspace) -> 
     fitted = noted(ws)[0]
     assert fitted.metrics["score"] == value
     assert str(fitted.status) == "finished"
+
+
+def test_metrics_of_later_predictions_go_to_the_fits_run(ws: Workspace) -> None:
+    first, second = LogisticRegression(C=1).fit(X, Y), LogisticRegression(C=0.001).fit(X, Y)
+    rows, truth = X[:40], Y[:40]
+    accuracy = sklearn.metrics.accuracy_score(truth, first.predict(rows))
+    area = sklearn.metrics.roc_auc_score(truth, y_score=second.predict_proba(rows)[:, 1])
+    sklearn.metrics.accuracy_score(truth, np.zeros(40))  # nobody's predictions
+    one, two = noted(ws)
+    assert one.metrics["accuracy_score"] == accuracy
+    assert "roc_auc_score" not in one.metrics
+    assert two.metrics["roc_auc_score"] == area
+    assert "accuracy_score" not in two.metrics
+    ms.autolog(False)
+    assert not hasattr(sklearn.metrics.accuracy_score, "__mainspring_original__")
 
 
 def test_a_pipeline_is_one_run_and_what_only_transforms_is_none(ws: Workspace) -> None:
@@ -299,8 +315,12 @@ def test_served_models_are_kept_whole(ws: Workspace) -> None:
     ms.autolog(models="served")
     LogisticRegression().fit(TABLE, pd.Series(Y, name="label"))
     (run,) = noted(ws)
-    listed: Callable[[Any], Any] = lambda tx: artifacts.entries(tx, run.id, "model")  # noqa: E731
-    assert "model/MLmodel" in [entry.path for entry in ws.read(Permission.READ, listed)]
+    listed: Callable[[Any], Any] = lambda tx: artifacts.entries(
+        tx, run.id, "mainspring/models/model"
+    )  # noqa: E731
+    assert "mainspring/models/model/MLmodel" in [
+        entry.path for entry in ws.read(Permission.READ, listed)
+    ]
 
 
 def test_bad_input_is_refused(ws: Workspace) -> None:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Literal
 
-from mainspring.experiments.autolog import boosting, deep, fits, patching, sessions
+from mainspring.experiments.autolog import boosting, deep, fits, later, patching, sessions
 from mainspring.experiments.autolog.sessions import Kept
 from mainspring.ground.errors import BadInputError
 from mainspring.workspace.families.joined import JoinedRun
@@ -34,7 +34,8 @@ def autolog(
     A fit inside of ``ms.run`` goes to that run, a second one there to a child of it; a fit
     outside of any run makes one of its own. Noted are the params, the metrics on the training
     rows or of every round or epoch, the importances, the model in its native form, the
-    candidates of a search as children, and scores that are asked for later. Fits within a fit
+    candidates of a search as children, and what is measured later: scores, and the metrics that
+    functions of ``sklearn.metrics`` find of a model's predictions. Fits within a fit
     are part of it. Libraries that are imported later are followed too.
 
     It never breaks a fit: what cannot be noted is warned of once.
@@ -54,6 +55,7 @@ def autolog(
         sessions.ACTIVE.sink = None
         if not on:
             sessions.forget()
+            later.forget_answers()
             return
         sessions.ACTIVE.models = models
         sessions.ACTIVE.sink = RunSink(experiment)

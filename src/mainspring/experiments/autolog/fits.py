@@ -7,7 +7,8 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mainspring.experiments.autolog.patching import guarded, replace, when_imported, wrap
+from mainspring.experiments.autolog.later import follow_measures, follow_method, follow_models
+from mainspring.experiments.autolog.patching import guarded, replace, when_imported
 from mainspring.experiments.autolog.sessions import (
     ACTIVE,
     Session,
@@ -17,7 +18,6 @@ from mainspring.experiments.autolog.sessions import (
     log_params,
     noted,
     remember,
-    run_of,
 )
 
 MOST_ROWS = 100_000  #: of the training data are scored
@@ -29,13 +29,12 @@ _EXAMPLE = 1_000  #: rows of a model's example
 def follow() -> None:
     """Wrap the fits of scikit-learn, now or once it is imported."""
     when_imported("sklearn.base", _wrap_all)
+    when_imported("sklearn.metrics", follow_measures)
 
 
 def _wrap_all() -> None:
-    from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+    from sklearn.base import BaseEstimator
 
-    for mixin in (ClassifierMixin, RegressorMixin):  # which most have their score from
-        wrap(mixin, "score", _score)
     waiting: list[type] = [BaseEstimator]
     while waiting:
         kind = waiting.pop()
@@ -50,8 +49,8 @@ def _wrap_all() -> None:
 
 
 def _wrap(kind: type) -> None:
-    wrap(kind, "fit", _fit)
-    wrap(kind, "score", _score)
+    follow_method(kind, "fit", _fit)
+    follow_models(kind)
 
 
 def _fit(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -74,24 +73,6 @@ def _fit(original: Callable[..., Any]) -> Callable[..., Any]:
         )
 
     return fit
-
-
-def _score(original: Callable[..., Any]) -> Callable[..., Any]:
-    def score(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if inside() is not None or ACTIVE.sink is None:
-            return original(self, *args, **kwargs)
-        with hidden():  # a pipeline scores by its last step, which is not to be noted as well
-            result = original(self, *args, **kwargs)
-
-        def note() -> None:
-            run = run_of(self)
-            if run is not None:
-                log_finite(run, {"score": result})
-
-        guarded("note a score", note)
-        return result
-
-    return score
 
 
 def _task(estimator: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.abc
 import importlib.machinery
+import inspect
 import logging
 import sys
 import threading
@@ -49,18 +50,41 @@ def _say(text: str) -> None:
 
 
 def wrap(owner: Any, name: str, make: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
-    """Put a wrapper in the place of ``owner.name``, until :func:`unwrap_all`.
+    """Put a wrapper in the place of a function ``owner.name``, until :func:`unwrap_all`.
 
     What is wrapped already stays as it is.
     """
     with _lock:
         original = vars(owner).get(name)
-        if not callable(original) or hasattr(original, "__mainspring_original__"):
+        if original is None or hasattr(original, "__mainspring_original__"):
             return
-        wrapper = functools.wraps(original)(make(original))
-        wrapper.__mainspring_original__ = original  # type: ignore[attr-defined]
+        wrapper: Any
+        if inspect.isfunction(original):
+            wrapper = functools.wraps(original)(make(original))
+            wrapper.__mainspring_original__ = original
+        elif hasattr(original, "__get__") and isinstance(owner, type):
+            wrapper = _Conditional(original, make)
+        else:
+            return
         setattr(owner, name, wrapper)
         _undo.append(lambda: _put_back(owner, name, wrapper, original))
+
+
+class _Conditional:
+    """A method that an object may or may not have, such as a pipeline's score, wrapped."""
+
+    def __init__(
+        self, original: Any, make: Callable[[Callable[..., Any]], Callable[..., Any]]
+    ) -> None:
+        self.__mainspring_original__ = original
+        self._make = make
+
+    def __get__(self, found: Any, kind: type | None = None) -> Any:
+        bound = self.__mainspring_original__.__get__(found, kind)
+        if found is None:
+            return bound
+        made = self._make(lambda _, *args, **kwargs: bound(*args, **kwargs))
+        return functools.wraps(bound)(functools.partial(made, found))
 
 
 def replace(owner: Any, name: str, value: Any) -> None:
