@@ -30,6 +30,9 @@ def test_files_come_back_as_they_were(mlflow: Any, tmp_path: Path) -> None:
     assert below == ["plots/deep", "plots/roc curve.png"]
     assert client.list_artifacts(number, "config.json") == []
     assert client.list_artifacts(number, "nothing") == []
+    assert len(client.list_artifacts(number, ".")) == len(top)
+    dotted = mlflow.artifacts.download_artifacts(run_id=number, artifact_path=".")
+    assert (Path(dotted) / "plots/deep/é.txt").read_text() == "ü"
     whole = Path(mlflow.artifacts.download_artifacts(run_id=number, dst_path=str(tmp_path / "x")))
     assert (whole / "plots/roc curve.png").read_bytes() == bytes(range(256)) * 20_000
     assert (whole / "plots/deep/é.txt").read_text() == "ü"
@@ -70,6 +73,7 @@ def test_a_file_is_written_over_and_deleted(files: httpx.Client) -> None:
     "path",
     [
         "/%2e%2e/x",
+        "/./..",
         "/a/%2e%2e/%2e%2e/x",
         "/%252e%252e/x",
         "/a%5cb",

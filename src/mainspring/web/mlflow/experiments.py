@@ -30,13 +30,12 @@ _TIMES = {
 
 def create(ws: Workspace, asked: Fields) -> dict[str, Any]:
     """Make an experiment."""
-    name = asked.text("name")
+    name, tags = asked.text("name"), tags_of(asked)
     if asked.text_or("artifact_location"):
         raise BadInputError(
             "Artifacts are kept by this server alone; leave out artifact_location.",
             field="artifact_location",
         )
-    tags = tags_of(asked)
     made = ws.write(Permission.LOG, lambda tx: groups.create(tx, name, tags, ws.clock.now()))
     return {"experiment_id": str(made.id)}
 

@@ -20,6 +20,8 @@ from mainspring.scaling.models import package
 from mainspring.web.front import send_bytes
 from mainspring.web.limits import Threads
 from mainspring.web.mlflow.messages import Fields, from_query
+from mainspring.web.mlflow.models import named, number_of
+from mainspring.web.mlflow.places import clean
 from mainspring.web.mlflow.sources import PACKAGES
 from mainspring.workspace.opening import Workspace
 
@@ -74,6 +76,29 @@ class Packages:
                 while part := await self._threads.run(lambda: source.read(_PART)):
                     await send({"type": "http.response.body", "body": part, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
+
+
+class OneOfVersion:
+    """Gives the file of a version that a query string names, as MLflow's own pages ask for it."""
+
+    def __init__(self, ws: Workspace, threads: Threads, packages: ASGIApp) -> None:
+        self._ws = ws
+        self._threads = threads
+        self._packages = packages
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        who: Principal = scope["state"]["principal"]
+        authorise(who, Permission.READ)
+        asked = Fields(from_query(scope["query_string"]))
+        path = clean(asked.text("path"))
+        title, number = asked.text("name"), number_of(asked)
+        ws = self._ws.acting_as(who)
+        model = await self._threads.run(
+            lambda: ws.read(Permission.READ, lambda tx: named(tx, title))
+        )
+        where = {"path": f"{PACKAGES}/{model}/{number}/{path}"}
+        await self._packages({**scope, "path_params": where}, receive, send)
 
 
 async def _list(

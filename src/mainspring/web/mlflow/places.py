@@ -74,7 +74,7 @@ def folder_of(text: str) -> str:
     Raises:
         BadInputError: if it leads elsewhere.
     """
-    return clean(text) if text not in ("", ".", "./") else ""
+    return clean(text) if text.strip("./") or ".." in text else ""
 
 
 def clean(text: str) -> str:
@@ -83,8 +83,10 @@ def clean(text: str) -> str:
     Raises:
         BadInputError: if it is none.
     """
+    # A folder itself is a dot to some clients, also on the way to what is in it.
+    plain = "/".join(part for part in text.rstrip("/").split("/") if part != ".").rstrip("/")
     try:
-        return artifacts.check_path(text.rstrip("/"))
+        return artifacts.check_path(plain)
     except BadInputError:
         raise BadInputError("Invalid path", field="path") from None
 

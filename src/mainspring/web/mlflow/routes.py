@@ -145,7 +145,9 @@ def routes(ws: Workspace, threads: Threads) -> list[BaseRoute]:
     of_upload = files.OneFile(ws, threads, files.of_upload)
     of_model = files.OneFile(ws, threads, files.of_model)
     ajax = "/ajax-api/2.0/mlflow"
+    of_version = packages.OneOfVersion(ws, threads, streamed)
     found.append(Route("/get-artifact", of_run, methods=["GET"]))
+    found.append(Route("/model-versions/get-artifact", of_version, methods=["GET"]))
     found.append(Route(f"{ajax}/upload-artifact", of_upload, methods=["POST"]))
     found.append(Route(f"{ajax}/{_LOGGED}/artifacts/files", of_model, methods=["GET"]))
     return found
