@@ -25,6 +25,7 @@ from mainspring.scaling.models.features import compile_features
 from mainspring.scaling.models.model import FittedModel
 
 FORMAT = 1
+_LOADING = ("numpy", "scikit-learn", "scipy", "skops")
 _LOCKED = ("numpy", "polars", "scikit-learn", "scipy", "skops", "onnxruntime", "skl2onnx")
 #: What loads a package where Mainspring is not installed; a new text needs a new name, for
 #: Python keeps one module of a name.
@@ -72,7 +73,8 @@ def write(model: FittedModel, objects: Objects) -> str:
         "parity.json": identity.canonical(parity),
         "facts.json": identity.canonical(Facts(measured_on=model.measured_on)),
         "example.parquet": _parquet(model.sample),
-        "requirements.txt": _requirements().encode(),
+        "requirements.txt": _requirements(_needed(model)).encode(),
+        "lock.txt": _requirements(_LOCKED).encode(),
         f"{_CODE}/{_LOADER}.py": _loader().encode(),
     }
     if onnx is not None:
@@ -185,9 +187,14 @@ def _parquet(frame: pl.DataFrame) -> bytes:
     return out.getvalue()
 
 
-def _requirements() -> str:
+def _needed(model: FittedModel) -> tuple[str, ...]:
+    """Return what the loader needs; polars only where it computes features."""
+    return _LOADING if model.features.plain else (*_LOADING, "polars")
+
+
+def _requirements(names: tuple[str, ...]) -> str:
     lines = [f"# written by mainspring {__version__}, which is not needed to load it"]
-    lines += [f"{name}=={metadata.version(name)}" for name in _LOCKED]
+    lines += [f"{name}=={metadata.version(name)}" for name in names]
     return "\n".join(lines) + "\n"
 
 
