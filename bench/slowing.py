@@ -19,7 +19,8 @@ import numpy as np
 
 from mainspring.ground.settings import load
 from mainspring.ground.version import __version__
-from mainspring.workspace.tracking.active import ActiveRun, plan_of
+from mainspring.workspace.tracking.active import ActiveRun
+from mainspring.workspace.tracking.planning import plan_of
 from mainspring.workspace.tracking.writing import target_of
 
 TURNS, STEPS, SIZE = 15, 250, 320

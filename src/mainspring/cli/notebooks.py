@@ -49,7 +49,8 @@ def run(
     text. Exit code 1 if a cell fails; the notebook is kept as far as it came.
     """
     from mainspring.workspace import notebooks
-    from mainspring.workspace.tracking.active import ActiveRun, plan_of
+    from mainspring.workspace.tracking.active import ActiveRun
+    from mainspring.workspace.tracking.planning import plan_of
     from mainspring.workspace.tracking.writing import target_of
 
     found = notebooks.read(notebook)

@@ -10,7 +10,8 @@ from mainspring.experiments.autolog import boosting, deep, fits, later, patching
 from mainspring.experiments.autolog.sessions import Kept
 from mainspring.ground.errors import BadInputError
 from mainspring.workspace.families.joined import JoinedRun
-from mainspring.workspace.tracking.active import ActiveRun, plan_of
+from mainspring.workspace.tracking.active import ActiveRun
+from mainspring.workspace.tracking.planning import plan_of
 from mainspring.workspace.tracking.verbs import current_run
 
 _FOLLOWED: dict[str, Callable[[], None]] = {

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from mainspring.ground.settings import Settings
 from mainspring.workspace.tracking import living
-from mainspring.workspace.tracking.active import _CURRENT, ActiveRun, plan_of
+from mainspring.workspace.tracking.active import _CURRENT, ActiveRun
+from mainspring.workspace.tracking.planning import plan_of
 from mainspring.workspace.tracking.writing import Target, target_of
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from mainspring.ground.errors import BadInputError
-from mainspring.workspace.tracking.active import ActiveRun, Plan, innermost
+from mainspring.workspace.tracking.active import ActiveRun, innermost
+from mainspring.workspace.tracking.planning import Plan
 from mainspring.workspace.tracking.writing import target_of
 
 #: In the environment of a process that writes to a run of the one that started it.

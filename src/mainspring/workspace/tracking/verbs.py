@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mainspring.workspace.tracking.active import ActiveRun, plan_of
+from mainspring.workspace.tracking.active import ActiveRun
 from mainspring.workspace.tracking.joining import current_run
+from mainspring.workspace.tracking.planning import plan_of
 
 __all__ = ["current_run", "log", "run"]
 
