@@ -121,7 +121,9 @@ def versus(
     run_b: Annotated[str, Parameter(help="The repeat to compare it with.")],
     /,
     *,
-    metric: Annotated[str, Parameter(help="What to compare.")],
+    metric: Annotated[
+        str | None, Parameter(help="What to compare; the only metric they share, if it is one.")
+    ] = None,
     better: Annotated[
         Literal["higher", "lower"] | None, Parameter(help="Which way is better; else it is asked.")
     ] = None,
@@ -129,14 +131,15 @@ def versus(
     options: Everywhere = HERE,
 ) -> None:
     """Say whether one repeat beats another, and what so few seeds could show."""
-    way = better or _asked_which_way(metric)
     with asking(options) as house:
+        sides = (full_id(house, run_a), full_id(house, run_b))
+        compared = metric or _only_shared(house, sides)
         found = house.call(
             "repeats.versus",
-            a=full_id(house, run_a),
-            b=full_id(house, run_b),
-            metric=metric,
-            better=way,
+            a=sides[0],
+            b=sides[1],
+            metric=compared,
+            better=better or _asked_which_way(compared),
             confidence=confidence,
         )
 
@@ -156,6 +159,21 @@ def versus(
         out.print(render.plain(found["words"]))
 
     render.answer(options, found, draw)
+
+
+def _only_shared(house: Local | Remote, sides: tuple[str, str]) -> str:
+    """Return the metric that both repeats have, if it is a single one."""
+    first, second = (
+        [one["metric"] for one in house.call("repeats.get", run=run)["spreads"]] for run in sides
+    )
+    shared = [name for name in first if name in second]
+    if len(shared) != 1:
+        raise BadInputError(
+            f"Which metric shall be compared? They share {len(shared)}.",
+            field="metric",
+            hint=f"There are: {', '.join(shared)}." if shared else None,
+        )
+    return str(shared[0])
 
 
 def _asked_which_way(metric: str) -> str:
