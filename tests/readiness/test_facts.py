@@ -17,6 +17,8 @@ def test_a_model_keeps_its_name_when_it_is_called_something_else(reg, new_versio
     assert reg.do(facts.find, "churn") is None
     assert reg.do(registry.resolve, "churn/1").number == 1
     assert reg.do(facts.create, "churn", 3.0) == "churn-2"
+    assert reg.do(facts.called, "churn") == reg.do(facts.called, "leavers") == "churn"
+    assert reg.do(facts.called, "none") == "none"
     with pytest.raises(AlreadyExistsError, match="leavers"):
         reg.do(facts.rename, "churn-2", "leavers", 4.0)
     reg.do(facts.rename, "churn", "leavers", 5.0)

@@ -60,6 +60,11 @@ def find(tx: Tx, title: str) -> str | None:
     return None if row is None else str(row.name)
 
 
+def called(tx: Tx, text: str) -> str:
+    """Return the name of the model that a person means: by its name, else by its title."""
+    return text if text in _living(tx) else find(tx, text) or text
+
+
 def create(tx: Tx, title: str, at: float) -> str:
     """Make a model that is called so and return its name: the title, if it can be one.
 

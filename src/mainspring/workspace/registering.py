@@ -15,7 +15,7 @@ from mainspring.ground.identity import canonical, new_id
 from mainspring.ground.objects import Card, Decision, Gate, Version
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
-from mainspring.readiness import decisions, forms, registry, removal
+from mainspring.readiness import decisions, facts, forms, registry, removal
 from mainspring.scaling.models import foreign, package
 from mainspring.scaling.serving import endpoints, rollouts
 from mainspring.workspace.opening import Workspace
@@ -112,9 +112,11 @@ def guard(ws: Workspace, model: str, aliases: list[str]) -> list[str]:
         NotFoundError: if there is no such model.
         ConflictError: if champion is not among them, or one names an ungated version now.
     """
-    return ws.write(
-        Permission.PROMOTE, lambda tx: removal.guard(tx, model, aliases, ws.clock.now())
-    )
+
+    def work(tx: Tx) -> list[str]:
+        return removal.guard(tx, facts.called(tx, model), aliases, ws.clock.now())
+
+    return ws.write(Permission.PROMOTE, work)
 
 
 def trust(ws: Workspace, model: str, number: int, reason: str) -> str:
@@ -126,7 +128,7 @@ def trust(ws: Workspace, model: str, number: int, reason: str) -> str:
     """
 
     def work(tx: Tx) -> str:
-        version = registry.get(tx, model, number)
+        version = registry.get(tx, facts.called(tx, model), number)
         if version.source is None:
             raise ConflictError(
                 f"{model}/{number} was made by a pipeline of ours and holds nothing pickled.",
@@ -142,7 +144,7 @@ def trust(ws: Workspace, model: str, number: int, reason: str) -> str:
                     at=now,
                     made=now,
                     kind="trust",
-                    subject=f"{model}/{number}",
+                    subject=f"{version.model}/{number}",
                     reason=reason.strip(),
                     by=tx.who.name,
                     evidence={"package": digest},
@@ -181,7 +183,7 @@ def judge(
     name = new_id("gate")
 
     def work(tx: Tx) -> None:
-        version = registry.get(tx, model, number)
+        version = registry.get(tx, facts.called(tx, model), number)
         if version.source is not None and not has_files(ws, version):
             raise ConflictError(
                 f"The files of {model}/{number} are not here but at {version.source}.",
@@ -194,8 +196,8 @@ def judge(
                 field="target",
             )
         if card is not None:
-            registry.set_card(tx, model, number, card, ws.clock.now())
-        asked = {"model": model, "number": number, "rows": digest, "target": target}
+            registry.set_card(tx, version.model, number, card, ws.clock.now())
+        asked = {"model": version.model, "number": number, "rows": digest, "target": target}
         told = {"policy": msgspec.to_builtins(policy), "at": ws.clock.now()}
         tasks.submit(
             tx,

@@ -51,7 +51,7 @@ def model_detail(ws: Workspace, asked: str) -> ModelDetail:
     """
 
     def work(tx: Tx) -> ModelDetail:
-        return _detail(tx, facts.find(tx, asked) or asked)
+        return _detail(tx, facts.called(tx, asked))
 
     def _detail(tx: Tx, model: str) -> ModelDetail:
         _check(tx, model)
@@ -87,14 +87,15 @@ def history(ws: Workspace, model: str) -> list[Move]:
     return ws.read(Permission.READ, work)
 
 
-def version_detail(ws: Workspace, model: str, number: int) -> VersionDetail:
-    """Return one version with its gates, overrides and card.
+def version_detail(ws: Workspace, asked: str, number: int) -> VersionDetail:
+    """Return one version, by its model's name or title, with its gates, overrides and card.
 
     Raises:
         NotFoundError: if there is no such version.
     """
 
     def work(tx: Tx) -> VersionDetail:
+        model = facts.called(tx, asked)
         version = registry.get(tx, model, number)
         aliases = registry.aliases_of(tx, model)
         made = decisions.list_decisions(tx, subject=f"{model}/{number}")
