@@ -160,3 +160,21 @@ def test_parts_that_are_missing_or_changed_make_no_file(url: str, files: httpx.C
         told["upload_id"] = again["upload_id"]
         assert web.post(f"{base}/abort/{where}", json=told).json() == {}
         assert web.put(again["credentials"][0]["url"], content=b"x").status_code == 404
+
+
+def test_one_file_of_a_version_is_given(client: Any, url: str) -> None:
+    run = client.create_run("0").info.run_id
+    client.log_text(run, "hello", "model/notes.txt")
+    client.create_registered_model("kept")
+    client.create_model_version("kept", f"runs:/{run}/model", run)
+    asked = {"name": "kept", "version": "1", "path": "notes.txt"}
+    with httpx.Client(base_url=url, trust_env=False, timeout=20) as web:
+        found = web.get("/model-versions/get-artifact", params=asked)
+        assert (found.text, found.headers["content-disposition"]) == ("hello", "attachment")
+        for wrong in ({"path": "../x"}, {"version": "x"}, {"version": "2"}, {"name": "none"}):
+            answer = web.get("/model-versions/get-artifact", params={**asked, **wrong})
+            assert answer.status_code in (400, 404), wrong
+            assert answer.json()["error_code"] in (
+                "INVALID_PARAMETER_VALUE",
+                "RESOURCE_DOES_NOT_EXIST",
+            )
