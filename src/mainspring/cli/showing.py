@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mainspring.cli import render
+from mainspring.experiments.reserved import GROUP, USER
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -13,8 +14,8 @@ _MOST = 40  #: rows of one table
 _SYSTEM, _OURS = "system/", "mainspring."
 #: Tags that are shown as facts, and under which words.
 _FACTS = {
-    "mainspring.group": "group",
-    "mainspring.user": "by",
+    GROUP: "group",
+    USER: "by",
     "mainspring.source": "command",
     "mainspring.notebook": "notebook",
     "mainspring.git.branch": "branch",

@@ -13,6 +13,7 @@ from typing import Literal
 
 import msgspec
 
+from mainspring.experiments.reserved import GROUP, USER
 from mainspring.ground.errors import BadInputError
 
 Kind = Literal["run", "metric", "param", "tag", "dataset"]
@@ -23,7 +24,7 @@ TEXTS = ("id", "name", "status", "experiment", "pipeline", "parent", "group", "u
 NUMBERS = ("started", "ended", "duration")
 OF_DATASETS = ("name", "digest", "context")
 #: The attributes that are kept as tags.
-AS_TAGS = {"group": "mainspring.group", "user": "mainspring.user"}
+AS_TAGS = {"group": GROUP, "user": USER}
 
 NUMERIC = ("=", "!=", "<", "<=", ">", ">=")
 TEXTUAL = ("=", "!=", "like", "not like", "ilike", "not ilike")

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from mainspring.experiments.capture import git, machine, packages, source
+from mainspring.experiments.reserved import USER
 
 T = TypeVar("T")
 
@@ -70,7 +71,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
                 "mainspring.git.dirty": "true" if self.git.dirty else "false",
             }
         if self.source is not None:
-            found |= {"mainspring.source": self.source.line, "mainspring.user": self.source.user}
+            found |= {"mainspring.source": self.source.line, USER: self.source.user}
         if self.packages is not None:
             found["mainspring.python"] = self.packages.python
             found["mainspring.packages"] = self.packages.digest

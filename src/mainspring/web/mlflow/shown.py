@@ -8,6 +8,7 @@ from typing import Any
 from mainspring.experiments import datasets, groups, logged, metrics, runs
 from mainspring.experiments.datasets import Use
 from mainspring.experiments.logged import Link, Role
+from mainspring.experiments.reserved import USER
 from mainspring.ground.errors import ConflictError, NotFoundError
 from mainspring.ground.objects import Run, RunStatus
 from mainspring.ground.ports import Tx
@@ -16,7 +17,6 @@ from mainspring.web.mlflow.messages import Fields, metric_value, milliseconds, p
 
 NAME_TAG = "mlflow.runName"
 USER_TAG = "mlflow.user"
-OWN_USER_TAG = "mainspring.user"
 NOBODY = "unknown"  #: what clients send when they do not know who they are
 PARENT_TAG = "mlflow.parentRunId"
 CONTEXT_TAG = "mlflow.data.context"
@@ -135,7 +135,7 @@ def _info(one: Run, number: int, *, deleted: bool) -> dict[str, Any]:
             "run_id": one.id,
             "run_name": one.name,
             "experiment_id": str(number),
-            "user_id": one.tags.get(USER_TAG) or one.tags.get(OWN_USER_TAG) or NOBODY,
+            "user_id": one.tags.get(USER_TAG) or one.tags.get(USER) or NOBODY,
             "status": status_of(one),
             "start_time": milliseconds(one.started),
             "end_time": None if one.ended is None else milliseconds(one.ended),

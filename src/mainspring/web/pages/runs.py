@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from mainspring.experiments.reserved import GROUP, USER
 from mainspring.ground.errors import BadInputError, MainspringError
 from mainspring.ground.objects import Run
 from mainspring.web.pages import bests, sparks, words
@@ -94,8 +95,8 @@ def gather(ws: Workspace, asked: Asked) -> dict[str, Any]:
         "numeric": [_numeric(runs, kind, key) for kind, key in table.columns],
         "offered": [] if asked.get("part") else _offered(table),
         "sparks": {run: sparks.curve(_finite(found)) for run, found in table.sparks.items()},
-        "has_user": any("mainspring.user" in run.tags for run in runs),
-        "has_group": any("mainspring.group" in run.tags for run in runs),
+        "has_user": any(USER in run.tags for run in runs),
+        "has_group": any(GROUP in run.tags for run in runs),
         "names": {one.key: one.name for one in table.experiments},
         "wanted": wanted,
         "asked": asked,

@@ -8,10 +8,9 @@ from typing import Any, Protocol
 import msgspec
 
 from mainspring.experiments.exact import exact_key, exact_text, param_text
+from mainspring.experiments.reserved import GROUP
 from mainspring.ground.errors import BadInputError
 from mainspring.ground.identity import check_name
-
-GROUP_TAG = "mainspring.group"
 
 
 class Named(Protocol):
@@ -52,7 +51,7 @@ def plan_of(
         raise BadInputError("experiment must be 1 to 500 characters.", field="experiment")
     texts = {exact_key(k, "tag"): param_text(v, f"tag {k}") for k, v in (tags or {}).items()}
     if group is not None:
-        texts[GROUP_TAG] = exact_key(group, "group")
+        texts[GROUP] = exact_key(group, "group")
     return Plan(
         experiment=experiment,
         name=None if name is None else exact_key(name, "name"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mainspring.experiments import artifacts, datasets, family, folding, histories, logged, runs
+from mainspring.experiments import artifacts, datasets, folding, histories, kinship, logged, runs
 from mainspring.experiments.chunks import Series
 from mainspring.experiments.comparison import to_json
 from mainspring.experiments.logged import LoggedModel, Role
@@ -37,8 +37,8 @@ def run_about(ws: Workspace, run: str) -> RunAbout:
             metrics=_measured(tx, found),
             artifacts=artifacts.every(tx, run, MOST_FILES),
             artifact_count=artifacts.count(tx, run),
-            children=runs.several(tx, family.children(tx, run, MOST_CHILDREN)),
-            child_count=family.child_counts(tx, [run]).get(run, 0),
+            children=runs.several(tx, kinship.children(tx, run, MOST_CHILDREN)),
+            child_count=kinship.child_counts(tx, [run]).get(run, 0),
             steps=list(steps.steps_of(tx, run)),
             inputs=datasets.of_runs(tx, [run])[run],
             models=_models(tx, run),

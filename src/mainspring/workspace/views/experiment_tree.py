@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from mainspring.experiments import columns, family, groups
-from mainspring.experiments.family import Best, Tally
+from mainspring.experiments import columns, groups, kinship
+from mainspring.experiments.kinship import Best, Tally
 from mainspring.ground.errors import NotFoundError
 from mainspring.ground.objects import Record, Run
 from mainspring.ground.permissions import Permission
@@ -62,7 +62,7 @@ def experiment_rows(ws: Workspace, goal: Goal) -> list[ExperimentRow]:
     """Return every experiment, deleted ones too, those with the newest runs first."""
 
     def work(tx: Tx) -> list[ExperimentRow]:
-        counted = family.tallies(tx)
+        counted = kinship.tallies(tx)
         return [
             ExperimentRow(
                 experiment=one,
@@ -90,7 +90,7 @@ def experiment_tree(ws: Workspace, key: str, goal: Goal) -> Tree:
             raise NotFoundError(f"There is no experiment {key[:80]!r}.", field="experiment")
         counts = goal(one)
         metric = None if counts is None else counts[0]
-        named = family.group_tallies(tx, key)
+        named = kinship.group_tallies(tx, key)
         newest = sorted(named, key=lambda name: named[name].newest or 0.0, reverse=True)
         shown: list[str | None] = [*newest[:MOST_GROUPS], None]
         branches = [
@@ -100,7 +100,7 @@ def experiment_tree(ws: Workspace, key: str, goal: Goal) -> Tree:
         ids = [node.run.id for branch in branches for node in branch.nodes][:50]
         return Tree(
             experiment=one,
-            tally=family.tallies(tx).get(key, Tally()),
+            tally=kinship.tallies(tx).get(key, Tally()),
             best=_best(tx, one, goal),
             branches=[one for one in branches if one.nodes],
             groups_left_out=max(0, len(newest) - MOST_GROUPS),
@@ -111,7 +111,7 @@ def experiment_tree(ws: Workspace, key: str, goal: Goal) -> Tree:
 
 
 def _branch(tx: Tx, key: str, name: str | None, tally: Tally, metric: str | None) -> Branch:
-    ids = family.roots(tx, key, name, MOST_RUNS + 1)
+    ids = kinship.roots(tx, key, name, MOST_RUNS + 1)
     shown = ids[:MOST_RUNS]
     return Branch(
         name=name, tally=tally, nodes=_nodes(tx, shown, metric), more=len(ids) > MOST_RUNS
@@ -120,10 +120,10 @@ def _branch(tx: Tx, key: str, name: str | None, tally: Tally, metric: str | None
 
 def _nodes(tx: Tx, ids: Sequence[str], metric: str | None, depth: int = 0) -> list[Node]:
     wanted = [*ALONG] if metric is None else [*ALONG, ("metric", metric)]
-    counts = family.child_counts(tx, ids)
+    counts = kinship.child_counts(tx, ids)
     parents = [run for run in ids if counts.get(run)][:_MOST_PARENTS] if depth < 3 else []
     inner = {
-        run: _nodes(tx, family.children(tx, run, MOST_RUNS), metric, depth + 1) for run in parents
+        run: _nodes(tx, kinship.children(tx, run, MOST_RUNS), metric, depth + 1) for run in parents
     }
     return [
         Node(run=run, children=inner.get(run.id, []), child_count=counts.get(run.id, 0))
@@ -135,4 +135,4 @@ def _best(tx: Tx, one: groups.Experiment, goal: Goal) -> Best | None:
     found = goal(one)
     if found is None or one.deleted is not None:
         return None
-    return family.best(tx, one.key, found[0], highest=found[1])
+    return kinship.best(tx, one.key, found[0], highest=found[1])

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from mainspring.experiments import columns, family, filters, finding, groups, metrics
+from mainspring.experiments import columns, filters, finding, groups, kinship, metrics
 from mainspring.experiments.columns import Known
 from mainspring.experiments.expressions import And, Condition, Expression, Kind
+from mainspring.experiments.reserved import GROUP, USER
 from mainspring.ground.objects import Record, Run
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
@@ -20,7 +21,7 @@ MOST_CHILDREN = 100
 _SPARK = 40  # points of a small curve
 _DEEPEST = 6  # children of children
 #: Chosen columns that always come along: who started a run, and in which group.
-ALONG: tuple[tuple[Kind, str], ...] = (("tag", "mainspring.user"), ("tag", "mainspring.group"))
+ALONG: tuple[tuple[Kind, str], ...] = (("tag", USER), ("tag", GROUP))
 
 Column = tuple[Kind, str]
 
@@ -165,13 +166,13 @@ def _tree(tx: Tx, ids: Sequence[str], wanted: Wanted) -> list[tuple[str, int, in
     found: list[tuple[str, int, int, int]] = []
 
     def add(some: Sequence[str], depth: int, left_out: int) -> None:
-        counts = family.child_counts(tx, some)
+        counts = kinship.child_counts(tx, some)
         for place, run in enumerate(some):
             last = place == len(some) - 1
             number = counts.get(run, 0)
             found.append((run, depth, number, left_out if last else 0))
             if wanted.folded and number and run in wanted.opened and depth < _DEEPEST:
-                inner = family.children(tx, run, MOST_CHILDREN)
+                inner = kinship.children(tx, run, MOST_CHILDREN)
                 add(inner, depth + 1, number - len(inner))
 
     add(ids, 0, 0)

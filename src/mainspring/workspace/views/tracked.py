@@ -5,9 +5,9 @@ from __future__ import annotations
 from mainspring.experiments import (
     artifacts,
     datasets,
-    family,
     folding,
     groups,
+    kinship,
     logged,
     metrics,
     runs,
@@ -73,7 +73,7 @@ def run_board(ws: Workspace, run: str) -> RunBoard:
         found = runs.get(tx, run)
         versions = registry.of_run(tx, run)
         parents = [] if found.parent is None else runs.several(tx, [found.parent])
-        children = family.children(tx, run, MOST_CHILDREN)
+        children = kinship.children(tx, run, MOST_CHILDREN)
         return RunBoard(
             run=found,
             experiment=groups.by_keys(tx, [found.experiment]).get(found.experiment),
@@ -83,8 +83,8 @@ def run_board(ws: Workspace, run: str) -> RunBoard:
             served=_served(tx, versions),
             parent=parents[0] if parents else None,
             children=runs.several(tx, children),
-            child_count=family.child_counts(tx, [run]).get(run, 0),
-            deleted=family.deleted_since(tx, run),
+            child_count=kinship.child_counts(tx, [run]).get(run, 0),
+            deleted=kinship.deleted_since(tx, run),
             files=artifacts.every(tx, run, MOST_FILES),
             file_count=artifacts.count(tx, run),
             notes=folding.notes_of(tx, run)[:MOST_NOTES],

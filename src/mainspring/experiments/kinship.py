@@ -9,11 +9,10 @@ import msgspec
 from sqlalchemy import ColumnElement, func, select
 
 from mainspring.experiments.metrics import from_cell
+from mainspring.experiments.reserved import GROUP
 from mainspring.experiments.tables import deleted_runs, metrics, runs, tags
 from mainspring.ground.ports import Tx
 
-#: The tag that names the group a run belongs to.
-GROUP = "mainspring.group"
 _PART = 500  # SQLite takes a bounded number of variables
 
 

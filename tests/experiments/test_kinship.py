@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from mainspring.experiments import artifacts, family, runs
-from mainspring.experiments.family import Best, Tally
+from mainspring.experiments import artifacts, kinship, runs
+from mainspring.experiments.kinship import Best, Tally
 from mainspring.experiments.tables import METADATA
 from mainspring.ground.identity import sha256
 from mainspring.ground.objects import Run, RunStatus
@@ -60,48 +60,48 @@ def a_run(
         status=status,
         started=at,
         parent=parent,
-        tags={} if group is None else {family.GROUP: group},
+        tags={} if group is None else {kinship.GROUP: group},
         metrics={} if auc is None else {"auc": auc},
     )
     runs.create(tx, run)
 
 
 def test_children_are_those_that_are_not_deleted_the_newest_first(told: Write) -> None:
-    assert told(lambda tx: family.children(tx, "top", 10)) == ["child2", "child1"]
-    assert told(lambda tx: family.children(tx, "top", 1)) == ["child2"]
-    assert told(lambda tx: family.child_counts(tx, ["top", "in1"])) == {"top": 2}
-    assert told(lambda tx: family.child_counts(tx, [])) == {}
+    assert told(lambda tx: kinship.children(tx, "top", 10)) == ["child2", "child1"]
+    assert told(lambda tx: kinship.children(tx, "top", 1)) == ["child2"]
+    assert told(lambda tx: kinship.child_counts(tx, ["top", "in1"])) == {"top": 2}
+    assert told(lambda tx: kinship.child_counts(tx, [])) == {}
 
 
 def test_a_run_is_deleted_since_a_time_or_not_at_all(told: Write) -> None:
-    assert told(lambda tx: family.deleted_since(tx, "gone")) == 9.0
-    assert told(lambda tx: family.deleted_since(tx, "top")) is None
+    assert told(lambda tx: kinship.deleted_since(tx, "gone")) == 9.0
+    assert told(lambda tx: kinship.deleted_since(tx, "top")) is None
 
 
 def test_an_experiment_counts_its_runs_deleted_ones_apart(told: Write) -> None:
-    assert told(family.tallies) == {
+    assert told(kinship.tallies) == {
         "e": Tally(runs=5, running=1, failed=1, deleted=1, newest=6.0),
         "other": Tally(runs=1, newest=7.0),
     }
 
 
 def test_a_group_counts_its_runs(told: Write) -> None:
-    found = told(lambda tx: family.group_tallies(tx, "e"))
+    found = told(lambda tx: kinship.group_tallies(tx, "e"))
     assert found == {"G": Tally(runs=2, running=1, newest=6.0)}
-    assert told(lambda tx: family.group_tallies(tx, "other")) == {}
+    assert told(lambda tx: kinship.group_tallies(tx, "other")) == {}
 
 
 def test_roots_are_nobodys_children_by_group(told: Write) -> None:
-    assert told(lambda tx: family.roots(tx, "e", "G", 10)) == ["in2", "in1"]
-    assert told(lambda tx: family.roots(tx, "e", None, 10)) == ["top"]
+    assert told(lambda tx: kinship.roots(tx, "e", "G", 10)) == ["in2", "in1"]
+    assert told(lambda tx: kinship.roots(tx, "e", None, 10)) == ["top"]
 
 
 def test_the_best_run_is_of_this_experiment_and_not_deleted(told: Write) -> None:
-    best = told(lambda tx: family.best(tx, "e", "auc", highest=True))
+    best = told(lambda tx: kinship.best(tx, "e", "auc", highest=True))
     assert best == Best(run="child2", name="run child2", value=0.9)
-    worst = told(lambda tx: family.best(tx, "e", "auc", highest=False))
+    worst = told(lambda tx: kinship.best(tx, "e", "auc", highest=False))
     assert worst == Best(run="child1", name="run child1", value=0.7)
-    assert told(lambda tx: family.best(tx, "e", "loss", highest=False)) is None
+    assert told(lambda tx: kinship.best(tx, "e", "loss", highest=False)) is None
 
 
 def test_the_files_of_a_run_are_listed_by_path_and_counted(told: Write) -> None:
