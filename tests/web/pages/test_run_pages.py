@@ -334,7 +334,7 @@ def test_who_may_only_look_sees_no_form_and_can_send_none(
 
 # ---------------------------------------------------------------- hostile names
 
-EVIL = "\"'><script>window.owned=1</script><img src=x onerror=alert(1)>{{7*7}}"
+EVIL = "\"'><script>window.owned=1</script><img src=x onerror=alert(1)>{{7654321*9}}"
 
 
 def test_names_keys_and_values_are_text_wherever_they_stand(
@@ -382,7 +382,7 @@ def test_names_keys_and_values_are_text_wherever_they_stand(
             assert "<script>window" not in text, asked
             assert "<img src=x" not in text, asked
             assert 'href="javascript' not in text, asked
-            assert "49" not in re.sub(r"[\w.-]*49[\w.-]*\d", "", text) or "{{7*7}}" in text
+            assert "68888889" not in text, asked  # what the braces would come to
         for figure in (
             "/runs/run_a?figure=metric",
             "/runs/run_a?figure=metric&system=yes",
