@@ -5,6 +5,7 @@ has fractions of them, and the power of a test is a probability of the shifted (
 """
 
 import math
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -75,6 +76,8 @@ def student_tail(t: float, degrees: float) -> float:
     return half if t >= 0 else 1 - half
 
 
+# The search for a detectable difference asks for the same point some forty times over.
+@lru_cache(maxsize=256)
 def student_point(probability: float, degrees: float) -> float:
     """Return the point below which Student's t falls, for any degrees of freedom from 1 on.
 
