@@ -211,3 +211,14 @@ def test_a_verdict_says_what_so_few_could_show() -> None:
     assert "the exact test of signs needs 6" in few.words
     with pytest.raises(BadInputError, match="at least 2"):
         ms.versus([1.0], [2.0, 3.0], "auc", better="higher")
+
+
+def test_a_repeat_that_would_not_go_to_the_server_of_other_runs_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MAINSPRING_URL", "http://127.0.0.1:9")
+    with pytest.raises(BadInputError, match="works in a home") as refused:
+        ms.repeat("train:train", seeds=2)
+    assert refused.value.field == "url"
+    assert not (tmp_path / ".mainspring").exists()

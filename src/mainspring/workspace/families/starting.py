@@ -33,11 +33,22 @@ _CANCELLED = "mainspring.cancelled"
 
 @contextlib.contextmanager
 def opened(home: str | Path | None) -> Iterator[Workspace]:
-    """Open the workspace of a home for as long as the block lasts."""
+    """Open the workspace of a home for as long as the block lasts.
+
+    Raises:
+        BadInputError: if runs go to a server: its workers cannot call what this process has.
+    """
     from mainspring.ground.settings import load
     from mainspring.workspace.opening import open_workspace
 
-    ws = open_workspace(load({"home": None if home is None else str(home)}))
+    settings = load({"home": None if home is None else str(home)})
+    if home is None and settings.url is not None:
+        raise BadInputError(
+            f"Runs go to {settings.url}, and this works in a home.",
+            field="url",
+            hint="Name a home=..., or ask the server by mainspring repeat, versus or tune.",
+        )
+    ws = open_workspace(settings)
     try:
         yield ws
     finally:
