@@ -5,6 +5,7 @@ A logged model keeps its files the same way; ``of`` says whose files are meant.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 
 import msgspec
@@ -47,7 +48,7 @@ def put(
         BadInputError: if the path cannot be one.
         ConflictError: if a file stands where a folder would have to be, or the other way.
     """
-    check_path(path)
+    path = check_path(path)
     check_digest(digest)
     parts = path.split("/")
     above = ["/".join(parts[:n]) for n in range(1, len(parts))]
@@ -68,6 +69,8 @@ def get(tx: Tx, owner: str, path: str, *, of: Table = RUNS) -> Artifact:
         NotFoundError: if there is none at that path.
     """
     found = _one(tx, of, owner, path)
+    if found is None and not path.isascii():
+        found = _one(tx, of, owner, unicodedata.normalize("NFC", path))
     if found is None:
         what = "Run" if of is RUNS else "Model"
         raise NotFoundError(f"{what} {owner[:80]} has no artifact {path[:100]!r}.", field="path")

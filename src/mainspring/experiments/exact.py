@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from typing import Any
 
@@ -13,6 +14,15 @@ MAX_KEY = 250
 MAX_TEXT = 64_000
 #: Kinds of characters that nobody sees: control, format, private, unknown, line ends.
 _UNSEEN = frozenset({"Cc", "Cf", "Co", "Cn", "Zl", "Zp"})
+#: Others that take no room or look like a space, which Unicode counts as letters, marks, signs
+#: or spaces.
+_LIKE_NOTHING = frozenset(
+    "\u00a0\u034f\u115f\u1160\u1680\u17b4\u17b5\u180b\u180c\u180d\u180f\u202f\u205f\u2800"
+    "\u3164\uffa0"
+) | {chr(number) for number in (*range(0x2000, 0x200B), *range(0xFE00, 0xFE10))}
+_VARIANTS = range(0xE0100, 0xE01F0)
+#: The first and the last moment that a calendar has: the years 1 to 9999, in UTC seconds.
+EARLIEST, LATEST = -62_135_596_800.0, 253_402_300_799.0
 
 
 def exact_float(value: object, field: str) -> float:
@@ -63,18 +73,36 @@ def exact_int(value: object, field: str) -> int:
     return number
 
 
-def exact_key(key: object, field: str) -> str:
-    """Return the key of a metric, param or tag: 1 to 250 characters.
+def exact_time(value: object, field: str) -> float:
+    """Return a time in UTC seconds that a calendar has: of the years 1 to 9999.
 
     Raises:
-        BadInputError: if it is empty, too long or no text.
+        BadInputError: if it is no number.
+        NotExactError: if no calendar has it, such as one in milliseconds.
     """
-    text = exact_text(key, field) if isinstance(key, str) else ""
-    if not 1 <= len(text) <= MAX_KEY:
-        raise BadInputError(
-            f"{field} must be 1 to {MAX_KEY} characters, found {_shown(key)}.", field=field
+    if isinstance(value, bool):
+        raise BadInputError(f"{field} must be UTC seconds, found {value!r}.", field=field)
+    time = exact_float(value, field)
+    if not math.isfinite(time):
+        raise NotExactError(f"{field} must be finite, found {time}.", field=field)
+    if not EARLIEST <= time <= LATEST:
+        raise NotExactError(
+            f"{field} must be UTC seconds of the years 1 to 9999, found {time!r}.", field=field
         )
-    return text
+    return time
+
+
+def exact_key(key: object, field: str) -> str:
+    """Return the key of a metric, param or tag as it is kept: a plain name.
+
+    Raises:
+        BadInputError: if it is no text, or no name: empty, too long, or like another one.
+    """
+    if not isinstance(key, str):
+        raise BadInputError(
+            f"{field} must be text, found {type(key).__name__} {_shown(key)}.", field=field
+        )
+    return plain_name(key, field)
 
 
 def exact_text(value: str, field: str, most: int = MAX_TEXT) -> str:
@@ -108,12 +136,14 @@ def plain_name(name: str, field: str, most: int = MAX_KEY) -> str:
         BadInputError: if it is blank or too long, begins or ends with a blank, or holds what
             nobody can see: two such names would look alike.
     """
+    if name.isascii() and name.isprintable() and name.strip() == name and 0 < len(name) <= most:
+        return name  # most are
     plain = unicodedata.normalize("NFC", exact_text(name, field))
     if not plain.strip() or len(plain) > most:
         raise BadInputError(
             f"{field} must be 1 to {most} characters, found {_shown(name)}.", field=field
         )
-    unseen = next((c for c in plain if unicodedata.category(c) in _UNSEEN), None)
+    unseen = next((c for c in plain if is_unseen(c)), None)
     if unseen is not None or plain != plain.strip():
         what = "a blank at an end" if unseen is None else f"U+{ord(unseen):04X}"
         raise BadInputError(
@@ -123,6 +153,19 @@ def plain_name(name: str, field: str, most: int = MAX_KEY) -> str:
             hint="Leave it out.",
         )
     return plain
+
+
+def is_unseen(character: str) -> bool:
+    """Return whether nobody can see a character, or tell it from a space.
+
+    >>> [is_unseen(one) for one in ("a", " ", "\u00a0", "\u200b", "\u3164")]
+    [False, False, True, True, True]
+    """
+    return (
+        character in _LIKE_NOTHING
+        or unicodedata.category(character) in _UNSEEN
+        or ord(character) in _VARIANTS
+    )
 
 
 def param_text(value: Any, field: str) -> str:

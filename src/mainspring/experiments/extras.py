@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
+from msgspec import Meta
 
-from mainspring.experiments import artifacts, datasets, groups, logged
+from mainspring.experiments import artifacts, datasets, frames, groups, logged
 from mainspring.experiments.tables import runs
 from mainspring.ground.errors import BadInputError, ConflictError
+from mainspring.ground.identity import check_digest
 from mainspring.ground.ports import Tx
 
 T = TypeVar("T")
+
+
+Size = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
 class ModelData(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,7 +25,7 @@ class ModelData(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     name: str
     type: str
-    files: dict[str, tuple[str, int]]  #: path -> digest, size
+    files: dict[str, tuple[str, Size]]  #: path -> digest, size
     params: dict[str, str] = {}
     tags: dict[str, str] = {}
 
@@ -42,6 +47,9 @@ def model(tx: Tx, run: str, data: dict[str, Any], at: float) -> None:
         ConflictError: if its experiment is gone.
     """
     told = _read(data, ModelData)
+    for path, (digest, _) in told.files.items():  # before anything of it is kept
+        artifacts.check_path(path)
+        check_digest(digest)
     if logged.several(tx, [told.id]):
         return  # the same frame once more
     row = tx.one(runs.select().where(runs.c.id == run))
@@ -64,6 +72,16 @@ def model(tx: Tx, run: str, data: dict[str, Any], at: float) -> None:
     for path, (digest, size) in told.files.items():
         artifacts.put(tx, told.id, path, digest, size, at, of=artifacts.MODELS)
     logged.link(tx, run, [logged.Link(model=told.id, role=logged.Role.OUTPUT, step=0)])
+
+
+def files_of(one: frames.Extra) -> dict[str, int]:
+    """Return the digests and sizes of the files that belong to it; none if it cannot be read."""
+    if one.subject != "model":
+        return {}
+    try:
+        return dict(_read(one.data, ModelData).files.values())
+    except BadInputError:  # told again, as a note, when it is taken
+        return {}
 
 
 def _read(data: dict[str, Any], kind: type[T]) -> T:

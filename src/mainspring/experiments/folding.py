@@ -93,17 +93,19 @@ def _take(tx: Tx, batch: Batch, one: Stretch, before: Standing, now: float) -> F
     if behind < 0 or before.closed is not None or behind > len(one.data):
         # Bytes between are not here, or it is all known: whoever asks goes on from there.
         return Folded(position=before.position, closed=before.closed is not None)
-    got = f.read(one.data[behind:] if behind else one.data)
+    data = one.data[behind:] if behind else one.data
+    got = f.read(data)
+    opened, count = batch.gather(got.frames, before.open)
+    whole = count == len(got.frames)  # else the rest is for the next transaction
     # What stands before damage is taken, and the journal stays where it is.
-    closing = one.ended is not None and not got.damaged
-    opened = batch.gather(got.frames, before.open)
+    closing = one.ended is not None and not got.damaged and whole
     if closing and one.ended is not None:
         batch.crash(opened, one.ended)
         opened = []
-    position = before.position + got.size
+    position = before.position + (got.size if whole else f.size_of(data, count))
     if position != before.position or closing:
         _keep(tx, one, position, opened, now, one.ended if closing else None)
-    return Folded(position=position, closed=closing, damaged=got.damaged)
+    return Folded(position=position, closed=closing, damaged=got.damaged and whole)
 
 
 def _keep(

@@ -18,6 +18,8 @@ from mainspring.ground.errors import BadInputError, TooLargeError
 
 HEAD = struct.Struct("<II")
 MAX_FRAME = 8 << 20  #: of a body, in bytes; a run's params and tags fit many times
+MOST_VALUES = 50_000  #: in a frame, and of those that are folded in one transaction
+_SEARCHED = 64 << 20  # bytes that are summed up in search of a frame after damage
 
 _Id = Annotated[str, Meta(min_length=1, max_length=64)]
 _Step = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
@@ -140,21 +142,65 @@ def read(data: bytes) -> Read:
                 break
             take(decode(body))
             at = end
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        why = "it is nested too deeply" if isinstance(error, RecursionError) else error
         raise BadInputError(
-            f"The journal says something unknown after {at:,} bytes: {error}.", field="journal"
+            f"The journal says something unknown after {at:,} bytes: {why}.", field="journal"
         ) from error
     return Read(found, at, next_frame(data, at + 1) is not None)
 
 
+def is_broken(data: bytes) -> bool:
+    """Return whether bytes begin with what never becomes a frame, whatever follows.
+
+    Half of one may; so may zeros, which a file has that grew before it was written.
+    """
+    if len(data) < HEAD.size:
+        return False
+    length, checksum = HEAD.unpack_from(data)
+    body = data[HEAD.size : HEAD.size + length]
+    return bool(length > MAX_FRAME or (0 < length == len(body) and crc32(body) != checksum))
+
+
+def check_count(count: int, what: str) -> None:
+    """Refuse more values than a frame may hold, however small.
+
+    Raises:
+        TooLargeError: if there are more.
+    """
+    if count > MOST_VALUES:
+        raise TooLargeError(
+            f"{count:,} {what} were logged at once; {MOST_VALUES:,} is the most.",
+            field=what,
+            hint="Log them in several calls, or keep them as an artifact.",
+        )
+
+
+def size_of(data: bytes, count: int) -> int:
+    """Return how many bytes the first whole frames take."""
+    at = 0
+    for _ in range(count):
+        at += HEAD.size + int(HEAD.unpack_from(data, at)[0])
+    return at
+
+
 def next_frame(data: bytes, start: int) -> int | None:
-    """Return where the first whole frame begins at or after a place, or None."""
+    """Return where the first whole frame begins at or after a place, or None.
+
+    Where so much looks like frames that it would take long to be sure, one is taken to be there.
+    """
+    view, left = memoryview(data), _SEARCHED
     if start >= len(data):
         return None
     for match in _BODY.finditer(data, start + HEAD.size):
         at = match.start() - HEAD.size
         length, checksum = HEAD.unpack_from(data, at)
-        body = data[match.start() : match.start() + length]
-        if 0 < length == len(body) and crc32(body) == checksum:
+        if not 0 < length <= min(MAX_FRAME, len(data) - match.start()):
+            continue
+        left -= length
+        if left < 0:
+            return at
+        body = view[match.start() : match.start() + length]
+        if crc32(body) == checksum:
             return at
     return None

@@ -195,8 +195,9 @@ def set_tags(tx: Tx, number: int, values: Mapping[str, str | None], at: float) -
     """
     known = check_active(get(tx, number)).tags
     table = experiment_tags
-    for key, value in values.items():
-        here = (table.c.experiment == number) & (table.c.key == exact_key(key, "tag"))
+    for given, value in values.items():
+        key = exact_key(given, "tag")
+        here = (table.c.experiment == number) & (table.c.key == key)
         if value is None:
             tx.run(delete_rows(table).where(here))
             continue

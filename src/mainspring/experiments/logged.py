@@ -150,8 +150,9 @@ def set_params(tx: Tx, model: str, values: Mapping[str, str]) -> None:
     _row(tx, model)
     known = _pairs(tx, logged_params, [model])[model]
     fresh = []
-    for key, value in values.items():
-        text = exact_text(value, f"param {exact_key(key, 'param')}")
+    for given, value in values.items():
+        key = exact_key(given, "param")
+        text = exact_text(value, f"param {key}")
         if known.get(key, text) != text:
             raise ConflictError(
                 f"Param {key} of {model} is {known[key][:80]!r} and cannot become {text[:80]!r}.",
@@ -172,8 +173,9 @@ def set_tags(tx: Tx, model: str, values: Mapping[str, str | None]) -> None:
     """
     _row(tx, model)
     table = logged_tags
-    for key, value in values.items():
-        here = (table.c.model == model) & (table.c.key == exact_key(key, "tag"))
+    for given, value in values.items():
+        key = exact_key(given, "tag")
+        here = (table.c.model == model) & (table.c.key == key)
         tx.run(delete(table).where(here))
         if value is not None:
             text = exact_text(value, f"tag {key}")

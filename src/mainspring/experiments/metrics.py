@@ -14,9 +14,9 @@ from sqlalchemy import bindparam, insert, select, update
 from mainspring.experiments import histories
 from mainspring.experiments.chunks import Ints, Series
 from mainspring.experiments.curves import thin
-from mainspring.experiments.exact import INT64, exact_float, exact_int, exact_key
+from mainspring.experiments.exact import INT64, exact_float, exact_int, exact_key, exact_time
 from mainspring.experiments.tables import metric_points, metrics
-from mainspring.ground.errors import BadInputError, NotExactError
+from mainspring.ground.errors import BadInputError
 from mainspring.ground.ports import Tx
 
 # Made once: a statement takes longer to make than to run.
@@ -42,9 +42,7 @@ def check_point(key: str, value: object, step: object, time: object) -> Point:
         BadInputError: naming the part that cannot.
     """
     key = exact_key(key, "metric")
-    at = exact_float(time, "time")
-    if not math.isfinite(at):
-        raise NotExactError(f"The time of {key} must be finite, found {at}.", field="time")
+    at = exact_time(time, f"time of {key}")
     return Point(
         key=key, value=exact_float(value, key), step=exact_int(step, f"step of {key}"), time=at
     )
@@ -60,9 +58,10 @@ def log(
     Raises:
         BadInputError: if a value is no number or cannot be kept exactly.
     """
-    latest = _latest(tx, run, list(values))
+    named = [(exact_key(key, "metric"), value) for key, value in values.items()]
+    latest = _latest(tx, run, [key for key, _ in named])
     points = []
-    for key, value in values.items():
+    for key, value in named:
         if step is None:
             before = latest.get(key)
             number = 0 if before is None else before.step + 1
@@ -149,9 +148,10 @@ def log_gathered(tx: Tx, run: str, gathered: Sequence[Sequence[Any]]) -> list[Po
     A value may be the name of a float that JSON cannot hold, such as ``"nan"``. Without a step
     a metric goes on by one from its own latest step, as in ``log``.
     """
-    latest = {p.key: p.step for p in _latest(tx, run, [str(one[0]) for one in gathered]).values()}
+    keys = [exact_key(one[0], "metric") for one in gathered]
+    latest = {p.key: p.step for p in _latest(tx, run, keys).values()}
     points = []
-    for key, value, step, at in gathered:
+    for key, (_, value, step, at) in zip(keys, gathered, strict=True):
         number = latest.get(key, -1) + 1 if step is None else step
         points.append(check_point(key, float(value), number, at))
         latest[key] = max(number, latest.get(key, number))

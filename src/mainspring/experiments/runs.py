@@ -10,7 +10,7 @@ from sqlalchemy import Table, delete, insert, select, update
 
 from mainspring.experiments import groups, histories
 from mainspring.experiments import metrics as points
-from mainspring.experiments.exact import exact_key, exact_text, param_text
+from mainspring.experiments.exact import exact_key, exact_text, exact_time, param_text
 from mainspring.experiments.tables import deleted_runs, params, runs, tags
 from mainspring.ground.errors import (
     AlreadyExistsError,
@@ -48,14 +48,17 @@ def create(tx: Tx, run: Run) -> Run:
     """
     check_name(run.id, "run id")
     check_name(run.experiment, "experiment")
-    exact_key(run.name, "run name")
+    exact_time(run.started, "started")
+    if run.ended is not None:
+        exact_time(run.ended, "ended")
+    name = exact_key(run.name, "run name")
     if tx.one(select(runs.c.id).where(runs.c.id == run.id)) is not None:
         raise AlreadyExistsError(f"There is a run {run.id} already.", field="id")
     if run.parent is not None:
         _row(tx, run.parent)
     groups.ensure(tx, run.experiment, run.started)
     cells = {name: getattr(run, name) for name in runs.c.keys()}  # noqa: SIM118  no mapping
-    tx.run(insert(runs).values(**{**cells, "status": str(run.status)}))
+    tx.run(insert(runs).values(**{**cells, "name": name, "status": str(run.status)}))
     set_params(tx, run.id, run.params)
     set_tags(tx, run.id, run.tags)
     if run.metrics:
@@ -142,7 +145,11 @@ def set_params(tx: Tx, run: str, values: Mapping[str, Any]) -> None:
         BadInputError: if a value cannot be kept.
     """
     _row(tx, run)
-    wanted = {exact_key(k, "param"): param_text(v, f"param {k}") for k, v in values.items()}
+    wanted: dict[str, str] = {}
+    for given, value in values.items():
+        key, text = exact_key(given, "param"), param_text(value, f"param {given}")
+        if wanted.setdefault(key, text) != text:
+            raise BadInputError(f"Two params are called {key}.", field=key)
     known = _pairs(tx, params, [run])[run]
     for key, text in wanted.items():
         if key in known and known[key] != text:
@@ -164,8 +171,8 @@ def set_tags(tx: Tx, run: str, values: Mapping[str, str | None]) -> None:
         BadInputError: if a tag is no text or cannot be kept.
     """
     _row(tx, run)
-    for key, value in values.items():
-        exact_key(key, "tag")
+    for given, value in values.items():
+        key = exact_key(given, "tag")
         here = (tags.c.run == run) & (tags.c.key == key)
         if value is None:
             tx.run(tags.delete().where(here))
@@ -231,6 +238,8 @@ def restate(
         cells["status"] = str(status)
     if row.pipeline is None and status is not None:
         cells["ended"] = None if status is RunStatus.RUNNING else ended
+        if cells["ended"] is not None:
+            exact_time(ended, "end_time")
         if status is not RunStatus.RUNNING:
             histories.tidy(tx, run, least=histories.ENDED_TAIL)
     if name is not None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import msgspec
 from sqlalchemy import bindparam, insert, select, tuple_, update
 
 from mainspring.experiments import artifacts, extras, groups, metrics
 from mainspring.experiments import frames as f
-from mainspring.experiments.exact import exact_key, exact_text
+from mainspring.experiments.exact import exact_key, exact_text, exact_time, plain_name
 from mainspring.experiments.paths import check_path
 from mainspring.experiments.tables import (
     deleted_runs,
@@ -20,7 +20,7 @@ from mainspring.experiments.tables import (
     runs,
     tags,
 )
-from mainspring.ground.errors import BadInputError, ConflictError, NotExactError, NotFoundError
+from mainspring.ground.errors import BadInputError, ConflictError, NotFoundError
 from mainspring.ground.identity import check_digest, check_name
 from mainspring.ground.objects import MOVES, RunStatus
 from mainspring.ground.ports import Tx
@@ -31,6 +31,7 @@ EXTRAS: dict[str, Callable[[Tx, str, dict[str, Any], float], None]] = {
     "dataset": extras.dataset,
     "model": extras.model,
 }
+_ROWS = 5  # that a frame is about as costly as
 _AT_ONCE = 500  # SQLite takes a bounded number of variables
 
 
@@ -45,17 +46,27 @@ class Batch:
         self.files: list[f.File] = []
         self.extras: list[f.Extra] = []
         self.moves: dict[str, list[tuple[str, float]]] = {}
-        self._checked: set[str] = set()  # keys that can be kept
+        self._keys: dict[str, str] = {}  # as they came: as they are kept
+        self._values = 0  # about how many rows it will be
+        self._runs: set[str] = set()  # whose ids can be some
         self._notes: list[dict[str, Any]] = []
 
-    def gather(self, frames: Iterable[f.AnyFrame], opened: Iterable[str]) -> list[str]:
-        """Sort frames of one journal; return which runs are open after them.
+    def gather(self, frames: Iterable[f.AnyFrame], opened: Iterable[str]) -> tuple[list[str], int]:
+        """Sort frames of one journal; return which runs are open after them, and how many it took.
+
+        It takes no more when it is about as much as one transaction should hold.
 
         Raises:
             BadInputError: if a frame holds what cannot be kept.
         """
         still = dict.fromkeys(opened)
+        count = 0
         for one in frames:
+            if self._values >= f.MOST_VALUES:
+                break
+            count += 1
+            if one.run not in self._runs:
+                self._runs.add(check_name(one.run, "run id"))
             if isinstance(one, f.Points):
                 self._gather_points(one)
             elif isinstance(one, f.Begun):
@@ -64,11 +75,11 @@ class Batch:
                     still[one.run] = None
             elif isinstance(one, f.Ended):
                 status = _ending(one.status)
-                self.moves.setdefault(one.run, []).append((status, _finite(one.time)))
+                self.moves.setdefault(one.run, []).append((status, exact_time(one.time, "time")))
                 still.pop(one.run, None)
             else:
                 self._gather_other(one)
-        return list(still)
+        return list(still), count
 
     def crash(self, opened: Iterable[str], at: float) -> None:
         """End runs whose process died."""
@@ -92,64 +103,66 @@ class Batch:
 
     def _gather_points(self, one: f.Points) -> None:
         run, step, time, points = one.run, one.step, one.time, self.points
-        if not math.isfinite(time):
-            raise NotExactError(f"The time of a point must be finite, found {time}.", field="time")
-        for key, value in one.values.items():
+        exact_time(time, "time")
+        f.check_count(len(one.values), "metrics")
+        for name, value in one.values.items():
+            key = self._keys.get(name) or self._key(name, "metric")
             gathered = points.get((run, key))
             if gathered is None:
-                self._check(key, "metric")
                 gathered = points[run, key] = metrics.Gathered()
+                self._values += 1
             gathered.steps.append(step)
             gathered.times.append(time)
             gathered.values.append(value)
 
     def _gather_begun(self, one: f.Begun) -> None:
-        check_name(one.run, "run id")
-        groups.key_of_name(one.experiment)
+        plain_name(one.experiment, "experiment", groups.MAX_NAME)
         exact_key(one.name, "run name")
-        _finite(one.started)
+        exact_time(one.started, "started")
         if one.parent is not None:
             check_name(one.parent, "parent")
         self.begun.setdefault(one.run, one)
+        self._values += _ROWS
         self._gather_params(one.run, one.params)
         self._gather_tags(one.run, one.tags)
 
     def _gather_other(self, one: f.AnyFrame) -> None:
+        self._values += _ROWS
         if isinstance(one, f.Params):
             self._gather_params(one.run, one.values)
         elif isinstance(one, f.Tags):
             self._gather_tags(one.run, one.values)
         elif isinstance(one, f.File):
-            check_path(one.path)
             check_digest(one.digest)
-            _finite(one.time)
-            self.files.append(one)
+            exact_time(one.time, "time")
+            self.files.append(msgspec.structs.replace(one, path=check_path(one.path)))
         elif isinstance(one, f.Extra):
-            _finite(one.time)
+            exact_time(one.time, "time")
             self.extras.append(one)
         elif isinstance(one, f.Resumed):
-            move = (str(RunStatus.RUNNING), _finite(one.time))
+            move = (str(RunStatus.RUNNING), exact_time(one.time, "time"))
             self.moves.setdefault(one.run, []).append(move)
 
     def _gather_params(self, run: str, values: Mapping[str, str]) -> None:
+        f.check_count(len(values), "params")
+        self._values += len(values)
         for key, value in values.items():
-            self._check(key, "param")
-            exact_text(value, f"param {key}")
-        if values:
-            self.params.setdefault(run, []).append(values)
+            kept = self._keys.get(key) or self._key(key, "param")
+            # Two ways to write a name may stand in one frame; the second is a second value.
+            self.params.setdefault(run, []).append({kept: exact_text(value, f"param {kept}")})
 
     def _gather_tags(self, run: str, values: Mapping[str, str | None]) -> None:
+        f.check_count(len(values), "tags")
+        self._values += len(values)
         for key, value in values.items():
-            self._check(key, "tag")
+            kept = self._keys.get(key) or self._key(key, "tag")
             if value is not None:
-                exact_text(value, f"tag {key}")
-        if values:
-            self.tags.setdefault(run, {}).update(values)
+                exact_text(value, f"tag {kept}")
+            self.tags.setdefault(run, {})[kept] = value
 
-    def _check(self, key: str, kind: str) -> None:
-        if key not in self._checked:
-            exact_key(key, kind)
-            self._checked.add(key)
+    def _key(self, key: str, kind: str) -> str:
+        self._keys[key] = exact_key(key, kind)
+        return self._keys[key]
 
     # ------------------------------------------------------------ apply
 
@@ -168,7 +181,7 @@ class Batch:
                 {
                     "id": one.run,
                     "experiment": key,
-                    "name": one.name,
+                    "name": exact_key(one.name, "run name"),
                     "status": str(RunStatus.RUNNING),
                     "started": one.started,
                     "parent": one.parent,
@@ -273,12 +286,6 @@ def _ending(status: str) -> str:
     if status not in ("finished", "failed", "cancelled", "crashed"):
         raise BadInputError(f"A run cannot end as {status[:40]!r}.", field="status")
     return status
-
-
-def _finite(time: float) -> float:
-    if not math.isfinite(time):
-        raise NotExactError(f"A time must be finite, found {time}.", field="time")
-    return time
 
 
 def _experiment(tx: Tx, name: str, at: float) -> tuple[str, float | None]:

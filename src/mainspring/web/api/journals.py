@@ -37,7 +37,7 @@ class SendJournal(Request, frozen=True, kw_only=True):
 
     journal: JournalId
     position: Annotated[int, Meta(ge=0, le=2**62)]
-    ended: Annotated[float, Meta(ge=0, le=2**40)] | None = None
+    ended: Annotated[float, Meta(ge=0, le=253_402_300_799)] | None = None
 
 
 class OfObject(Request, frozen=True, kw_only=True):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import math
 import os
 import threading
 from collections.abc import Callable, Mapping
@@ -14,7 +13,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from mainspring.experiments import frames as f
-from mainspring.experiments.exact import exact_float, exact_int, exact_key, param_text
+from mainspring.experiments.exact import exact_float, exact_int, exact_key, exact_time, param_text
 from mainspring.ground.clock import SystemClock
 from mainspring.ground.errors import BadInputError, ConflictError, NotExactError
 from mainspring.ground.identity import new_id
@@ -133,9 +132,11 @@ class ActiveRun(Keeping):
             if type(value) is not float or key not in known:
                 metrics = self._checked(metrics)
                 break
+        if len(metrics) > f.MOST_VALUES:
+            f.check_count(len(metrics), "metrics")
         if step is not None and (type(step) is not int or not -(2**63) <= step < 2**63):
             step = exact_int(step, "step")
-        at = self._now() if at is None else _time(at)
+        at = self._now() if at is None else exact_time(at, "at")
         journal.append(_encode(("points", self._id, step, at, metrics)))
 
     def log_params(self, values: Mapping[str, Any] | None = None, /, **params: Any) -> None:
@@ -159,6 +160,7 @@ class ActiveRun(Keeping):
                         field=key,
                         hint="Params never change; start another run, or use a tag.",
                     )
+            f.check_count(len(wanted), "params")
             fresh = {key: text for key, text in wanted.items() if key not in self._params}
             if fresh:
                 self._write(f.Params(self._id, fresh))
@@ -174,6 +176,7 @@ class ActiveRun(Keeping):
             exact_key(key, "tag"): None if value is None else param_text(value, f"tag {key}")
             for key, value in {**(values or {}), **tags}.items()
         }
+        f.check_count(len(wanted), "tags")
         if wanted:
             self._write(f.Tags(self._id, wanted))
 
@@ -387,10 +390,12 @@ class ActiveRun(Keeping):
     def _checked(self, metrics: Mapping[str, object]) -> dict[str, object]:
         found: dict[str, object] = {}
         for key, value in metrics.items():
-            exact_key(key, "metric")
+            name = exact_key(key, "metric")
             if isinstance(value, bool) or value is None:
                 raise BadInputError(f"{key} must be a number, found {value!r}.", field=key)
-            found[key] = exact_float(value, key)
+            if name in found:
+                raise BadInputError(f"Two metrics are called {name}.", field=name)
+            found[name] = exact_float(value, name)
         self._keys.update(found)
         return found
 
@@ -398,12 +403,3 @@ class ActiveRun(Keeping):
 def innermost() -> ActiveRun | None:
     """Return the run of the innermost ``with`` that this code is inside of, or None."""
     return _CURRENT.get()
-
-
-def _time(at: object) -> float:
-    if isinstance(at, bool):
-        raise BadInputError(f"at must be UTC seconds, found {at!r}.", field="at")
-    time = exact_float(at, "at")
-    if not math.isfinite(time):
-        raise NotExactError(f"at must be finite, found {time}.", field="at")
-    return time

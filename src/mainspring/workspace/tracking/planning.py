@@ -7,7 +7,8 @@ from typing import Any, Protocol
 
 import msgspec
 
-from mainspring.experiments.exact import exact_key, exact_text, param_text
+from mainspring.experiments.exact import exact_key, param_text, plain_name
+from mainspring.experiments.frames import check_count
 from mainspring.experiments.reserved import GROUP
 from mainspring.ground.errors import BadInputError
 from mainspring.ground.identity import check_name
@@ -46,16 +47,17 @@ def plan_of(
     capture: bool,
 ) -> Plan:
     """Return what a run is to be, every part of it checked."""
-    exact_text(experiment, "experiment")
-    if not experiment.strip() or len(experiment) > 500:
-        raise BadInputError("experiment must be 1 to 500 characters.", field="experiment")
+    experiment = plain_name(experiment, "experiment", 500)
     texts = {exact_key(k, "tag"): param_text(v, f"tag {k}") for k, v in (tags or {}).items()}
     if group is not None:
         texts[GROUP] = exact_key(group, "group")
+    flat = flattened(params or {})
+    check_count(len(texts), "tags")
+    check_count(len(flat), "params")
     return Plan(
         experiment=experiment,
         name=None if name is None else exact_key(name, "name"),
-        params=flattened(params or {}),
+        params=flat,
         tags=texts,
         parent=_id(parent if isinstance(parent, str | None) else parent.id, "parent"),
         resume=_id(resume, "resume"),
@@ -79,9 +81,10 @@ def flattened(values: Mapping[str, Any], before: str = "") -> dict[str, str]:
         name = f"{before}{key}"
         inner = {name: param_text(value, f"param {name}")} if not _nested(value) else None
         for full, text in (flattened(value, f"{name}.") if inner is None else inner).items():
-            if full in found:
-                raise BadInputError(f"Two params are called {full}.", field=full)
-            found[exact_key(full, "param")] = text
+            kept = exact_key(full, "param")
+            if kept in found:
+                raise BadInputError(f"Two params are called {kept}.", field=kept)
+            found[kept] = text
     return found
 
 

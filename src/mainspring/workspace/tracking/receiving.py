@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from mainspring.experiments import folding, frames
+from mainspring.experiments import extras, folding, frames
 from mainspring.experiments.folding import Folded, Stretch
 from mainspring.ground.errors import BadInputError, PermissionDeniedError
-from mainspring.ground.identity import sha256_file
+from mainspring.ground.identity import check_digest, sha256_file
 from mainspring.ground.permissions import Permission, Role
 
 if TYPE_CHECKING:
@@ -68,9 +68,12 @@ def receive(
         return folding.fold(tx, [one], ws.clock.now())[journal]
 
     told = ws.write(Permission.LOG, work)
-    if told.damaged:
+    rest = data[max(0, told.position - position) :] if told.position >= position else b""
+    if told.damaged or (ended is None and frames.is_broken(rest)):
         raise BadInputError(
-            f"The journal {journal} is damaged at its byte {told.position:,}.", field="body"
+            f"The journal {journal} is damaged at its byte {told.position:,}: no whole frame"
+            " begins there.",
+            field="body",
         )
     return Standing(position=told.position, closed=told.closed)
 
@@ -97,7 +100,20 @@ def _check_owner(ws: Workspace, journal: str, owner: str) -> None:
 
 def _missing(ws: Workspace, data: bytes) -> list[str]:
     """Return the digests of files that the frames name and nobody sent yet."""
-    found = frames.read(data).frames
-    named = dict.fromkeys(one.digest for one in found if isinstance(one, frames.File))
+    named: dict[str, set[int]] = {}
+    for one in frames.read(data).frames:
+        if isinstance(one, frames.File):
+            named.setdefault(check_digest(one.digest), set()).add(one.size)
+        elif isinstance(one, frames.Extra):
+            for digest, size in extras.files_of(one).items():
+                named.setdefault(check_digest(digest), set()).add(size)
     # What is there might be about to go, until the rows name it.
-    return [digest for digest in named if not ws.objects.renew(digest)]
+    missing = [digest for digest in named if not ws.objects.renew(digest)]
+    for digest in named.keys() - set(missing):
+        kept = ws.objects.size(digest)
+        if named[digest] != {kept}:
+            told = ", ".join(f"{size:,}" for size in sorted(named[digest] - {kept}))
+            raise BadInputError(
+                f"The object {digest} has {kept:,} bytes; a frame says {told}.", field="size"
+            )
+    return missing
