@@ -199,7 +199,8 @@ def test_what_a_script_logs_is_refused_before_it_is_written(tmp_path: Path) -> N
     (tmp_path / "mainspring.toml").write_text("")
     script = tmp_path / "script.py"
     script.write_text(
-        "import sys, json\n"
+        "import sys, json, os\n"
+        "import numpy as np\n"
         "import mainspring as ms\n"
         "from mainspring.ground.errors import BadInputError\n"
         "run = ms.run('e', capture=False)\n"
@@ -215,7 +216,21 @@ def test_what_a_script_logs_is_refused_before_it_is_written(tmp_path: Path) -> N
         "            act()\n"
         "        except BadInputError as error:\n"
         "            told.append(str(error))\n"
-        "for value in (True, None, '1', {1}, 2**53 + 1, [1]):\n"
+        "deep, round = [], {}\n"
+        "for _ in range(5_000):\n"
+        "    deep = [deep]\n"
+        "round['a'] = round\n"
+        "os.makedirs('folder')\n"
+        "os.symlink('b', 'folder/b')\n"
+        "for act in (\n"
+        "    lambda: run.log_params(a=deep), lambda: run.log_params(round),\n"
+        "    lambda: run.log_artifacts('folder'), lambda: ms.run(5),\n"
+        "):\n"
+        "    try:\n"
+        "        act()\n"
+        "    except BadInputError as error:\n"
+        "        told.append(str(error))\n"
+        "for value in (np.bool_(True), True, None, '1', {1}, 2**53 + 1, [1]):\n"
         "    try:\n"
         "        run.log(a=value)\n"
         "    except BadInputError as error:\n"
@@ -239,6 +254,6 @@ def test_what_a_script_logs_is_refused_before_it_is_written(tmp_path: Path) -> N
         check=True,
     )
     run, count = json.loads(said.stdout)
-    assert count == 6 * len(ALIKE) + 6 + 4
+    assert count == 6 * len(ALIKE) + 4 + 7 + 4
     (found,) = [one for one in stranger.ask("runs")["runs"] if one["id"] == run]
     assert found["metrics"] == {"caf\u00e9": 2.0, "a": "inf"}

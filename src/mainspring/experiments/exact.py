@@ -98,10 +98,6 @@ def exact_key(key: object, field: str) -> str:
     Raises:
         BadInputError: if it is no text, or no name: empty, too long, or like another one.
     """
-    if not isinstance(key, str):
-        raise BadInputError(
-            f"{field} must be text, found {type(key).__name__} {_shown(key)}.", field=field
-        )
     return plain_name(key, field)
 
 
@@ -126,7 +122,7 @@ def exact_text(value: str, field: str, most: int = MAX_TEXT) -> str:
     return value
 
 
-def plain_name(name: str, field: str, most: int = MAX_KEY) -> str:
+def plain_name(name: object, field: str, most: int = MAX_KEY) -> str:
     """Return a name as it is kept: in Unicode's composed form, so that none is kept twice.
 
     >>> plain_name("Cafe\u0301", "name") == "Caf\u00e9"
@@ -136,6 +132,10 @@ def plain_name(name: str, field: str, most: int = MAX_KEY) -> str:
         BadInputError: if it is blank or too long, begins or ends with a blank, or holds what
             nobody can see: two such names would look alike.
     """
+    if not isinstance(name, str):
+        raise BadInputError(
+            f"{field} must be text, found {type(name).__name__} {_shown(name)}.", field=field
+        )
     if name.isascii() and name.isprintable() and name.strip() == name and 0 < len(name) <= most:
         return name  # most are
     plain = unicodedata.normalize("NFC", exact_text(name, field))
@@ -186,7 +186,7 @@ def param_text(value: Any, field: str) -> str:
     if isinstance(value, list | tuple | dict):
         try:
             return exact_text(canonical(value).decode(), field)
-        except (TypeError, UnicodeEncodeError) as error:
+        except (TypeError, UnicodeEncodeError, RecursionError) as error:
             raise BadInputError(f"{field} is not JSON-like: {error}.", field=field) from error
     if hasattr(value, "item") and getattr(value, "ndim", None) == 0:  # a numpy scalar
         return param_text(value.item(), field)

@@ -391,7 +391,7 @@ class ActiveRun(Keeping):
         found: dict[str, object] = {}
         for key, value in metrics.items():
             name = exact_key(key, "metric")
-            if isinstance(value, bool) or value is None:
+            if value is None or type(value).__name__ in ("bool", "bool_"):  # numpy's too
                 raise BadInputError(f"{key} must be a number, found {value!r}.", field=key)
             if name in found:
                 raise BadInputError(f"Two metrics are called {name}.", field=name)

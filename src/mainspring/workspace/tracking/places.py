@@ -54,6 +54,8 @@ def files_of(folder: Path, to: str | None) -> list[tuple[str, Path]]:
                 _refuse_link(Path(place) / name, root)
         for name in files:
             file = Path(place) / name
+            if file.is_symlink() and not file.exists():
+                raise BadInputError(f"{file} is a link to nothing.", field="folder")
             if not file.resolve().is_relative_to(root):
                 _refuse_link(file, root)
             found.append(

@@ -13,6 +13,8 @@ from mainspring.experiments.reserved import GROUP
 from mainspring.ground.errors import BadInputError
 from mainspring.ground.identity import check_name
 
+_DEEPEST = 50  #: levels of params within params
+
 
 class Named(Protocol):
     """A run by its handle."""
@@ -65,7 +67,7 @@ def plan_of(
     )
 
 
-def flattened(values: Mapping[str, Any], before: str = "") -> dict[str, str]:
+def flattened(values: Mapping[str, Any], before: str = "", depth: int = 0) -> dict[str, str]:
     """Return params as text, those of nested dicts under dotted names.
 
     >>> flattened({"rate": 0.1, "model": {"depth": 3, "layers": [8, 8]}})
@@ -74,13 +76,19 @@ def flattened(values: Mapping[str, Any], before: str = "") -> dict[str, str]:
     Raises:
         BadInputError: if two of them get the same name, or a value cannot be kept.
     """
+    if depth > _DEEPEST:
+        raise BadInputError(
+            f"param {before[:60]}... is nested deeper than {_DEEPEST} levels.", field="param"
+        )
     found: dict[str, str] = {}
     for key, value in values.items():
         if not isinstance(key, str):
             raise BadInputError(f"The name of a param must be text, found {key!r}.", field="param")
         name = f"{before}{key}"
         inner = {name: param_text(value, f"param {name}")} if not _nested(value) else None
-        for full, text in (flattened(value, f"{name}.") if inner is None else inner).items():
+        if inner is None:
+            inner = flattened(value, f"{name}.", depth + 1)
+        for full, text in inner.items():
             kept = exact_key(full, "param")
             if kept in found:
                 raise BadInputError(f"Two params are called {kept}.", field=kept)
