@@ -9,13 +9,13 @@ import pytest
 from homes import LOOP, NOW, settle
 
 from mainspring.engine import reactor, schedules
-from mainspring.experiments import runs as experiments
 from mainspring.ground.errors import BadInputError
 from mainspring.ground.objects import LoopSpec, Run
 from mainspring.ground.permissions import Permission
 from mainspring.workspace import acts, crons
 from mainspring.workspace.engines import make_engine
 from mainspring.workspace.opening import Workspace
+from mainspring.workspace.views.searching import run_page
 
 PROJECT = """
 import mainspring as ms
@@ -42,8 +42,11 @@ def timed(ws: Workspace) -> Workspace:
 
 
 def started(ws: Workspace) -> list[Run]:
-    found = ws.read(Permission.READ, lambda tx: experiments.search(tx, limit=100)).runs
-    return [run for run in found if (run.cause or "").startswith("schedule:often:")]
+    return [
+        run
+        for run in run_page(ws, limit=100).runs
+        if (run.cause or "").startswith("schedule:often:")
+    ]
 
 
 def work(ws: Workspace) -> None:

@@ -40,6 +40,7 @@ from mainspring.workspace.handlers import watching
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.routing import routing
 from mainspring.workspace.scans import Scans
+from mainspring.workspace.views.searching import run_page
 
 KILLED = Outcome(ok=False, error="killed by SIGKILL", killed=True)
 
@@ -166,7 +167,7 @@ def test_what_cannot_be_run_is_refused_before_it_begins(ws: Workspace, project: 
         running.start_run(ws, "nothing", register="tide")
     with pytest.raises(ProjectError):
         running.start_run(ws, "fits")
-    assert ws.read(Permission.READ, experiments.search).runs == []
+    assert run_page(ws).runs == []
 
 
 def test_a_broken_run_goes_on_from_where_it_broke(ws: Workspace, project: Path) -> None:
