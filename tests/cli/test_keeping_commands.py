@@ -37,7 +37,7 @@ def ids(say: Callable[..., Any]) -> set[str]:
 def test_runs_go_and_come_back(filled: Callable[..., Any]) -> None:
     asked = filled("runs", "delete", "run_c")
     assert asked.code == 2
-    assert "Delete 1 runs?" in asked.err
+    assert "Delete 1 run?" in asked.err
     assert "--yes" in asked.err
     done = filled("runs", "delete", "run_c", "run_a", "--reason", "Wrong.", "--yes")
     assert done.code == 0
@@ -51,6 +51,27 @@ def test_runs_go_and_come_back(filled: Callable[..., Any]) -> None:
     assert filled("runs", "delete", "--filter", "name = 'c'", "--yes").code == 0
     assert filled("runs", "delete", "run_a", "--children", "--yes", "--json").json["deleted"]
     assert ids(filled) == set()
+
+
+def test_a_deleted_run_is_named_by_its_first_characters(filled: Callable[..., Any]) -> None:
+    full = "run_01m8gad9ry5fndm6n00hwpr7t1"
+    ws = open_workspace(load())
+    run = Run(
+        id=full, experiment="flights", name="d", status=RunStatus.FINISHED, started=1.0, ended=2.0
+    )
+    ws.write(Permission.LOG, lambda tx: runs.create(tx, run))
+    ws.close()
+    assert filled("runs", "delete", "run_01m8", "--yes").code == 0
+    assert f"{full} is there again" in filled("runs", "restore", "run_01m8").out
+    assert "None of them was deleted" in filled("runs", "restore", "run_01m8").out
+    assert "no run 'run_01m9'" in filled("runs", "restore", "run_01m9").err
+
+
+def test_a_filter_that_finds_nothing_deletes_nothing_and_says_so(
+    filled: Callable[..., Any],
+) -> None:
+    said = filled("runs", "delete", "--filter", "name = 'nope'", "--yes")
+    assert (said.code, said.out.strip()) == (0, "No run meets the filter; none is deleted.")
 
 
 def test_an_experiment_goes_for_good_with_gc(filled: Callable[..., Any]) -> None:

@@ -60,6 +60,12 @@ def test_a_filter_an_order_and_columns_make_a_table(say: Callable[..., Any], hom
     assert said.out.endswith("There are 3.\n")
 
 
+def test_a_filter_that_no_run_meets_does_not_say_that_there_are_none(
+    say: Callable[..., Any], home: Path
+) -> None:
+    assert "No run meets that" in say("runs", "metrics.auv > 0.3").out
+
+
 def test_a_program_gets_every_digit_and_the_cursor_goes_on(
     say: Callable[..., Any], home: Path
 ) -> None:

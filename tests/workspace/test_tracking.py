@@ -105,6 +105,21 @@ def test_how_a_run_ends_is_how_its_block_ended(
     assert only(ws).status == status
 
 
+def test_a_failed_run_says_why(ws: Workspace) -> None:
+    with pytest.raises(ValueError, match="no luck"), ms.run("flights"):
+        raise ValueError("no luck \ud800\0")
+    found = only(ws)
+    assert found.tags["mainspring.error"] == "ValueError: no luck \\ud800\\0"
+    kept = ws.read(Permission.READ, lambda tx: artifacts.get(tx, found.id, "mainspring/trace.txt"))
+    assert b"in test_a_failed_run_says_why" in ws.objects.get(kept.digest)
+
+
+def test_a_run_that_captures_nothing_keeps_no_error(ws: Workspace) -> None:
+    with pytest.raises(ValueError, match="secret"), ms.run("flights", capture=False):
+        raise ValueError("secret")
+    assert (only(ws).status, "mainspring.error" in only(ws).tags) == ("failed", False)
+
+
 def test_a_run_inside_a_run_is_its_child_also_in_another_process(ws: Workspace) -> None:
     child = "import mainspring as ms; ms.run('inner').log(x=1.0)"
     with ms.run("outer") as outer:

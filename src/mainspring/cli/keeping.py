@@ -11,10 +11,10 @@ from cyclopts import Parameter
 
 from mainspring.cli import render
 from mainspring.cli.options import HERE, Everywhere
-from mainspring.cli.remote import Local, asking, call
+from mainspring.cli.remote import Local, Remote, asking, call
 from mainspring.cli.runs import full_id
 from mainspring.ground.durations import seconds, spoken
-from mainspring.ground.errors import BadInputError, ConflictError
+from mainspring.ground.errors import BadInputError, ConflictError, NotFoundError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -46,23 +46,36 @@ def delete(
         asked = {"runs": ids or None, "filter": filter, "children": children, "reason": reason}
         if not yes:
             found = house.call("runs.delete", **asked, dry_run=True)
-            _confirm(f"Delete {len(found['deleted'])} runs?", options)
+            number = len(found["deleted"])
+            _confirm(f"Delete {number} run{'' if number == 1 else 's'}?", options)
         done = house.call("runs.delete", **asked)
     kept = [f"{one['run']} stays: {one['reason']}" for one in done["kept"]]
     if kept and not done["deleted"]:
         raise ConflictError("; ".join(kept[:5]), field="runs")
     told = [f"{run} is deleted" for run in done["deleted"][:20]]
     more = len(done["deleted"]) - len(told)
-    render.said(options, done, *told, *([f"and {more} more"] if more else []), *kept)
+    lines = [*told, *([f"and {more} more"] if more else []), *kept]
+    render.said(options, done, *(lines or ["No run meets the filter; none is deleted."]))
+
+
+def _gone(house: Local | Remote, run: str) -> str:
+    """Return the id of a deleted run; of one that is not deleted, so that it can be said."""
+    try:
+        return full_id(house, run, deleted=True)
+    except NotFoundError:
+        return full_id(house, run)
 
 
 def restore(
-    *runs: Annotated[str, Parameter(help="Ids of runs.")], options: Everywhere = HERE
+    *runs: Annotated[str, Parameter(help="Ids of runs, or their first characters.")],
+    options: Everywhere = HERE,
 ) -> None:
     """Restore deleted runs."""
     if not runs:
         raise BadInputError("Name the runs to restore.", field="runs")
-    done = call(options, "runs.restore", runs=list(runs))
+    with asking(options) as house:
+        ids = [_gone(house, run) for run in runs]
+        done = house.call("runs.restore", runs=ids)
     lines = [f"{run} is there again" for run in done["restored"]]
     render.said(options, done, *(lines or ["None of them was deleted."]))
 

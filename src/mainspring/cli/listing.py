@@ -15,9 +15,15 @@ if TYPE_CHECKING:
 _PLAIN = ("RUN", "STATUS", "NAME", "STARTED (UTC)", "TOOK>", "METRICS")
 
 
-def draw(out: Console, page: dict[str, Any], columns: str | None) -> None:
-    """Print found runs, and how to go on."""
-    empty = "No runs. Start one: mainspring run PIPELINE"
+def draw(
+    out: Console, page: dict[str, Any], columns: str | None, *, narrowed: bool = False
+) -> None:
+    """Print found runs, and how to go on. ``narrowed`` says that only some were asked for."""
+    empty = (
+        "No run meets that. See all of them: mainspring runs"
+        if narrowed
+        else "No runs. Begin one: with ms.run() in a script, or mainspring run PIPELINE"
+    )
     if columns is None:
         rows = [
             (

@@ -213,7 +213,12 @@ def _followed(house: Local | Remote, name: str, run: str) -> dict[str, Any]:
         if isinstance(house, Local):
             from mainspring.workspace import engines
 
-            engines.drive_family(house.workspace, run, show)
+            try:
+                engines.drive_family(house.workspace, run, show)
+            except KeyboardInterrupt:
+                verb = "tune" if name.startswith("tunings") else "repeat"
+                sys.stderr.write(f"\nStopped. Go on with: mainspring {verb} --resume {run}")
+                raise
             found: dict[str, Any] = house.call(name, run=run)
             return found
         while True:

@@ -75,7 +75,8 @@ def runs(
     if csv and not options.json:
         listing.as_csv(sys.stdout, page["runs"], columns)
         return
-    render.answer(options, page, lambda out: listing.draw(out, page, columns))
+    narrowed = any((filter, experiment, status, deleted, cursor))
+    render.answer(options, page, lambda out: listing.draw(out, page, columns, narrowed=narrowed))
 
 
 def _pages(
@@ -135,15 +136,17 @@ def why(
     render.said(options, told, *(f"{s['step']}: {s['state']}. {s['why']}" for s in chosen))
 
 
-def full_id(house: Local | Remote, run: str) -> str:
+def full_id(house: Local | Remote, run: str, *, deleted: bool = False) -> str:
     """Return the id of the newest run that begins with the given characters; ``last`` is it.
+
+    With ``deleted`` it is looked for among the deleted ones.
 
     Raises:
         NotFoundError: if there is none.
     """
     if len(run) == 30 and run.startswith("run_"):
         return run
-    asked = {}
+    asked: dict[str, Any] = {"deleted": True} if deleted else {}
     if run != "last":
         if len(run) < _SHORTEST:
             raise NotFoundError(
@@ -151,7 +154,7 @@ def full_id(house: Local | Remote, run: str) -> str:
                 field="run",
             )
         quoted = run.replace("'", "''")
-        asked = {"filter": f"id like '{quoted}%'"}
+        asked["filter"] = f"id like '{quoted}%'"
     for one in house.call("runs.list", **asked, columns="id", limit=50)["runs"]:
         if run == "last" or one["id"].startswith(run):  # in a pattern _ stands for any letter
             return str(one["id"])

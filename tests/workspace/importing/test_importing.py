@@ -177,3 +177,11 @@ def test_what_is_no_store_is_refused(tmp_path: Path, uri: str, error: type[Excep
         open_source(uri, tmp_path).store.experiments()
     with pytest.raises(BadInputError, match="no MLflow file store"):
         open_source(str(tmp_path), tmp_path)
+
+
+def test_a_folder_whose_runs_are_in_a_database_names_it(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").touch()
+    (tmp_path / "mlruns").mkdir()
+    with pytest.raises(BadInputError, match="no MLflow file store") as found:
+        open_source(str(tmp_path / "mlruns"), tmp_path)
+    assert f"sqlite:///{tmp_path / 'mlflow.db'}" in (found.value.hint or "")

@@ -38,7 +38,9 @@ class FolderStore:
         self._places: dict[str, Path] = {}
         if not any((root / name / "meta.yaml").is_file() for name in _names(root)):
             raise BadInputError(
-                f"{root} is no MLflow file store: no folder in it has a meta.yaml.", field="uri"
+                f"{root} is no MLflow file store: no folder in it has a meta.yaml.",
+                field="uri",
+                hint=_database_hint(root),
             )
 
     def experiments(self) -> list[FoundExperiment]:
@@ -260,6 +262,14 @@ class FolderStore:
             self.troubles.append((str(file), f"it cannot be read: {str(error)[:200]}"))
             return None
         return found if isinstance(found, dict) else None
+
+
+def _database_hint(root: Path) -> str | None:
+    """Return what to import instead: newer releases keep runs in a database beside the files."""
+    for file in (root / "mlflow.db", root.parent / "mlflow.db"):
+        if file.is_file():
+            return f"The runs are in the database: mainspring import mlflow sqlite:///{file}"
+    return None
 
 
 def _names(folder: Path) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import os
@@ -15,9 +16,9 @@ from typing import Any, TypeVar
 from mainspring.experiments import frames as f
 from mainspring.experiments.exact import exact_float, exact_int, exact_key, exact_time, param_text
 from mainspring.ground.clock import SystemClock
-from mainspring.ground.errors import BadInputError, ConflictError, NotExactError
+from mainspring.ground.errors import BadInputError, ConflictError, MainspringError, NotExactError
 from mainspring.ground.identity import new_id
-from mainspring.workspace.tracking import hooks, living, places
+from mainspring.workspace.tracking import failing, hooks, living, places
 from mainspring.workspace.tracking.keeping import Keeping
 from mainspring.workspace.tracking.planning import Plan, flattened
 from mainspring.workspace.tracking.writing import Target, target_of
@@ -270,6 +271,15 @@ class ActiveRun(Keeping):
         if self._target is not None:
             self._target.settle()
 
+    def end_by(self, error: BaseException | None) -> None:
+        """End the run as an exception, or none, ends it; why it failed is kept with it."""
+        status = living.status_of(error)
+        if error is not None and status == "failed" and self._plan.capture:
+            with contextlib.suppress(MainspringError):  # nothing hides the error of the user
+                self.tag(failing.tags(error))
+                self.log_text(failing.trace(error), failing.TRACE)
+        self.end(status)
+
     def __enter__(self) -> ActiveRun:
         self._ready()
         self._before.append(_CURRENT.get())
@@ -286,7 +296,7 @@ class ActiveRun(Keeping):
         _CURRENT.set(self._before.pop() if self._before else None)
         living.leave(self._id)
         if self._owner == os.getpid() and self._ended is None:
-            self.end(living.status_of(error))
+            self.end_by(error)
 
     def __call__(self, function: F) -> F:
         """Make a new run of each call of a function; it is ``ms.current_run()`` inside."""

@@ -107,7 +107,7 @@ def _end(several: Iterable[ActiveRun], error: BaseException | None) -> None:
     for run in several:
         # Who leaves by an error of the disk has been told; the exit of the process goes on.
         with contextlib.suppress(MainspringError):
-            run.end(status_of(error))
+            run.end_by(error)
 
 
 def _at_exit() -> None:
