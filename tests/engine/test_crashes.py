@@ -159,6 +159,8 @@ def _put_to_sleep(process: subprocess.Popen[bytes], home: Home) -> None:
     """Stop a process outside of a write: one asleep with SQLite's lock would hold everybody up."""
     for _ in range(100):
         process.send_signal(signal.SIGSTOP)
+        # Sent is not stopped: on a busy machine it may still come to the lock after the probe.
+        os.waitpid(process.pid, os.WUNTRACED)
         probe = threading.Thread(target=home.write, args=(lambda tx: tx.lease_now(),))
         probe.start()
         probe.join(1)
