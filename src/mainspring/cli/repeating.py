@@ -217,7 +217,7 @@ def _followed(house: Local | Remote, name: str, run: str) -> dict[str, Any]:
                 engines.drive_family(house.workspace, run, show)
             except KeyboardInterrupt:
                 verb = "tune" if name.startswith("tunings") else "repeat"
-                sys.stderr.write(f"\nStopped. Go on with: mainspring {verb} --resume {run}")
+                sys.stderr.write(f"\nStopped. Go on with: mainspring {verb} --resume {run}\n")
                 raise
             found: dict[str, Any] = house.call(name, run=run)
             return found

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 
 from mainspring.engine.reactor import Reactor
 from mainspring.engine.worker import Engine
@@ -67,6 +68,31 @@ def drive_until(ws: Workspace, run: str, stop: threading.Event) -> None:
     make_engine(ws, "worker", scanning=False).run_group(run, stop)
 
 
+@contextlib.contextmanager
+def driving(engine: Engine, group: str) -> Iterator[threading.Event]:
+    """Work on a group beside a block, and yield what is set when nothing is left to do.
+
+    Leaving the block stops the work and waits for it. It waits for an event, for before Python
+    3.13 a Ctrl-C in ``Thread.join`` marks a thread that still works as ended.
+    """
+    stop, ended = threading.Event(), threading.Event()
+
+    def work() -> None:
+        try:
+            engine.run_group(group, stop)
+        finally:
+            ended.set()
+
+    thread = threading.Thread(target=work, name="drive")
+    thread.start()
+    try:
+        yield ended
+    finally:
+        stop.set()
+        ended.wait()
+        thread.join()
+
+
 def drive_family(
     ws: Workspace,
     run: str,
@@ -76,19 +102,13 @@ def drive_family(
     """Carry out a repeat or a tuning in this process and return what came of it."""
     family = ws.read(Permission.READ, lambda tx: families.family_of(runs.get(tx, run)))
     engine = make_engine(ws, "worker", scanning=False, workers=family.parallel)
-    stop = threading.Event()
-    thread = threading.Thread(target=engine.run_group, args=(run, stop), name="drive")
-    thread.start()
     seen = -1
-    try:
-        while thread.is_alive():
+    with driving(engine, run) as ended:
+        while not ended.is_set():
             if on_change is not None and (now := ws.store.changed()) != seen:
                 seen = now
                 on_change(ws.read(Permission.READ, lambda tx: summary.progress(tx, run)))
-            thread.join(poll_s)
-    finally:
-        stop.set()
-        thread.join()
+            ended.wait(poll_s)
     return ws.read(Permission.READ, lambda tx: summary.progress(tx, run))
 
 
@@ -107,20 +127,14 @@ def drive(
     ``on_change`` is told the run and its steps whenever one of them moved.
     """
     engine = make_engine(ws, "worker", scanning=False)
-    stop = threading.Event()
-    thread = threading.Thread(target=engine.run_group, args=(run, stop), name="drive")
-    thread.start()
     told: list[StepRecord] = []
-    try:
+    with driving(engine, run) as ended:
         while True:
-            alive = thread.is_alive()
+            alive = not ended.is_set()
             now, steps = ws.read(Permission.READ, lambda tx: running.state(tx, run))
             if on_change is not None and steps != told:
                 on_change(now, steps)
             told = steps
             if not alive:
                 return now
-            thread.join(poll_s)
-    finally:
-        stop.set()
-        thread.join()
+            ended.wait(poll_s)
