@@ -203,6 +203,19 @@ def test_an_experiment_may_have_any_name(store: Store) -> None:
     assert [one.experiment for one in _every(store)] == [found.key]
 
 
+def test_a_journal_does_not_decide_how_a_pipelines_run_ends(store: Store) -> None:
+    status = RunStatus.RUNNING
+    one = Run(
+        id="run_1", experiment="e", name="n", status=status, started=1.0, pipeline="project:train"
+    )
+    store.write(WHO, Permission.LOG, lambda tx: runs.create(tx, one))
+    fold(store, packed(f.Points("run_1", 0, 6.0, {"loss": 1.0}), f.Ended("run_1", "failed", 7.0)))
+    [found] = _every(store)
+    assert (found.status, found.metrics) == (RunStatus.RUNNING, {"loss": 1.0})
+    [note] = store.read(WHO, Permission.READ, lambda tx: folding.notes_of(tx, "run_1"))
+    assert "steps decide" in note
+
+
 def test_a_journal_belongs_to_who_began_it(store: Store) -> None:
     fold(store, packed(begun()))
     with pytest.raises(PermissionDeniedError, match="somebody else's"):

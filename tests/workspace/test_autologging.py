@@ -134,7 +134,8 @@ def test_a_search_has_its_candidates_as_children(ws: Workspace) -> None:
     assert search.metrics["best_cv_score"] == max(
         run.metrics["mean_test_score"] for run in candidates
     )
-    assert [run.params for run in candidates] == [{"C": "0.1"}, {"C": "1.0"}, {"C": "10.0"}]
+    tried = sorted((run.params for run in candidates), key=lambda params: float(params["C"]))
+    assert tried == [{"C": "0.1"}, {"C": "1.0"}, {"C": "10.0"}]
     assert {run.parent for run in candidates} == {search.id}
 
 

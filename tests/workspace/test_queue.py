@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mainspring.experiments import artifacts, runs
+from mainspring.experiments import artifacts, groups, runs
 from mainspring.ground.errors import (
     BadInputError,
     ConflictError,
@@ -114,6 +114,13 @@ def test_what_a_command_tracks_stands_below_its_entry(watched: Watched, ws: Work
     assert run_of(ws, added).metrics["own"] == 1.0
     (inner,) = [run for run in every_run(ws) if run.parent == added]
     assert (inner.experiment, inner.metrics["auc"]) == ("inner", 0.9)
+
+
+def test_an_entrys_experiment_keeps_its_name(ws: Workspace) -> None:
+    queue.add_command(ws, ["true"], folder=".", experiment="My nights!")
+    found = ws.read(Permission.READ, lambda tx: groups.by_name(tx, "My nights!"))
+    assert found is not None
+    assert found.name == "My nights!"
 
 
 def test_functions_and_pipelines_can_be_queued(watched: Watched, ws: Workspace) -> None:

@@ -72,6 +72,18 @@ def ensure(tx: Tx, key: str, at: float) -> None:
         _make(tx, key, key, at)
 
 
+def ensure_named(tx: Tx, name: str, at: float) -> str:
+    """Return the key of an experiment by its name, made under that name if it is not there.
+
+    Raises:
+        BadInputError: if the name cannot be kept.
+    """
+    key = key_of_name(plain_name(name, "experiment", MAX_NAME))
+    if tx.one(select(experiments.c.id).where(experiments.c.key == key)) is None:
+        _make(tx, key, name, at)
+    return key
+
+
 def ensure_default(tx: Tx, at: float) -> None:
     """Make the first experiment, unless there is one."""
     if tx.one(select(experiments.c.id).where(experiments.c.id == 0)) is None:

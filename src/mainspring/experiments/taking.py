@@ -268,7 +268,11 @@ class Batch:
 
     def _apply_moves(self, tx: Tx) -> None:
         rows = []
+        engines = _of_pipelines(tx, list(self.moves))
         for run, (status, ended) in _states(tx, list(self.moves)).items():
+            if run in engines:
+                self._note(run, None, "Its steps decide how a pipeline's run ends, not a script.")
+                continue
             now, last = status, ended
             for wanted, at in self.moves[run]:
                 if wanted in MOVES["run"][now]:
@@ -290,18 +294,21 @@ def _ending(status: str) -> str:
 
 def _experiment(tx: Tx, name: str, at: float) -> tuple[str, float | None]:
     """Return the key of an experiment, made if it is not there, and when it was deleted."""
-    key = groups.key_of_name(name)
+    key = groups.ensure_named(tx, name, at)
     row = tx.one(select(experiments.c.deleted).where(experiments.c.key == key))
-    if row is not None:
-        return key, row.deleted
-    groups.ensure_default(tx, at)
-    if key != groups.DEFAULT:  # every home's first experiment, which is there by now
-        groups.create(tx, name, {}, at)
-    return key, None
+    return key, None if row is None else row.deleted
 
 
 def _there(tx: Tx, ids: list[str]) -> set[str]:
     return set(_states(tx, ids))
+
+
+def _of_pipelines(tx: Tx, ids: list[str]) -> set[str]:
+    found: set[str] = set()
+    for start in range(0, len(ids), _AT_ONCE):
+        here = runs.c.id.in_(ids[start : start + _AT_ONCE]) & runs.c.pipeline.is_not(None)
+        found |= {row.id for row in tx.all(select(runs.c.id).where(here))}
+    return found
 
 
 def _states(tx: Tx, ids: list[str]) -> dict[str, tuple[str, float | None]]:

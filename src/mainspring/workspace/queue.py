@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from mainspring.engine import tables, tasks
 from mainspring.experiments import groups, runs
+from mainspring.experiments.exact import is_unseen
 from mainspring.ground.errors import BadInputError, ConflictError, NotFoundError
 from mainspring.ground.identity import new_id
 from mainspring.ground.objects import Record, Run, RunStatus
@@ -113,12 +114,13 @@ def _add(
     run = Run(
         id=new_id("run"),
         experiment=key,
-        name=what[:200],
+        name=_as_name(what),
         status=RunStatus.RUNNING,
         started=ws.clock.now(),
         tags={_SOURCE: what},
     )
     payload = {**asked, "run": run.id, "what": what, "experiment": key, "added": run.started}
+    payload["name"] = run.name
     entry = tasks.NewTask(
         id=f"{run.id}:entry",
         kind=ENTRY,
@@ -140,12 +142,19 @@ def _add(
     )
 
     def work(tx: Tx) -> None:
+        groups.ensure_named(tx, experiment, run.started)
         runs.create(tx, run)
         runs.set_params(tx, run.id, params or {})
         tasks.submit(tx, [entry, end])
 
     ws.write(Permission.RUN, work)
     return run.id
+
+
+def _as_name(command: str) -> str:
+    """Return a command as the name of its run: in one line, without what nobody can see."""
+    seen = "".join(" " if is_unseen(c) else c for c in command)
+    return " ".join(seen.split())[:200].strip() or "command"
 
 
 def listed(ws: Workspace, *, every: bool = False, limit: int = 100) -> list[Queued]:

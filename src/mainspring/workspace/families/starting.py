@@ -127,9 +127,10 @@ def begin(
             field="seed",
         )
     now = ws.clock.now()
+    within = experiment or told["name"].replace("<", "").strip(">")
     run = Run(
         id=new_id("run"),
-        experiment=groups.key_of_name(experiment or told["name"].replace("<", "").strip(">")),
+        experiment=groups.key_of_name(within),
         name=name or told["name"],
         status=RunStatus.RUNNING,
         started=now,
@@ -142,6 +143,7 @@ def begin(
         kinds.OWN[run.id] = function  # type: ignore[assignment]
 
     def submit(tx: Tx) -> None:
+        groups.ensure_named(tx, within, now)
         runs.create(tx, run)
         runs.set_params(tx, run.id, family.params)
         tasks.submit(tx, _tasks(run.id, family))

@@ -187,7 +187,7 @@ class Entries:
         told = Introduction(
             run=run,
             experiment=str(asked["experiment"]),
-            name=str(asked["what"])[:200],
+            name=str(asked["name"]),
             started=float(asked["added"]),
             parent=None,
         )
