@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+import mainspring as ms
 from mainspring.ground.permissions import Permission
 from mainspring.ground.settings import load
 from mainspring.readiness import facts, registry
@@ -83,3 +84,17 @@ def test_a_pickle_that_nobody_trusts_is_never_loaded(say, rows, tmp_path: Path) 
     register(pickle.dumps([Trap(str(mark))]))
     assert say("judge", "tide/2", "--rows", "rows.csv", "--target", "y").code == 1
     assert not mark.exists()
+
+
+def test_a_model_that_a_run_kept_is_registered_judged_and_promoted(say, rows) -> None:
+    estimator = LogisticRegression().fit(rows.select("a", "b").to_pandas(), rows["y"].to_list())
+    with ms.run("tides") as run:
+        kept = run.log_model(estimator, "tide", example=rows, target="y")
+    assert "logged no model" in say("models", "register", f"{run.id}/none", "tide").err
+    assert "tide/1 is registered" in say("models", "register", "last/tide", "tide").out
+    assert "tide/2 is registered" in say("models", "register", kept.id, "tide").out
+    assert "The gate passed" in say("judge", "tide/1", "--rows", "rows.csv", "--target", "y").out
+    assert say("promote", "tide/1", "--reason", "Now.").code == 0
+    with contextlib.closing(open_workspace(load({}))) as ws:
+        version = ws.read(Permission.READ, lambda tx: registry.get(tx, "tide", 1))
+    assert (version.run, version.logged) == (run.id, kept.id)

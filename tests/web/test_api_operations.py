@@ -112,6 +112,7 @@ APART = {
     "models.judging",
     "models.rollback",
     "models.trust",
+    "models.register",
     "endpoints.predict",
     "tokens.revoke",
     "repeats.start",
@@ -216,6 +217,12 @@ def test_nobody_may_what_their_role_does_not_hold(still_house: Workspace, name: 
             "events",
         ),
         ("models.guard", {"model": "flights", "aliases": ["live"]}, e.ConflictError, "aliases"),
+        (
+            "models.register",
+            {"model": "flights", "source": "run_001/none"},
+            e.NotFoundError,
+            "source",
+        ),
         ("models.judging", {"task": "none"}, e.NotFoundError, "task"),
         (
             "models.judge",

@@ -113,7 +113,9 @@ NESTED: dict[str, tuple[str, list[Entry]]] = {
         ("retrain", "loops:retrain", "Ask a loop for a new version now.",
          "mainspring loop retrain flights --reason 'A new timetable begins.'"),
     ]),
-    "models": ("Guard aliases, trust pickled code.", [
+    "models": ("Register what runs logged, guard aliases, trust pickled code.", [
+        ("register", "judging:register", "Register a model that a run logged.",
+         "mainspring models register last/model churn"),
         ("guard", "judging:guard", "Say which aliases ask for a passed gate.",
          "mainspring models guard flights --aliases champion,production"),
         ("trust", "judging:trust", "Let a version's pickled code run when it is converted.",

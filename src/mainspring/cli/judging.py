@@ -87,6 +87,33 @@ def trust(version: VersionRef, /, *, reason: Reason, options: Everywhere = HERE)
     render.said(options, done, f"Package {done['package'][:12]} of {model}/{number} is trusted.")
 
 
+def register(
+    source: Annotated[str, Parameter(help="A logged model: its id, RUN/NAME, or RUN alone.")],
+    model: ModelName,
+    /,
+    *,
+    options: Everywhere = HERE,
+) -> None:
+    """Register a model that a run logged as the next version of a model.
+
+    RUN is a run's id, or its first characters; alone it means the model called 'model'.
+    """
+    from mainspring.cli.runs import full_id
+
+    with asking(options) as house:
+        if not source.startswith("m-"):
+            run, _, name = source.partition("/")
+            source = f"{full_id(house, run)}/{name or 'model'}"
+        made = house.call("models.register", model=model, source=source)
+    version = f"{made['model']}/{made['number']}"
+    render.said(
+        options,
+        made,
+        f"{version} is registered.",
+        f"Before it may serve: mainspring judge {version} --rows ROWS --target COLUMN",
+    )
+
+
 def guard(
     model: ModelName,
     /,

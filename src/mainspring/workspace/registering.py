@@ -10,8 +10,9 @@ import msgspec
 import polars as pl
 
 from mainspring.engine import reactor, tasks
+from mainspring.experiments import artifacts, logged
 from mainspring.ground.errors import BadInputError, ConflictError, NotFoundError
-from mainspring.ground.identity import canonical, new_id
+from mainspring.ground.identity import canonical, check_name, new_id
 from mainspring.ground.objects import Card, Decision, Gate, Version
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
@@ -19,6 +20,7 @@ from mainspring.readiness import decisions, facts, forms, registry, removal
 from mainspring.scaling.models import foreign, package
 from mainspring.scaling.serving import endpoints, rollouts
 from mainspring.workspace.opening import Workspace
+from mainspring.workspace.tracking.catching_up import caught_up
 
 
 def keep_files(ws: Workspace, files: Mapping[str, str]) -> str:
@@ -57,6 +59,40 @@ def version_of_files(
         link=link,
         logged=logged,
     )
+
+
+def register_logged(ws: Workspace, source: str, model: str) -> Version:
+    """Register a model that a run logged as the next version of a model, and return it.
+
+    ``source`` is the logged model's id, ``m-...``, or ``RUN/NAME``: the newest of that name.
+
+    Raises:
+        NotFoundError: if there is no such logged model.
+        BadInputError: if the model's name cannot be one.
+        ConflictError: if the logged model is deleted, or has no files.
+    """
+    caught_up(ws)
+
+    def look(tx: Tx) -> tuple[logged.LoggedModel, dict[str, str]]:
+        run, _, name = source.partition("/")
+        named = logged.of_maker(tx, run, name) if name else [source]
+        if not named:
+            raise NotFoundError(
+                f"Run {run[:80]} logged no model {name[:80]!r}.",
+                field="source",
+                hint="See what it logged: mainspring show RUN",
+            )
+        one = logged.get(tx, named[0])
+        return one, artifacts.digests(tx, one.id, "", of=artifacts.MODELS)
+
+    one, files = ws.read(Permission.READ, look)
+    if one.deleted is not None or not files:
+        why = "is deleted" if one.deleted is not None else "has no files"
+        raise ConflictError(f"The logged model {one.id} {why}.", field="source")
+    version = version_of_files(
+        ws, check_name(model, "model"), files, f"models:/{one.id}", run=one.run, logged=one.id
+    )
+    return ws.write(Permission.REGISTER, lambda tx: registry.register(tx, version))
 
 
 def has_files(ws: Workspace, version: Version) -> bool:

@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from mainspring.ground.objects import Card, Gate
+from mainspring.ground.objects import Card, Gate, Version
 from mainspring.ground.permissions import Permission
 from mainspring.web.api.fields import (
     ColumnName,
@@ -41,6 +41,21 @@ class RollBack(Request, frozen=True, kw_only=True):
     model: ModelName
     reason: Reason
     to: Number | None = None
+
+
+class RegisterLogged(Request, frozen=True, kw_only=True):
+    """Which logged model becomes a version, and of which model."""
+
+    model: ModelName
+    source: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=400,
+            description="A logged model's id, or RUN/NAME.",
+            examples=["m-031f762f53d0714aaa2620acab023ab3", "run_01jz/model"],
+        ),
+    ]
 
 
 class ByRef(Request, frozen=True, kw_only=True):
@@ -217,6 +232,20 @@ def trust(ws: Workspace, request: MoveVersion) -> Trusted:
 
     package = registering.trust(ws, request.model, request.number, request.reason)
     return Trusted(package=package)
+
+
+@operation(
+    "models.register",
+    "POST",
+    "/api/v1/models/{model}/versions",
+    Permission.REGISTER,
+    example={"model": "flights", "source": "run_01jz/model"},
+)
+def register(ws: Workspace, request: RegisterLogged) -> Version:
+    """Register a model that a run logged as the next version of a model."""
+    from mainspring.workspace import registering
+
+    return registering.register_logged(ws, request.source, request.model)
 
 
 @operation(
