@@ -25,7 +25,7 @@ from mainspring.workspace.opening import Workspace, open_workspace
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from trying import LIGHT, Watched, alive, every_run, kill, until
+from trying import LIGHT, Watched, alive, every_run, kill, put_to_sleep, until
 
 #: Says in one write that it begins, waits for a file where one is named, says that it ends.
 SCRIPT = """
@@ -171,7 +171,7 @@ def test_a_worker_that_only_looked_dead_is_waited_for_and_its_end_is_taken(
     added = add(ws, "held", "go")
     with watched.command("queue", "work", "--slots", "1") as first:
         until(lambda: "begin-held" in watched.calls(), "the first try")
-        first.send_signal(signal.SIGSTOP)  # its lease runs out while its command goes on
+        put_to_sleep(first, ws)  # its lease runs out while its command goes on
         with watched.command("queue", "work", "--slots", "1", "--drain") as second:
             log = ws.home / "run" / "entries" / f"{added}.log"
             until(lambda: "still runs" in log.read_text(), "the takeover")

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -120,6 +121,23 @@ def until(condition: Callable[[], bool], what: str, seconds: float = 60.0) -> No
         if time.monotonic() > end:
             raise AssertionError(f"{what} did not come about in {seconds} s")
         time.sleep(0.02)
+
+
+def put_to_sleep(process: subprocess.Popen[bytes], ws: Workspace) -> None:
+    """Stop a process outside of a write: one asleep with SQLite's lock would hold everybody up."""
+    for _ in range(100):
+        process.send_signal(signal.SIGSTOP)
+        os.waitpid(process.pid, os.WUNTRACED)  # sent is not stopped
+        probe = threading.Thread(
+            target=ws.write, args=(Permission.LOG, lambda tx: tx.lease_now()), daemon=True
+        )
+        probe.start()
+        probe.join(1)
+        if not probe.is_alive():
+            return
+        process.send_signal(signal.SIGCONT)
+        probe.join()
+    raise AssertionError("it never stopped writing")
 
 
 class Watched:

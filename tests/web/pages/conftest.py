@@ -155,7 +155,7 @@ def seen(tracked_url: str) -> Iterator[httpx.Client]:
 Opened = Callable[..., contextlib.AbstractContextManager[tuple[Page, list[str]]]]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # a driver in the way of a later test file is a loop in its way
 def browser() -> Iterator[Browser]:
     """Chromium, started once."""
     assert CHROMIUM is not None, "the pages are tested in a real browser: run make system"

@@ -290,7 +290,7 @@ def test_all_of_it_can_be_read_and_used_without_a_script(
 def test_the_longest_names_break_no_page(
     opened, settle, site: str, home: Workspace, tracked: ModuleType, width: int
 ) -> None:  # type: ignore[no-untyped-def]
-    word, words = "w" * 250, "long " * 49
+    word, words = "w" * 250, ("long " * 50).strip()
 
     def work(tx: Tx) -> str:
         one = groups.create(tx, word, {word: word}, tracked.NOW)

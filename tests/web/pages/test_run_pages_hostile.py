@@ -22,8 +22,9 @@ EVIL_NAMES = [
     f"javascript:fetch('{BEACON}')",
     "{{ self.__init__.__globals__ }}${7*7}<%= 7*7 %>",
     "<a href='javascript:window.owned=1'>press</a>",
-    "\u202eevil\u202c \u200b name",
+    "&#x202e;evil&zwj; %3Cscript%3E",
 ]
+UNSEEN = "\u202eevil\u202c \u200b value"  # no name can hold it, a value can
 SCRIPT = f"window.owned = 1; fetch('{BEACON}'); new Image().src = '{BEACON}'"
 SVG = (
     f"<svg xmlns='http://www.w3.org/2000/svg' onload=\"{SCRIPT}\"><script>{SCRIPT}</script></svg>"
@@ -54,7 +55,7 @@ def _hostile(ws: Workspace, tracked: ModuleType) -> str:
 
     def work(tx: Tx) -> str:
         draw = random.Random(2)
-        note = " ".join(EVIL_NAMES)
+        note = " ".join([*EVIL_NAMES, UNSEEN])
         tags = {"mainspring.note": note, "mainspring.best": f"max {EVIL_NAMES[1]}"}
         one = groups.create(tx, f"e {EVIL_NAMES[0]}", {**tags, EVIL_NAMES[1]: note}, tracked.NOW)
         for number, name in enumerate(EVIL_NAMES):
@@ -65,7 +66,7 @@ def _hostile(ws: Workspace, tracked: ModuleType) -> str:
                 "mainspring.source": name,
                 name: name,
             }
-            params = {each: f"{each} {number}" for each in EVIL_NAMES}
+            params = {each: f"{each} {number} {UNSEEN}" for each in EVIL_NAMES}
             at = tracked.NOW + number
             tracked.a_run(tx, key, one.key, at, params, own, draw, name=name)
             values = {each: float(number + place) for place, each in enumerate(EVIL_NAMES)}
