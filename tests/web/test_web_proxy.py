@@ -36,6 +36,8 @@ class Endpoint:
         body, more = b"", scope["method"] == "POST"
         while more:
             message = await receive()
+            if message["type"] == "http.disconnect":  # a body that broke off is no request
+                return
             body += message.get("body", b"")
             more = message.get("more_body", False)
         if scope["path"] != "/status":
