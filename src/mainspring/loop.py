@@ -99,9 +99,13 @@ def _window_closed(event: m.WindowClosed, view: View, spec: LoopSpec) -> Reactio
 
 def _wish(alarm: m.AlarmRef, spec: LoopSpec) -> str:
     """Return what the policy wants done about an alarm: check, retrain or note."""
-    drift = spec.retraining.on_drift
-    wishes = {"drift": drift, "score_drift": drift, "regret": "check"}
-    return {**wishes, "performance": spec.retraining.on_performance}.get(alarm.kind, "note")
+    drift, performance = spec.retraining.on_drift, spec.retraining.on_performance
+    wishes = {
+        **dict.fromkeys(("drift", "score_drift", "joint"), drift),
+        **dict.fromkeys(("performance", "concept", "calibration"), performance),
+        **dict.fromkeys(("slice", "age", "regret"), "check"),
+    }
+    return wishes.get(alarm.kind, "note")
 
 
 def _consider(view: View, spec: LoopSpec) -> Reaction:

@@ -1,11 +1,12 @@
 """Windows follow each other without gap or overlap, and are kept once."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mainspring.ground.errors import BadInputError, NotFoundError
-from mainspring.ground.objects import MonitorPolicy, Window
+from mainspring.ground.objects import Finding, MonitorPolicy, Window
 from mainspring.monitoring import windows
 
 POLICY = MonitorPolicy(window_s=10.0, grace_s=2.0, label_delay_s=5.0)
@@ -127,3 +128,19 @@ def test_a_monitor_moves_on_and_counts_what_it_passed_over(tx):
 def test_a_window_id_tells_fractions_apart():
     assert windows.window_id("e", 0.5) == "e:0.5"
     assert windows.window_id("e", 1e9) == "e:1000000000"
+
+
+def test_what_monitors_found_is_kept_and_replaced(tx):
+    first = Finding(monitor="joint", subject="a~b", value=0.1)
+    windows.save(tx, msgspec.structs.replace(window(0.0), found=[first]))
+    fresh = msgspec.structs.replace(first, value=0.2)
+    other = Finding(monitor="bias", subject="sex", value=None, why="Too few rows.")
+    windows.update_found(tx, "e:0", [fresh, other])
+    assert windows.get(tx, "e:0").found == [fresh, other]
+
+
+def test_windows_before_another_come_newest_first(tx):
+    for start in (0.0, 10.0, 20.0):
+        windows.save(tx, window(start))
+    assert [one.start for one in windows.before(tx, "e", 20.0, limit=5)] == [10.0, 0.0]
+    assert [one.start for one in windows.before(tx, "e", 20.0, limit=1)] == [10.0]

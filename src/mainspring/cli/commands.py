@@ -155,6 +155,10 @@ NESTED: dict[str, tuple[str, list[Entry]]] = {
         ("mlflow", "importing:mlflow", "Bring over what MLflow wrote: a folder, database, server.",
          "mainspring import mlflow sqlite:///mlflow.db --dry-run"),
     ]),
+    "monitor": ("Watch what endpoints are asked and what they answer.", [
+    ]),
+    "alarms": ("See and settle alarms.", [
+    ]),
     "schedule": ("Run pipelines by the clock.", [
         ("add", "schedules:add", "Run a pipeline whenever the clock says so.",
          "mainspring schedule add nightly flights --cron '30 2 * * *'"),

@@ -8,16 +8,15 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any, Literal
 
-import msgspec
-
 from mainspring.ground.display import run_page
+from mainspring.ground.monitors import Alarm as Alarm
+from mainspring.ground.monitors import Finding as Finding
+from mainspring.ground.monitors import MonitorPolicy as MonitorPolicy
+from mainspring.ground.monitors import Window as Window
+from mainspring.ground.records import DAY_S as DAY_S
+from mainspring.ground.records import Record as Record
 
 Kind = Literal["binary", "multiclass", "regression"]
-DAY_S = 86_400.0
-
-
-class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
-    """The root of every record: frozen, by keyword, comparable."""
 
 
 # ---------------------------------------------------------------- data
@@ -263,42 +262,6 @@ class Routing(Record, frozen=True, kw_only=True):
     rollout: str | None = None
 
 
-# ---------------------------------------------------------------- monitoring
-
-
-class Alarm(Record, frozen=True, kw_only=True):
-    """Something a monitor is sure of. It ends in exactly one outcome."""
-
-    id: str
-    endpoint: str
-    kind: Literal["drift", "score_drift", "performance", "quality", "traffic", "regret"]
-    subject: str  #: the column, metric or check
-    reason: str
-    raised: float  #: event time
-    window: str
-    evidence: dict[str, Any] = {}
-    outcome: Literal["promoted", "rejected", "rolled_back", "dismissed"] | None = None
-    decision: str | None = None
-
-
-class Window(Record, frozen=True, kw_only=True):
-    """What was found in one stretch of traffic."""
-
-    id: str
-    endpoint: str
-    start: float
-    end: float
-    rows: int
-    version: int | None  #: the champion most rows were answered by
-    drift: list[
-        dict[str, Any]
-    ] = []  #: one row a column: distance, radius, smallest visible, verdict
-    quality: list[dict[str, Any]] = []
-    traffic: dict[str, Any] = {}
-    performance: dict[str, Any] | None = None  #: set once its labels are mature
-    labelled: int = 0
-
-
 # ---------------------------------------------------------------- what a Loop declares
 
 
@@ -325,20 +288,6 @@ class RolloutPolicy(Record, frozen=True, kw_only=True):
     min_period_s: float = 0.0
     max_period_s: float = 28 * DAY_S  #: then an undecided rollout ends in a rejection
     watch_s: float = 14 * DAY_S  #: the previous champion is kept ready that long after a promotion
-
-
-class MonitorPolicy(Record, frozen=True, kw_only=True):
-    """How traffic is cut and what is alarming."""
-
-    window_s: float = 7 * DAY_S
-    grace_s: float = 0.0  #: rows may be that late
-    label_delay_s: float = 3 * DAY_S  #: a window's labels are mature that long after its end
-    alpha: float = 0.001  #: chance of a false alarm per window, however many columns
-    material: float = 0.05  #: distance below which a certain drift does not matter
-    material_score: float = 0.03
-    relevant: float = 0.01  #: least share of the model's response
-    loss_tolerance: float = 0.01  #: rise of the mean bounded loss that is alarming
-    min_rows: int = 200
 
 
 class RetrainingPolicy(Record, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ import polars as pl
 from mainspring.ground.objects import (
     Alarm,
     ColumnProfile,
+    Finding,
     MonitorPolicy,
     Profile,
     Signature,
@@ -23,8 +24,10 @@ from mainspring.monitoring.alarms import alarm_id
 from mainspring.monitoring.columns import Summary, scores_of, summarise, summarise_scores
 from mainspring.monitoring.drift import judge_drift
 from mainspring.monitoring.labels import Joined
+from mainspring.monitoring.monitors import ON_INPUTS, ON_LABELS, look
 from mainspring.monitoring.performance import measure_performance
 from mainspring.monitoring.quality import judge_quality
+from mainspring.monitoring.sight import Score, Sight
 from mainspring.monitoring.traffic import main_version, measure_traffic
 from mainspring.monitoring.windows import window_id
 
@@ -43,6 +46,9 @@ def judge_inputs(
     *,
     open_subjects: Open = (),
     calls: int | None = None,
+    earlier: Sequence[Window] = (),
+    reference: pl.DataFrame | None = None,
+    score: Score | None = None,
 ) -> tuple[Window, list[Alarm]]:
     """Return the record of a window and the alarms its inputs deserve.
 
@@ -51,6 +57,8 @@ def judge_inputs(
     ``version`` is the champion, by default the version that answered most rows, and
     ``baseline`` its profile. ``open_subjects`` are (kind, subject) of alarms that are open:
     they are not raised again, though the rows of the record still say what was found.
+    ``earlier``, ``reference`` and ``score`` are for the monitors that look at more than the
+    profile; see :class:`mainspring.monitoring.sight.Sight`.
 
     Nothing raises for odd data: an empty window, a vanished column, values of another type are
     stated in the record.
@@ -58,13 +66,26 @@ def judge_inputs(
     frame, outside = _inside(frame, span)
     version = main_version(frame) if version is None else version
     summaries = _summaries(frame, baseline, signature)
-    score = None
+    scored = None
     if baseline.score is not None:
-        score = summarise_scores(scores_of(frame, version)[0], baseline.score)
-    drift = judge_drift(summaries, score, policy)
-    quality = judge_quality(summaries, score, _extra(frame, baseline, signature), policy)
+        scored = summarise_scores(scores_of(frame, version)[0], baseline.score)
+    drift = judge_drift(summaries, scored, policy)
+    quality = judge_quality(summaries, scored, _extra(frame, baseline, signature), policy)
+    sight = Sight(
+        frame=frame,
+        baseline=baseline,
+        signature=signature,
+        policy=policy,
+        span=span,
+        endpoint=endpoint,
+        version=version,
+        window=window_id(endpoint, span[0]),
+        earlier=earlier,
+        reference=reference,
+        score=score,
+    )
     window = Window(
-        id=window_id(endpoint, span[0]),
+        id=sight.window,
         endpoint=endpoint,
         start=span[0],
         end=span[1],
@@ -73,8 +94,10 @@ def judge_inputs(
         drift=drift,
         quality=quality,
         traffic=measure_traffic(frame, span, calls, outside),
+        found=look(sight, ON_INPUTS),
     )
-    return window, _drift_alarms(window, open_subjects) + _quality_alarms(window, open_subjects)
+    raised = _drift_alarms(window, open_subjects) + _quality_alarms(window, open_subjects)
+    return window, raised + _found_alarms(window, window.found, open_subjects)
 
 
 def judge_labels(
@@ -102,6 +125,17 @@ def judge_labels(
     kept = ("loss", "lower_bound", "line", "baseline_loss", "rows", "coverage", "metrics")
     evidence = {key: found[key] for key in kept}
     return found, [_alarm(window, "performance", "loss", found["why"], evidence)]
+
+
+def judge_truth(
+    window: Window, sight: Sight, *, open_subjects: Open = ()
+) -> tuple[list[Finding], list[Alarm]]:
+    """Return what the monitors of mature labels found in a window, and the alarms it deserves.
+
+    ``sight.joined`` holds the window's labelled rows.
+    """
+    found = look(sight, ON_LABELS)
+    return found, _found_alarms(window, found, open_subjects)
 
 
 def _inside(frame: pl.DataFrame, span: tuple[float, float]) -> tuple[pl.DataFrame, int]:
@@ -160,6 +194,20 @@ def _quality_alarms(window: Window, open_subjects: Open) -> list[Alarm]:
     return [
         _alarm(window, "quality", column, f"{column}: {_all(rows)}", {"checks": rows})
         for column, rows in failed.items()
+    ]
+
+
+def _found_alarms(window: Window, found: Sequence[Finding], open_subjects: Open) -> list[Alarm]:
+    return [
+        _alarm(
+            window,
+            one.monitor,
+            one.subject,
+            f"{one.subject}: {one.why}",
+            {key: value for key, value in msgspec.to_builtins(one).items() if key != "why"},
+        )
+        for one in found
+        if one.verdict == "alarm" and (one.monitor, one.subject) not in open_subjects
     ]
 
 

@@ -36,6 +36,7 @@ windows = Table(
     Column("traffic", Text, nullable=False),
     Column("performance", Text),  # NULL until its labels are mature
     Column("labelled", BigInteger, nullable=False),
+    Column("found", Text, nullable=False, default="[]"),  # what every other monitor found
     Index("windows_by_end", "endpoint", "ends"),
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -10,8 +11,9 @@ from sqlalchemy import func, select, update
 
 from mainspring.ground.errors import BadInputError, NotFoundError
 from mainspring.ground.identity import canonical
-from mainspring.ground.objects import MonitorPolicy, Window
+from mainspring.ground.objects import Finding, MonitorPolicy, Window
 from mainspring.ground.ports import Tx
+from mainspring.monitoring.findings import replaced
 from mainspring.monitoring.tables import insert_once, monitors, start_monitor, windows
 
 #: Windows handed out at once; a monitor that fell behind goes on with the next call.
@@ -104,6 +106,7 @@ def save(tx: Tx, window: Window) -> bool:
         "traffic": canonical(window.traffic).decode(),
         "performance": _text(window.performance),
         "labelled": window.labelled,
+        "found": canonical(window.found).decode(),
     }
     return tx.run(insert_once(windows, tx.dialect, values)) == 1
 
@@ -117,6 +120,22 @@ def update_performance(tx: Tx, window: str, performance: dict[str, Any], labelle
     change = update(windows).where(windows.c.id == window)
     if tx.run(change.values(performance=_text(performance), labelled=labelled)) == 0:
         raise NotFoundError(f"There is no window {window!r}.", field="window")
+
+
+def update_found(tx: Tx, window: str, found: Sequence[Finding]) -> None:
+    """Keep what monitors found; what they found of the same subjects before is replaced.
+
+    Raises:
+        NotFoundError: if there is no such window.
+    """
+    text = canonical(replaced(get(tx, window).found, found)).decode()
+    tx.run(update(windows).where(windows.c.id == window).values(found=text))
+
+
+def before(tx: Tx, endpoint: str, start: float, limit: int) -> list[Window]:
+    """Return the windows of an endpoint that began before ``start``, newest first."""
+    question = select(windows).where(windows.c.endpoint == endpoint, windows.c.starts < start)
+    return [_window(row) for row in tx.all(question.order_by(windows.c.ends.desc()).limit(limit))]
 
 
 def get(tx: Tx, window: str) -> Window:
@@ -212,4 +231,5 @@ def _window(row: Any) -> Window:
         traffic=msgspec.json.decode(row.traffic),
         performance=None if row.performance is None else msgspec.json.decode(row.performance),
         labelled=row.labelled,
+        found=msgspec.json.decode(row.found, type=list[Finding]),
     )

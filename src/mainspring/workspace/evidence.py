@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import threading
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from mainspring.ground.objects import Signature
-from mainspring.ground.ports import Tx
+from mainspring.ground.ports import Objects, Tx
 from mainspring.monitoring import labels
+from mainspring.monitoring.sight import Floats
+from mainspring.scaling.models import load, package
 from mainspring.scaling.serving import capture
 
 if TYPE_CHECKING:
@@ -38,6 +41,24 @@ class LabelShelf:
                 if known.height <= KEPT_LABELS:
                     self._shelf[endpoint] = (last, known)
             return last, new if known is None else known
+
+
+class References:
+    """The reference rows of the last versions asked for; a package never changes."""
+
+    def __init__(self, objects: Objects) -> None:
+        self.of = lru_cache(maxsize=8)(partial(package.reference, objects=objects))
+
+
+class Models:
+    """The models of the last versions asked for, loaded when they are first to score."""
+
+    def __init__(self, objects: Objects) -> None:
+        self._load = lru_cache(maxsize=8)(partial(load.load, objects=objects))
+
+    def score(self, digest: str, rows: pl.DataFrame) -> Floats:
+        """Return a packaged model's scores of raw rows, shape (rows, k)."""
+        return self._load(digest).score(rows)
 
 
 def labelled(

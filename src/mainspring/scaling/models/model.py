@@ -24,6 +24,7 @@ from mainspring.scaling.models.features import DTYPES, Features, compile_feature
 
 MAX_CATEGORIES = 1000
 SHARE_ROWS = 1000  # rows shuffled to learn what a column is worth
+REFERENCE_ROWS = 20_000  # rows kept with their scores and their truth, for the monitors
 SAMPLE_ROWS = 2000  # rows kept to compare the serving form with the estimator
 #: Columns that captured and labelled rows have beside their own.
 RESERVED = frozenset(
@@ -39,7 +40,8 @@ class FittedModel:
     """A model that has learnt, with all that a version of it needs.
 
     ``metrics`` are those of the held-out rows; when none were given, of the training rows, and
-    ``measured_on`` says which. ``sample`` are up to 2,000 raw training rows.
+    ``measured_on`` says which. ``sample`` are up to 2,000 raw training rows; ``reference`` up to
+    20,000 of the rows it was measured on, with ``_score`` and ``_y``.
     """
 
     estimator: Any
@@ -49,6 +51,7 @@ class FittedModel:
     metrics: dict[str, float]
     measured_on: str  #: "holdout" or "training"
     sample: pl.DataFrame
+    reference: pl.DataFrame | None = None
 
     def score(self, rows: pl.DataFrame) -> Floats:
         """Return scores of shape (rows, k): p(positive), one a class, or the value.
@@ -122,6 +125,7 @@ class Model:
             baseline=msgspec.structs.replace(whole.baseline, **known),
             metrics=measured.metrics,
             measured_on=measured.measured_on,
+            reference=measured.reference,
         )
 
     def adopt(self, rows: pl.DataFrame) -> FittedModel:
@@ -190,7 +194,8 @@ class Model:
         signature = msgspec.structs.replace(signature, columns=columns)
         judged = rows if holdout is None or not holdout.height else holdout
         truth = targets.target_numbers(targets.check_target_values(judged, self.target), signature)
-        found = raw_scores(estimator, signature.kind, features.apply(typed(judged, columns)))
+        inputs = typed(judged, columns)
+        found = raw_scores(estimator, signature.kind, features.apply(inputs))
         metrics = quality(signature.kind, found, truth, signature.scale)
         scores = raw_scores(estimator, signature.kind, features.apply(frame))
         shares = _shares(estimator, features, signature, sample.head(SHARE_ROWS))
@@ -209,6 +214,7 @@ class Model:
             metrics=metrics,
             measured_on="training" if judged is rows else "holdout",
             sample=sample,
+            reference=_reference(inputs, found, truth),
         )
 
     def _inputs(self, rows: pl.DataFrame, names: Sequence[str] | None) -> list[str]:
@@ -309,6 +315,13 @@ def _with_nullable(
     except (ValueError, TypeError, BadInputError):
         able = False
     return msgspec.structs.replace(column, nullable=able)
+
+
+def _reference(inputs: pl.DataFrame, scores: Floats, truth: Floats) -> pl.DataFrame:
+    """Return rows with the score and the truth of each, at most :data:`REFERENCE_ROWS`."""
+    scored = pl.Series("_score", scores[:, 0] if scores.shape[1] == 1 else scores.tolist())
+    rows = inputs.with_columns(scored, pl.Series("_y", truth, dtype=pl.Float64))
+    return rows if rows.height <= REFERENCE_ROWS else rows.sample(REFERENCE_ROWS, seed=0)
 
 
 def _shares(

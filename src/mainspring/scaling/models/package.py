@@ -30,6 +30,7 @@ _LOCKED = ("numpy", "polars", "scikit-learn", "scipy", "skops", "onnxruntime", "
 #: What loads a package where Mainspring is not installed; a new text needs a new name, for
 #: Python keeps one module of a name.
 _CODE, _LOADER = "code", "mainspring_loader_1"
+_REFERENCE = "reference.parquet"
 _MLFLOW_TYPES = {"float": "double", "int": "long", "str": "string", "bool": "boolean"}
 
 
@@ -77,6 +78,8 @@ def write(model: FittedModel, objects: Objects) -> str:
         "lock.txt": _requirements(_LOCKED).encode(),
         f"{_CODE}/{_LOADER}.py": _loader().encode(),
     }
+    if model.reference is not None:
+        files[_REFERENCE] = _parquet(model.reference)
     if onnx is not None:
         files["model.onnx"] = onnx
     digests = {path: objects.put(data) for path, data in files.items()}
@@ -106,6 +109,7 @@ def read(digest: str, objects: Objects) -> FittedModel:
         metrics=baseline.metrics,
         measured_on=msgspec.json.decode(file("facts.json"), type=Facts).measured_on,
         sample=example(digest, objects),
+        reference=reference(digest, objects),
     )
 
 
@@ -166,6 +170,17 @@ def features(digest: str, objects: Objects) -> dict[str, str] | None:
     manifest = read_manifest(digest, objects)
     data = read_file(manifest, "features.json", objects)
     return msgspec.json.decode(data, type=FeatureFile).expressions
+
+
+def reference(digest: str, objects: Objects) -> pl.DataFrame | None:
+    """Return rows that a packaged model did not learn from, with ``_score`` and ``_y``.
+
+    At most 20,000; None for a package made before they were kept.
+    """
+    manifest = read_manifest(digest, objects)
+    if _REFERENCE not in manifest.files:
+        return None
+    return pl.read_parquet(io.BytesIO(read_file(manifest, _REFERENCE, objects)))
 
 
 def example(digest: str, objects: Objects) -> pl.DataFrame:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,22 +12,35 @@ import polars as pl
 from mainspring.engine import reactor
 from mainspring.engine.worker import Done, Handler
 from mainspring.ground import messages as m
-from mainspring.ground.errors import UnavailableError
+from mainspring.ground.errors import NotFoundError, UnavailableError
 from mainspring.ground.killpoints import here
-from mainspring.ground.objects import Alarm, LoopSpec, Profile, Rollout, Signature
+from mainspring.ground.objects import Alarm, LoopSpec, Profile, Rollout, Signature, Window
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.monitoring import alarms, judge, labels, windows
+from mainspring.monitoring.sight import LOOKS_BACK, Sight
 from mainspring.numerics.scores import row_losses
 from mainspring.readiness import registry
 from mainspring.retraining import challenge
 from mainspring.scaling.models import package
 from mainspring.scaling.serving import capture, rollouts, shelf
-from mainspring.workspace.evidence import LabelShelf, labelled
+from mainspring.workspace.evidence import LabelShelf, Models, References
 
 if TYPE_CHECKING:
     from mainspring.engine.tasks import Lease
     from mainspring.workspace.opening import Workspace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Who served in a window, and what its rows are compared with."""
+
+    version: int
+    package: str
+    signature: Signature
+    baseline: Profile
+    open: set[tuple[str, str]]  # (kind, subject) of open alarms
+    earlier: list[Window]
 
 
 class Watcher:
@@ -34,6 +49,8 @@ class Watcher:
     def __init__(self, ws: Workspace, shelf: LabelShelf) -> None:
         self._ws = ws
         self._shelf = shelf
+        self._references = References(ws.objects)
+        self._models = Models(ws.objects)
 
     # ------------------------------------------------------------ windows
 
@@ -42,20 +59,23 @@ class Watcher:
         loop, start, end = (lease.task.payload[k] for k in ("loop", "start", "end"))
         spec = self._spec(loop)
         frame = capture.read(self._ws.captures(spec.endpoint), start, end)
-        champion, signature, baseline, open_ = self._ws.read(
-            Permission.WORK, lambda tx: self._standing(tx, spec, _answered(tx, spec, frame))
+        standing = self._ws.read(
+            Permission.WORK, lambda tx: self._standing(tx, spec, _answered(tx, spec, frame), start)
         )
-        if frame.height == 0 or champion is None:
+        if frame.height == 0 or standing is None:
             return Done(apply=lambda tx: _advance(tx, spec.endpoint, end, empty=1))
         window, raised = judge.judge_inputs(
             frame,
-            baseline,
-            signature,
+            standing.baseline,
+            standing.signature,
             spec.monitor,
             (start, end),
             spec.endpoint,
-            champion,
-            open_subjects=open_,
+            standing.version,
+            open_subjects=standing.open,
+            earlier=standing.earlier,
+            reference=self._references.of(standing.package),
+            score=partial(self._models.score, standing.package),
         )
 
         def apply(tx: Tx) -> None:
@@ -72,34 +92,54 @@ class Watcher:
         loop, name = lease.task.payload["loop"], lease.task.payload["window"]
         spec = self._spec(loop)
 
-        def look(tx: Tx) -> tuple[Any, ...]:
+        def look(tx: Tx) -> tuple[Window, Standing, pl.DataFrame]:
             window = windows.get(tx, name)
-            champion, signature, baseline, open_ = self._standing(tx, spec, window.version)
-            joined = labelled(
-                self._ws, self._shelf, tx, spec.endpoint, signature, window.start, window.end
-            )
-            return window, champion, signature, baseline, open_, joined
+            standing = self._standing(tx, spec, window.version, window.start)
+            if standing is None:
+                raise NotFoundError(f"Nobody answered in window {name}.", field="window")
+            return window, standing, self._shelf.all(tx, spec.endpoint)[1]
 
-        window, _, signature, baseline, open_, joined = self._ws.read(Permission.WORK, look)
+        window, standing, known = self._ws.read(Permission.WORK, look)
+        frame = capture.read(self._ws.captures(spec.endpoint), window.start, window.end)
+        joined = labels.join_counted(frame, known, standing.signature)
         performance, raised = judge.judge_labels(
             window,
             joined,
-            baseline.loss,
+            standing.baseline.loss,
             spec.monitor,
-            signature=signature,
-            open_subjects=open_,
+            signature=standing.signature,
+            open_subjects=standing.open,
+        )
+        found, more = judge.judge_truth(
+            window,
+            Sight(
+                frame=frame,
+                joined=joined,
+                baseline=standing.baseline,
+                signature=standing.signature,
+                policy=spec.monitor,
+                span=(window.start, window.end),
+                endpoint=spec.endpoint,
+                version=window.version,
+                window=window.id,
+                earlier=standing.earlier,
+                reference=self._references.of(standing.package),
+                score=partial(self._models.score, standing.package),
+            ),
+            open_subjects=standing.open,
         )
 
         def apply(tx: Tx) -> None:
-            windows.update_performance(tx, window.id, performance, joined.height)
+            windows.update_performance(tx, window.id, performance, joined.rows.height)
+            windows.update_found(tx, window.id, found)
             # Who does not serve any more is no reason to train another.
             serves = registry.champion(tx, spec.model) == window.version
             event = m.WindowClosed(
                 loop=loop,
                 at=float(lease.task.payload["watermark"]),
                 window=window.id,
-                alarms=_raised(tx, raised) if serves else [],
-                labelled_rows=joined.height,
+                alarms=_raised(tx, raised + more) if serves else [],
+                labelled_rows=joined.rows.height,
             )
             reactor.emit(tx, event, f"labels:{window.id}")
 
@@ -113,7 +153,7 @@ class Watcher:
 
         def look(tx: Tx) -> tuple[Rollout, int, pl.DataFrame, Signature]:
             now = rollouts.get(tx, lease.task.payload["rollout"])
-            _, signature, _, _ = self._standing(tx, spec, now.champion)
+            signature = registry.get(tx, spec.model, now.champion).signature
             newest, known = self._shelf.all(tx, spec.endpoint)
             seen = known.filter(pl.col("_batch") <= now.cursor)
             fresh = known.filter(pl.col("_batch") > now.cursor).join(seen, on="_id", how="anti")
@@ -163,24 +203,20 @@ class Watcher:
         return self._ws.read(Permission.WORK, lambda tx: reactor.spec(tx, loop))
 
     def _standing(
-        self, tx: Tx, spec: LoopSpec, number: int | None = None
-    ) -> tuple[int | None, Signature, Profile, set[tuple[str, str]]]:
-        """Return the champion (or ``number``), what it takes, its baseline, the open alarms."""
-        champion = registry.champion(tx, spec.model) if number is None else number
-        if champion is None:
-            return (
-                None,
-                Signature(columns=[], kind=spec.kind, target=spec.target),
-                Profile(rows=0, columns=[]),
-                set(),
-            )
-        version = registry.get(tx, spec.model, champion)
-        baseline = package.profile(version.package, self._ws.objects)
-        return (
-            champion,
-            version.signature,
-            baseline,
-            alarms.open_subjects(tx, spec.endpoint),
+        self, tx: Tx, spec: LoopSpec, number: int | None, start: float
+    ) -> Standing | None:
+        """Return who served in a window that began at ``start``; None if nobody ever did."""
+        version = registry.champion(tx, spec.model) if number is None else number
+        if version is None:
+            return None
+        found = registry.get(tx, spec.model, version)
+        return Standing(
+            version=version,
+            package=found.package,
+            signature=found.signature,
+            baseline=package.profile(found.package, self._ws.objects),
+            open=alarms.open_subjects(tx, spec.endpoint),
+            earlier=windows.before(tx, spec.endpoint, start, LOOKS_BACK),
         )
 
 

@@ -1,0 +1,99 @@
+"""The records of monitoring: what was found in a window, what is alarming, what is watched for."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from mainspring.ground.records import DAY_S, Record
+
+AlarmKind = Literal[
+    "drift",
+    "score_drift",
+    "joint",
+    "quality",
+    "traffic",
+    "performance",
+    "estimate",
+    "calibration",
+    "concept",
+    "bias",
+    "attribution",
+    "skew",
+    "age",
+    "slice",
+    "custom",
+    "regret",
+    "rule",  # a person's own rule
+    "channel",  # a channel that cannot be reached
+    "log",  # a pattern in the logs
+]
+Verdict = Literal["quiet", "notice", "alarm", "too few rows", "not judged"]
+
+
+class Finding(Record, frozen=True, kw_only=True):
+    """One figure that a monitor took of one window, and what it says.
+
+    Every series, alarm rule, chart and page of monitoring is made of these.
+    """
+
+    monitor: str  #: which monitor; the kind of the alarm it deserves
+    subject: str  #: the column, metric, facet or slice
+    value: float | None  #: None: it could not be computed, and ``why`` says so
+    low: float | None = None  #: interval, 95 % unless ``detail`` says otherwise
+    high: float | None = None
+    baseline: float | None = None  #: the same figure at training
+    line: float | None = None  #: from where on it matters
+    radius: float | None = None  #: what chance alone reaches
+    smallest: float | None = None  #: the least shift this window could have alarmed on
+    rows: int = 0
+    verdict: Verdict = "quiet"
+    why: str = ""
+    detail: dict[str, Any] = {}  #: plain JSON; also what a monitor hands to its next window
+
+
+class Alarm(Record, frozen=True, kw_only=True):
+    """Something a monitor is sure of. It ends in exactly one outcome."""
+
+    id: str
+    endpoint: str
+    kind: AlarmKind
+    subject: str  #: the column, metric or check
+    reason: str
+    raised: float  #: event time
+    window: str
+    evidence: dict[str, Any] = {}
+    outcome: Literal["promoted", "rejected", "rolled_back", "dismissed"] | None = None
+    decision: str | None = None
+
+
+class Window(Record, frozen=True, kw_only=True):
+    """What was found in one stretch of traffic."""
+
+    id: str
+    endpoint: str
+    start: float
+    end: float
+    rows: int
+    version: int | None  #: the champion most rows were answered by
+    drift: list[
+        dict[str, Any]
+    ] = []  #: one row a column: distance, radius, smallest visible, verdict
+    quality: list[dict[str, Any]] = []
+    traffic: dict[str, Any] = {}
+    performance: dict[str, Any] | None = None  #: set once its labels are mature
+    found: list[Finding] = []  #: what every other monitor found
+    labelled: int = 0
+
+
+class MonitorPolicy(Record, frozen=True, kw_only=True):
+    """How traffic is cut and what is alarming."""
+
+    window_s: float = 7 * DAY_S
+    grace_s: float = 0.0  #: rows may be that late
+    label_delay_s: float = 3 * DAY_S  #: a window's labels are mature that long after its end
+    alpha: float = 0.001  #: chance of a false alarm per window, however many columns
+    material: float = 0.05  #: distance below which a certain drift does not matter
+    material_score: float = 0.03
+    relevant: float = 0.01  #: least share of the model's response
+    loss_tolerance: float = 0.01  #: rise of the mean bounded loss that is alarming
+    min_rows: int = 200

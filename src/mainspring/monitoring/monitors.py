@@ -1,0 +1,19 @@
+"""The monitors, by name: each looks at one window and says what it found.
+
+A monitor is a function in a file of its own; it raises for nothing that rows may hold, and
+says what it cannot judge in a finding. Those of ``ON_INPUTS`` run when a window closes, those
+of ``ON_LABELS`` once its labels are mature.
+"""
+
+from __future__ import annotations
+
+from mainspring.ground.objects import Finding
+from mainspring.monitoring.sight import Monitor, Sight
+
+ON_INPUTS: dict[str, Monitor] = {}
+ON_LABELS: dict[str, Monitor] = {}
+
+
+def look(sight: Sight, monitors: dict[str, Monitor]) -> list[Finding]:
+    """Return what every monitor found in a window, in the order they are entered."""
+    return [finding for monitor in monitors.values() for finding in monitor(sight)]
