@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -11,9 +12,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 from sqlalchemy import MetaData
 
-from mainspring.backends.sql import Guard, SqlStore, open_store
+from mainspring.backends.sql import Guard, SqlStore, open_store, schema
 from mainspring.ground.clock import Clock, TurnedClock
 from mainspring.testing.postgres import PostgresServer
+from mainspring.workspace import opening
 
 _NUMBERS = itertools.count(1)
 
@@ -42,35 +44,93 @@ def postgres_url(postgres_server: PostgresServer) -> str:
 
 
 @pytest.fixture
-def new_database(request: pytest.FixtureRequest) -> Iterator[Callable[[], str]]:
-    """Make empty PostgreSQL databases; each call gives the URL of a new one."""
+def new_database(request: pytest.FixtureRequest) -> Iterator[Callable[..., str]]:
+    """Make PostgreSQL databases; each call gives the URL of a new one.
+
+    It is empty, or ``new_database(laid_out=True)`` a copy of one that a home has laid out.
+    """
     made: list[str] = []
 
-    def make() -> str:
+    def make(*, laid_out: bool = False) -> str:
         server: PostgresServer = request.getfixturevalue("postgres_server")
-        name = f"t{os.getpid()}_{next(_NUMBERS)}"
-        made.append(name)
-        return server.create(name)
+        made.append(f"t{os.getpid()}_{next(_NUMBERS)}")
+        if laid_out:
+            return copy_of(server, made[-1], opening.metadata(), opening.guards())
+        return server.create(made[-1])
 
     yield make
     for name in made:
         request.getfixturevalue("postgres_server").drop(name)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(
-    request: pytest.FixtureRequest, tmp_path: Path, new_database: Callable[[], str]
+def copy_of(
+    server: PostgresServer, name: str, parts: Sequence[MetaData], guards: Sequence[Guard]
 ) -> str:
-    """An empty database of each kind."""
-    return f"sqlite:///{tmp_path}/home/test.db" if request.param == "sqlite" else new_database()
+    """Return the URL of a new database with these tables and guards and no rows."""
+    layout = schema.layout_of(*schema.all_parts(parts, guards))
+
+    def fill(url: str) -> None:
+        open_store(url, parts, TurnedClock(1e9), guards).close()
+
+    return server.copy(name, f"layout_{layout[:24]}", fill)
+
+
+class Place:
+    """A test's database: whoever asks first says whether it begins empty or laid out."""
+
+    def __init__(self, kind: str, folder: Path, request: pytest.FixtureRequest) -> None:
+        self.kind = kind
+        self._folder = folder
+        self._request = request
+        self._name = f"t{os.getpid()}_{next(_NUMBERS)}"
+        self._url: str | None = None
+        self._mutex = threading.Lock()
+
+    def url(self, make: Callable[[PostgresServer, str], str] = PostgresServer.create) -> str:
+        """Return its URL; ``make`` makes a PostgreSQL database the first time."""
+        with self._mutex:
+            if self.kind == "sqlite":
+                return f"sqlite:///{self._folder}/home/test.db"
+            if self._url is None:
+                self._url = make(self._request.getfixturevalue("postgres_server"), self._name)
+            return self._url
+
+    def close(self) -> None:
+        """Take it away."""
+        if self._url is not None:
+            self._request.getfixturevalue("postgres_server").drop(self._name)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    """A database of each kind."""
+    if request.param == "postgresql":
+        request.getfixturevalue("postgres_server")  # so that it outlives this
+    place = Place(request.param, tmp_path, request)
+    yield place
+    place.close()
 
 
 @pytest.fixture
-def open_test_store(database_url: str) -> Iterator[Callable[..., SqlStore]]:
+def database_url(database: Place) -> str:
+    """An empty database of each kind."""
+    return database.url()
+
+
+@pytest.fixture
+def home_url(database: Place) -> str:
+    """A database of each kind; the one on a server is laid out as a home's already."""
+    return database.url(
+        lambda server, name: copy_of(server, name, opening.metadata(), opening.guards())
+    )
+
+
+@pytest.fixture
+def open_test_store(database: Place) -> Iterator[Callable[..., SqlStore]]:
     """Open the test's own database: ``open_test_store([METADATA], guards=(), clock=None)``.
 
     Each call opens the same database once more. Every test that uses it runs on SQLite and
-    on PostgreSQL.
+    on PostgreSQL; there it begins as a copy of one that was laid out before.
     """
     opened: list[SqlStore] = []
 
@@ -80,7 +140,8 @@ def open_test_store(database_url: str) -> Iterator[Callable[..., SqlStore]]:
         clock: Clock | None = None,
     ) -> SqlStore:
         parts = [metadata] if isinstance(metadata, MetaData) else metadata
-        store = open_store(database_url, parts, clock or TurnedClock(1e9), guards)
+        url = database.url(lambda server, name: copy_of(server, name, parts, guards))
+        store = open_store(url, parts, clock or TurnedClock(1e9), guards)
         opened.append(store)
         return store
 

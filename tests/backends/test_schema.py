@@ -13,6 +13,12 @@ from mainspring.ground.permissions import Permission, owner
 WHO = owner()
 
 
+@pytest.fixture
+def open_test_store(database_url: str, open_test_store):
+    """Open a database that began empty: how it is laid out is what is tested here."""
+    return open_test_store
+
+
 def tables(*columns: str) -> MetaData:
     meta = MetaData()
     Table(

@@ -1,5 +1,6 @@
 """Every question of the room is asked of both databases, through the real store."""
 
+import os
 import threading
 from collections.abc import Iterator
 
@@ -14,18 +15,16 @@ from mainspring.ground.ports import Store
 from mainspring.monitoring import alarms, labels, windows
 from mainspring.monitoring.judge import judge_inputs, judge_labels
 from mainspring.monitoring.tables import METADATA
-from mainspring.testing.postgres import PostgresServer
 
 ENGINE = service("engine")
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def url(request, tmp_path_factory) -> Iterator[str]:
+def url(request, tmp_path_factory) -> str:
     if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path_factory.mktemp('db') / 'm.db'}"
-        return
-    with PostgresServer() as server:  # says what to install where it cannot be started
-        yield server.url
+        return f"sqlite:///{tmp_path_factory.mktemp('db') / 'm.db'}"
+    # Says what to install where it cannot be started.
+    return request.getfixturevalue("postgres_server").create(f"monitoring{os.getpid()}")
 
 
 @pytest.fixture

@@ -79,13 +79,13 @@ STEPS = [0, 1, 2**63 - 1, -(2**63), 7, 8, 9]
 
 
 @pytest.fixture
-def homes(tmp_path: Path, new_database: Callable[[], str]) -> Iterator[Homes]:
+def homes(tmp_path: Path, new_database: Callable[..., str]) -> Iterator[Homes]:
     """Make homes: ``homes("sqlite")``, ``homes("postgresql")``."""
     opened: list[Workspace] = []
 
     def make(kind: str = "sqlite") -> Workspace:
         folder = tmp_path / f"home{len(opened)}"
-        database = new_database() if kind == "postgresql" else None
+        database = new_database(laid_out=True) if kind == "postgresql" else None
         made = open_workspace(
             Settings(root=str(tmp_path), home=str(folder), database=database),
             clock=TurnedClock(NOW),

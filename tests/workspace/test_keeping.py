@@ -43,10 +43,10 @@ WEEK = 7 * DAY_S
 
 
 @pytest.fixture
-def home(tmp_path: Path, database_url: str) -> Iterator[Workspace]:
+def home(tmp_path: Path, home_url: str) -> Iterator[Workspace]:
     """A home on each kind of database."""
     found = open_workspace(
-        Settings(root=str(tmp_path), home=str(tmp_path / "home"), database=database_url),
+        Settings(root=str(tmp_path), home=str(tmp_path / "home"), database=home_url),
         clock=TurnedClock(NOW),
     )
     yield found

@@ -40,9 +40,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def ws(home: Path, database_url: str) -> Iterator[Workspace]:
+def ws(home: Path, home_url: str) -> Iterator[Workspace]:
     """A home on each kind of database."""
-    found = open_workspace(Settings(root=str(home.parent), home=str(home), database=database_url))
+    found = open_workspace(Settings(root=str(home.parent), home=str(home), database=home_url))
     yield found
     found.close()
 

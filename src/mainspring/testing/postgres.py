@@ -15,11 +15,14 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from mainspring.ground.errors import UnavailableError
+from mainspring.ground.extras import need
 
 PATIENCE_S = 60.0
 _OPTIONS = (
@@ -39,6 +42,8 @@ class PostgresServer:
         self._folder = Path(tempfile.mkdtemp(prefix="mainspring-pg-"))
         self._data = self._folder / "data"
         self.port = _free_port()
+        self._templates: set[str] = set()
+        self._mutex = threading.Lock()
         self._server: subprocess.Popen[bytes] | None = None
 
     @property
@@ -94,20 +99,34 @@ class PostgresServer:
         self._end(signal.SIGINT)  # "fast": open sessions are ended
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def create(self, database: str) -> str:
-        """Create an empty database and return its URL."""
-        self._run(
-            *("createdb", "-h", str(self._folder), "-p", str(self.port), "-U", "mainspring"),
-            *("-T", "template0", database),
-        )
+    def create(self, database: str, template: str = "template0") -> str:
+        """Create a database, empty or a copy of another that nobody is connected to.
+
+        Returns its URL.
+        """
+        self._say(f'CREATE DATABASE "{database}" TEMPLATE "{template}"')
         return self.url_of(database)
+
+    def copy(self, database: str, template: str, fill: Callable[[str], None]) -> str:
+        """Create a database as a copy of a template, which ``fill`` lays out the first time.
+
+        ``fill`` gets the template's URL and must have let go of it when it returns. A copy takes
+        a tenth of the time of laying a schema out anew. Returns the copy's URL.
+        """
+        with self._mutex:
+            if template not in self._templates:
+                fill(self.create(template))
+                self._templates.add(template)
+        return self.create(database, template)
 
     def drop(self, database: str) -> None:
         """Drop a database, whoever is still connected to it."""
-        self._run(
-            *("dropdb", "-h", str(self._folder), "-p", str(self.port), "-U", "mainspring"),
-            *("--force", "--if-exists", database),
-        )
+        self._say(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
+
+    def _say(self, statement: str) -> None:
+        driver = need("psycopg", extra="postgres", purpose="Testing on PostgreSQL")
+        with driver.connect(self.url, autocommit=True) as connection:
+            connection.execute(statement)
 
     def _end(self, signum: int) -> None:
         if self._server is None:

@@ -56,14 +56,14 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Written]:
 
 @pytest.fixture
 def new_home(
-    tmp_path: Path, new_database: Callable[[], str]
+    tmp_path: Path, new_database: Callable[..., str]
 ) -> Iterator[Callable[..., Workspace]]:
     """Open empty homes, each of its own."""
     opened: list[Workspace] = []
 
     def make(kind: str = "sqlite") -> Workspace:
         root = tmp_path / f"home{len(opened)}"
-        database = new_database() if kind == "postgresql" else None
+        database = new_database(laid_out=True) if kind == "postgresql" else None
         settings = Settings(root=str(root), home=str(root / "home"), database=database)
         opened.append(open_workspace(settings, clock=SystemClock()))
         return opened[-1]
