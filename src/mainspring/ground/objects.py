@@ -13,6 +13,8 @@ from mainspring.ground.monitors import Alarm as Alarm
 from mainspring.ground.monitors import Finding as Finding
 from mainspring.ground.monitors import MonitorPolicy as MonitorPolicy
 from mainspring.ground.monitors import Window as Window
+from mainspring.ground.profiles import ColumnProfile as ColumnProfile
+from mainspring.ground.profiles import Profile as Profile
 from mainspring.ground.records import DAY_S as DAY_S
 from mainspring.ground.records import Record as Record
 
@@ -40,33 +42,6 @@ class Signature(Record, frozen=True, kw_only=True):
     classes: list[str] = []  #: labels in the order of the scores; binary: [negative, positive]
     time: str | None = None  #: the column that holds event time, if any; it is not an input
     scale: float = 1.0  #: regression only: the error at which the bounded loss is 1
-
-
-class ColumnProfile(Record, frozen=True, kw_only=True):
-    """Statistics of one column, mergeable, with the edges they were counted on."""
-
-    name: str
-    type: Literal["number", "category"]
-    rows: int
-    missing: int
-    share: float = 0.0  #: of the model's response, 0 to 1: what the column is worth to the model
-    edges: list[float] = []  #: numbers: the right edges of the bins, ascending
-    counts: list[int] = []  #: numbers: rows per bin, len(edges) + 1
-    categories: dict[str, int] = {}  #: categories: rows per value
-    low: float | None = None
-    high: float | None = None
-    mean: float | None = None
-    std: float | None = None
-
-
-class Profile(Record, frozen=True, kw_only=True):
-    """Statistics of a dataset. A version's training profile is its baseline."""
-
-    rows: int
-    columns: list[ColumnProfile]
-    score: ColumnProfile | None = None  #: the model's own output on those rows
-    loss: float | None = None  #: mean bounded loss on held-out rows
-    metrics: dict[str, float] = {}  #: quality on held-out rows
 
 
 # ---------------------------------------------------------------- runs

@@ -7,6 +7,7 @@ edges, nothing falls outside, and the cumulative counts at the edges are exact. 
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -66,6 +67,17 @@ def reference_edges(sample: npt.ArrayLike, most: int = MOST_EDGES) -> Floats:
     """
     values = np.asarray(sample, dtype=np.float64).ravel()
     values, repeats = np.unique(values[np.isfinite(values)], return_counts=True)
+    return weighted_edges(values, repeats, most)
+
+
+def weighted_edges(
+    values: Floats, repeats: npt.NDArray[np.number[Any]], most: int = MOST_EDGES
+) -> Floats:
+    """Choose edges from different finite values, ascending, and the rows that each stands for.
+
+    Raises:
+        TooFewError: if there is no value.
+    """
     if values.size == 0:
         raise TooFewError("Edges need at least one finite value, found none.")
     if 2 * values.size <= most:
