@@ -97,3 +97,5 @@ class MonitorPolicy(Record, frozen=True, kw_only=True):
     relevant: float = 0.01  #: least share of the model's response
     loss_tolerance: float = 0.01  #: rise of the mean bounded loss that is alarming
     min_rows: int = 200
+    raise_after: dict[str, tuple[int, int]] = {}  #: monitor -> (N, M): N of the newest M windows
+    sources: dict[str, list[str]] = {}  #: columns that come from one place, by its name

@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from mainspring.ground.permissions import Permission, Principal
+from mainspring.ground.rules import Message
 
 T = TypeVar("T")
 
@@ -211,4 +212,22 @@ class Executor(Protocol):
 
     def close(self) -> None:
         """End every child."""
+        ...
+
+
+class Notifier(Protocol):
+    """Tells people something, over one channel.
+
+    * **At least once:** the same message may come twice, under the same ``Message.id``.
+    * **In time:** it answers or raises within a minute, whatever the other side does.
+    * **Silent about secrets:** neither what it returns nor what it raises holds one.
+    """
+
+    def send(self, message: Message, at: float) -> str:
+        """Tell it now (``at`` is wall time) and return what the other side said, in short.
+
+        Raises:
+            UnavailableError: if another try may do better.
+            BadInputError: if none will.
+        """
         ...

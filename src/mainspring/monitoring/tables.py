@@ -83,6 +83,18 @@ monitors = Table(
 )
 
 
+#: Windows that were judged, or judged again, and not yet put to rules: an outbox, written in
+#: the transaction that keeps the window.
+news = Table(
+    "alarm_news",
+    METADATA,
+    Column("seq", _SERIAL, primary_key=True, autoincrement=True),
+    Column("endpoint", String(128), nullable=False),
+    Column("window_id", String(255), nullable=False),
+    sqlite_autoincrement=True,
+)
+
+
 def start_monitor(dialect: str, endpoint: str) -> Any:
     """Return an INSERT of an endpoint's monitor that does nothing if there is one."""
     values = {"endpoint": endpoint, "judged_until": None, "empty": 0, "late": 0, "batches": 0}

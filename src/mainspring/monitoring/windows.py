@@ -13,6 +13,7 @@ from mainspring.ground.errors import BadInputError, NotFoundError
 from mainspring.ground.identity import canonical
 from mainspring.ground.objects import Finding, MonitorPolicy, Window
 from mainspring.ground.ports import Tx
+from mainspring.monitoring import news
 from mainspring.monitoring.findings import replaced
 from mainspring.monitoring.tables import insert_once, monitors, start_monitor, windows
 
@@ -108,7 +109,10 @@ def save(tx: Tx, window: Window) -> bool:
         "labelled": window.labelled,
         "found": canonical(window.found).decode(),
     }
-    return tx.run(insert_once(windows, tx.dialect, values)) == 1
+    if tx.run(insert_once(windows, tx.dialect, values)) == 0:
+        return False
+    news.note(tx, window.endpoint, window.id)
+    return True
 
 
 def update_performance(tx: Tx, window: str, performance: dict[str, Any], labelled: int) -> None:
@@ -117,9 +121,11 @@ def update_performance(tx: Tx, window: str, performance: dict[str, Any], labelle
     Raises:
         NotFoundError: if there is no such window.
     """
-    change = update(windows).where(windows.c.id == window)
-    if tx.run(change.values(performance=_text(performance), labelled=labelled)) == 0:
+    change = update(windows).where(windows.c.id == window).returning(windows.c.endpoint)
+    row = tx.one(change.values(performance=_text(performance), labelled=labelled))
+    if row is None:
         raise NotFoundError(f"There is no window {window!r}.", field="window")
+    news.note(tx, row.endpoint, window)
 
 
 def update_found(tx: Tx, window: str, found: Sequence[Finding]) -> None:
@@ -128,8 +134,10 @@ def update_found(tx: Tx, window: str, found: Sequence[Finding]) -> None:
     Raises:
         NotFoundError: if there is no such window.
     """
-    text = canonical(replaced(get(tx, window).found, found)).decode()
+    kept = get(tx, window)
+    text = canonical(replaced(kept.found, found)).decode()
     tx.run(update(windows).where(windows.c.id == window).values(found=text))
+    news.note(tx, kept.endpoint, window)
 
 
 def before(tx: Tx, endpoint: str, start: float, limit: int) -> list[Window]:

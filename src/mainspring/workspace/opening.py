@@ -145,13 +145,14 @@ def steps() -> list[Any]:
 def _rooms() -> list[Any]:
     from mainspring.engine import tables as engine
     from mainspring.experiments import tables as experiments
+    from mainspring.monitoring import alarm_tables
     from mainspring.monitoring import tables as monitoring
     from mainspring.pipelines import tables as pipelines
     from mainspring.readiness import tables as readiness
     from mainspring.scaling.serving import tables as serving
     from mainspring.workspace import tokens
 
-    return [engine, experiments, monitoring, pipelines, readiness, serving, tokens]
+    return [engine, experiments, monitoring, alarm_tables, pipelines, readiness, serving, tokens]
 
 
 def guards() -> list[Any]:

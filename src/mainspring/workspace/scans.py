@@ -12,7 +12,7 @@ from mainspring.ground.ports import Tx
 from mainspring.monitoring import labels, windows
 from mainspring.readiness import registry
 from mainspring.scaling.serving import capture, endpoints, rollouts
-from mainspring.workspace.handlers import telling
+from mainspring.workspace.handlers import alarming, telling
 from mainspring.workspace.keeping import ageing
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ class Scans:
             found += _rollout(tx, spec, watermark)
         for endpoint in endpoints.list_endpoints(tx):
             found += self._upkeep(endpoint.name)
-        return found + ageing.due(tx, self._ws.clock.now()) + telling.due(tx)
+        now = self._ws.clock.now()
+        return found + ageing.due(tx, now) + telling.due(tx) + alarming.due(tx, now)
 
     def settled(self, tx: Tx) -> dict[str, float]:
         """Return how far each endpoint's traffic and labels are known by now.

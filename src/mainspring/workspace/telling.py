@@ -1,27 +1,21 @@
 """Deliver what happened to the registry to those who asked: signed, and never inward.
 
 The body and the headers are those that receivers of MLflow's webhooks know, so that one receiver
-serves both. An address is resolved once, every address it has is looked at, and the connection
-goes to the one that was looked at: a name that is resolved again cannot lead elsewhere.
+serves both. Where a delivery may go is decided in :mod:`mainspring.backends.notify.posting`.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
-import ipaddress
 import json
-import socket
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
+from mainspring.backends.notify import posting
+from mainspring.backends.notify.posting import Answer, refuse_inward, signature
 from mainspring.engine import tasks
-from mainspring.ground.errors import BadInputError, UnavailableError
+from mainspring.ground.errors import BadInputError
 from mainspring.ground.identity import new_id
 from mainspring.ground.permissions import Permission
 from mainspring.readiness import notices
@@ -30,8 +24,6 @@ if TYPE_CHECKING:
     from mainspring.ground.ports import Tx
     from mainspring.workspace.opening import Workspace
 
-TIMEOUT_S = 10.0
-MOST_ANSWER = 10_000  #: bytes of an answer that are read
 #: Our events and what receivers call them.
 WORDS = {
     "model.created": ("registered_model", "created"),
@@ -62,13 +54,6 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "alias.set": {**_VERSION, "alias": "example_alias"},
     "alias.removed": {**_MODEL, "alias": "example_alias"},
 }
-
-
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a receiver said."""
-
-    status: int
-    body: str
 
 
 def keep(
@@ -194,13 +179,6 @@ def body_of(event: str, data: Mapping[str, Any], at: float) -> bytes:
     return json.dumps(told).encode()
 
 
-def signature(secret: str, delivery: str, timestamp: str, body: bytes) -> str:
-    """Return how receivers know that a delivery is ours: HMAC-SHA256 over id, time and body."""
-    signed = f"{delivery}.{timestamp}.".encode() + body
-    made = hmac.new(secret.encode(), signed, hashlib.sha256).digest()
-    return f"v1,{base64.b64encode(made).decode()}"
-
-
 def post(
     url: str,
     body: bytes,
@@ -215,110 +193,8 @@ def post(
         BadInputError: if the address is one of this network's and not allowed.
         UnavailableError: if nobody answers in time.
     """
-    import httpx
-
-    target = httpx.URL(check_url(url))
-    address = _address(target.host, target.port or _port(target.scheme), allowed)
     timestamp = str(int(now))
-    headers = {
-        "Host": target.netloc.decode(),
-        "Content-Type": "application/json",
-        "X-MLflow-Delivery-Id": delivery,
-        "X-MLflow-Timestamp": timestamp,
-    }
+    headers = {"X-MLflow-Delivery-Id": delivery, "X-MLflow-Timestamp": timestamp}
     if secret:
         headers["X-MLflow-Signature"] = signature(secret, delivery, timestamp, body)
-    try:
-        with (
-            httpx.Client(trust_env=False, timeout=TIMEOUT_S) as client,
-            client.stream(
-                "POST",
-                target.copy_with(host=address),
-                content=body,
-                headers=headers,
-                extensions={"sni_hostname": target.host},
-            ) as reply,
-        ):
-            held = b""
-            for part in reply.iter_bytes():
-                held += part
-                if len(held) >= MOST_ANSWER:
-                    break
-            return Answer(
-                status=reply.status_code, body=held[:MOST_ANSWER].decode(errors="replace")
-            )
-    except httpx.HTTPError as error:
-        raise UnavailableError(f"{target.host} does not answer: {error}.") from error
-
-
-def check_url(url: str) -> str:
-    """Return a URL that deliveries may go to.
-
-    Raises:
-        BadInputError: if it is none, or none of HTTP.
-    """
-    import httpx
-
-    try:
-        target = httpx.URL(url)
-    except (httpx.InvalidURL, ValueError) as error:
-        raise BadInputError(f"Invalid webhook URL: {error}", field="url") from error
-    if target.scheme not in ("http", "https"):
-        raise BadInputError(
-            f"Invalid webhook URL scheme: '{target.scheme}'. Allowed schemes are: https, http.",
-            field="url",
-        )
-    if not target.host or target.userinfo:
-        raise BadInputError("A webhook's URL names a host, and no user or password.", field="url")
-    return url
-
-
-def refuse_inward(url: str, allowed: Sequence[str]) -> None:
-    """Refuse a URL that leads to this network; a name that nobody knows now is let pass.
-
-    Raises:
-        BadInputError: if it does, and is not allowed.
-    """
-    import httpx
-
-    target = httpx.URL(check_url(url))
-    try:
-        _address(target.host, target.port or _port(target.scheme), allowed)
-    except UnavailableError:
-        return  # each delivery looks again
-
-
-def _address(host: str, port: int, allowed: Sequence[str]) -> str:
-    """Return an address of a host that may be connected to."""
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise UnavailableError(f"Nobody knows the host {host}: {error}.") from error
-    addresses = [str(one[4][0]) for one in found]
-    if host in allowed or f"{host}:{port}" in allowed:
-        return addresses[0]
-    for address in addresses:
-        if not is_outside(address):
-            raise BadInputError(
-                f"{host} is {address}, an address of this network, and no delivery goes there.",
-                field="url",
-                hint=f"Allow it in the settings: webhook_hosts = ['{host}'].",
-            )
-    return addresses[0]
-
-
-def is_outside(address: str) -> bool:
-    """Return whether an address is one of the open internet.
-
-    >>> [is_outside(a) for a in ("93.184.216.34", "10.0.0.1", "169.254.169.254", "::1")]
-    [True, False, False, False]
-    """
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    # The IPv4 address inside is where packets to these would end.
-    inner = getattr(ip, "ipv4_mapped", None) or getattr(ip, "sixtofour", None)
-    both = [ip] if inner is None else [ip, inner]
-    return all(one.is_global and not one.is_multicast for one in both)
-
-
-def _port(scheme: str) -> int:
-    return 443 if scheme == "https" else 80
+    return posting.post(url, body, headers, allowed)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from mainspring.workspace.evidence import LabelShelf
 from mainspring.workspace.handlers import (
+    alarming,
     entries,
     judging,
     lanes,
@@ -45,5 +46,6 @@ def table(ws: Workspace, drive: Drive) -> dict[str, Handler]:
         **upkeep.handlers(ws),
         **lanes.handlers(ws, drive),
         **telling.handlers(ws),
+        **alarming.handlers(ws),
         **entries.handlers(ws, drive),
     }
