@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from mainspring.ground.durations import seconds
 from mainspring.ground.errors import BadInputError, ProjectError
 from mainspring.ground.identity import check_name
+from mainspring.ground.monitors import AlarmKind
 from mainspring.ground.objects import (
     Card,
     Gate,
@@ -106,11 +107,16 @@ def Monitor(  # noqa: N802
     relevant: float = 0.01,
     loss_tolerance: float = 0.01,
     min_rows: int = 200,
+    raise_after: dict[str, tuple[int, int]] | None = None,
+    sources: dict[str, list[str]] | None = None,
 ) -> MonitorPolicy:
     """Say how traffic is cut into windows and what is alarming.
 
     ``alpha`` is the chance of a false alarm in one window, however many columns there are. An
     alarm also needs a distance above ``material`` in a column worth ``relevant`` to the model.
+    ``raise_after`` lets a monitor raise only if N of the newest M windows say so, such as
+    ``{"drift": (2, 3)}``; ``sources`` names columns that come from one place, such as
+    ``{"weather": ["temp", "wind"]}``: their alarms are told together.
     """
     _inside("alpha", alpha, 0, 1)
     if seconds(window, "window") <= 0:
@@ -124,6 +130,8 @@ def Monitor(  # noqa: N802
         relevant=relevant,
         loss_tolerance=loss_tolerance,
         min_rows=min_rows,
+        raise_after=_raise_after(raise_after or {}),
+        sources={name: list(columns) for name, columns in (sources or {}).items()},
     )
 
 
@@ -239,6 +247,26 @@ def open(home: str | Path | None = None) -> Workspace:  # noqa: A001  ms.open re
     from mainspring.workspace.opening import open_workspace
 
     return open_workspace(load({"home": None if home is None else os.fspath(home)}))
+
+
+def _raise_after(given: dict[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:
+    found: dict[str, tuple[int, int]] = {}
+    for kind, pair in given.items():
+        if kind not in get_args(AlarmKind):
+            raise BadInputError(
+                f"raise_after names monitors, found {kind!r}.",
+                field="raise_after",
+                hint=f"Monitors: {', '.join(get_args(AlarmKind))}.",
+            )
+        at_least, of = pair
+        if not 1 <= at_least <= of <= 60:
+            raise BadInputError(
+                f"raise_after of {kind} is N of M windows, 1 to M and at most 60, found"
+                f" {at_least} of {of}.",
+                field="raise_after",
+            )
+        found[kind] = (at_least, of)
+    return found
 
 
 def _inside(field: str, value: float, low: float, high: float) -> None:

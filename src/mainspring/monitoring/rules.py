@@ -13,7 +13,7 @@ import numpy as np
 
 from mainspring.ground.errors import BadInputError
 from mainspring.ground.identity import check_name
-from mainspring.ground.objects import Finding, Record, Window
+from mainspring.ground.objects import Alarm, Finding, MonitorPolicy, Record, Window
 from mainspring.ground.rules import AlarmRule, Missing, StateName
 from mainspring.monitoring import composites
 from mainspring.monitoring.findings import of_window
@@ -293,6 +293,32 @@ def replay(rule: AlarmRule, slots: Sequence[Slot]) -> list[Judgement]:
         before = judged.state
         found.append(judged)
     return found
+
+
+def repeated(
+    raised: Sequence[Alarm], earlier: Sequence[Window], policy: MonitorPolicy
+) -> list[Alarm]:
+    """Return the alarms of a window that enough of the newest windows agree on.
+
+    ``earlier`` are the windows before it, newest first. Which monitors wait for N of M windows
+    says the policy's ``raise_after``; all others raise at once.
+    """
+    kept = []
+    for alarm in raised:
+        at_least, of = policy.raise_after.get(alarm.kind, (1, 1))
+        before = sum(_raises(window, alarm) for window in earlier[: of - 1])
+        if 1 + before >= at_least:
+            kept.append(alarm)
+    return kept
+
+
+def _raises(window: Window, alarm: Alarm) -> bool:
+    return any(
+        one.monitor == alarm.kind
+        and one.verdict == "alarm"
+        and alarm.subject in (one.subject, one.subject.rpartition("/")[0])
+        for one in of_window(window)
+    )
 
 
 def join(rule: AlarmRule, states: Mapping[str, StateName]) -> Judgement:

@@ -183,9 +183,15 @@ def forget(tx: Tx, endpoint: str, kind: str, subject: str, reason: str, now: flo
     return ended
 
 
-def dismiss(tx: Tx, state: AlarmState, reason: str, by: str, now: float) -> list[Ended]:
-    """End the alarm of a state by hand; the state itself goes by what is measured."""
-    return _dismiss(tx, state, reason, state.at, now, by=by)
+def dismiss(
+    tx: Tx, alarm: Alarm, state: AlarmState | None, reason: str, by: str, now: float
+) -> Ended | None:
+    """End an alarm of :data:`OWN_KINDS` by hand; return None if it had ended before.
+
+    Its state goes on by what is measured.
+    """
+    at = alarm.raised if state is None else max(alarm.raised, state.at)
+    return _end(tx, alarm.id, reason, at, now, by, alarm.window)
 
 
 # ---------------------------------------------------------------- one state
@@ -194,7 +200,7 @@ def dismiss(tx: Tx, state: AlarmState, reason: str, by: str, now: float) -> list
 def _judged(
     name: str, endpoint: str, kind: str, subject: str, before: AlarmState | None, j: Judgement
 ) -> AlarmState:
-    judged = {
+    judged: dict[str, Any] = {
         "state": j.state,
         "reason": j.reason,
         "at": j.at,
@@ -245,24 +251,30 @@ def _alarm_of(state: AlarmState) -> Alarm:
     )
 
 
-def _dismiss(
-    tx: Tx, state: AlarmState, reason: str, at: float, now: float, by: str = ""
-) -> list[Ended]:
-    if state.alarm is None or state.kind not in OWN_KINDS:
+def _dismiss(tx: Tx, state: AlarmState, reason: str, at: float, now: float) -> list[Ended]:
+    if state.alarm is None or state.kind not in OWN_KINDS or state.state != "ALARM":
         return []
+    by = f"{state.kind}:{state.subject}"
+    ended = _end(tx, state.alarm, reason, at, now, by, state.window)
+    return [] if ended is None else [ended]
+
+
+def _end(
+    tx: Tx, alarm: str, reason: str, at: float, now: float, by: str, window: str
+) -> Ended | None:
     decision = Decision(
-        id=f"decision_{key_of(state.alarm, 'dismissed')[:26]}",
+        id=f"decision_{key_of(alarm, 'dismissed')[:26]}",
         at=at,
         made=now,
         kind="dismiss",
-        subject=f"alarm:{state.alarm}",
+        subject=f"alarm:{alarm}",
         reason=reason,
-        by=by or f"{state.kind}:{state.subject}",
-        cause=f"window:{state.window}" if state.window else None,
+        by=by,
+        cause=f"window:{window}" if window else None,
     )
-    if not alarms.end(tx, state.alarm, "dismissed", decision.id):
-        return []
-    return [Ended(alarm=state.alarm, decision=decision)]
+    if not alarms.end(tx, alarm, "dismissed", decision.id):
+        return None
+    return Ended(alarm=alarm, decision=decision)
 
 
 def _keep(
@@ -280,7 +292,7 @@ def _keep(
     if rows:
         names = [name for name in rows[0] if name != "new_id"]
         change = update(states).where(states.c.id == bindparam("new_id"))
-        values = {name.removeprefix("new_"): bindparam(name) for name in names}
+        values: dict[str, Any] = {n.removeprefix("new_"): bindparam(n) for n in names}
         tx.run(change.values(**values), rows)
     if moved:
         tx.run(insert(changes), [_change(before, after, now) for before, after in moved])

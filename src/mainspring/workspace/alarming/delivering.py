@@ -45,9 +45,7 @@ def due(tx: Tx, now: float) -> list[NewTask]:
         if before is not None and before.state in tasks.BROKEN:
             # Its workers died every time: what it could not say of itself is said for it.
             payload = {**work.payload, "error": before.error or "It was cancelled."}
-            work = NewTask(
-                id=f"{work.id}/lost", kind=LOST, payload=payload, group=group_of(name)
-            )
+            work = NewTask(id=f"{work.id}/lost", kind=LOST, payload=payload, group=group_of(name))
         elif before is not None:  # done, and asked for once more by a person
             work = msgspec.structs.replace(work, id=f"{work.id}/{now:.3f}")
         found.append(work)

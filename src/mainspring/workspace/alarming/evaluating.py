@@ -82,7 +82,7 @@ def settle(
     for name in composites.refuse_circles(known):
         rule = known[name]
         if rule.when and rule.enabled and _is_touched(rule, changed):
-            joined = _joined(tx, rule, changed, window)
+            joined = joined_now(tx, rule, window)
             found = states.apply(tx, rule.endpoint, [("rule", name, joined)], now)
             every.append(found)
             changed += found.changed
@@ -106,9 +106,7 @@ def loop_of(tx: Tx, endpoint: str) -> LoopSpec | None:
 # ---------------------------------------------------------------- judgements
 
 
-def _own(
-    seen: Looked, policy: MonitorPolicy, known: Iterable[AlarmState]
-) -> list[Judged]:
+def _own(seen: Looked, policy: MonitorPolicy, known: Iterable[AlarmState]) -> list[Judged]:
     """Return what the monitors' own verdicts come to in the newest window, one a subject."""
     window, findings = seen[-1]
     judged: list[Judged] = []
@@ -184,9 +182,8 @@ def _is_touched(rule: AlarmRule, changed: Sequence[AlarmState]) -> bool:
     )
 
 
-def _joined(
-    tx: Tx, rule: AlarmRule, changed: Sequence[AlarmState], window: Window | None
-) -> rules.Judgement:
+def joined_now(tx: Tx, rule: AlarmRule, window: Window | None = None) -> rules.Judgement:
+    """Return what a rule over other rules says of how they stand now."""
     known = rulebook.every(tx)
     asked: dict[str, str] = {}
     for name in composites.names(composites.parse(rule.when)):
@@ -195,15 +192,13 @@ def _joined(
         if not mark and name in known:
             key = (known[name].endpoint, "rule", name)
         asked[states.state_id(*key)] = name
-    told = {asked[one.id]: one.state for one in states.some(tx, asked)}
-    at = max(one.at for one in changed)
+    found = states.some(tx, asked)
+    said = rules.join(rule, {asked[one.id]: one.state for one in found})
     before = states.some(tx, [states.state_id(rule.endpoint, "rule", rule.name)])
-    at = max([at, *(one.at for one in before)])
-    said = rules.join(rule, told)
     return rules.Judgement(
         state=said.state,
         reason=said.reason,
-        at=at,
+        at=max([one.at for one in (*found, *before)], default=0.0),
         window=window.id if window is not None else "",
     )
 

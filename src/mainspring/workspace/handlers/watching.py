@@ -17,7 +17,7 @@ from mainspring.ground.killpoints import here
 from mainspring.ground.objects import Alarm, LoopSpec, Profile, Rollout, Signature, Window
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
-from mainspring.monitoring import alarms, judge, labels, windows
+from mainspring.monitoring import alarms, judge, labels, rules, windows
 from mainspring.monitoring.sight import LOOKS_BACK, Sight
 from mainspring.numerics.scores import row_losses
 from mainspring.readiness import registry
@@ -77,6 +77,7 @@ class Watcher:
             reference=self._references.of(standing.package),
             score=partial(self._models.score, standing.package),
         )
+        raised = rules.repeated(raised, standing.earlier, spec.monitor)
 
         def apply(tx: Tx) -> None:
             windows.save(tx, window)
@@ -128,6 +129,7 @@ class Watcher:
             ),
             open_subjects=standing.open,
         )
+        raised = rules.repeated(raised + more, standing.earlier, spec.monitor)
 
         def apply(tx: Tx) -> None:
             windows.update_performance(tx, window.id, performance, joined.rows.height)
@@ -138,7 +140,7 @@ class Watcher:
                 loop=loop,
                 at=float(lease.task.payload["watermark"]),
                 window=window.id,
-                alarms=_raised(tx, raised + more) if serves else [],
+                alarms=_raised(tx, raised) if serves else [],
                 labelled_rows=joined.rows.height,
             )
             reactor.emit(tx, event, f"labels:{window.id}")
