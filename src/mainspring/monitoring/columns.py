@@ -1,4 +1,8 @@
-"""Read one captured column as its declared type, and keep only what the checks need."""
+"""Read one captured column as its declared type, and keep only what the checks need.
+
+Of the order of rows, which is that of their event time, is kept for how many independent rows
+they count: by runs of numbers below the baseline's quartiles, and of categories.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,8 @@ import numpy.typing as npt
 import polars as pl
 
 from mainspring.ground.objects import ColumnProfile
+from mainspring.numerics.dependence import Dependence, design_effects
+from mainspring.numerics.histograms import equal_share_cuts
 from mainspring.numerics.profiles import (
     OTHER,
     count_categories,
@@ -26,6 +32,10 @@ Floats = npt.NDArray[np.float64]
 _TEXT = (pl.String, pl.Categorical, pl.Enum)
 _SAID = {"true": ("true", "1", "1.0"), "false": ("false", "0", "0.0")}
 _YES_NO = {said: meant for meant, ways in _SAID.items() for said in ways}
+
+
+#: What is known of dependence where the order of rows is not.
+UNKNOWN = Dependence({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +54,8 @@ class Summary:
     low: float | None = None
     high: float | None = None
     mean: float | None = None
+    dependence: Dependence = UNKNOWN  # of its values
+    gaps: Dependence = UNKNOWN  # of the flaws the quality checks count
 
     @property
     def present(self) -> int:

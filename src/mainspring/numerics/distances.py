@@ -6,7 +6,8 @@ are. The radius says what is certain; whether it matters is a matter of size and
 
 Counts are compared over the same cells (see :mod:`mainspring.numerics.histograms`) or over the
 same categories. Radii assume that rows are exchangeable under no drift; rows that depend on
-each other (a season, a customer) count for fewer than they are.
+each other (an hour, a customer) count for fewer than they are: give the effective number of rows
+then (see :mod:`mainspring.numerics.dependence`), which need not be whole.
 """
 
 import math
@@ -78,7 +79,7 @@ def total_variation(reference: npt.ArrayLike, current: npt.ArrayLike) -> float:
     return float(np.abs(first - second).sum()) / 2
 
 
-def total_variation_bias(shares: npt.ArrayLike, n: int, m: int) -> float:
+def total_variation_bias(shares: npt.ArrayLike, n: float, m: float) -> float:
     """Return the total variation to expect between samples of n and m rows without any drift.
 
     ``shares`` are those of the categories in the reference and sum to 1. It grows with the
@@ -115,7 +116,7 @@ def psi(reference: npt.ArrayLike, current: npt.ArrayLike) -> float:
     return float(((q - p) * np.log(q / p)).sum())
 
 
-def psi_bias(cells: int, n: int, m: int) -> float:
+def psi_bias(cells: int, n: float, m: float) -> float:
     """Return the PSI to expect between samples of n and m rows without any drift.
 
     Source: 2nd-order expansion of the sum at p = q; tested by simulation.
@@ -171,7 +172,7 @@ def wasserstein(
     return float((np.abs(gaps) * np.diff(at)).sum()) / (scale or float(first.std()) or 1.0)
 
 
-def certain_radius(n: int, m: int, things: int = 1, alpha: float = ALPHA) -> float:
+def certain_radius(n: float, m: float, things: int = 1, alpha: float = ALPHA) -> float:
     """Return the KS distance that n and m rows exceed by chance only once in 1/alpha windows.
 
     ``things`` is the number of columns and scores tested in the window; the chance is shared
@@ -195,7 +196,7 @@ def certain_radius(n: int, m: int, things: int = 1, alpha: float = ALPHA) -> flo
 
 
 def category_radius(
-    shares: npt.ArrayLike, n: int, m: int, things: int = 1, alpha: float = ALPHA
+    shares: npt.ArrayLike, n: float, m: float, things: int = 1, alpha: float = ALPHA
 ) -> float:
     """Return the total variation that is exceeded by chance only once in 1/alpha windows.
 
@@ -211,7 +212,7 @@ def category_radius(
     return total_variation_bias(shares, n, m) + certain_radius(n, m, things, alpha)
 
 
-def smallest_visible(n: int, m: int, things: int = 1, alpha: float = ALPHA) -> float:
+def smallest_visible(n: float, m: float, things: int = 1, alpha: float = ALPHA) -> float:
     """Return the smallest KS distance this window could have reported, to print at its chart.
 
     At most 1: with so few rows that the radius exceeds it, no shift could be seen at all.
@@ -223,6 +224,35 @@ def smallest_visible(n: int, m: int, things: int = 1, alpha: float = ALPHA) -> f
         1.0
     """
     return min(certain_radius(n, m, things, alpha), 1.0)
+
+
+def mean_shift_seen(
+    edges: npt.ArrayLike, counts: npt.ArrayLike, scale: float, distance: float
+) -> float | None:
+    """Return by how many ``scale`` all values must move for a KS distance of ``distance``.
+
+    ``counts`` are those of the cells between ``edges`` (see
+    :mod:`mainspring.numerics.histograms`); values are taken as spread evenly within a cell. To
+    say in plain words what a distance means: 0.1 is a quarter of a standard deviation of a
+    normal column. None where that cannot be said: fewer than 8 edges, no scatter, or a distance
+    that no move of the inner values reaches.
+
+    Example:
+        >>> mean_shift_seen(np.arange(1.0, 11.0), [1] * 11, 10.0, 0.25)
+        0.25
+    """
+    at, below = np.asarray(edges, np.float64), np.asarray(counts, np.float64)
+    width = float(at[-1] - at[0]) if at.size >= 8 else 0.0
+    if not (0 < distance < 1 and scale > 0 and 0 < width < np.inf) or below.sum() <= 0:
+        return None
+    reached = np.cumsum(below)[:-1] / below.sum()
+    # The value below which each share of rows lies; moved so far that the gap is the distance.
+    lowest, highest = float(reached[0]), float(reached[-1])
+    low = reached[reached + distance <= highest]
+    if low.size == 0 or lowest + distance > highest:
+        return None
+    moves = np.interp(low + distance, reached, at) - np.interp(low, reached, at)
+    return float(moves.min()) / scale
 
 
 def _present(values: npt.ArrayLike) -> Floats:
@@ -255,9 +285,9 @@ def _relative_entropy(p: Floats, q: Floats) -> float:
     return float((p[keep] * np.log(p[keep] / q[keep])).sum())
 
 
-def _check_rows(n: int, m: int) -> None:
+def _check_rows(n: float, m: float) -> None:
     if n < 1 or m < 1:
-        raise TooFewError(f"A comparison needs rows on both sides, found {n} and {m}.")
+        raise TooFewError(f"A comparison needs rows on both sides, found {n:g} and {m:g}.")
 
 
 def _log_chance(things: int, alpha: float) -> float:
