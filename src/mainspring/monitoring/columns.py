@@ -1,12 +1,9 @@
-"""Read one captured column as its declared type, and keep only what the checks need.
-
-Of the order of rows, which is that of their event time, is kept for how many independent rows
-they count: by runs of numbers below the baseline's quartiles, and of categories.
-"""
+"""Read one captured column as its declared type, and keep only what the checks need."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -15,8 +12,7 @@ import numpy.typing as npt
 import polars as pl
 
 from mainspring.ground.objects import ColumnProfile
-from mainspring.numerics.dependence import Dependence, design_effects
-from mainspring.numerics.histograms import equal_share_cuts
+from mainspring.numerics.dependence import Dependence
 from mainspring.numerics.profiles import (
     OTHER,
     count_categories,
@@ -31,7 +27,7 @@ Floats = npt.NDArray[np.float64]
 
 _TEXT = (pl.String, pl.Categorical, pl.Enum)
 _SAID = {"true": ("true", "1", "1.0"), "false": ("false", "0", "0.0")}
-_YES_NO = {said: meant for meant, ways in _SAID.items() for said in ways}
+YES_NO = {said: meant for meant, ways in _SAID.items() for said in ways}
 
 
 #: What is known of dependence where the order of rows is not.
@@ -54,8 +50,8 @@ class Summary:
     low: float | None = None
     high: float | None = None
     mean: float | None = None
-    dependence: Dependence = UNKNOWN  # of its values
-    gaps: Dependence = UNKNOWN  # of the flaws the quality checks count
+    dependence: Dependence = UNKNOWN  # of its values, in the order of time
+    gaps: Mapping[str, Dependence] = field(default_factory=dict)  # of flaws, by quality check
 
     @property
     def present(self) -> int:
@@ -172,7 +168,7 @@ def _categories(column: pl.Series, declared: Declared | None) -> tuple[Counter[s
     if declared == "bool":
         said: Counter[str] = Counter()
         for value, count in found.items():
-            said[_YES_NO.get(value.lower(), "")] += count
+            said[YES_NO.get(value.lower(), "")] += count
         return said, said.pop("", 0)
     # A number where text was declared is no category, or 7 and "7" would be one.
     wrong = found.total() if declared == "str" and dtype not in _TEXT else 0

@@ -28,8 +28,16 @@ from mainspring.monitoring.monitors import ON_INPUTS, ON_LABELS, look
 from mainspring.monitoring.performance import measure_performance
 from mainspring.monitoring.quality import judge_quality
 from mainspring.monitoring.sight import Score, Sight
+from mainspring.monitoring.streaks import (
+    event_order,
+    learned,
+    order_among,
+    with_score_streaks,
+    with_streaks,
+)
 from mainspring.monitoring.traffic import main_version, measure_traffic
 from mainspring.monitoring.windows import window_id
+from mainspring.numerics.dependence import Dependence
 
 Open = Collection[tuple[str, str]]
 Found = dict[str, Any]
@@ -66,11 +74,17 @@ def judge_inputs(
     frame, outside = _inside(frame, span)
     version = main_version(frame) if version is None else version
     summaries = _summaries(frame, baseline, signature)
+    order = event_order(frame)
+    summaries = [with_streaks(one, _column(frame, one.baseline.name), order) for one in summaries]
     scored = None
     if baseline.score is not None:
-        scored = summarise_scores(scores_of(frame, version)[0], baseline.score)
-    drift = judge_drift(summaries, scored, policy)
-    quality = judge_quality(summaries, scored, _extra(frame, baseline, signature), policy)
+        scores, taken = scores_of(frame, version)
+        scored = summarise_scores(scores, baseline.score)
+        scored = with_score_streaks(scored, scores, order_among(order, taken))
+    known = _known(summaries, scored, earlier, version)
+    drift = judge_drift(summaries, scored, policy, known)
+    extra = _extra(frame, baseline, signature)
+    quality = judge_quality(summaries, scored, extra, policy, known)
     sight = Sight(
         frame=frame,
         baseline=baseline,
@@ -160,14 +174,29 @@ def _summaries(frame: pl.DataFrame, baseline: Profile, signature: Signature) -> 
         if column.name not in profiled
     ]
     return [
-        summarise(
-            frame[column.name] if column.name in frame.columns else None,
-            column,
-            declared.get(column.name),
-            frame.height,
-        )
-        for column in [*baseline.columns, *bare]
+        summarise(_column(frame, one.name), one, declared.get(one.name), frame.height)
+        for one in [*baseline.columns, *bare]
     ]
+
+
+def _column(frame: pl.DataFrame, name: str) -> pl.Series | None:
+    return frame[name] if name in frame.columns else None
+
+
+def _known(
+    summaries: Sequence[Summary],
+    scored: Summary | None,
+    earlier: Sequence[Window],
+    version: int | None,
+) -> dict[str, Dependence]:
+    """Return the dependence to reckon with, by column: learned where there were windows before."""
+    found = {
+        one.baseline.name: learned(one.dependence, one.baseline.name, earlier, version)
+        for one in summaries
+    }
+    if scored is not None:
+        found["score"] = learned(scored.dependence, "score", earlier, version)
+    return found
 
 
 def _extra(frame: pl.DataFrame, baseline: Profile, signature: Signature) -> list[str]:

@@ -77,7 +77,8 @@ def correlation_changes(
         OutOfRangeError: if alpha is not between 0 and 1.
 
     Example:
-        >>> flip = correlation_changes([[1, 0.5], [0.5, 1]], [[1, -0.5], [-0.5, 1]], 900, 900, 0.001)
+        >>> before, now = [[1, 0.5], [0.5, 1]], [[1, -0.5], [-0.5, 1]]
+        >>> flip = correlation_changes(before, now, 900, 900, 0.001)
         >>> flip.certain.tolist(), round(float(flip.reach[0]), 2)
         ([True], 0.14)
 

@@ -25,6 +25,8 @@ Floats = npt.NDArray[np.float64]
 LEAST_BLOCKS = 16
 #: Flags are summed into at most so many blocks first, so that a million rows cost one pass.
 MOST_BLOCKS = 4096
+#: On so many degrees of freedom an effect is known well enough to be told beyond the blocks.
+ENOUGH_DEGREES = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +41,30 @@ class Dependence:
 
         Each scale's effect is an estimate from its blocks; it is raised by the square of what
         Student's quantile exceeds the normal one, so that a normal radius over ``m / effect``
-        rows is the Student one. The largest scale counts.
+        rows is the Student one. The largest scale counts, and with enough windows also what the
+        two scales of the longest blocks point to beyond them.
         """
         raised = [
             effect * _student_factor(self.windows * (blocks - 1), chance)
             for blocks, effect in self.effects.items()
         ]
+        beyond, degrees = self._beyond()
+        if degrees >= ENOUGH_DEGREES:
+            raised.append(beyond * _student_factor(degrees, chance))
         return max([1.0, *raised])
+
+    def _beyond(self) -> tuple[float, int]:
+        """Return the effect at blocks of any length, and its degrees of freedom.
+
+        Blocks of b rows miss about c / b of the effect (runs reach over their ends): twice that
+        of the longest less that of the half as long has it.
+        """
+        longest, half = (self.effects.get(blocks) for blocks in (LEAST_BLOCKS, 2 * LEAST_BLOCKS))
+        if longest is None or half is None:
+            return 0.0, 0
+        beyond = 2 * longest - half
+        scatter = 8 * longest**2 / (LEAST_BLOCKS - 1) + 2 * half**2 / (2 * LEAST_BLOCKS - 1)
+        return beyond, int(self.windows * 2 * beyond**2 / scatter) if scatter else 0
 
 
 def block_sums(flags: npt.NDArray[np.bool_]) -> tuple[Floats, int]:
