@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from mainspring.workspace.autologging import autolog as autolog
     from mainspring.workspace.dropping import delete as delete
     from mainspring.workspace.dropping import restore as restore
+    from mainspring.workspace.profiling import merge_profiles as merge_profiles
+    from mainspring.workspace.profiling import profile as profile
     from mainspring.workspace.repeating import repeat as repeat
     from mainspring.workspace.repeating import versus as versus
     from mainspring.workspace.tuning import tune as tune
@@ -61,8 +63,10 @@ _PUBLIC = (
     "current_run",
     "delete",
     "log",
+    "merge_profiles",
     "open",
     "pipeline",
+    "profile",
     "repeat",
     "restore",
     "rows",
@@ -79,6 +83,7 @@ _LIGHT = {
     **dict.fromkeys(("Pruned", "trial"), "mainspring.experiments.trial"),
     **dict.fromkeys(("Runs", "compare", "search"), "mainspring.workspace.found"),
     **dict.fromkeys(("repeat", "versus"), "mainspring.workspace.repeating"),
+    **dict.fromkeys(("merge_profiles", "profile"), "mainspring.workspace.profiling"),
     "autolog": "mainspring.workspace.autologging",
     "tune": "mainspring.workspace.tuning",
     **dict.fromkeys(("delete", "restore"), "mainspring.workspace.dropping"),

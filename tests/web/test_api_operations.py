@@ -98,6 +98,7 @@ GOOD: dict[str, tuple[dict[str, Any], str | None]] = {
 #: Tested on their own: they need a project, a running run, a process or a token.
 APART = {
     "artifacts.get",
+    "datasets.profile",
     "journals.get",
     "journals.send",
     "objects.put",

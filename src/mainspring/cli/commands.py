@@ -89,6 +89,8 @@ GROUPS: dict[str, list[Entry]] = {
     "Watching": [
         ("monitor", "monitoring:monitor", "Show the windows of an endpoint's traffic.",
          "mainspring monitor flights"),
+        ("profile", "profiling:profile", "Show the statistics of every column of a table.",
+         "mainspring profile flights.parquet --save flights"),
         ("alarms", "monitoring:alarms", "List alarms, newest first.",
          "mainspring alarms --open"),
         ("decisions", "loops:decisions", "List what was decided, and why.",

@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import insert, select
 
 from mainspring.experiments.exact import exact_text
-from mainspring.experiments.tables import datasets, run_datasets, runs
+from mainspring.experiments.tables import datasets, deleted_runs, run_datasets, runs
 from mainspring.ground.display import Page
 from mainspring.ground.errors import BadInputError
 from mainspring.ground.identity import key_of
@@ -17,7 +17,7 @@ from mainspring.ground.ports import Tx
 
 MAX_NAME, MAX_DIGEST, MAX_TYPE = 500, 64, 100
 MAX_SOURCE, MAX_SCHEMA, MAX_PROFILE = 65_535, 1_048_575, 16_777_215
-_PROFILED = ("missing", "low", "high", "mean")
+_PROFILED = ("missing", "distinct", "low", "high", "mean")
 MAX_TAG_KEY, MAX_TAG_VALUE = 255, 500
 
 
@@ -165,6 +165,25 @@ def of_experiments(tx: Tx, experiments: Sequence[str], limit: int = 1000) -> lis
         .limit(limit)
     )
     return [msgspec.convert(row, Known, from_attributes=True) for row in tx.all(statement)]
+
+
+def by_name(tx: Tx, name: str, digest: str | None = None) -> list[tuple[str, str]]:
+    """Return digest and run of everything logged under a name, the newest run first.
+
+    ``digest`` may be the beginning of one. Deleted runs are left out.
+    """
+    link, data = run_datasets.c, datasets.c
+    statement = (
+        select(data.digest, link.run)
+        .join(run_datasets, link.dataset == data.id)
+        .join(runs, link.run == runs.c.id)
+        .where(data.name == name, link.run.not_in(select(deleted_runs.c.run)))
+        .order_by(runs.c.started.desc(), link.id.desc())
+        .limit(1000)
+    )
+    if digest is not None:
+        statement = statement.where(data.digest.startswith(digest, autoescape=True))
+    return [(row.digest, row.run) for row in tx.all(statement)]
 
 
 def _of(run: str) -> object:

@@ -33,6 +33,7 @@ ROOMS = {
     "experiments": "keeping",
     "retention": "keeping",
     "artifacts": "artifacts",
+    "datasets": "datasets",
     "pipelines": "pipelines",
     "schedules": "schedules",
     "repeats": "repeats",
