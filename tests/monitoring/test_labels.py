@@ -48,7 +48,8 @@ def test_every_label_comes_back_with_its_type(batch):
 def test_labels_are_read_as_text_in_batch_order(tx, values):
     number = labels.add(tx, "e", ["0a-1", "0a-2"], values, at=5.0)
     frame = labels.read(tx, "e")
-    assert frame.schema == {"_id": pl.String, "_label": pl.String, "_batch": pl.Int64}
+    assert frame.schema == labels._SCHEMA
+    assert frame["_arrived"].to_list() == [5.0, 5.0]
     assert frame["_id"].to_list() == ["0a-1", "0a-2"]
     assert frame["_label"].to_list() == [labels.written(value) for value in values]
     assert frame["_batch"].to_list() == [number, number]
@@ -68,7 +69,7 @@ def test_reading_goes_on_where_it_stopped(tx):
     assert table(labels.read(tx, "e", after=first)) == {"b": "2"}
     assert table(labels.read(tx, "e", until=first)) == {"a": "1"}
     assert labels.read(tx, "e", after=second).is_empty()
-    assert labels.read(tx, "e", after=second).columns == ["_id", "_label", "_batch"]
+    assert labels.read(tx, "e", after=second).schema == labels._SCHEMA
 
 
 def test_the_last_writer_wins(tx):

@@ -48,7 +48,8 @@ def test_a_good_window_is_quiet_and_its_metrics_have_intervals():
     assert found["loss"]["estimate"] == pytest.approx(band.estimate)
     assert found["loss"]["low"] == pytest.approx(band.low)
     assert found["lower_bound"] < found["loss"]["low"]  # surer than 95 %
-    assert set(found["metrics"]) == {"accuracy", "positive_rate", "auc", "log_loss"}
+    names = "accuracy positive_rate precision recall f1 auc log_loss brier"
+    assert set(found["metrics"]) == set(names.split())
     assert found["metrics"]["auc"]["estimate"] == pytest.approx(auc(frame["_score"], frame["_y"]))
     for metric in found["metrics"].values():
         assert metric["low"] < metric["estimate"] < metric["high"]
@@ -175,5 +176,6 @@ def test_several_classes_are_measured():
     truth = [int(rng.choice(3, p=p)) for p in scores]
     frame = pl.DataFrame({"_version": [3] * 1000, "_score": scores.tolist(), "_y": truth})
     found, alarms = judged(frame, baseline=0.0, signature=COLOURS)
-    assert set(found["metrics"]) == {"accuracy", "log_loss"}
+    names = {f"{what}/{name}" for what in ("precision", "recall", "f1", "auc") for name in "abc"}
+    assert set(found["metrics"]) == {"accuracy", "log_loss", "brier"} | names
     assert [alarm.kind for alarm in alarms] == ["performance"]

@@ -1,5 +1,7 @@
 """Calibration: hand cases, scikit-learn as the judge, and what must hold whatever the rows."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -105,7 +107,7 @@ def test_every_row_is_in_one_bin_and_bins_go_up(said, bins):
     found = cal.reliability(said, np.zeros(said.size), bins)
     assert sum(b.rows for b in found) == said.size
     assert len(found) <= bins
-    assert all(a.said < b.said for a, b in zip(found, found[1:], strict=False))
+    assert all(a.said < b.said for a, b in pairwise(found))
 
 
 def test_an_error_of_a_calibrated_model_lies_inside_of_the_simulated_ones():

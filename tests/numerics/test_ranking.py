@@ -21,9 +21,7 @@ def columns(rows):
 
 
 def test_two_queries_by_hand():
-    found = ranking(
-        ["a", "a", "a", "b", "b", "c"], [3, 2, 1, 2, 1, 5], [1, 0, 1, 0, 2, 0], k=2
-    )
+    found = ranking(["a", "a", "a", "b", "b", "c"], [3, 2, 1, 2, 1, 5], [1, 0, 1, 0, 2, 0], k=2)
     assert (found.queries, found.empty, found.rows) == (2, 1, 5)
     third = 1 / np.log2(3)
     assert found.ndcg.tolist() == pytest.approx([1 / (1 + third), third])

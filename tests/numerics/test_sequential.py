@@ -16,6 +16,7 @@ from mainspring.numerics.sequential import (
     EDetector,
     Wealth,
     crossed,
+    follow_rise,
     lower_bound,
     peak_value,
     update,
@@ -228,3 +229,52 @@ def test_a_rise_of_five_points_is_found_as_soon_as_measured_and_a_fall_is_not():
     assert np.median(delays) < 500
     assert max(delays) < 5_000
     assert falls == 0
+
+
+def test_it_finds_a_rise_sooner_than_the_detectors_of_others():
+    delays, false = [], 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        chance = np.r_[np.full(10_000, 0.10), np.full(10_000, 0.15)]
+        losses = (rng.random(20_000) < chance).astype(float)
+        before, _ = EDetector(base=0.11).update(losses[:10_000])
+        false += before.alarms
+        delays.append(before.update(losses[10_000:])[1])
+    # river 0.26.1 with its defaults, on these streams: median delay, found in 20, false alarms:
+    # ADWIN 991 (20, 0), PageHinkley 844.5 (20, 1), DDM 1,710 (17, 28), HDDM_A 1,767 (20, 0).
+    assert None not in delays
+    assert np.median(delays) < 844.5 / 1.5
+    assert false <= 1
+
+
+def test_a_rise_is_dated_about_where_it_began():
+    dated = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        chance = np.r_[np.full(3_000, 0.1), np.full(3_000, 0.2)]
+        losses = (rng.random(6_000) < chance).astype(float)
+        _, first = EDetector(base=0.11, run_length=1e6).update(losses)
+        scores, begun = follow_rise([0.0] * 5, losses[: first + 1], 0.11)
+        dated.append(begun[int(np.argmax(scores))])
+    assert np.median(dated) == pytest.approx(3_000, abs=60)
+    assert np.abs(np.array(dated) - 3_000).max() < 300
+
+
+@given(st.lists(st.sampled_from([0.0, 0.2, 1.0]), max_size=60), st.integers(0, 60))
+def test_where_a_rise_began_does_not_depend_on_how_labels_are_cut(losses, place):
+    place = min(place, len(losses))
+    whole, begun = follow_rise([0.0] * 5, losses, 0.3)
+    first, early = follow_rise([0.0] * 5, losses[:place], 0.3)
+    second, late = follow_rise(first, losses[place:], 0.3)
+    assert second == pytest.approx(whole)
+    for at, before, after in zip(begun, early, late, strict=True):
+        if losses:
+            assert at == (before if after == -1 else after + place)
+
+
+def test_scores_belong_to_the_bets():
+    with pytest.raises(ShapesDifferError):
+        follow_rise([0.0], [0.1], 0.2)
+    with pytest.raises(OutOfRangeError):
+        follow_rise([0.0] * 5, [1.1], 0.2)
+    assert follow_rise([1.0] * 5, [], 0.2) == ([1.0] * 5, [-1] * 5)

@@ -85,6 +85,25 @@ class Window(Record, frozen=True, kw_only=True):
     labelled: int = 0
 
 
+class Ranking(Record, frozen=True, kw_only=True):
+    """Rows are answers to queries, and their order is what counts."""
+
+    query: str  #: the column that says which query a row answers
+    top: int = 10  #: how many answers are shown
+    tolerance: float = 0.02  #: fall of NDCG that is alarming
+
+
+class Forecast(Record, frozen=True, kw_only=True):
+    """Rows are forecasts; all columns are among those captured."""
+
+    horizon: str | None = None  #: the column that says how far ahead
+    lower: str | None = None  #: the ends of the range that should hold the truth
+    upper: str | None = None
+    coverage: float = 0.9  #: how often it should
+    naive: str | None = None  #: the naive forecast, such as the last known value
+    tolerance: float = 0.05  #: fall of the coverage that is alarming
+
+
 class MonitorPolicy(Record, frozen=True, kw_only=True):
     """How traffic is cut and what is alarming."""
 
@@ -99,3 +118,10 @@ class MonitorPolicy(Record, frozen=True, kw_only=True):
     min_rows: int = 200
     raise_after: dict[str, tuple[int, int]] = {}  #: monitor -> (N, M): N of the newest M windows
     sources: dict[str, list[str]] = {}  #: columns that come from one place, by its name
+    label_share: float | None = None  #: learn the delay: windows wait for this share of labels
+    reopened: int = 12  #: the newest judged windows that late labels may still change
+    run_length: float = 20_000.0  #: labels between false alarms of the e-detector, at least
+    slices: list[str] = []  #: columns, or conditions in SQL, whose rows are watched apart
+    search_slices: bool = True  #: look for slices that nobody declared
+    ranking: Ranking | None = None
+    forecast: Forecast | None = None

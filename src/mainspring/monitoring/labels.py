@@ -3,7 +3,8 @@
 Labels name predictions by id. A batch is stored as one checksummed frame of three columns: ids
 of the form ``<prefix>-<number>`` are split, so that a label costs a few bytes. Where a
 prediction has several labels the last writer wins: the later batch, and in a batch the later
-row. An id that no prediction has is kept all the same: its prediction may be on its way.
+row; those that say again what was known and those that contradict it are counted apart. An id
+that no prediction has is kept all the same: its prediction may be on its way.
 """
 
 from __future__ import annotations
@@ -30,7 +31,14 @@ MOST_TEXT_CHARS = 1_000
 
 _SPLIT = re.compile(r"(.*)-(0|[1-9][0-9]{0,17})", re.DOTALL)
 _KEPT = (bool, int, float, str)
-_SCHEMA = {"_id": pl.String, "_label": pl.String, "_batch": pl.Int64}
+_SCHEMA = {
+    "_id": pl.String,
+    "_label": pl.String,
+    "_batch": pl.Int64,
+    "_arrived": pl.Float64,
+    "_given": pl.Int64,
+    "_changed": pl.Boolean,
+}
 
 
 class Received(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,11 +54,14 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
 class Joined(msgspec.Struct, frozen=True, kw_only=True):
     """Predictions with their truth, and what could not be joined."""
 
-    rows: pl.DataFrame  #: the captured columns and ``_label``, ``_batch``, ``_y``
+    rows: pl.DataFrame  #: the captured columns and ``_label``, ``_batch``, ``_arrived``, ``_y``
     labels: int  #: labels looked at, after the last writer won
     replaced: int  #: labels that a later one overwrote
     unmatched: int  #: labels whose prediction is not among the captured rows
     foreign: dict[str, int]  #: label values that are none of the model's classes, with rows
+    repeated: int = 0  #: captured rows whose label was given again, the same
+    contradicted: int = 0  #: captured rows that were given different labels; the last counts
+    batch: int = 0  #: the newest batch looked at
 
 
 def add(
@@ -59,9 +70,12 @@ def add(
     ids: Sequence[str],
     values: Sequence[bool | int | float | str],
     at: float,
+    watermark: float | None = None,
 ) -> int:
     """Keep one batch of labels and return its number; numbers grow.
 
+    ``at`` is when it came, ``watermark`` the newest event time that was known then: how old a
+    label was when it came is measured in event time, so that history played back is no different.
     At most 100,000 labels a batch; ids have 1 to 64 characters. An id given twice keeps its
     last value. Values are booleans, whole numbers of 64 bits, finite numbers or text.
 
@@ -91,6 +105,7 @@ def add(
     statement = insert(label_batches).values(
         endpoint=endpoint,
         received=at,
+        watermark=watermark,
         n=len(last),
         duplicates=len(plain) - len(last),
         payload=encode(list(last), list(last.values())),
@@ -101,21 +116,64 @@ def add(
 def read(tx: Tx, endpoint: str, after: int = 0, until: int | None = None) -> pl.DataFrame:
     """Return the labels of the batches ``after < number <= until``, one row an id.
 
-    Columns ``_id``, ``_label`` (as text, see :func:`mainspring.monitoring.truth.written`) and
-    ``_batch``. Of several labels of an id the last one stays, so rows are in batch order.
+    Columns ``_id``, ``_label`` (as text, see :func:`mainspring.monitoring.truth.written`),
+    ``_batch``, ``_arrived`` (event time by which it had come), ``_given`` (how often the id was
+    given in these batches) and ``_changed`` (whether it was given different labels). Of several
+    labels of an id the last one stays, so rows are in batch order.
 
     Raises:
         DamagedError: if a stored batch fails its checksum.
     """
-    question = select(label_batches.c.id, label_batches.c.payload).where(
-        label_batches.c.endpoint == endpoint, label_batches.c.id > after
+    kept = label_batches.c
+    question = select(kept.id, kept.payload, kept.received, kept.watermark).where(
+        kept.endpoint == endpoint, kept.id > after
     )
     if until is not None:
-        question = question.where(label_batches.c.id <= until)
-    parts = [_decode(row.id, row.payload) for row in tx.all(question.order_by(label_batches.c.id))]
+        question = question.where(kept.id <= until)
+    parts = [
+        _decode(row.id, row.payload).with_columns(
+            _arrived=pl.lit(
+                row.received if row.watermark is None else row.watermark, dtype=pl.Float64
+            )
+        )
+        for row in tx.all(question.order_by(kept.id))
+    ]
     if not parts:
         return pl.DataFrame(schema=_SCHEMA)
-    return pl.concat(parts).unique("_id", keep="last", maintain_order=True)
+    return _last(pl.concat(parts))
+
+
+def newest(tx: Tx, endpoint: str) -> int:
+    """Return the number of the newest batch of an endpoint, 0 before the first."""
+    kept = label_batches.c
+    row = tx.one(select(func.max(kept.id).label("id")).where(kept.endpoint == endpoint))
+    return 0 if row is None or row.id is None else int(row.id)
+
+
+def _last(labels: pl.DataFrame) -> pl.DataFrame:
+    """Return the last label of every id, and what came of the others; in batch order."""
+    if "_given" not in labels.columns:
+        labels = labels.with_columns(
+            _given=pl.lit(1, dtype=pl.Int64), _changed=pl.lit(value=False)
+        )
+    last = labels.unique("_id", keep="last", maintain_order=True)
+    if last.height == labels.height:  # nearly always, and then there is nothing to count
+        return last
+    again = (
+        labels.filter(pl.col("_id").is_duplicated())
+        .group_by("_id")
+        .agg(
+            pl.col("_given").sum().alias("_sum"),
+            (pl.col("_changed").any() | (pl.col("_label").n_unique() > 1)).alias("_any"),
+        )
+    )
+    return (
+        last.join(again, on="_id", how="left", maintain_order="left")
+        .with_columns(
+            _given=pl.coalesce("_sum", "_given"), _changed=pl.coalesce("_any", "_changed")
+        )
+        .drop("_sum", "_any")
+    )
 
 
 def received(tx: Tx, endpoint: str) -> Received:
@@ -153,9 +211,7 @@ def join(captured: pl.DataFrame, labels: pl.DataFrame, signature: Signature) -> 
 
 def join_counted(captured: pl.DataFrame, labels: pl.DataFrame, signature: Signature) -> Joined:
     """Join as :func:`join`, and count what could not be joined."""
-    last = labels.sort("_batch", maintain_order=True).unique(
-        "_id", keep="last", maintain_order=True
-    )
+    last = _last(labels.sort("_batch", maintain_order=True))
     known = captured.select(pl.col("_id").cast(pl.String).unique())
     unmatched = last.join(known, on="_id", how="anti").height
     both = captured.with_columns(pl.col("_id").cast(pl.String)).join(
@@ -163,12 +219,16 @@ def join_counted(captured: pl.DataFrame, labels: pl.DataFrame, signature: Signat
     )
     both = both.with_columns(targets(both["_label"], signature).alias("_y"))
     strange = both.filter(pl.col("_y").is_null())["_label"].value_counts(sort=True)
+    changed = int(both["_changed"].sum())
     return Joined(
-        rows=both.filter(pl.col("_y").is_not_null()),
+        rows=both.filter(pl.col("_y").is_not_null()).drop("_given", "_changed"),
         labels=last.height,
-        replaced=labels.height - last.height,
+        replaced=int(last["_given"].sum()) - last.height,
         unmatched=unmatched,
         foreign=dict(sorted(strange.rows())),
+        repeated=int((both["_given"] > 1).sum()) - changed,
+        contradicted=changed,
+        batch=int(last["_batch"].max() or 0),  # type: ignore[arg-type]
     )
 
 

@@ -8,10 +8,26 @@ of ``ON_LABELS`` once its labels are mature.
 from __future__ import annotations
 
 from mainspring.ground.objects import Finding
+from mainspring.monitoring.calibration import calibration
+from mainspring.monitoring.concept import concept_drift
+from mainspring.monitoring.estimates import estimates
+from mainspring.monitoring.forecasts import forecasts
+from mainspring.monitoring.maturity import label_ages
+from mainspring.monitoring.ranking import rankings
 from mainspring.monitoring.sight import Monitor, Sight
+from mainspring.monitoring.slices import slices
 
-ON_INPUTS: dict[str, Monitor] = {}
-ON_LABELS: dict[str, Monitor] = {}
+ON_INPUTS: dict[str, Monitor] = {
+    "estimate": estimates,
+}
+ON_LABELS: dict[str, Monitor] = {
+    "label_age": label_ages,
+    "ranking": rankings,
+    "forecast": forecasts,
+    "concept": concept_drift,
+    "calibration": calibration,
+    "slice": slices,
+}
 
 
 def look(sight: Sight, monitors: dict[str, Monitor]) -> list[Finding]:

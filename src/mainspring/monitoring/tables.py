@@ -65,6 +65,7 @@ label_batches = Table(
     Column("id", _SERIAL, primary_key=True, autoincrement=True),
     Column("endpoint", String(128), nullable=False),
     Column("received", Float, nullable=False),
+    Column("watermark", Float),  # the newest event time known then; NULL in older homes
     Column("n", Integer, nullable=False),  # labels kept
     Column("duplicates", Integer, nullable=False),  # overwritten inside the batch
     Column("payload", LargeBinary, nullable=False),  # see labels.py
@@ -80,6 +81,8 @@ monitors = Table(
     Column("empty", BigInteger, nullable=False),  # windows passed over without a row
     Column("late", BigInteger, nullable=False),  # rows that came after their window was judged
     Column("batches", BigInteger, nullable=False),  # label batches; see labels.add
+    Column("relabelled", BigInteger),  # label batches looked through for late ones; see again.py
+    Column("label_delay", Float),  # learnt, in seconds; see maturity.py
 )
 
 

@@ -310,9 +310,9 @@ def isotonic(scores: npt.ArrayLike, target: npt.ArrayLike) -> Isotonic:
     totals: list[float] = []
     weights: list[int] = []
     firsts: list[int] = []
-    for place, (total, weight) in enumerate(zip(sums.tolist(), rows.tolist(), strict=True)):
-        first = place
-        # A block that lies below the one before it is pooled with it.
+    for place, (mine, count) in enumerate(zip(sums.tolist(), rows.tolist(), strict=True)):
+        total, weight, first = mine, count, place
+        # A block that does not lie above the one before it is pooled with it.
         while totals and totals[-1] * weight >= total * weights[-1]:
             total, weight, first = total + totals.pop(), weight + weights.pop(), firsts.pop()
         totals.append(total)

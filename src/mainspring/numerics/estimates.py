@@ -137,9 +137,7 @@ def expected_share(shares: npt.ArrayLike, confidence: float = CONFIDENCE) -> Int
     return _promised(p, p * (1 - p), confidence)
 
 
-def atc(
-    known: npt.ArrayLike, right: npt.ArrayLike, now: npt.ArrayLike
-) -> float:
+def atc(known: npt.ArrayLike, right: npt.ArrayLike, now: npt.ArrayLike) -> float:
     """Return the accuracy expected now from average thresholded confidence.
 
     ``known`` is the model's confidence on rows with known truth, ``right`` whether it was right

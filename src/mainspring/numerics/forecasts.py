@@ -16,9 +16,7 @@ from mainspring.numerics.quantiles import student_quantile
 Floats = npt.NDArray[np.float64]
 
 
-def wape(
-    said: npt.ArrayLike, came: npt.ArrayLike, confidence: float = CONFIDENCE
-) -> Interval:
+def wape(said: npt.ArrayLike, came: npt.ArrayLike, confidence: float = CONFIDENCE) -> Interval:
     """Return the sum of absolute errors over the sum of absolute actuals; 0 is perfect.
 
     Defined where single actuals are 0, unlike :func:`mape`. The interval is that of a ratio of
@@ -40,9 +38,7 @@ def wape(
     return ratio_of_means(np.abs(f - y), np.abs(y), confidence)
 
 
-def mape(
-    said: npt.ArrayLike, came: npt.ArrayLike, confidence: float = CONFIDENCE
-) -> Interval:
+def mape(said: npt.ArrayLike, came: npt.ArrayLike, confidence: float = CONFIDENCE) -> Interval:
     """Return the mean of |error| / |actual| over the rows whose actual is not 0.
 
     ``n`` of the interval says how many those are.
@@ -63,9 +59,7 @@ def mape(
     return mean_interval(np.abs(f - y)[there] / np.abs(y[there]), confidence)
 
 
-def smape(
-    said: npt.ArrayLike, came: npt.ArrayLike, confidence: float = CONFIDENCE
-) -> Interval:
+def smape(said: npt.ArrayLike, came: npt.ArrayLike, confidence: float = CONFIDENCE) -> Interval:
     """Return the mean of 2 |error| / (|said| + |came|), between 0 and 2; 0 / 0 counts as 0.
 
     Raises:

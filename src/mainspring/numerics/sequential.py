@@ -195,6 +195,11 @@ class EDetector:
                 first = done - 1
         return detector, first
 
+    @property
+    def evidence(self) -> float:
+        """Return the evidence so far that the mean is above the base; it alarms at run_length."""
+        return max(_exp(float(_log_mean(np.array(self.logs)[None, :])[0])) - 1.0, 0.0)
+
     def to_list(self) -> list[float]:
         """Return the state as plain numbers, for storing."""
         return [self.base, self.run_length, float(self.seen), float(self.alarms), *self.logs]
@@ -212,6 +217,41 @@ class EDetector:
             )
         base, run_length, seen, alarms, *logs = numbers
         return EDetector(base, run_length, tuple(logs), int(seen), int(alarms))
+
+
+def follow_rise(
+    scores: Sequence[float], losses: npt.ArrayLike, base: float
+) -> tuple[list[float], list[int]]:
+    """Return how strongly each bet of a detector speaks for a rise, and where its rise began.
+
+    ``scores`` are those of the losses before, zeros at the start. The second list holds, for
+    each bet, the index in ``losses`` of the first loss of the rise: -1 if it began before them,
+    their number if there is none at the end. The bet with the largest score at an alarm is the
+    one to ask when the mean rose.
+
+    Raises:
+        OutOfRangeError: if a loss is missing or outside [0, 1].
+        ShapesDifferError: if there is not one score for each bet.
+
+    Example:
+        >>> follow_rise([0.0] * 5, [0.0] * 50 + [1.0] * 10, base=0.1)[1]
+        [50, 50, 50, 50, 50]
+
+    Source: Page, Continuous inspection schemes, Biometrika 41 (1954): where the cumulative sum
+    was lowest is the likeliest place of the change.
+    """
+    rows = np.asarray(losses, dtype=np.float64).ravel()
+    if rows.size and not (rows.min() >= 0 and rows.max() <= 1):
+        raise OutOfRangeError(f"Losses must lie in [0, 1], found {rows.min()} to {rows.max()}.")
+    if len(scores) != len(SHIFTS):
+        raise ShapesDifferError(f"There are {len(SHIFTS)} bets, found {len(scores)} scores.")
+    if rows.size == 0:
+        return list(scores), [-1] * len(SHIFTS)
+    path = np.cumsum(np.log1p(np.outer(rows - base, _rise_bets(base))), axis=0) + scores
+    lowest = path.min(axis=0)
+    last = rows.size - 1 - path[::-1].argmin(axis=0)  # the last of equal ones
+    begun = np.where(lowest > 0, -1, last + 1)
+    return (path[-1] - np.minimum(lowest, 0.0)).tolist(), begun.tolist()
 
 
 def _watch(detector: EDetector, rows: Floats) -> tuple[EDetector, int, bool]:

@@ -1,0 +1,124 @@
+"""Rows whose truth is known, with the loss of one version on each: what monitors of labels share.
+
+It also says how the chance of a false alarm that a policy allows is shared among them, and when
+a rise of the loss is certain.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from mainspring.ground.objects import MonitorPolicy, Signature
+from mainspring.monitoring.columns import scores_of
+from mainspring.numerics.errors import NumericsError
+from mainspring.numerics.intervals import block_difference, mean_interval
+from mainspring.numerics.scores import row_losses
+
+Floats = npt.NDArray[np.float64]
+
+#: The parts of ``policy.alpha`` that the monitors of labels may use up; they sum to one, so
+#: that all of them together alarm by chance in at most that share of windows.
+SHARES = {
+    "performance": 0.3,
+    "ranking": 0.1,
+    "forecast": 0.1,
+    "concept": 0.2,
+    "calibration": 0.15,
+    "slice": 0.15,
+}
+#: Stretches of time whose means are compared, so that rows that depend on their neighbours do
+#: not count as more than they are.
+BLOCKS = 30
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Graded:
+    """Rows that a version scored with finite scores, in order of time, and how it did."""
+
+    frame: pl.DataFrame
+    scores: Floats  # (rows, k)
+    truth: Floats  # (rows,)
+    losses: Floats  # (rows,), each between 0 and 1
+    why: str = ""  # why there is no row, if the scores allow no loss
+
+    @property
+    def rows(self) -> int:
+        """Return how many rows there are."""
+        return int(self.truth.size)
+
+
+def graded(joined: pl.DataFrame, version: int | None, signature: Signature) -> Graded:
+    """Return the labelled rows that a version scored, whether it answered them or stood beside.
+
+    Rows are in order of event time, then of id, whatever order they come in.
+    """
+    keys = [name for name in ("_time", "_id") if name in joined.columns]
+    ordered = joined.sort(keys) if keys else joined
+    scores, taken = scores_of(ordered, version)
+    return _graded(ordered.filter(pl.Series(taken)), scores, signature)
+
+
+def graded_reference(reference: pl.DataFrame | None, signature: Signature) -> Graded | None:
+    """Return the held-out rows that a version came with, or None where there are none."""
+    if reference is None or "_y" not in reference.columns or reference.height == 0:
+        return None
+    own = reference.with_columns(_version=pl.lit(0, dtype=pl.Int64))
+    found = _graded(own.drop("_version"), scores_of(own, 0)[0], signature)
+    return found if found.rows else None
+
+
+def _graded(frame: pl.DataFrame, scores: Floats, signature: Signature) -> Graded:
+    truth = np.asarray(frame["_y"].cast(pl.Float64).to_numpy(), dtype=np.float64)
+    sound = np.isfinite(scores).all(axis=1) & np.isfinite(truth)
+    scores, truth, frame = scores[sound], truth[sound], frame.filter(pl.Series(sound))
+    try:
+        losses = row_losses(signature.kind, scores, truth, signature.scale)
+    except NumericsError as error:
+        none = np.empty(0)
+        return Graded(frame.head(0), np.empty((0, scores.shape[1])), none, none, str(error))
+    return Graded(frame, scores, truth, losses)
+
+
+def chance(policy: MonitorPolicy, monitor: str) -> float:
+    """Return the chance of a false alarm in one window that a monitor of labels may use up."""
+    return policy.alpha * SHARES[monitor]
+
+
+def reach(values: Floats, alpha: float) -> float:
+    """Return how far below its mean the true mean of values may lie, but for a chance of alpha.
+
+    Values come in order of time. The wider of two ways: every row for itself, and by stretches
+    of time, which is wider where neighbours are alike.
+
+    Raises:
+        TooFewError: if there are fewer than two values.
+    """
+    confidence = 1 - 2 * alpha
+    alone = mean_interval(values, confidence)
+    found = alone.estimate - alone.low
+    if values.size >= 4 * BLOCKS:
+        blocks = np.arange(values.size) * BLOCKS // values.size
+        apart = block_difference(values, blocks, confidence)
+        found = max(found, apart.estimate - apart.low)
+    return found
+
+
+def rise_reach(values: Floats, before: Floats | None, alpha: float) -> float:
+    """Return how much of mean(values) - mean(before) chance alone explains, at most.
+
+    ``before`` are the held-out losses, None if they were not kept: then the baseline counts as
+    exact.
+
+    Raises:
+        TooFewError: if there are fewer than two values.
+    """
+    mine = reach(values, alpha)
+    if before is None or before.size < 2:
+        return mine
+    theirs = mean_interval(before, 1 - 2 * alpha)
+    return math.hypot(mine, theirs.estimate - theirs.low)
