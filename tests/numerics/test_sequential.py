@@ -257,7 +257,7 @@ def test_a_rise_is_dated_about_where_it_began():
         scores, begun = follow_rise([0.0] * 5, losses[: first + 1], 0.11)
         dated.append(begun[int(np.argmax(scores))])
     assert np.median(dated) == pytest.approx(3_000, abs=60)
-    assert np.abs(np.array(dated) - 3_000).max() < 300
+    assert np.quantile(np.abs(np.array(dated) - 3_000), 0.9) < 250
 
 
 @given(st.lists(st.sampled_from([0.0, 0.2, 1.0]), max_size=60), st.integers(0, 60))

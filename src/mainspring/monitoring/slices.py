@@ -172,9 +172,11 @@ def _searched(
         return []
     first, early = _half(own), np.arange(kept.rows) % 2 == 0
     ranked: list[tuple[float, str, Slice]] = []
+    looked = 0
     for one in _every(sight, own, kept):
         if one.name in declared:
             continue
+        looked += 1
         now, then = own.losses[one.now & first], kept.losses[one.before & early]
         left = int((one.now & ~first).sum()), int((one.before & ~early).sum())
         if min(now.size, then.size, *left) < _LEAST:
@@ -207,7 +209,14 @@ def _searched(
             found.append(finding)
         elif finding.value is not None and finding.value - weaker > (finding.line or 0.0):
             found.append(msgspec.structs.replace(finding, verdict="notice"))
-    return found
+    why = (
+        f"Looked through {looked:,} slices of one column or two on one half of {own.rows:,} rows;"
+        f" {len(chosen)} were tested on the other half, {len(found)} stood the test."
+    )
+    told = Finding(
+        monitor="slice", subject="search", value=float(len(found)), rows=own.rows, why=why
+    )
+    return [told, *found]
 
 
 def _every(sight: Sight, own: Graded, kept: Graded) -> Iterator[Slice]:

@@ -32,6 +32,13 @@ _DTYPES: dict[str, type[pl.DataType]] = {
     "str": pl.String,
     "bool": pl.Boolean,
 }
+#: Rows on which a condition must say the same of each, alone and among the others.
+_TRIED: dict[type[pl.DataType], list[object]] = {
+    pl.Float64: [-1e6, 0.0, 3.0, 1e6],
+    pl.Int64: [-1_000_000, 0, 3, 1_000_000],
+    pl.String: ["a", "b", "c", "d"],
+    pl.Boolean: [False, True, True, False],
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +82,8 @@ def cut_column(name: str, baseline: Profile, reference: pl.DataFrame | None) -> 
             if values.len() == 0:
                 return None
             found = [values.quantile(part / PARTS, "lower") for part in range(1, PARTS)]
-            return _by_edges(name, [edge for edge in found if edge is not None])
+            top = float(values.max())  # type: ignore[arg-type]
+            return _by_edges(name, [edge for edge in found if edge is not None and edge < top])
         counted = _text(column).drop_nulls().value_counts()
         most = counted.sort(["count", counted.columns[0]], descending=[True, False])
         return _by_values(name, most[counted.columns[0]].head(MOST_VALUES).to_list())
@@ -136,10 +144,16 @@ def check_slices(slices: Sequence[str], columns: Sequence[Column]) -> None:
                 field="slices",
                 hint=f"The columns are {', '.join(sorted(names))}.",
             )
-        # A sum or rank over rows gives another answer, or one answer, when rows are missing.
-        one = condition(text, pl.DataFrame({n: [None] for n in schema}, schema=schema))
-        if condition(text, pl.DataFrame(schema=schema)).size or one.size != 1:
-            raise BadInputError(f"Slice {text!r} looks at other rows.", field="slices")
+        tried = {name: _TRIED[schema[name]] for name in sorted(roots)}
+        frame = pl.DataFrame(tried, schema={name: schema[name] for name in tried})
+        together = condition(text, frame)
+        alone = [bool(condition(text, frame[row : row + 1])[0]) for row in range(frame.height)]
+        if together.tolist() != alone:
+            raise BadInputError(
+                f"Slice {text!r} looks at other rows.",
+                field="slices",
+                hint="Compare with a number that you know instead.",
+            )
 
 
 def _by_edges(name: str, edges: Sequence[float]) -> Cut | None:
