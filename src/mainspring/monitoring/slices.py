@@ -213,10 +213,10 @@ def _searched(
         f"Looked through {looked:,} slices of one column or two on one half of {own.rows:,} rows;"
         f" {len(chosen)} were tested on the other half, {len(found)} stood the test."
     )
-    told = Finding(
+    whole = Finding(
         monitor="slice", subject="search", value=float(len(found)), rows=own.rows, why=why
     )
-    return [told, *found]
+    return [whole, *found]
 
 
 def _every(sight: Sight, own: Graded, kept: Graded) -> Iterator[Slice]:
