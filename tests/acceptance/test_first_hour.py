@@ -232,7 +232,8 @@ def test_where_a_name_is_wrong_the_error_says_so_in_a_line(up: Stranger) -> None
     for words in (
         ("predict", "nobody", "--rows", "[{}]"), ("monitor", "nobody"), ("show", "nobody"),
         ("models", "nobody"), ("why", "customers/99"), ("loop", "status", "nobody"),
-        ("serve", "nobody"), ("rollback", "customers", "--reason", "x"), ("logs", "nobody"),
+        ("serve", "nobody"), ("rollback", "customers", "--reason", "x"),
+        ("logs", "--process", "no"),
         ("cancel", "nobody"), ("resume", "nobody"), ("token", "revoke", "nobody"),
     ):  # fmt: skip
         said = up.say(*words, code=1)

@@ -14,6 +14,7 @@ def child(words: list[str], fd: int) -> None:
     """Be a process that does nothing but live, as long as it is told to."""
     link = Link(fd)
     link.obey_signals()
+    print(f"{words[-1]} prints, password=hunter2", flush=True)
     if "stubborn" in words:
         time.sleep(60)
     if words[0] == "web":

@@ -100,7 +100,12 @@ def test_without_a_home_a_question_says_how_to_make_one(say: Callable[..., Any])
 
 def test_what_is_not_there_is_exit_code_one(say: Callable[..., Any]) -> None:
     say("token", "create", "first", "--role", "admin")
-    for words in (("show", "run_nope"), ("models", "nope"), ("why", "champion"), ("logs", "nope")):
+    for words in (
+        ("show", "run_nope"),
+        ("models", "nope"),
+        ("why", "champion"),
+        ("logs", "--process", "no"),
+    ):
         said = say(*words)
         assert said.code == 1, words
         assert said.err.startswith("error: ")

@@ -56,7 +56,7 @@ class Home:
         return {p["name"]: p["pid"] for p in state["processes"] if p["pid"]}
 
 
-def until(true: Callable[[], Any], within_s: float) -> Any:
+def until(true: Callable[[], Any], within_s: float = 60.0) -> Any:
     end = time.monotonic() + within_s
     while time.monotonic() < end:
         if found := true():
@@ -124,12 +124,12 @@ def test_a_killed_engine_comes_back_and_is_counted(home: Home) -> None:
     before = home.pids()
     os.kill(before["engine"], signal.SIGKILL)
     after = until(
-        lambda: (p := home.pids()).get("engine", before["engine"]) != before["engine"] and p, 5
+        lambda: (p := home.pids()).get("engine", before["engine"]) != before["engine"] and p
     )
     assert {n: p for n, p in after.items() if n != "engine"} == {
         n: p for n, p in before.items() if n != "engine"
     }
-    until(lambda: home.ask("status")["engine"] == "up", 15)
+    until(lambda: home.ask("status")["engine"] == "up")
     counts = {p["name"]: p["restarts"] for p in home.ask("status")["supervisor"]["processes"]}
     assert counts["engine"] >= 1
     assert counts["web"] == 0
@@ -137,9 +137,9 @@ def test_a_killed_engine_comes_back_and_is_counted(home: Home) -> None:
 
 def test_a_loop_is_paused_and_resumed_with_a_reason(home: Home) -> None:
     home.run("loop", "pause", "rows", "--reason", "Maintenance.")
-    until(lambda: home.ask("loop", "status", "rows")["paused"], 10)
+    until(lambda: home.ask("loop", "status", "rows")["paused"])
     home.run("loop", "resume", "rows", "--reason", "Over.", "--url", home.url)
-    until(lambda: not home.ask("loop", "status", "rows")["paused"], 10)
+    until(lambda: not home.ask("loop", "status", "rows")["paused"])
     assert home.ask("loop", "declare") == {"rows": 1}
 
 
@@ -151,9 +151,54 @@ def test_a_second_up_and_a_refusal_over_http_say_the_same_as_here(home: Home) ->
     assert here == there
 
 
+def test_the_logs_tell_of_a_run_by_its_id_and_of_a_version_by_its_endpoint(home: Home) -> None:
+    run = home.ask("runs")["runs"][0]["id"]
+    for far in (False, True):
+        about = home.ask("logs", "--run", run, "--limit", "1000", far=far)
+        assert {line["run"] for line in about} == {run}
+        done = {line["step"] for line in about if line["event"] == "step done"}
+        assert len(done) > 1
+        [serving, *_] = home.ask("logs", "serving", "--endpoint", "rows", far=far)
+        assert (serving["process"], serving["version"]) == ("endpoint-rows", "1")
+    said = home.run("logs", "Step Done", "--run", run, "--process", "engine")
+    assert f"run={run}" in said
+    assert "Nothing in the logs" in home.run("logs", "--level", "critical")
+
+
+def test_a_step_prints_into_the_logs_with_its_run_and_step(home: Home) -> None:
+    (home.folder / "talks.py").write_text(
+        "import warnings\nfrom mainspring import pipeline, step\n"
+        "@step\ndef talk() -> int:\n    print('hello from talk')\n"
+        "    print('Bearer abcdefgh12345678')\n    return 1\n"
+        "@pipeline\ndef talking():\n    return talk()\n"
+    )
+    home.run("run", "talks:talking")
+    [line] = home.ask("logs", "hello from talk")
+    assert (line["process"], line["step"], line["level"]) == ("steps", "talk", "info")
+    assert line["run"].startswith("run_")
+    *_, began = home.ask("logs", "talks:talking", "--process", "cli")
+    assert began["fields"]["arguments"].startswith("run talks:talking")
+    assert home.ask("logs", "ended", "--process", "cli")[0]["fields"]["command"] == "run"
+    assert home.ask("logs", "abcdefgh12345678") == []
+
+
+def test_a_secret_that_was_shown_to_the_server_is_in_no_file_of_logs(home: Home) -> None:
+    shown = "ms_0123456789abcdefghjkmnpqrs_" + "s" * 43
+    refused = home.run("runs", "--url", home.url, "--token", shown, code=1)
+    assert refused
+    for words in (("why", shown), ("show", shown)):
+        home.run(*words, "--url", home.url, code=1)
+    owners = (home.folder / ".mainspring/run/secret").read_text().strip()
+    for file in (home.folder / ".mainspring/logs").iterdir():
+        text = file.read_text("utf-8", "replace")
+        assert shown not in text, file
+        assert owners not in text, file
+        assert file.stat().st_mode & 0o077 == 0, file
+
+
 def test_status_and_logs_read_well(home: Home) -> None:
     said = home.run("status")
     for word in ("supervisor", "engine", "web", "endpoint-rows", home.url, "rows/1"):
         assert word in said
-    assert "Loop rows is declared" in home.run("logs", "supervisor")
+    assert "Loop rows is declared" in home.run("logs", "--process", "supervisor")
     assert home.ask("doctor")

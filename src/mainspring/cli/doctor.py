@@ -193,7 +193,7 @@ def _store(settings: Settings) -> Iterator[Finding]:
             yield warn("runs", f"{failed} of the newest 50 failed", "See: mainspring runs")
         for where, trace in (status.get("troubles") or {}).items():
             last = (trace.strip().splitlines() or [""])[-1]
-            yield bad("engine", f"{where}: {last}", "See: mainspring logs engine")
+            yield bad("engine", f"{where}: {last}", "See: mainspring logs --process engine")
     except MainspringError as error:
         advice = error.hint or "See what it says."
         yield bad("schema", error.message, advice)
@@ -245,7 +245,7 @@ def _server(settings: Settings) -> Iterator[Finding]:
     for process in state.get("processes", []):
         if process["restarts"]:
             times = f"{process['name']} was restarted {process['restarts']} times"
-            yield warn("processes", times, f"See: mainspring logs {process['name']}")
+            yield warn("processes", times, f"See: mainspring logs --process {process['name']}")
     yield from _heartbeat(home)
 
 
@@ -254,10 +254,12 @@ def _heartbeat(home: Path) -> Iterator[Finding]:
         told = msgspec.json.decode((home / "run" / "engine.json").read_bytes())
         late = SystemClock().now() - float(told["at"])
     except (OSError, msgspec.DecodeError, KeyError, TypeError, ValueError):
-        yield bad("engine", "it has not shown a sign of life", "See: mainspring logs engine")
+        yield bad(
+            "engine", "it has not shown a sign of life", "See: mainspring logs --process engine"
+        )
         return
     if late > LATE_S:
-        yield bad("engine", f"silent for {late:.0f} s", "See: mainspring logs engine")
+        yield bad("engine", f"silent for {late:.0f} s", "See: mainspring logs --process engine")
     else:
         yield ok("engine", f"alive {max(late, 0):.1f} s ago")
 

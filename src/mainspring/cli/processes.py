@@ -5,13 +5,18 @@ comes from the environment, as the supervisor set it.
 """
 
 import argparse
+import faulthandler
 import os
 import signal
 import sys
 from collections.abc import Sequence
+from traceback import format_exc
 
+from mainspring.ground.logs import Log
 from mainspring.ground.settings import Settings, load
+from mainspring.ground.version import __version__
 from mainspring.workspace.link import Link
+from mainspring.workspace.logs.beginning import begin
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,11 +33,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.umask(0o077)
     link = Link(asked.link)
     link.obey_signals()
+    log = _log(asked.kind, asked.name, settings)
+    log.say("info", "began", version=__version__)
     try:
         _run(asked.kind, asked.name, settings, link)
+        log.say("info", "ended")
+    except BaseException as error:
+        log.say("critical", f"ended by {type(error).__name__}: {error}", trace=format_exc())
+        raise
     finally:
+        log.close()
         _end_group(asked.link)
     return 0
+
+
+def _log(kind: str, name: str | None, settings: Settings) -> Log:
+    """Begin the log; those who answer requests never wait for it."""
+    # A crash below Python is printed, and what is printed goes into the logs as well.
+    faulthandler.enable()
+    process = f"{kind}-{name}" if name else kind
+    return begin(settings, process, waits=kind in ("engine", "project"), endpoint=name)
 
 
 def _run(kind: str, name: str | None, settings: Settings, link: Link) -> None:

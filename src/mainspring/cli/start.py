@@ -71,15 +71,17 @@ def _run(arguments: list[str]) -> int:
     from cyclopts import CycloptsError
 
     from mainspring.cli.commands import build
+    from mainspring.cli.logged import logged
 
     try:
-        found = build()(
-            arguments,
-            exit_on_error=False,
-            print_error=False,
-            help_on_error=False,
-            result_action="return_value",
-        )
+        with logged(arguments):
+            found = build()(
+                arguments,
+                exit_on_error=False,
+                print_error=False,
+                help_on_error=False,
+                result_action="return_value",
+            )
     except CycloptsError as error:
         raise _worded(error) from error
     sys.stdout.flush()

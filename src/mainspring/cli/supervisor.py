@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import errno
 import json
+import logging
 import os
 import re
 import selectors
@@ -23,14 +24,21 @@ from typing import Any
 
 from mainspring.cli.child import Child, Command
 from mainspring.cli.homes import is_ours, read_state, take_lock, write_state
+from mainspring.cli.outputs import Outputs
+from mainspring.ground import logs
 from mainspring.ground.clock import SystemClock
 from mainspring.ground.errors import BadInputError, ConflictError, MainspringError
+from mainspring.ground.logfiles import keep
 
 #: How long each turn of the drain may take before its processes are killed: 9 s in all.
 DRAIN = (("web", 3.0), ("endpoint", 3.0), ("project", 0.5), ("engine", 2.5))
 TRIM_EVERY_S = 5.0
+#: What processes print is taken into the logs this often, and at once when one ends.
+TAKE_EVERY_S = 1.0
+KEEP_EVERY_S = 600.0
 #: After a supervisor was killed, its processes are given this long to be gone.
 ORPHANS_S = 5.0
+_log = logging.getLogger("mainspring.supervisor")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,127}")
 
 
@@ -53,13 +61,17 @@ class Supervisor:
         say: Callable[[str], None] = print,
         report: Callable[[dict[str, Any]], None] = lambda _: None,
         project: bool = False,
+        log_days: float = 14.0,
+        log_mb: int = 256,
     ) -> None:
         self.home = home
         self.host = host
         self.port = port
         self._command = command
-        self._say = say
+        self._print = say
         self._report = report
+        self._log_days, self._log_mb = log_days, log_mb
+        self._outputs = Outputs(home, days=log_days, most_mb=log_mb)
         self._children: dict[str, Child] = {}
         self._environ = _environment(home, host, port)
         self._selector = selectors.DefaultSelector()
@@ -68,7 +80,8 @@ class Supervisor:
         self._stopping = False
         self._announced = False
         self._started = SystemClock().now()
-        self._trimmed = time.monotonic()
+        self._trimmed = self._taken = time.monotonic()
+        self._kept = 0.0
         self._state: dict[str, Any] = {}
         for words in (["web"], ["engine"]):
             self._add(Child(words, command, home))
@@ -117,17 +130,35 @@ class Supervisor:
         self._tell()
         self._wait(self._until_due(now))
         self._look()
-        if time.monotonic() - self._trimmed > TRIM_EVERY_S:
-            self._trimmed = time.monotonic()
+        self._look_after_logs(time.monotonic())
+
+    def _look_after_logs(self, now: float) -> None:
+        """Take what was printed, and keep all logs within their bounds."""
+        if now - self._taken >= TAKE_EVERY_S:
+            self._taken = now
+            self._outputs.drain()
+        if now - self._trimmed > TRIM_EVERY_S:
+            self._trimmed = now
             for child in self._children.values():
                 child.trim_log()
+        if now - self._kept > KEEP_EVERY_S:
+            self._kept = now
+            at, most = SystemClock().now(), self._log_mb * 1_000_000
+            with contextlib.suppress(OSError):
+                keep(self.home / "logs", days=self._log_days, most_bytes=most, now=at)
+
+    def _say(self, line: str, level: int = logging.INFO) -> None:
+        _log.log(level, "%s", line)
+        self._print(line)
 
     def _start(self, child: Child) -> None:
         child.start(self._environ)
+        self._outputs.follow(child.name, child.pid)
+        _log.info("%s started", child.name, extra={"child": child.pid, "restarts": child.restarts})
         self._selector.register(_link(child), selectors.EVENT_READ)
 
     def _until_due(self, now: float) -> float:
-        waits = [TRIM_EVERY_S]
+        waits = [TAKE_EVERY_S]
         for child in self._children.values():
             if child.kill_at is not None:
                 waits.append(child.kill_at - now)
@@ -156,12 +187,13 @@ class Supervisor:
                 child.kill()
 
     def _ended(self, child: Child, code: int) -> None:
+        self._outputs.drain(child.name, final=True)
         if child.words[0] == "endpoint":
             # Its port is nobody's now; the proxy must not send requests there.
             (self.home / "run" / "endpoints" / f"{child.words[1]}.json").unlink(missing_ok=True)
         if child.wanted:
             how = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
-            self._say(f"{child.name} {how}; it starts again ({child.log})")
+            self._say(f"{child.name} {how}; it starts again ({child.log})", logging.ERROR)
         elif not self._stopping and not child.once:
             del self._children[child.name]
             self._reconcile()  # it may have been wanted again while it was ending
@@ -226,7 +258,7 @@ class Supervisor:
                 write_state(self.home, state)
                 self._state = state
             except OSError as error:  # a full disk: go on serving, try again at the next turn
-                self._say(f"run/supervisor.json cannot be written: {error}")
+                self._say(f"run/supervisor.json cannot be written: {error}", logging.ERROR)
 
 
 def _link(child: Child) -> socket.socket:
@@ -293,7 +325,10 @@ def supervise(home: Path, host: str, port: int, **options: Any) -> int:
         await_orphans(home)
         for folder in (home / "logs", home / "run" / "endpoints"):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return Supervisor(home, host, free_port(host, port), **options).run()
+        found = Supervisor(home, host, free_port(host, port), **options)
+        bounds = {"days": options.get("log_days", 14.0), "most_mb": options.get("log_mb", 256)}
+        with contextlib.closing(logs.begin(home, "supervisor", **bounds)):
+            return found.run()
     finally:
         os.close(lock)
 
@@ -305,6 +340,8 @@ def main() -> int:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8750)
     parser.add_argument("--project", action="store_true")
+    parser.add_argument("--log-days", type=float, default=14.0)
+    parser.add_argument("--log-mb", type=int, default=256)
     parser.add_argument("--report", type=int, help="descriptor told once when up, or why not")
     asked = parser.parse_args()
 
@@ -321,6 +358,8 @@ def main() -> int:
             asked.host,
             asked.port,
             project=asked.project,
+            log_days=asked.log_days,
+            log_mb=asked.log_mb,
             say=lambda line: print(line, flush=True),  # noqa: T201  the terminal's
             report=report,
         )

@@ -1,4 +1,4 @@
-"""The home: up, stop, status, logs, config, version."""
+"""The home: up, stop, status, config, version."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ from mainspring.ground.errors import (
     BadInputError,
     ConflictError,
     MainspringError,
-    NotFoundError,
     UnavailableError,
 )
 from mainspring.ground.settings import Settings
@@ -63,6 +62,7 @@ def up(
     command = [
         *(sys.executable, "-P", "-m", "mainspring.cli.supervisor", "--home", settings.home),
         *("--host", settings.host, "--port", str(settings.port)),
+        *("--log-days", str(settings.log_days), "--log-mb", str(settings.log_mb)),
         *(["--project"] if project and has_project(settings) else []),
     ]
     environ = {**os.environ, "MAINSPRING_ROOT": settings.root}
@@ -166,7 +166,7 @@ def _await_health(url: str, log: Path) -> None:
         time.sleep(POLL_S)
     raise UnavailableError(
         f"{url}/health did not become healthy in {READY_S:.0f} s.",
-        hint=f"See {log}, or: mainspring logs engine",
+        hint=f"See {log}, or: mainspring logs --process engine",
     )
 
 
@@ -283,72 +283,6 @@ def _serves(endpoint: dict[str, Any]) -> str:
         return f"{endpoint['model']}: no champion yet"
     beside = f" + {routing['challenger']}" if routing["challenger"] else ""
     return f"{endpoint['model']}/{routing['champion']}{beside}"
-
-
-def logs(
-    process: Annotated[
-        str | None, Parameter(help="web, engine, supervisor, endpoint-NAME or NAME; default: all.")
-    ] = None,
-    /,
-    *,
-    follow: Annotated[
-        bool, Parameter(name=["--follow", "-f"], negative=(), help="Go on until Ctrl-C.")
-    ] = False,
-    lines: Annotated[int, Parameter(name=["--lines", "-n"], help="How many of the last.")] = 40,
-    options: Everywhere = HERE,
-) -> None:
-    """Show what a process wrote, or follow it."""
-    folder = Path(settings_of(options).home) / "logs"
-    files = _log_files(folder, process)
-    tails = {file.stem: _tail(file, lines) for file in files}
-    if options.json:
-        render.answer(options, tails, lambda _: None)
-        return
-    if not files:
-        sys.stdout.write("No process has written a log yet.\n")
-    for name, text in tails.items():
-        for line in text:
-            sys.stdout.write(render.plain(f"{name}: {line}\n" if len(files) > 1 else f"{line}\n"))
-    if follow:
-        _follow(files)
-
-
-def _log_files(folder: Path, process: str | None) -> list[Path]:
-    known = {file.stem: file for file in sorted(folder.glob("*.log"))}
-    if process is None:
-        return list(known.values())
-    for name in (process, f"endpoint-{process}"):
-        if name in known:
-            return [known[name]]
-    raise NotFoundError(
-        f"No process {process!r} has written a log.",
-        field="process",
-        hint=f"There are: {', '.join(known) or 'none yet'}.",
-    )
-
-
-def _tail(file: Path, lines: int) -> list[str]:
-    with file.open("rb") as handle:
-        handle.seek(max(file.stat().st_size - 400 * max(lines, 1), 0))
-        return handle.read().decode("utf-8", "replace").splitlines()[-lines:] if lines else []
-
-
-def _follow(files: list[Path]) -> None:
-    places = {file: file.stat().st_size for file in files}
-    while True:
-        for file, place in places.items():
-            size = file.stat().st_size
-            if size == place:
-                continue
-            with file.open("rb") as handle:
-                handle.seek(place if size > place else 0)  # it was emptied when it grew too long
-                data = handle.read()
-                places[file] = handle.tell()
-            for line in data.decode("utf-8", "replace").splitlines():
-                prefix = f"{file.stem}: " if len(files) > 1 else ""
-                sys.stdout.write(render.plain(f"{prefix}{line}\n"))
-            sys.stdout.flush()
-        time.sleep(0.2)
 
 
 def config(*, options: Everywhere = HERE) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ import msgspec
 from mainspring.engine import leases, marks, reactor, schedules, tasks
 from mainspring.engine.heartbeat import Heartbeat
 from mainspring.engine.tasks import Lease, NewTask
+from mainspring.ground import logs
 from mainspring.ground import messages as m
 from mainspring.ground.clock import Clock
 from mainspring.ground.errors import (
@@ -248,7 +250,12 @@ class Engine:
 
     def work(self, lease: Lease, group: str | None, *, next_one: bool = True) -> Lease | None:
         """Do one task; return the lease of the next, claimed in the same transaction."""
+        with logs.about(task=lease.task.id, **_ids(lease)):
+            return self._work(lease, group, next_one)
+
+    def _work(self, lease: Lease, group: str | None, next_one: bool) -> Lease | None:
         self._heartbeat.add(lease)
+        began = time.monotonic()
         try:
             here("handler.before")
             handler = self._handlers.get(lease.task.kind)
@@ -256,7 +263,10 @@ class Engine:
                 raise BadInputError(f"No handler does tasks of the kind {lease.task.kind!r}.")
             done = handler(lease)
             here("handler.after")
-            return self._write(lambda tx: self._finish(tx, lease, done, group, next_one))
+            following = self._write(lambda tx: self._finish(tx, lease, done, group, next_one))
+            seconds = round(time.monotonic() - began, 3)
+            _log.info("%s done", lease.task.kind, extra={"seconds": seconds})
+            return following
         except LeaseLostError:
             _log.info("%s was taken over; the result is dropped", lease.task.id)
         except Exception as error:  # noqa: BLE001  the outermost place: the trace is kept
@@ -287,6 +297,9 @@ class Engine:
         text = str(error) if known else f"{type(error).__name__}: {error}"
         trace = getattr(error, "trace", "") or "".join(traceback.format_exception(error))
         ending = lease.cancelled() and self._heartbeat.ending
+        if not lease.cancelled():
+            what = {"trace": trace, "attempt": lease.attempt}
+            _log.warning("%s failed: %s", lease.task.kind, text, extra=what)
 
         def work(tx: Tx) -> None:
             now, again = self._clock.now(), not isinstance(error, _HOPELESS)
@@ -397,3 +410,10 @@ class Engine:
 
     def _write(self, work: Callable[[Tx], T]) -> T:
         return self._store.write(WHO, Permission.WORK, work)
+
+
+def _ids(lease: Lease) -> dict[str, str]:
+    """Return what a task is about, for the logs."""
+    found = lease.task.payload
+    known = ("run", "step", "loop", "endpoint", "model", "version")
+    return {key: str(found[key]) for key in known if isinstance(found.get(key), str | int)}

@@ -32,6 +32,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     lease_s: float = 10.0  #: a dead worker's task is taken over after this long
     capture: bool = True  #: a run keeps its commit, changes, packages, machine and load
     capture_budget_mb: int = 1024  #: per endpoint; the oldest sealed segments go first
+    log_level: str = "info"  #: from where on our processes log; debug adds every HTTP request
+    log_days: float = 14.0  #: lines of logs are kept for so long
+    log_mb: int = 256  #: all logs together; the oldest go first
     webhook_hosts: list[
         str
     ] = []  #: hosts of this network that webhooks may go to, such as "ci:8080"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -10,12 +11,17 @@ from http.cookies import CookieError, SimpleCookie
 import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mainspring.ground import logs
 from mainspring.ground.permissions import Principal
 from mainspring.web.errors import Headers, Refusal, refusal
 from mainspring.web.limits import Threads
 from mainspring.web.metrics import Requests
 from mainspring.workspace.access import Gatekeeper
 from mainspring.workspace.views.endpoint_http import CALLER
+
+#: An answer that takes longer is worth a line in the log.
+SLOW_S = 5.0
+_log = logging.getLogger("mainspring.web")
 
 #: A browser shows its token in this cookie (HttpOnly, SameSite=Strict, set by the pages).
 COOKIE = "mainspring_token"
@@ -75,20 +81,36 @@ class Front:
         state["request_id"] = secrets.token_hex(8)
         answer = _Answer(send, state["request_id"])
         began = time.perf_counter()
-        try:
-            scope["app"] = self  # so that Starlette raises its refusals instead of wording them
-            await self._admit(scope)
-            await self._app(scope, receive, answer.send)
-        except Exception as error:
-            found = self._reword(error, scope["path"])
-            if answer.status is not None:
-                # Half an answer is out: cut the connection, so that it is not taken for whole.
-                raise
-            await answer.json(found.status, found.body, found.headers)
-        finally:
-            route = state.get("route", "other")
-            spent = time.perf_counter() - began
-            self._requests.note(route, scope["method"], answer.status or 499, spent)
+        with logs.about(request=state["request_id"]):
+            try:
+                scope["app"] = self  # so that Starlette raises its refusals, not words them
+                await self._admit(scope)
+                await self._app(scope, receive, answer.send)
+            except Exception as error:
+                found = self._reword(error, scope["path"])
+                if answer.status is not None:
+                    # Half an answer is out: cut the connection, so that nobody takes it for whole.
+                    raise
+                await answer.json(found.status, found.body, found.headers)
+            finally:
+                self._note(scope, answer.status or 499, time.perf_counter() - began)
+
+    def _note(self, scope: Scope, status: int, spent: float) -> None:
+        """Count one answer, and log it where it is worth a line."""
+        route = scope["state"].get("route", "other")
+        self._requests.note(route, scope["method"], status, spent)
+        level = logging.WARNING if status >= 500 or spent > SLOW_S else logging.DEBUG
+        # Of refusals of reads there are too many, by whoever tries paths.
+        if 400 <= status < 499 and scope["method"] != "GET" and level < logging.INFO:
+            level = logging.INFO
+        if _log.isEnabledFor(level):
+            who = scope["state"].get("principal")
+            more = {
+                "status": status,
+                "ms": round(spent * 1000, 1),
+                "who": None if who is None else who.name,
+            }
+            _log.log(level, "%s %s answered %d", scope["method"], route, status, extra=more)
 
     def _reword(self, error: Exception, path: str) -> Refusal:
         found = refusal(error, path)

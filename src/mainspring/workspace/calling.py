@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mainspring.ground import errors
 from mainspring.ground.errors import MainspringError, StepFailedError, UnavailableError
 from mainspring.ground.ports import Call, Outcome
+from mainspring.workspace.logs.printed import taken
 
 if TYPE_CHECKING:
     from mainspring.engine.tasks import Lease
@@ -53,19 +54,26 @@ def call(
     timeout_s: float | None = None,
     env: dict[str, str] | None = None,
 ) -> Outcome:
-    """Run a function of ``workspace.children`` to its end and return how it ended."""
-    return ws.executor.run(
-        Call(
-            target=f"mainspring.workspace.children:{function}",
-            payload={**payload, "objects": ws.settings.objects_url},
-            cwd=root,
-            path=[root] if root else [],
-            env={**_whereabouts(ws), **(env or {})},
-            log=None if log is None else str(log),
-            timeout_s=timeout_s,
-        ),
-        cancelled=None if lease is None else lease.cancelled,
+    """Run a function of ``workspace.children`` to its end and return how it ended.
+
+    What it prints goes to ``log``, and from there into the logs of the home.
+    """
+    cancelled = None if lease is None else lease.cancelled
+    wanted = Call(
+        target=f"mainspring.workspace.children:{function}",
+        payload={**payload, "objects": ws.settings.objects_url},
+        cwd=root,
+        path=[root] if root else [],
+        env={**_whereabouts(ws), **(env or {})},
+        log=None if log is None else str(log),
+        timeout_s=timeout_s,
     )
+    if log is None:
+        return ws.executor.run(wanted, cancelled=cancelled)
+    ids = {key: payload.get(key) for key in ("run", "step", "number")}
+    task = None if lease is None else lease.task.id
+    with taken(ws.settings, log, cancelled, call=function, task=task, **ids) as asked:
+        return ws.executor.run(wanted, cancelled=asked)
 
 
 def _whereabouts(ws: Workspace) -> dict[str, str]:

@@ -265,7 +265,7 @@ class Story:
         if time.monotonic() > end:
             raise UnavailableError(
                 f"The demo waited {PATIENCE_S} s for {what} in vain.",
-                hint=f"Logs: mainspring logs engine --home {self._server.home}",
+                hint=f"Logs: mainspring logs --process engine --home {self._server.home}",
             )
         time.sleep(0.05)
 

@@ -139,7 +139,9 @@ class EndpointApp:
                 extra.append((b"connection", b"close"))
         # The outermost place: whatever an estimator raises becomes an answer, and is kept.
         except Exception as error:  # noqa: BLE001
-            _log.exception("%s failed", scope["path"])
+            now = self.generations.current.champion
+            version = None if now is None else str(now.number)
+            _log.exception("%s failed", scope["path"], extra={"version": version})
             found = UnavailableError(f"The model failed: {type(error).__name__}.")
             _, kind, body = answers.refusal(found, oip=scope["path"].startswith("/v2"))
             status = 500

@@ -95,6 +95,11 @@ class Generations:
             before.challenger,
         ):
             self.current = after
+            _log.info(
+                "serving %s/%s, challenger %s",
+                *(routing.model, routing.champion, routing.challenger),
+                extra={"version": routing.champion},
+            )
         for variant in (champion, challenger):
             if variant is not None:
                 variant.served.warm()

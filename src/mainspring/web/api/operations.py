@@ -49,6 +49,7 @@ ROOMS = {
     "audit": "access",
     "webhooks": "webhooks",
     "system": "system",
+    "logs": "logs",
 }
 
 #: Filled as the rooms' files are imported; :func:`every` fills it wholly.
