@@ -100,6 +100,7 @@ def Rollout(  # noqa: N802  reads as the record it makes
 def Monitor(  # noqa: N802
     window: str | float = "7d",
     *,
+    window_rows: int | None = None,
     grace: str | float = 0,
     label_delay: str | float = "3d",
     alpha: float = 0.001,
@@ -112,6 +113,10 @@ def Monitor(  # noqa: N802
 ) -> MonitorPolicy:
     """Say how traffic is cut into windows and what is alarming.
 
+    ``window`` is a stretch of event time, or ``"batch"``: then each batch that is fed is a
+    window. ``window_rows`` cuts by so many rows in the order of event time instead. Rows may
+    come ``grace`` late; what comes later is counted, and in no window.
+
     ``alpha`` is the chance of a false alarm in one window, however many columns there are. An
     alarm also needs a distance above ``material`` in a column worth ``relevant`` to the model.
     ``raise_after`` lets a monitor raise only if N of the newest M windows say so, such as
@@ -119,10 +124,18 @@ def Monitor(  # noqa: N802
     ``{"weather": ["temp", "wind"]}``: their alarms are told together.
     """
     _inside("alpha", alpha, 0, 1)
-    if seconds(window, "window") <= 0:
+    by_batch = window == "batch"
+    length = MonitorPolicy().window_s if by_batch else seconds(window, "window")
+    if length <= 0:
         raise BadInputError("window must be longer than 0 s.", field="window")
+    if window_rows is not None and window_rows < 1:
+        raise BadInputError(
+            f"window_rows must be 1 or more, found {window_rows}.", field="window_rows"
+        )
     return MonitorPolicy(
-        window_s=seconds(window, "window"),
+        window_s=length,
+        window_rows=window_rows,
+        by_batch=by_batch,
         grace_s=seconds(grace, "grace"),
         label_delay_s=seconds(label_delay, "label_delay"),
         alpha=alpha,
@@ -179,7 +192,12 @@ def Retraining(  # noqa: N802
 
 
 class Loop:
-    """A closed loop: the model, the pipeline that makes it, and the policy that renews it."""
+    """A closed loop: the model, the pipeline that makes it, and the policy that renews it.
+
+    With ``fed`` its champion answers elsewhere: no process of ours serves it, and its
+    predictions and labels are fed (``mainspring monitor feed``). A challenger scores the fed
+    rows beside it.
+    """
 
     def __init__(
         self,
@@ -198,6 +216,7 @@ class Loop:
         retraining: RetrainingPolicy | None = None,
         card: Card | None = None,
         params: dict[str, Any] | None = None,
+        fed: bool = False,
     ) -> None:
         if not isinstance(pipeline, Pipeline):
             raise ProjectError(
@@ -221,6 +240,7 @@ class Loop:
             retraining=retraining or RetrainingPolicy(),
             params=params or {},
             card=card,
+            fed=fed,
         )
 
     def spec(self, root: str = "", code: str = "") -> LoopSpec:

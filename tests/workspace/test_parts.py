@@ -36,7 +36,7 @@ from mainspring.scaling.serving.recorder import CaptureWriter
 from mainspring.scaling.serving.segments import Batch
 from mainspring.workspace import acts, calling, codecs, running
 from mainspring.workspace.evidence import LabelShelf, labelled
-from mainspring.workspace.handlers import watching
+from mainspring.workspace.handlers import standing, watching
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.routing import routing
 from mainspring.workspace.scans import Scans
@@ -320,6 +320,11 @@ def test_nothing_is_settled_while_a_new_version_is_made(served: Workspace) -> No
 # ---------------------------------------------------------------- watching
 
 
+def made_watcher(served: Workspace) -> watching.Watcher:
+    ws = served.acting_as(service("test"))
+    return watching.Watcher(ws, LabelShelf(), standing.Stands(ws))
+
+
 def alarm(window: str) -> Alarm:
     name = alarms.alarm_id("tide", "performance", "loss", window)
     return Alarm(
@@ -331,7 +336,7 @@ def alarm(window: str) -> Alarm:
 def test_two_windows_judged_at_once_raise_one_alarm_and_tell_of_one(served: Workspace) -> None:
     first, second = alarm("tide:1"), alarm("tide:2")
     told = [
-        work_as_engine(served, lambda tx, a=a: watching._raised(tx, [a])) for a in (first, second)
+        work_as_engine(served, lambda tx, a=a: standing.raised(tx, [a])) for a in (first, second)
     ]
     assert [[ref.id for ref in refs] for refs in told] == [[first.id], []]
     assert [a.id for a in served.read(Permission.READ, alarms.open_alarms)] == [first.id]
@@ -339,7 +344,7 @@ def test_two_windows_judged_at_once_raise_one_alarm_and_tell_of_one(served: Work
 
 def test_a_rollout_that_waited_for_a_worker_counts_every_label(served: Workspace) -> None:
     rollout = begin(served)
-    watcher = watching.Watcher(served.acting_as(service("test")), LabelShelf())
+    watcher = made_watcher(served)
     truth = [int(v) for v in rows_of(0)[1]]
     for day in (0, 1):
         acts.add_labels(served, "tide", send(served, day, rollout), truth)
@@ -356,7 +361,7 @@ def test_a_rollout_that_waited_for_a_worker_counts_every_label(served: Workspace
 
 def test_a_rollout_that_ended_meanwhile_says_nothing(served: Workspace) -> None:
     rollout = begin(served)
-    watcher = watching.Watcher(served.acting_as(service("test")), LabelShelf())
+    watcher = made_watcher(served)
     acts.add_labels(served, "tide", send(served, 0, rollout), [int(v) for v in rows_of(0)[1]])
     done = watcher.rollout(lease("rollout", loop="tide", rollout=rollout.id, watermark=FIRST))
     acts.promote(served, "tide", 2, "By hand.")
@@ -368,7 +373,7 @@ def test_a_rollout_that_ended_meanwhile_says_nothing(served: Workspace) -> None:
 
 def test_two_that_take_the_same_labels_into_account_count_them_once(served: Workspace) -> None:
     rollout = begin(served)
-    watcher = watching.Watcher(served.acting_as(service("test")), LabelShelf())
+    watcher = made_watcher(served)
     acts.add_labels(served, "tide", send(served, 0, rollout), [int(v) for v in rows_of(0)[1]])
     held = lease("rollout", loop="tide", rollout=rollout.id, watermark=FIRST)
     both = [watcher.rollout(held), watcher.rollout(held)]

@@ -83,6 +83,7 @@ class Window(Record, frozen=True, kw_only=True):
     performance: dict[str, Any] | None = None  #: set once its labels are mature
     found: list[Finding] = []  #: what every other monitor found
     labelled: int = 0
+    side: int | None = None  #: not None: the part of a window that this version answered
 
 
 class Ranking(Record, frozen=True, kw_only=True):
@@ -108,6 +109,8 @@ class MonitorPolicy(Record, frozen=True, kw_only=True):
     """How traffic is cut and what is alarming."""
 
     window_s: float = 7 * DAY_S
+    window_rows: int | None = None  #: cut by so many rows in the order of event time instead
+    by_batch: bool = False  #: each fed batch is a window, at the moment it was fed
     grace_s: float = 0.0  #: rows may be that late
     label_delay_s: float = 3 * DAY_S  #: a window's labels are mature that long after its end
     alpha: float = 0.001  #: chance of a false alarm per window, however many columns

@@ -302,6 +302,7 @@ class LoopSpec(Record, frozen=True, kw_only=True):
     retraining: RetrainingPolicy = RetrainingPolicy()
     params: dict[str, Any] = {}
     card: Card | None = None
+    fed: bool = False  #: its endpoint answers elsewhere, and its predictions are fed
     root: str = ""  #: folder of the project
     code: str = ""  #: digest of the project file when declared
 

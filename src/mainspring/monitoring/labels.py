@@ -64,6 +64,14 @@ class Joined(msgspec.Struct, frozen=True, kw_only=True):
     batch: int = 0  #: the newest batch looked at
 
 
+class Ready(msgspec.Struct, frozen=True, kw_only=True):
+    """One batch of labels, checked and encoded."""
+
+    payload: bytes
+    labels: int
+    duplicates: int
+
+
 def add(
     tx: Tx,
     endpoint: str,
@@ -84,6 +92,15 @@ def add(
         TooLargeError: if the batch is too big.
         NotExactError: if a whole number does not fit into 64 bits.
     """
+    return keep(tx, endpoint, prepare(ids, values), at, watermark)
+
+
+def prepare(ids: Sequence[str], values: Sequence[bool | int | float | str]) -> Ready:
+    """Return one batch of labels checked and encoded, to be kept later.
+
+    Raises:
+        BadInputError, TooLargeError, NotExactError: as :func:`add`.
+    """
     plain_ids, plain = _plain(ids), _plain(values)
     if len(plain_ids) != len(plain):
         raise BadInputError(
@@ -101,14 +118,20 @@ def add(
     for row, (name, value) in enumerate(zip(plain_ids, plain, strict=True)):
         _check(row, name, value)
     last = dict(zip(plain_ids, plain, strict=True))
+    payload = encode(list(last), list(last.values()))
+    return Ready(payload=payload, labels=len(last), duplicates=len(plain) - len(last))
+
+
+def keep(tx: Tx, endpoint: str, ready: Ready, at: float, watermark: float | None = None) -> int:
+    """Keep a batch that was prepared, and return its number."""
     _take_turn(tx, endpoint)
     statement = insert(label_batches).values(
         endpoint=endpoint,
         received=at,
         watermark=watermark,
-        n=len(last),
-        duplicates=len(plain) - len(last),
-        payload=encode(list(last), list(last.values())),
+        n=ready.labels,
+        duplicates=ready.duplicates,
+        payload=ready.payload,
     )
     return int(tx.all(statement.returning(label_batches.c.id))[0].id)
 

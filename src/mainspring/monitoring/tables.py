@@ -36,6 +36,8 @@ windows = Table(
     Column("traffic", Text, nullable=False),
     Column("performance", Text),  # NULL until its labels are mature
     Column("labelled", BigInteger, nullable=False),
+    # The version that a part of a window's rows is of; NULL: the window itself.
+    Column("side", BigInteger),
     Column("found", Text, nullable=False, default="[]"),  # what every other monitor found
     Index("windows_by_end", "endpoint", "ends"),
 )
@@ -71,6 +73,13 @@ label_batches = Table(
     Column("payload", LargeBinary, nullable=False),  # see labels.py
     Index("label_batches_by_endpoint", "endpoint", "id"),
     sqlite_autoincrement=True,  # a batch number is never used twice, so a cursor stays right
+)
+
+watches = Table(
+    "watches",
+    METADATA,
+    Column("endpoint", String(128), primary_key=True),
+    Column("watch", Text, nullable=False),  # see watches.py
 )
 
 monitors = Table(

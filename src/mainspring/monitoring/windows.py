@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import func, select, update
+from sqlalchemy import Select, func, select, update
 
 from mainspring.ground.errors import BadInputError, NotFoundError
 from mainspring.ground.identity import canonical
@@ -17,6 +17,8 @@ from mainspring.monitoring import news
 from mainspring.monitoring.findings import replaced
 from mainspring.monitoring.tables import insert_once, monitors, start_monitor, windows
 
+#: The subject of what is found of a window itself.
+WINDOW = "window"
 #: Windows handed out at once; a monitor that fell behind goes on with the next call.
 MOST_DUE = 1000
 
@@ -75,13 +77,68 @@ def due(
     return found
 
 
-def window_id(endpoint: str, start: float) -> str:
-    """Return the one id of an endpoint's window.
+def due_by_count(
+    rows: int, times: Sequence[float], last_end: float | None
+) -> tuple[float, float] | None:
+    """Return the window (start, end) of the next ``rows`` rows; None if there are not so many.
 
-    >>> window_id("delays", 86400.0)
-    'delays:86400'
+    ``times`` are the event times of the rows not yet judged that the watermark has passed by
+    the grace, ascending. A window ends right behind its last row, and rows of the very same
+    time stay together: it may hold more rows than asked for, never fewer.
+
+    Raises:
+        BadInputError: if a window is to hold less than one row.
+
+    >>> due_by_count(2, [1.5, 5.0, 5.0, 9.0], None) == (1.0, math.nextafter(5.0, 9.0))
+    True
     """
-    return f"{endpoint}:{int(start) if float(start).is_integer() else repr(start)}"
+    if rows < 1:
+        raise BadInputError(f"window_rows must be 1 or more, found {rows}.", field="window_rows")
+    if len(times) < rows:
+        return None
+    start = math.floor(times[0]) if last_end is None else last_end
+    return float(start), math.nextafter(float(times[rows - 1]), math.inf)
+
+
+def window_id(endpoint: str, start: float, side: int | None = None) -> str:
+    """Return the one id of an endpoint's window, or of the part that one version answered.
+
+    >>> window_id("delays", 86400.0), window_id("delays", 86400.0, side=3)
+    ('delays:86400', 'delays:86400/3')
+    """
+    part = "" if side is None else f"/{side}"
+    return f"{endpoint}:{int(start) if float(start).is_integer() else repr(start)}{part}"
+
+
+def not_judged(endpoint: str, span: tuple[float, float], rows: int, why: str) -> Window:
+    """Return the record of a window that could not be judged, which says why.
+
+    It takes its place among the others, so that its time is not missing without a word, and is
+    judged when somebody asks for it again.
+    """
+    found = Finding(
+        monitor="traffic",
+        subject=WINDOW,
+        value=None,
+        rows=rows,
+        verdict="not judged",
+        why=f"Not judged: {why}",
+    )
+    return Window(
+        id=window_id(endpoint, span[0]),
+        endpoint=endpoint,
+        start=span[0],
+        end=span[1],
+        rows=rows,
+        version=None,
+        traffic={"rows": rows},
+        found=[found],
+    )
+
+
+def was_judged(window: Window) -> bool:
+    """Return whether a window's inputs were judged."""
+    return not any(one.subject == WINDOW and one.verdict == "not judged" for one in window.found)
 
 
 def is_mature(policy: MonitorPolicy, end: float, watermark: float) -> bool:
@@ -95,7 +152,30 @@ def is_mature(policy: MonitorPolicy, end: float, watermark: float) -> bool:
 
 def save(tx: Tx, window: Window) -> bool:
     """Keep a window; return False, and change nothing, if it is kept already."""
-    values = {
+    if tx.run(insert_once(windows, tx.dialect, _row(window))) == 0:
+        return False
+    _note(tx, window)
+    return True
+
+
+def replace(tx: Tx, window: Window) -> None:
+    """Keep a window that was judged again; what its labels said stays."""
+    row = _row(window)
+    kept = {key: row[key] for key in row if key not in ("id", "performance", "labelled")}
+    if tx.run(update(windows).where(windows.c.id == window.id).values(**kept)) == 0:
+        save(tx, window)
+    else:
+        _note(tx, window)
+
+
+def _note(tx: Tx, window: Window) -> None:
+    # Rules are about the endpoint; what one version answered of a window is no window of it.
+    if window.side is None:
+        news.note(tx, window.endpoint, window.id)
+
+
+def _row(window: Window) -> dict[str, Any]:
+    return {
         "id": window.id,
         "endpoint": window.endpoint,
         "starts": window.start,
@@ -108,11 +188,8 @@ def save(tx: Tx, window: Window) -> bool:
         "performance": _text(window.performance),
         "labelled": window.labelled,
         "found": canonical(window.found).decode(),
+        "side": window.side,
     }
-    if tx.run(insert_once(windows, tx.dialect, values)) == 0:
-        return False
-    news.note(tx, window.endpoint, window.id)
-    return True
 
 
 def update_performance(tx: Tx, window: str, performance: dict[str, Any], labelled: int) -> None:
@@ -137,12 +214,17 @@ def update_found(tx: Tx, window: str, found: Sequence[Finding]) -> None:
     kept = get(tx, window)
     text = canonical(replaced(kept.found, found)).decode()
     tx.run(update(windows).where(windows.c.id == window).values(found=text))
-    news.note(tx, kept.endpoint, window)
+    _note(tx, kept)
 
 
-def before(tx: Tx, endpoint: str, start: float, limit: int) -> list[Window]:
-    """Return the windows of an endpoint that began before ``start``, newest first."""
-    question = select(windows).where(windows.c.endpoint == endpoint, windows.c.starts < start)
+def before(
+    tx: Tx, endpoint: str, start: float, limit: int, version: int | None = None
+) -> list[Window]:
+    """Return the windows of an endpoint that began before ``start``, newest first.
+
+    ``version`` asks for those of one version, parts of windows too.
+    """
+    question = _of(endpoint, version).where(windows.c.starts < start)
     return [_window(row) for row in tx.all(question.order_by(windows.c.ends.desc()).limit(limit))]
 
 
@@ -164,16 +246,29 @@ def latest(tx: Tx, endpoint: str) -> Window | None:
     return found[0] if found else None
 
 
-def list_windows(tx: Tx, endpoint: str, limit: int = 100) -> list[Window]:
-    """Return the windows of an endpoint, newest first."""
-    question = select(windows).where(windows.c.endpoint == endpoint)
+def list_windows(
+    tx: Tx, endpoint: str, limit: int = 100, version: int | None = None
+) -> list[Window]:
+    """Return the windows of an endpoint, newest first.
+
+    Each is judged as what the version is that answered most of it. ``version`` asks for those
+    of one version instead: whole windows, and the parts of windows that it answered.
+    """
+    question = _of(endpoint, version)
     return [_window(row) for row in tx.all(question.order_by(windows.c.ends.desc()).limit(limit))]
+
+
+def _of(endpoint: str, version: int | None) -> Select[Any]:
+    question = select(windows).where(windows.c.endpoint == endpoint)
+    if version is None:
+        return question.where(windows.c.side.is_(None))
+    return question.where(windows.c.version == version)
 
 
 def count(tx: Tx, endpoint: str) -> int:
     """Return how many windows of an endpoint were judged."""
     question = select(func.count().label("n")).select_from(windows)
-    row = tx.one(question.where(windows.c.endpoint == endpoint))
+    row = tx.one(question.where(windows.c.endpoint == endpoint, windows.c.side.is_(None)))
     return 0 if row is None else int(row.n)
 
 
@@ -222,6 +317,13 @@ def advance(tx: Tx, endpoint: str, judged_until: float, empty: int = 0, late: in
     return monitor(tx, endpoint)
 
 
+def count_late(tx: Tx, endpoint: str, late: int) -> None:
+    """Add to the rows that came after their window had been judged."""
+    tx.run(start_monitor(tx.dialect, endpoint))
+    mine = monitors.c.endpoint == endpoint
+    tx.run(update(monitors).where(mine).values(late=monitors.c.late + late))
+
+
 def _text(performance: dict[str, Any] | None) -> str | None:
     return None if performance is None else canonical(performance).decode()
 
@@ -240,4 +342,5 @@ def _window(row: Any) -> Window:
         performance=None if row.performance is None else msgspec.json.decode(row.performance),
         labelled=row.labelled,
         found=msgspec.json.decode(row.found, type=list[Finding]),
+        side=row.side,
     )

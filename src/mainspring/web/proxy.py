@@ -16,7 +16,7 @@ from mainspring.ground.version import __version__
 from mainspring.web.front import send_bytes
 from mainspring.web.limits import Threads, chunks
 from mainspring.workspace.opening import Workspace
-from mainspring.workspace.views.endpoint_http import address, down
+from mainspring.workspace.views.endpoint_http import address, down, elsewhere
 from mainspring.workspace.views.endpoints import endpoint_boards
 
 _TIMES = httpx.Timeout(60.0, connect=1.0)
@@ -106,9 +106,9 @@ class Proxy:
         """Return what is wrong with an endpoint that has no process: not up, or not there."""
 
         def look() -> MainspringError:
-            known = {board.name for board in endpoint_boards(self._ws)}
+            known = {board.name: board.state for board in endpoint_boards(self._ws)}
             if name in known:
-                return down(name)
+                return elsewhere(name) if known[name] == "fed" else down(name)
             return NotFoundError(f"There is no endpoint {name}.", field="name")
 
         return await self._threads.run(look)
@@ -121,7 +121,7 @@ class Proxy:
 
     async def _ready(self) -> tuple[int, object]:
         boards = await self._threads.run(lambda: endpoint_boards(self._ws))
-        ready = all(board.state == "up" for board in boards)
+        ready = all(board.state != "down" for board in boards)
         return 200 if ready else 503, {"ready": ready}
 
 

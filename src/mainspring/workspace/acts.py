@@ -6,7 +6,7 @@ without the other.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -30,7 +30,8 @@ def declare(ws: Workspace, spec: LoopSpec) -> int:
 
     def work(tx: Tx) -> int:
         registry.ensure_model(tx, spec.model, at=now)
-        endpoints.ensure(tx, spec.endpoint, spec.model, at=now, loop=spec.name)
+        kind: Literal["served", "fed"] = "fed" if spec.fed else "served"
+        endpoints.ensure(tx, spec.endpoint, spec.model, at=now, loop=spec.name, kind=kind)
         before = reactor.spec_or_none(tx, spec.name)
         # A loop whose rows carry event time begins at no time at all: the first rows tell.
         start = now if spec.time is None else 0.0

@@ -75,7 +75,7 @@ def _beat(ws: Workspace, engine: Engine, link: Link) -> None:
                 lambda tx: [
                     e.name
                     for e in endpoints.list_endpoints(tx)
-                    if registry.champion(tx, e.model) is not None
+                    if e.kind == "served" and registry.champion(tx, e.model) is not None
                 ],
             )
             if wanted != told:

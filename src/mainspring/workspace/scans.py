@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mainspring.engine import reactor
+from mainspring.engine import reactor, tasks
 from mainspring.engine.tasks import NewTask
 from mainspring.ground.loops import Phase
 from mainspring.ground.objects import DAY_S, LoopSpec
 from mainspring.ground.ports import Tx
 from mainspring.monitoring import labels, windows
 from mainspring.readiness import registry
-from mainspring.scaling.serving import capture, endpoints, rollouts
+from mainspring.scaling.serving import capture, endpoints, rollouts, shelf
+from mainspring.workspace.feeding import declared
 from mainspring.workspace.handlers import alarming, telling
 from mainspring.workspace.keeping import ageing
 
@@ -35,17 +36,24 @@ class Scans:
     def all(self, tx: Tx) -> list[NewTask]:
         """Return the work that should exist now; most of it is known already."""
         found: list[NewTask] = []
-        for spec in reactor.loops(tx):
-            watermark = capture.watermark(self._ws.captures(spec.endpoint))
-            if watermark is None or registry.champion(tx, spec.model) is None:
-                continue
-            found += self._windows(tx, spec, watermark)
-            found += _labels(tx, spec, watermark)
-            found += _rollout(tx, spec, watermark)
-        for endpoint in endpoints.list_endpoints(tx):
-            found += self._upkeep(endpoint.name)
+        kinds = {one.name: one.kind for one in endpoints.list_endpoints(tx)}
+        for spec in declared.watched(tx):
+            found += self.watching(tx, spec, kinds.get(spec.endpoint, "served"))
+        for endpoint in kinds:
+            found += self._upkeep(endpoint)
         now = self._ws.clock.now()
         return found + ageing.due(tx, now) + telling.due(tx) + alarming.due(tx, now)
+
+    def watching(self, tx: Tx, spec: LoopSpec, kind: str) -> list[NewTask]:
+        """Return the work that one endpoint's traffic and labels should make."""
+        watermark = capture.watermark(self._ws.captures(spec.endpoint))
+        if watermark is None or (kind == "served" and registry.champion(tx, spec.model) is None):
+            return []
+        known = watermark
+        if spec.monitor.by_batch:  # no further row will come to say how late it is
+            known = max(watermark, self._ws.clock.now())
+        found = self._windows(tx, spec, watermark) + _labels(tx, spec, known)
+        return found + _rollout(tx, spec, watermark) if spec.name else found
 
     def settled(self, tx: Tx) -> dict[str, float]:
         """Return how far each endpoint's traffic and labels are known by now.
@@ -65,29 +73,44 @@ class Scans:
 
     def _windows(self, tx: Tx, spec: LoopSpec, watermark: float) -> list[NewTask]:
         state = windows.monitor(tx, spec.endpoint)
-        oldest = None
-        if state.judged_until is None:
-            oldest = capture.oldest(self._ws.captures(spec.endpoint))
-        due = windows.due(spec.monitor, watermark, state.judged_until, oldest)
-        if not due:
+        span = self._due(spec, watermark, state.judged_until)
+        if span is None:
             return []
-        start, end = due[0]  # one after the other: the next is due once this one is judged
-        return [
-            NewTask(
-                id=f"window/{windows.window_id(spec.endpoint, start)}",
-                kind="window",
-                payload={"loop": spec.name, "start": start, "end": end},
-                max_attempts=ATTEMPTS,
-            )
-        ]
+        start, end = span
+        name = f"window/{windows.window_id(spec.endpoint, start)}"
+        payload = {"loop": spec.name, "endpoint": spec.endpoint, "start": start, "end": end}
+        failed = tasks.get(tx, name)
+        if failed is None or failed.state not in tasks.BROKEN:
+            return [NewTask(id=name, kind="window", payload=payload, max_attempts=ATTEMPTS)]
+        # One window that cannot be judged must not keep all others from it.
+        why = failed.error or f"its task was {failed.state}"
+        payload |= {"why": why, "task": name}
+        return [NewTask(id=f"un{name}", kind="unjudged", payload=payload, max_attempts=ATTEMPTS)]
+
+    def _due(
+        self, spec: LoopSpec, watermark: float, judged_until: float | None
+    ) -> tuple[float, float] | None:
+        """Return the next window: the one behind it is due once this one is judged."""
+        folder, policy = self._ws.captures(spec.endpoint), spec.monitor
+        rows = 1 if policy.by_batch else policy.window_rows
+        if rows is None:
+            oldest = capture.oldest(folder) if judged_until is None else None
+            found = windows.due(policy, watermark, judged_until, oldest)
+            return found[0] if found else None
+        if capture.rows_since(folder, judged_until) < rows:
+            return None
+        times = capture.times(folder, judged_until, watermark - policy.grace_s)
+        return windows.due_by_count(rows, times.tolist(), judged_until)
 
     def _upkeep(self, endpoint: str) -> list[NewTask]:
-        sealed = capture.sealed(self._ws.captures(endpoint))
-        if not sealed:
+        folder = self._ws.captures(endpoint)
+        sealed = capture.sealed(folder)
+        newest = sealed[-1] if sealed else shelf.crowded(folder)
+        if newest is None:
             return []
         return [
             NewTask(
-                id=f"compact/{endpoint}/{sealed[-1]}",
+                id=f"compact/{endpoint}/{newest}",
                 kind="compact",
                 payload={"endpoint": endpoint},
                 max_attempts=ATTEMPTS,
@@ -101,7 +124,12 @@ def _labels(tx: Tx, spec: LoopSpec, watermark: float) -> list[NewTask]:
         NewTask(
             id=f"labels/{window.id}",
             kind="labels",
-            payload={"loop": spec.name, "window": window.id, "watermark": watermark},
+            payload={
+                "loop": spec.name,
+                "endpoint": spec.endpoint,
+                "window": window.id,
+                "watermark": watermark,
+            },
             max_attempts=ATTEMPTS,
         )
         for window in windows.awaiting_labels(tx, spec.endpoint, spec.monitor, watermark)

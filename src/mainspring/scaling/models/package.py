@@ -86,6 +86,29 @@ def write(model: FittedModel, objects: Objects) -> str:
     return objects.put(identity.canonical(Manifest(format=FORMAT, files=digests)))
 
 
+def write_baseline(
+    signature: Signature, profile: Profile, reference: pl.DataFrame, objects: Objects
+) -> str:
+    """Keep what a model is compared with, without the model; return the digest of its manifest.
+
+    For a model that answers elsewhere: everything that looks at rows works with it, and
+    nothing that would load a model.
+    """
+    files = {
+        "signature.json": identity.canonical(signature),
+        "profile.json": identity.canonical(profile),
+        "facts.json": identity.canonical(Facts(measured_on="elsewhere")),
+        _REFERENCE: _parquet(reference),
+    }
+    digests = {path: objects.put(data) for path, data in files.items()}
+    return objects.put(identity.canonical(Manifest(format=FORMAT, files=digests)))
+
+
+def holds_model(digest: str, objects: Objects) -> bool:
+    """Return whether a package has a model in it that can score."""
+    return "model.skops" in read_manifest(digest, objects).files
+
+
 def read(digest: str, objects: Objects) -> FittedModel:
     """Return the fitted model that a package holds, as it was when it was written.
 

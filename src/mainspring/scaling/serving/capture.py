@@ -7,17 +7,30 @@ one folder: ``*.open`` is being written, ``*.seg`` is sealed, ``*.parquet`` is f
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from mainspring.scaling.serving import segments, shelf
 from mainspring.scaling.serving.index import Use, use
 from mainspring.scaling.serving.recorder import CaptureWriter
-from mainspring.scaling.serving.segments import EMPTY, KEPT, OPEN, SEALED, Batch, Span
+from mainspring.scaling.serving.segments import (
+    AHEAD_S,
+    EMPTY,
+    KEPT,
+    OPEN,
+    PLAIN,
+    SEALED,
+    Batch,
+    Span,
+)
 from mainspring.scaling.serving.shelf import Dropped, compact, enforce_budget, seal_orphans
 
 __all__ = [
+    "AHEAD_S",
     "Batch",
     "CaptureWriter",
     "Dropped",
@@ -32,10 +45,14 @@ __all__ = [
     "watermark",
 ]
 
+FED = "fed"  #: a file of this name marks a folder whose rows came with ids of their own
+
 _TRIES = 20  # a file may be sealed or folded between our looking and our reading
 
-# How far each open segment is known, by path: (bytes seen, span). Only its end is read anew.
-_open_spans: dict[Path, tuple[int, Span]] = {}
+# How far each open segment is known, by path: (bytes seen, span, mark). Only its end is read anew.
+_open_spans: dict[Path, tuple[int, Span, float]] = {}
+# The mark of sealed segments that had to be opened to know it.
+_marks: dict[str, float] = {}
 _lock = threading.Lock()
 
 
@@ -51,6 +68,8 @@ def read(
     answered), ``_score`` (a number, or a list of one probability a class), ``_other_version``
     and ``_other_score`` (the counterpart of a rollout, null where there was none), then the raw
     columns, or those of them named in ``columns``. Files outside the span are not opened.
+
+    Where rows were fed with ids of their own, two of one id in the span are one: the first.
     """
     for attempt in range(_TRIES):
         try:
@@ -62,19 +81,98 @@ def read(
 
 
 def watermark(folder: Path) -> float | None:
-    """Return the newest event time captured, or None before the first row. Cheap to ask."""
+    """Return the newest event time captured, or None before the first row. Cheap to ask.
+
+    A row counts no further than :data:`AHEAD_S` past the moment it was received, so that one
+    clock that jumped does not end every window (:func:`segments.mark_of`).
+    """
     newest = shelf.read_index(folder).newest
-    highs = [span.high for span in _segment_spans(folder) if span.rows]
+    marks = [mark for span, mark in _segment_spans(folder) if span.rows]
     if newest is not None:
-        highs.append(newest)
-    return max(highs, default=None)
+        marks.append(newest)
+    return max(marks, default=None)
 
 
 def oldest(folder: Path) -> float | None:
     """Return the oldest event time that can still be read, or None if there is no row."""
-    lows = [span.low for span in _segment_spans(folder) if span.rows]
+    lows = [span.low for span, _ in _segment_spans(folder) if span.rows]
     lows += [file.low for file in shelf.read_index(folder).files]
     return min(lows, default=None)
+
+
+def times(folder: Path, since: float | None, until: float) -> npt.NDArray[np.float64]:
+    """Return the event times of the rows with since <= event time <= until, ascending."""
+    found = read(folder, since, np.nextafter(until, np.inf), [])["_time"]
+    return np.asarray(found.sort().to_numpy(), dtype=np.float64)
+
+
+def rows_since(folder: Path, since: float | None) -> int:
+    """Return a bound on the rows from an event time on: never too few. Cheap to ask."""
+    low = float("-inf") if since is None else since
+    kept = sum(file.rows for file in shelf.read_index(folder).files if file.high >= low)
+    return kept + sum(span.rows for span, _ in _segment_spans(folder) if span.high >= low)
+
+
+def came_late(folder: Path, before: float, received_after: float) -> npt.NDArray[np.float64]:
+    """Return the event times of rows before ``before`` that were received after a moment."""
+    wanted = (pl.col("_time") < before) & (pl.col("_received") > received_after)
+
+    def worth(low: float, high: float, received: float | None) -> bool:  # noqa: ARG001
+        return low < before and (received is None or received > received_after)
+
+    return _times_of(folder, wanted, worth)
+
+
+def ahead(folder: Path, since: float) -> int:
+    """Return how many rows from an event time on lie beyond the clock that received them."""
+    wanted = (pl.col("_time") >= since) & (pl.col("_time") > pl.col("_received") + AHEAD_S)
+
+    def worth(low: float, high: float, received: float | None) -> bool:  # noqa: ARG001
+        return high >= since
+
+    return len(_times_of(folder, wanted, worth))
+
+
+def next_time(folder: Path, since: float) -> float | None:
+    """Return the oldest event time that is not before ``since``; None if there is none."""
+
+    def worth(low: float, high: float, received: float | None) -> bool:  # noqa: ARG001
+        return high >= since
+
+    found = _times_of(folder, pl.col("_time") >= since, worth)
+    return float(found[0]) if len(found) else None
+
+
+def _times_of(
+    folder: Path, wanted: pl.Expr, worth: Callable[[float, float, float | None], bool]
+) -> npt.NDArray[np.float64]:
+    """Return the event times of the rows wanted, ascending, from the files worth a look."""
+    if not folder.is_dir():
+        return np.empty(0)
+    for attempt in range(_TRIES):
+        try:
+            return _picked(folder, wanted, worth)
+        except FileNotFoundError:
+            if attempt == _TRIES - 1:
+                raise
+    raise AssertionError  # the loop above returns or raises
+
+
+def _picked(
+    folder: Path, wanted: pl.Expr, worth: Callable[[float, float, float | None], bool]
+) -> npt.NDArray[np.float64]:
+    paths = sorted([*folder.glob(f"*{SEALED}"), *folder.glob(f"*{OPEN}")])
+    index = shelf.read_index(folder)
+    parts = [
+        pl.scan_parquet(folder / file.name).filter(wanted).select("_time").collect()
+        for file in index.files
+        if worth(file.low, file.high, file.received)
+    ]
+    for path in paths:
+        span = segments.span_in(path.name)
+        if path.name not in index.folded and (span is None or worth(span.low, span.high, None)):
+            parts += [rows.filter(wanted).select("_time") for rows in segments.rows_of(path)]
+    return np.sort(pl.concat(parts)["_time"].to_numpy()) if parts else np.empty(0)
 
 
 def sealed(folder: Path) -> list[str]:
@@ -103,7 +201,7 @@ def _read(
     index = shelf.read_index(folder)
     wanted = pl.col("_time").is_between(low, high, closed="left")
     parts = [
-        pl.scan_parquet(folder / file.name).filter(wanted).collect()
+        _scan(folder / file.name, columns).filter(wanted).collect()
         for file in index.files
         if file.low < high and file.high >= low
     ]
@@ -114,7 +212,21 @@ def _read(
             parts += [rows.filter(wanted) for rows in segments.rows_of(path)]
     if {file.name for file in index.files} - {p.name for p in folder.glob("*.parquet")}:
         raise FileNotFoundError(folder)
-    return _finish([part for part in parts if part.height], columns)
+    rows = _finish([part for part in parts if part.height], columns)
+    if (folder / FED).exists():
+        return rows.unique("_id", keep="first", maintain_order=True)
+    return rows
+
+
+def _scan(path: Path, columns: list[str] | None) -> pl.LazyFrame:
+    scan = pl.scan_parquet(path)
+    if columns is None:
+        return scan
+    return scan.select(
+        name
+        for name in scan.collect_schema().names()
+        if name in columns or name in KEPT or name in ("_score", "_other_score")
+    )
 
 
 def _finish(parts: list[pl.DataFrame], columns: list[str] | None) -> pl.DataFrame:
@@ -123,7 +235,8 @@ def _finish(parts: list[pl.DataFrame], columns: list[str] | None) -> pl.DataFram
     else:
         scores = {"_score": pl.Float64, "_other_score": pl.Float64}
         rows = pl.DataFrame(schema={**KEPT, **scores})
-    ids = pl.format("{}-{}", "_boot", "_n").alias("_id")
+    numbered = pl.format("{}-{}", "_boot", "_n")
+    ids = pl.when(pl.col("_n") == PLAIN).then("_boot").otherwise(numbered).alias("_id")
     own = ["_time", "_received", "_version", "_score", "_other_version", "_other_score"]
     raw = [name for name in rows.columns if name not in {*own, "_boot", "_n"}]
     if columns is not None:
@@ -131,22 +244,40 @@ def _finish(parts: list[pl.DataFrame], columns: list[str] | None) -> pl.DataFram
     return rows.select(ids, *own, *raw)
 
 
-def _segment_spans(folder: Path) -> list[Span]:
+def _segment_spans(folder: Path) -> list[tuple[Span, float]]:
+    """Return how far each segment reaches, and how far it moves the watermark."""
     if not folder.is_dir():
         return []
     folded = set(shelf.read_index(folder).folded)
-    spans = [
-        segments.span_in(path.name) or EMPTY
-        for path in folder.glob(f"*{SEALED}")
-        if path.name not in folded
-    ]
-    return spans + [_open_span(path) for path in folder.glob(f"*{OPEN}")]
+    found = [_sealed_span(path) for path in folder.glob(f"*{SEALED}") if path.name not in folded]
+    return found + [_open_span(path) for path in folder.glob(f"*{OPEN}")]
 
 
-def _open_span(path: Path) -> Span:
+def _sealed_span(path: Path) -> tuple[Span, float]:
+    span = segments.span_in(path.name) or EMPTY
+    opened = path.name.partition("-")[0]
+    # Received after the file was opened: so much is certain without a look into it.
+    if opened.isdigit() and span.high <= int(opened) / 1000 + AHEAD_S:
+        return span, span.high
+    with _lock:
+        known = _marks.get(path.name)
+    if known is None:
+        try:
+            known = segments.mark_of(segments.rows_of(path))
+        except FileNotFoundError:  # folded meanwhile: the index says it at the next look
+            return EMPTY, -np.inf
+        known = -np.inf if known is None else known
+        with _lock:
+            if len(_marks) > 1000:
+                _marks.clear()
+            _marks[path.name] = known
+    return span, known
+
+
+def _open_span(path: Path) -> tuple[Span, float]:
     """Return how far an open segment reaches, reading only what was added since the last look."""
     with _lock:
-        seen, span = _open_spans.get(path, (0, EMPTY))
+        seen, span, mark = _open_spans.get(path, (0, EMPTY, -np.inf))
     try:
         with path.open("rb") as file:
             file.seek(seen)
@@ -154,13 +285,15 @@ def _open_span(path: Path) -> Span:
     except FileNotFoundError:  # sealed meanwhile: its name says it at the next look
         with _lock:
             _open_spans.pop(path, None)
-        return span
+        return span, mark
     end = 0
     for rows, behind in segments.frames(data):
         span = span.joined(segments.span_of([rows]))
+        moved = segments.mark_of([rows])
+        mark = mark if moved is None else max(mark, moved)
         end = behind
     with _lock:
         if len(_open_spans) > 1000:
             _open_spans.clear()
-        _open_spans[path] = (seen + end, span)
-    return span
+        _open_spans[path] = (seen + end, span, mark)
+    return span, mark

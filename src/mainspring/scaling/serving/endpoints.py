@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
+import msgspec
 from sqlalchemy import delete, insert, select
 
 from mainspring.ground.errors import ConflictError, NotFoundError
@@ -14,18 +15,30 @@ from mainspring.scaling.serving.tables import endpoints, rollouts
 
 
 class Endpoint(Record, frozen=True, kw_only=True):
-    """One place that answers: a name, the model it serves, the loop that watches it."""
+    """One place that answers: a name, the model it serves, the loop that watches it.
+
+    A ``fed`` endpoint answers elsewhere: no process of ours belongs to it, its rows are fed.
+    """
 
     name: str
     model: str
     created: float
     loop: str | None = None
+    kind: Literal["served", "fed"] = "served"
 
 
-def ensure(tx: Tx, name: str, model: str, *, at: float, loop: str | None = None) -> Endpoint:
+def ensure(
+    tx: Tx,
+    name: str,
+    model: str,
+    *,
+    at: float,
+    loop: str | None = None,
+    kind: Literal["served", "fed"] = "served",
+) -> Endpoint:
     """Return the endpoint by that name, made if it is not there.
 
-    An endpoint without a loop is given one; otherwise what is there stays.
+    An endpoint without a loop is given one; otherwise what is there stays, its kind too.
 
     Raises:
         ConflictError: if it serves another model, or another loop watches it.
@@ -33,8 +46,10 @@ def ensure(tx: Tx, name: str, model: str, *, at: float, loop: str | None = None)
     check_name(name)
     found = _find(tx, name)
     if found is None:
-        made = Endpoint(name=name, model=model, created=at, loop=loop)
-        tx.run(insert(endpoints).values(name=name, model=model, created=at, loop=loop))
+        made = Endpoint(name=name, model=model, created=at, loop=loop, kind=kind)
+        kept = None if kind == "served" else kind
+        row = {"name": name, "model": model, "created": at, "loop": loop, "kind": kept}
+        tx.run(insert(endpoints).values(**row))
         return made
     if found.model != model:
         raise ConflictError(
@@ -47,7 +62,7 @@ def ensure(tx: Tx, name: str, model: str, *, at: float, loop: str | None = None)
     if found.loop is not None:
         raise ConflictError(f"Endpoint {name} is watched by loop {found.loop}, not {loop}.")
     tx.run(endpoints.update().where(endpoints.c.name == name).values(loop=loop))
-    return Endpoint(name=name, model=model, created=found.created, loop=loop)
+    return msgspec.structs.replace(found, loop=loop)
 
 
 def get(tx: Tx, name: str) -> Endpoint:
@@ -96,4 +111,10 @@ def _find(tx: Tx, name: str) -> Endpoint | None:
 
 
 def _read(row: Any) -> Endpoint:
-    return Endpoint(name=row.name, model=row.model, created=row.created, loop=row.loop)
+    return Endpoint(
+        name=row.name,
+        model=row.model,
+        created=row.created,
+        loop=row.loop,
+        kind=row.kind or "served",
+    )

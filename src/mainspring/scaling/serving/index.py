@@ -17,6 +17,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     high: float
     rows: int
     bytes: int
+    received: float | None = None  #: when the last of its rows came; None: not known
 
 
 class Index(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,7 +27,8 @@ class Index(msgspec.Struct, frozen=True, kw_only=True):
     folded: list[str] = []  #: segments whose rows are in the files; about to be deleted
     dropped_rows: int = 0
     dropped_bytes: int = 0
-    newest: float | None = None  #: event time, of dropped rows too
+    newest: float | None = None  #: the watermark of all rows folded, of dropped rows too
+    fed: dict[str, int] = {}  #: rows of the last batches fed, by name; see ``feeding.publish``
 
 
 def read_index(folder: Path) -> Index:

@@ -18,6 +18,10 @@ from mainspring.scaling.models.features import Word
 
 OPEN, SEALED, PARQUET = ".open", ".seg", ".parquet"
 NOBODY = -1  #: the version of a counterpart that did not score
+PLAIN = -1  #: the number of a row whose id is not ``<prefix>-<number>``: it is the prefix alone
+#: Event time may be that far ahead of the clock that received it; what lies beyond is taken
+#: for a clock that jumped, and moves the watermark no further.
+AHEAD_S = 300.0
 
 #: What every captured row has beside its raw columns, as files keep it.
 KEPT: dict[str, Any] = {
@@ -153,6 +157,23 @@ def span_of(parts: Sequence[pl.DataFrame]) -> Span:
         if isinstance(low, float) and isinstance(high, float):
             found = found.joined(Span(low, high, part.height))
     return found
+
+
+def mark_of(parts: Sequence[pl.DataFrame]) -> float | None:
+    """Return how far some rows move the watermark; None without a row.
+
+    A row moves it to its event time, and never more than :data:`AHEAD_S` past the moment it was
+    received: one clock that jumped must not close every window there is.
+
+    >>> mark_of([pl.DataFrame({"_time": [50.0, 9e9], "_received": [60.0, 60.0]})])
+    360.0
+    """
+    marks = [
+        part.select(pl.min_horizontal("_time", pl.col("_received") + AHEAD_S).max()).item()
+        for part in parts
+        if part.height
+    ]
+    return max((mark for mark in marks if mark is not None), default=None)
 
 
 def _rows(frame: Any) -> pl.DataFrame:

@@ -122,6 +122,25 @@ def enforce_budget(folder: Path, most_bytes: int) -> Dropped:
         return dropped
 
 
+def crowded(folder: Path) -> str | None:
+    """Return the name of the newest of files that should be joined, or None. Cheap to ask."""
+    found = _alike(read_index(folder).files)
+    return found[-1].name if found else None
+
+
+@contextmanager
+def changing(folder: Path) -> Iterator[Index]:
+    """Have a folder to oneself and its index as it stands; replace it with :func:`replace`."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _alone(folder):
+        yield read_index(folder)
+
+
+def replace(folder: Path, index: Index) -> None:
+    """Put another index in place, at once and for good; the caller has the folder to itself."""
+    _write_index(folder, index)
+
+
 def _alike(files: Sequence[Kept]) -> list[Kept] | None:
     """Return the files of like size that should be joined, if there are enough."""
     levels: dict[int, list[Kept]] = {}
@@ -149,7 +168,8 @@ def _fold(
     newest = index.newest
     if span.rows:
         files.append(_write_parquet(folder, parts, span, sealed or [f.name for f in joined]))
-        newest = span.high if newest is None else max(newest, span.high)
+        mark = segments.mark_of(parts)
+        newest = max((m for m in (newest, mark) if m is not None), default=None)
     folded = index.folded + sealed
     after = msgspec.structs.replace(index, files=files, folded=folded, newest=newest)
     _write_index(folder, after)
@@ -169,7 +189,14 @@ def _write_parquet(
     part.chmod(0o600)
     _sync(part)
     path = part.rename(folder / name)
-    return Kept(name=name, low=span.low, high=span.high, rows=rows.height, bytes=size(path))
+    return Kept(
+        name=name,
+        low=span.low,
+        high=span.high,
+        rows=rows.height,
+        bytes=size(path),
+        received=float(rows["_received"].max() or 0.0),  # type: ignore[arg-type]
+    )
 
 
 def _write_index(folder: Path, index: Index) -> None:
@@ -213,4 +240,15 @@ def _alone(folder: Path) -> Iterator[None]:
         os.close(fd)
 
 
-__all__ = ["EMPTY", "Dropped", "Index", "compact", "enforce_budget", "read_index", "seal_orphans"]
+__all__ = [
+    "EMPTY",
+    "Dropped",
+    "Index",
+    "changing",
+    "compact",
+    "crowded",
+    "enforce_budget",
+    "read_index",
+    "replace",
+    "seal_orphans",
+]

@@ -24,6 +24,26 @@ endpoints = Table(
     Column("model", String(128), nullable=False, index=True),
     Column("loop", String(128)),
     Column("created", Float(53), nullable=False),
+    Column("kind", String(16)),  # NULL: served by a process of ours; "fed": answered elsewhere
+)
+
+fed_versions = Table(
+    "fed_versions",
+    METADATA,
+    Column("endpoint", String(128), primary_key=True),
+    Column("name", String(255), primary_key=True),  # what the rows call it
+    Column("number", BigInteger, nullable=False),  # of the endpoint's model
+)
+
+fed_batches = Table(
+    "fed_batches",
+    METADATA,
+    Column("endpoint", String(128), primary_key=True),
+    Column("batch", String(128), primary_key=True),  # the client's own name for it
+    Column("digest", String(64), nullable=False),  # of the bytes and of how they were read
+    Column("answer", Text, nullable=False),  # JSON: what the client was told
+    Column("at", Float(53), nullable=False),
+    Column("by", String(128), nullable=False),
 )
 
 rollouts = Table(

@@ -15,7 +15,7 @@ from mainspring.ground.objects import LoopSpec, Rollout, Strategy
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.readiness import registry
-from mainspring.scaling.serving import rollouts
+from mainspring.scaling.serving import endpoints, rollouts
 
 if TYPE_CHECKING:
     from mainspring.engine.tasks import Lease
@@ -123,6 +123,8 @@ def _start(tx: Tx, spec: LoopSpec, command: m.StartRollout) -> None:
         raise ConflictError(f"The champion of {spec.model} changed meanwhile; nothing started.")
     _end_running(tx, spec.endpoint, "ended", command.at)
     policy = spec.rollout
+    # Elsewhere we answer nobody: the challenger scores the rows that are fed.
+    fed = endpoints.get(tx, spec.endpoint).kind == "fed"
     rollouts.start(
         tx,
         Rollout(
@@ -131,8 +133,8 @@ def _start(tx: Tx, spec: LoopSpec, command: m.StartRollout) -> None:
             model=spec.model,
             champion=champion,
             challenger=command.version,
-            strategy=policy.strategy,
-            share=policy.share,
+            strategy=Strategy.SHADOW if fed else policy.strategy,
+            share=0.0 if fed else policy.share,
             state="running",
             started=command.at,
         ),

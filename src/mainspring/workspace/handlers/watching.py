@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,94 +12,58 @@ from mainspring.engine.worker import Done, Handler
 from mainspring.ground import messages as m
 from mainspring.ground.errors import NotFoundError, UnavailableError
 from mainspring.ground.killpoints import here
-from mainspring.ground.objects import Alarm, LoopSpec, Profile, Rollout, Signature, Window
+from mainspring.ground.objects import Alarm, LoopSpec, Rollout, Signature, Window
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
-from mainspring.monitoring import alarms, judge, labels, rules, windows
-from mainspring.monitoring.sight import LOOKS_BACK, Sight
+from mainspring.monitoring import judge, labels, rules, windows
+from mainspring.monitoring.sight import Sight
 from mainspring.numerics.scores import row_losses
 from mainspring.readiness import registry
 from mainspring.retraining import challenge
-from mainspring.scaling.models import package
-from mainspring.scaling.serving import capture, rollouts, shelf
-from mainspring.workspace.evidence import LabelShelf, Models, References
+from mainspring.scaling.serving import capture, endpoints, rollouts, shelf
+from mainspring.workspace.evidence import LabelShelf
+from mainspring.workspace.feeding.declared import spec_of
+from mainspring.workspace.handlers.standing import (
+    Standing,
+    Stands,
+    all_found,
+    beside,
+    end_quiet,
+    own_rows,
+)
+from mainspring.workspace.handlers.standing import raised as raise_all
+from mainspring.workspace.handlers.windowing import Windower
 
 if TYPE_CHECKING:
     from mainspring.engine.tasks import Lease
     from mainspring.workspace.opening import Workspace
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """Who served in a window, and what its rows are compared with."""
-
-    version: int
-    package: str
-    signature: Signature
-    baseline: Profile
-    open: set[tuple[str, str]]  # (kind, subject) of open alarms
-    earlier: list[Window]
-
-
 class Watcher:
     """Carries out what scans find: windows that are over, labels that came."""
 
-    def __init__(self, ws: Workspace, shelf: LabelShelf) -> None:
+    def __init__(self, ws: Workspace, shelf: LabelShelf, stands: Stands) -> None:
         self._ws = ws
         self._shelf = shelf
-        self._references = References(ws.objects)
-        self._models = Models(ws.objects)
+        self._stands = stands
 
-    # ------------------------------------------------------------ windows
-
-    def window(self, lease: Lease) -> Done:
-        """Judge one window on its inputs and tell the loop."""
-        loop, start, end = (lease.task.payload[k] for k in ("loop", "start", "end"))
-        spec = self._spec(loop)
-        frame = capture.read(self._ws.captures(spec.endpoint), start, end)
-        standing = self._ws.read(
-            Permission.WORK, lambda tx: self._standing(tx, spec, _answered(tx, spec, frame), start)
-        )
-        if frame.height == 0 or standing is None:
-            return Done(apply=lambda tx: _advance(tx, spec.endpoint, end, empty=1))
-        window, raised = judge.judge_inputs(
-            frame,
-            standing.baseline,
-            standing.signature,
-            spec.monitor,
-            (start, end),
-            spec.endpoint,
-            standing.version,
-            open_subjects=standing.open,
-            earlier=standing.earlier,
-            reference=self._references.of(standing.package),
-            score=partial(self._models.score, standing.package),
-        )
-        raised = rules.repeated(raised, standing.earlier, spec.monitor)
-
-        def apply(tx: Tx) -> None:
-            windows.save(tx, window)
-            refs = _raised(tx, raised)
-            _advance(tx, spec.endpoint, end)
-            event = m.WindowClosed(loop=loop, at=end, window=window.id, alarms=refs)
-            reactor.emit(tx, event, f"window:{window.id}")
-
-        return Done(result={"rows": frame.height, "alarms": len(raised)}, apply=apply)
+    # ------------------------------------------------------------ labels
 
     def labels(self, lease: Lease) -> Done:
         """Judge one window on its labels, now that they are mature."""
-        loop, name = lease.task.payload["loop"], lease.task.payload["window"]
-        spec = self._spec(loop)
+        name = lease.task.payload["window"]
 
-        def look(tx: Tx) -> tuple[Window, Standing, pl.DataFrame]:
+        def look(tx: Tx) -> tuple[LoopSpec, Window, Standing, pl.DataFrame]:
             window = windows.get(tx, name)
-            standing = self._standing(tx, spec, window.version, window.start)
+            spec = spec_of(tx, window.endpoint)
+            standing = self._stands.of(tx, spec, window.version, window.start, window.side)
             if standing is None:
                 raise NotFoundError(f"Nobody answered in window {name}.", field="window")
-            return window, standing, self._shelf.all(tx, spec.endpoint)[1]
+            return spec, window, standing, self._shelf.all(tx, spec.endpoint)[1]
 
-        window, standing, known = self._ws.read(Permission.WORK, look)
+        spec, window, standing, known = self._ws.read(Permission.WORK, look)
         frame = capture.read(self._ws.captures(spec.endpoint), window.start, window.end)
+        frame = self._ws.read(Permission.WORK, lambda tx: own_rows(tx, spec, frame, standing))
         joined = labels.join_counted(frame, known, standing.signature)
         performance, raised = judge.judge_labels(
             window,
@@ -124,8 +86,8 @@ class Watcher:
                 version=window.version,
                 window=window.id,
                 earlier=standing.earlier,
-                reference=self._references.of(standing.package),
-                score=partial(self._models.score, standing.package),
+                reference=self._stands.reference(standing),
+                score=self._stands.score(standing),
             ),
             open_subjects=standing.open,
         )
@@ -134,18 +96,33 @@ class Watcher:
         def apply(tx: Tx) -> None:
             windows.update_performance(tx, window.id, performance, joined.rows.height)
             windows.update_found(tx, window.id, found)
-            # Who does not serve any more is no reason to train another.
-            serves = registry.champion(tx, spec.model) == window.version
-            event = m.WindowClosed(
-                loop=loop,
-                at=float(lease.task.payload["watermark"]),
-                window=window.id,
-                alarms=_raised(tx, raised) if serves else [],
-                labelled_rows=joined.rows.height,
-            )
-            reactor.emit(tx, event, f"labels:{window.id}")
+            at = float(lease.task.payload["watermark"])
+            self._tell(tx, spec, window, raised, at, joined.rows.height)
 
         return Done(apply=apply)
+
+    def _tell(
+        self, tx: Tx, spec: LoopSpec, window: Window, new: list[Alarm], at: float, labelled: int
+    ) -> None:
+        """Raise what labels deserve, end what they found quiet, and tell the loop."""
+        if window.side is not None:
+            _, new = beside(window, new, window.side)
+        if not spec.name:
+            now = windows.get(tx, window.id)
+            end_quiet(tx, spec, now, all_found(now), self._ws.clock.now())
+            raise_all(tx, new)
+            return
+        # Who does not serve any more is no reason to train another.
+        serves = registry.champion(tx, spec.model) == window.version
+        serves = serves or endpoints.get(tx, spec.endpoint).kind == "fed"
+        event = m.WindowClosed(
+            loop=spec.name,
+            at=at,
+            window=window.id,
+            alarms=raise_all(tx, new, window.side) if serves or window.side is not None else [],
+            labelled_rows=labelled,
+        )
+        reactor.emit(tx, event, f"labels:{window.id}")
 
     # ------------------------------------------------------------ rollouts
 
@@ -204,43 +181,18 @@ class Watcher:
     def _spec(self, loop: str) -> LoopSpec:
         return self._ws.read(Permission.WORK, lambda tx: reactor.spec(tx, loop))
 
-    def _standing(
-        self, tx: Tx, spec: LoopSpec, number: int | None, start: float
-    ) -> Standing | None:
-        """Return who served in a window that began at ``start``; None if nobody ever did."""
-        version = registry.champion(tx, spec.model) if number is None else number
-        if version is None:
-            return None
-        found = registry.get(tx, spec.model, version)
-        return Standing(
-            version=version,
-            package=found.package,
-            signature=found.signature,
-            baseline=package.profile(found.package, self._ws.objects),
-            open=alarms.open_subjects(tx, spec.endpoint),
-            earlier=windows.before(tx, spec.endpoint, start, LOOKS_BACK),
-        )
-
 
 def handlers(ws: Workspace, shelf: LabelShelf) -> dict[str, Handler]:
     """Return the handlers of what the scans find."""
-    watcher = Watcher(ws, shelf)
+    stands = Stands(ws)
+    watcher, windower = Watcher(ws, shelf, stands), Windower(ws, stands)
     return {
-        "window": watcher.window,
+        "window": windower.window,
+        "unjudged": windower.unjudged,
         "labels": watcher.labels,
         "rollout": watcher.rollout,
         "compact": watcher.compact,
     }
-
-
-def _answered(tx: Tx, spec: LoopSpec, frame: pl.DataFrame) -> int | None:
-    """Return the champion, of now or before, that answered most of a window's rows.
-
-    A window may be judged late, after another was promoted: it belongs to who served in it.
-    """
-    champions = {move.number for move in registry.history(tx, spec.model, registry.CHAMPION)}
-    counted = frame.group_by("_version").len().sort(["len", "_version"], descending=True)
-    return next((n for n in counted["_version"].to_list() if n in champions), None)
 
 
 def _paired_losses(joined: pl.DataFrame, rollout: Rollout, signature: Signature) -> Any:
@@ -288,17 +240,3 @@ def _told(rollout: Rollout, found: Any, loop: str, at: float) -> list[tuple[str,
         evidence=evidence,
     )
     return [(f"verdict:{rollout.id}", event)]
-
-
-def _advance(tx: Tx, endpoint: str, end: float, empty: int = 0) -> None:
-    windows.advance(tx, endpoint, end, empty=empty)
-
-
-def _raised(tx: Tx, found: list[Alarm]) -> list[m.AlarmRef]:
-    """Raise alarms and return those the loop has to hear of.
-
-    Two windows judged at the same moment find the same thing: only one alarm about it is
-    raised, and the loop would wait forever to end the other.
-    """
-    new = [alarm for alarm in found if alarms.raise_(tx, alarm).id == alarm.id]
-    return [m.AlarmRef(id=a.id, kind=a.kind, subject=a.subject) for a in new]

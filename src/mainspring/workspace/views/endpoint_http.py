@@ -14,6 +14,7 @@ import msgspec
 
 from mainspring.ground.errors import (
     BadInputError,
+    ConflictError,
     MainspringError,
     OverloadedError,
     PermissionDeniedError,
@@ -21,6 +22,8 @@ from mainspring.ground.errors import (
     UnavailableError,
 )
 from mainspring.ground.identity import check_name
+from mainspring.ground.permissions import Permission
+from mainspring.scaling.serving import endpoints
 from mainspring.workspace.opening import Workspace
 
 #: An endpoint of this machine answers in a millisecond; one that takes longer is not well.
@@ -50,6 +53,15 @@ def down(name: str) -> UnavailableError:
     )
 
 
+def elsewhere(name: str) -> ConflictError:
+    """Return what is said to who asks an endpoint that answers elsewhere."""
+    return ConflictError(
+        f"{name} answers elsewhere: only its predictions are fed to here.",
+        field="name",
+        hint=f"Ask it where it is served. What it is watched by: mainspring monitor {name}",
+    )
+
+
 def status(ws: Workspace, url: str) -> dict[str, Any] | None:
     """Return what an endpoint's process says of itself, or None if it does not answer in time.
 
@@ -72,7 +84,7 @@ def predict(ws: Workspace, name: str, rows: list[dict[str, Any]]) -> dict[str, A
     """
     url = address(ws.home, name)
     if url is None:
-        raise down(name)
+        raise elsewhere(name) if _is_fed(ws, name) else down(name)
     body = msgspec.json.encode({"dataframe_records": rows})
     try:
         code, answer = _send(ws, f"{url}/invocations", body, PREDICT_TIMEOUT_S)
@@ -82,6 +94,11 @@ def predict(ws: Workspace, name: str, rows: list[dict[str, Any]]) -> dict[str, A
     if code != 200 or not isinstance(found, dict):
         raise _refusal(name, code, found if isinstance(found, dict) else {})
     return found
+
+
+def _is_fed(ws: Workspace, name: str) -> bool:
+    found = ws.read(Permission.PREDICT, endpoints.list_endpoints)
+    return any(one.name == name and one.kind == "fed" for one in found)
 
 
 def _send(ws: Workspace, url: str, body: bytes | None, timeout_s: float) -> tuple[int, bytes]:

@@ -50,7 +50,7 @@ def _board(tx: Tx, name: str) -> EndpointBoard:
         model=endpoint.model,
         loop=endpoint.loop,
         created=endpoint.created,
-        state="down",
+        state="fed" if endpoint.kind == "fed" else "down",
         url=None,
         routing=routing(tx, name),
         rollout=rollouts.running(tx, name),

@@ -103,7 +103,7 @@ class EndpointBoard(Record, frozen=True, kw_only=True):
     model: str
     loop: str | None
     created: float
-    state: Literal["up", "down"]
+    state: Literal["up", "down", "fed"]  #: fed: it answers elsewhere, and has no process of ours
     url: str | None  #: the process's own, on loopback
     routing: Routing
     rollout: Rollout | None
