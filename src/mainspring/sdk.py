@@ -105,6 +105,8 @@ def Monitor(  # noqa: N802
     label_delay: str | float = "3d",
     alpha: float = 0.001,
     material: float = 0.05,
+    material_score: float = 0.03,
+    material_joint: float = 0.1,
     relevant: float = 0.01,
     loss_tolerance: float = 0.01,
     min_rows: int = 200,
@@ -118,7 +120,8 @@ def Monitor(  # noqa: N802
     come ``grace`` late; what comes later is counted, and in no window.
 
     ``alpha`` is the chance of a false alarm in one window, however many columns there are. An
-    alarm also needs a distance above ``material`` in a column worth ``relevant`` to the model.
+    alarm also needs a distance above ``material`` in a column worth ``relevant`` to the model
+    (``material_score`` in its score; a rank correlation that changed by ``material_joint``).
     ``raise_after`` lets a monitor raise only if N of the newest M windows say so, such as
     ``{"drift": (2, 3)}``; ``sources`` names columns that come from one place, such as
     ``{"weather": ["temp", "wind"]}``: their alarms are told together.
@@ -140,6 +143,8 @@ def Monitor(  # noqa: N802
         label_delay_s=seconds(label_delay, "label_delay"),
         alpha=alpha,
         material=material,
+        material_score=material_score,
+        material_joint=material_joint,
         relevant=relevant,
         loss_tolerance=loss_tolerance,
         min_rows=min_rows,

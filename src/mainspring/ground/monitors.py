@@ -116,6 +116,7 @@ class MonitorPolicy(Record, frozen=True, kw_only=True):
     alpha: float = 0.001  #: chance of a false alarm per window, however many columns
     material: float = 0.05  #: distance below which a certain drift does not matter
     material_score: float = 0.03
+    material_joint: float = 0.1  #: change of a rank correlation below which it does not matter
     relevant: float = 0.01  #: least share of the model's response
     loss_tolerance: float = 0.01  #: rise of the mean bounded loss that is alarming
     min_rows: int = 200

@@ -66,7 +66,7 @@ def summarise(
     if column is None:
         return Summary(baseline=baseline, rows=rows, missing=rows, vanished=True)
     if baseline.type == "number":
-        values, wrong = _numbers(column, declared)
+        values, wrong = as_numbers(column, declared)
         return _of_numbers(values, wrong, baseline)
     return _of_categories(*_categories(column, declared), rows, baseline)
 
@@ -135,7 +135,7 @@ def _floats(column: pl.Series) -> Floats:
     return np.asarray(column.to_numpy(), dtype=np.float64)
 
 
-def _numbers(column: pl.Series, declared: Declared | None) -> tuple[Floats, int]:
+def as_numbers(column: pl.Series, declared: Declared | None = None) -> tuple[Floats, int]:
     """Return the values with NaN for what is no number, and how many were none."""
     dtype = column.dtype
     if dtype == pl.Null:

@@ -12,12 +12,14 @@ from mainspring.monitoring.calibration import calibration
 from mainspring.monitoring.concept import concept_drift
 from mainspring.monitoring.estimates import estimates
 from mainspring.monitoring.forecasts import forecasts
+from mainspring.monitoring.joint import joint
 from mainspring.monitoring.maturity import label_ages
 from mainspring.monitoring.ranking import rankings
 from mainspring.monitoring.sight import Monitor, Sight
 from mainspring.monitoring.slices import slices
 
 ON_INPUTS: dict[str, Monitor] = {
+    "joint": joint,
     "estimate": estimates,
 }
 ON_LABELS: dict[str, Monitor] = {

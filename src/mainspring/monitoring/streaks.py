@@ -15,7 +15,7 @@ import numpy.typing as npt
 import polars as pl
 
 from mainspring.ground.objects import ColumnProfile, Window
-from mainspring.monitoring.columns import YES_NO, Floats, Summary
+from mainspring.monitoring.columns import YES_NO, Floats, Summary, as_numbers
 from mainspring.numerics.dependence import Dependence, design_effects, pooled
 from mainspring.numerics.histograms import equal_share_cuts
 from mainspring.numerics.profiles import OTHER, score_column
@@ -55,7 +55,7 @@ def with_streaks(summary: Summary, column: pl.Series | None, order: Order | None
     if order.size:
         column = column.gather(order)
     if base.type == "number":
-        values = _numbers(column)
+        values, _ = as_numbers(column)
         known = ~np.isnan(values)
         values = values if known.all() else values[known]
         flags = _below_quartiles(values, base)
@@ -106,17 +106,6 @@ def learned(
     return pooled([own, *seen]) if own.effects else own
 
 
-def _numbers(column: pl.Series) -> Floats:
-    if column.dtype == pl.String:
-        column = column.cast(pl.Float64, strict=False)
-    elif not (column.dtype.is_numeric() or column.dtype == pl.Boolean):
-        return np.full(column.len(), np.nan)
-    column = column.cast(pl.Float64)
-    if column.null_count():
-        column = column.fill_null(np.nan)
-    return np.asarray(column.to_numpy(), dtype=np.float64)
-
-
 def _below_quartiles(values: Floats, base: ColumnProfile) -> list[Flags]:
     counts = np.asarray(base.counts, dtype=np.int64)
     if counts.size == 0 or not base.edges:
@@ -154,7 +143,7 @@ def _flaws(summary: Summary, column: pl.Series, known: Flags) -> dict[str, Depen
     if base.missing and summary.missing > least:
         found["missing"] = design_effects([~known])
     if summary.outside > least and base.low is not None and base.high is not None:
-        values = _numbers(column)
+        values, _ = as_numbers(column)
         found["out of range"] = design_effects([(values < base.low) | (values > base.high)])
     if sum(summary.unseen.values()) > least:
         text = column.cast(pl.String, strict=False)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from mainspring.numerics.dependence import LEAST_BLOCKS, Dependence
 from mainspring.numerics.errors import OutOfRangeError, ShapesDifferError, TooFewError
 from mainspring.numerics.quantiles import normal_quantile
 from mainspring.numerics.scores import midranks
@@ -18,6 +19,7 @@ Floats = npt.NDArray[np.float64]
 FIELLER = 1.06
 #: Beyond it the transformation has no end; no sample that small could tell it from 1.
 _MOST = 1 - 1e-9
+_LEAST_ROWS = 10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,22 +56,56 @@ def rank_correlations(columns: npt.ArrayLike) -> Floats:
         raise ShapesDifferError(f"Columns are a matrix (rows, k), found {matrix.shape}.")
     if matrix.shape[0] < 3:
         raise TooFewError(f"A correlation needs at least 3 rows, found {matrix.shape[0]}.")
-    ranks = np.stack([_centred_ranks(column) for column in matrix.T])
-    lengths = np.sqrt((ranks**2).sum(axis=1))
-    ranks /= np.where(lengths > 0, lengths, 1.0)[:, None]
-    found = np.clip(ranks @ ranks.T, -1.0, 1.0)
+    ranks = _unit_ranks(matrix)
+    found = np.clip(ranks.T @ ranks, -1.0, 1.0)
     np.fill_diagonal(found, 1.0)
     return np.asarray(found.round(12))
 
 
+def pair_effects(columns: npt.ArrayLike, chance: float) -> Floats:
+    """Return for every pair of columns how many rows count as one in their correlation.
+
+    ``columns`` has shape (rows, k), rows in the order of time; the result (k, k) is at least 1.
+    The design effect of the products of ranks: of rows that depend on each other, and of pairs
+    whose correlation scatters more than that of normal columns (heavy tails in common). As
+    :meth:`mainspring.numerics.dependence.Dependence.certain` it is raised by Student's factor,
+    for a ``chance`` that may be missed. 1 with fewer rows than two a block.
+
+    Source: as :func:`mainspring.numerics.dependence.design_effects`.
+    """
+    matrix = np.asarray(columns, dtype=np.float64)
+    rows, width = matrix.shape
+    worst = np.ones((width, width))
+    ranks = _unit_ranks(matrix) * math.sqrt(rows)
+    products = ranks.T @ ranks / rows
+    spread = (ranks**2).T @ (ranks**2) / rows - products**2
+    blocks = LEAST_BLOCKS
+    while rows >= 2 * blocks and blocks <= 16 * LEAST_BLOCKS:
+        length = rows // blocks
+        cut = ranks[: blocks * length].reshape(blocks, length, width)
+        means = cut.transpose(0, 2, 1) @ cut / length
+        with np.errstate(divide="ignore", invalid="ignore"):
+            effect = length * means.var(axis=0, ddof=1) / spread
+        found = Dependence({blocks: 1.0}).certain(chance) * effect
+        worst = np.fmax(worst, np.where(spread > 1e-12, found, 1.0))
+        blocks *= 4
+    return np.asarray(worst)
+
+
 def correlation_changes(
-    before: npt.ArrayLike, now: npt.ArrayLike, n: float, m: float, alpha: float
+    before: npt.ArrayLike,
+    now: npt.ArrayLike,
+    n: float,
+    m: float,
+    alpha: float,
+    effects: npt.ArrayLike = 1.0,
 ) -> Changes:
     """Return every pair of columns, how its rank correlation changed, and if that is certain.
 
     ``before`` and ``now`` are (k, k) as from :func:`rank_correlations`, from ``n`` and ``m``
-    rows (effective ones, where rows depend on each other). The chance that any pair of two
-    samples of one population is certain is about ``alpha``, whatever the number of pairs.
+    rows, of which ``effects`` (k, k) count as one for each pair. The chance that any pair of
+    two samples of one population is certain is about ``alpha``, whatever the number of pairs. A
+    pair that counts for fewer than 10 rows is never certain.
 
     Raises:
         ShapesDifferError: if the two are not of the same columns.
@@ -90,7 +126,7 @@ def correlation_changes(
     if first.shape != second.shape or first.ndim != 2 or first.shape[0] != first.shape[1]:
         raise ShapesDifferError(f"Needed: two matrices of the same columns, found {first.shape}"
                                 f" and {second.shape}.")  # fmt: skip
-    if n < 10 or m < 10:
+    if n < _LEAST_ROWS or m < _LEAST_ROWS:
         raise TooFewError(f"Correlations are compared from 10 rows on, found {n:g} and {m:g}.")
     if not 0 < alpha < 1:
         raise OutOfRangeError(f"alpha lies between 0 and 1, found {alpha}.")
@@ -98,7 +134,11 @@ def correlation_changes(
     then, here = first[rows, columns], second[rows, columns]
     pairs = max(rows.size, 1)
     z = normal_quantile(1 - alpha / (2 * pairs))
-    radius = z * math.sqrt(FIELLER * (1 / (n - 3) + 1 / (m - 3)))
+    each = np.broadcast_to(np.asarray(effects, np.float64), first.shape)[rows, columns]
+    n_of, m_of = n / each, m / each
+    enough = np.minimum(n_of, m_of) >= _LEAST_ROWS
+    freed = [1 / (np.maximum(of, _LEAST_ROWS) - 3) for of in (n_of, m_of)]
+    radius = np.where(enough, z * np.sqrt(FIELLER * (freed[0] + freed[1])), np.inf)
     old, new = (np.arctanh(np.clip(side, -_MOST, _MOST)) for side in (then, here))
     # Towards 0 a correlation has more room to move than towards 1: the larger is told.
     reach = np.maximum(np.tanh(old + radius) - then, then - np.tanh(old - radius))
@@ -125,6 +165,13 @@ def auc_lower_bound(auc: float, n: int, m: int, chance: float) -> float:
         raise TooFewError(f"An AUC needs rows on both sides, found {n} and {m}.")
     error = math.sqrt((n + m + 1) / (12 * n * m))
     return max(auc - normal_quantile(1 - chance) * error, 0.0)
+
+
+def _unit_ranks(matrix: Floats) -> Floats:
+    """Return the centred ranks of every column, of length 1 (0 without scatter)."""
+    ranks = np.stack([_centred_ranks(column) for column in matrix.T], axis=1)
+    lengths = np.sqrt((ranks**2).sum(axis=0))
+    return np.asarray(ranks / np.where(lengths > 0, lengths, 1.0))
 
 
 def _centred_ranks(column: Floats) -> Floats:

@@ -1,0 +1,289 @@
+"""Say whether columns still move together as they did: drift that no single column shows.
+
+A join that broke, a column shuffled among rows, a sensor read the other way round: every column
+keeps its distribution, and their correlations change. The rank correlation of every two columns
+is compared with that of the version's reference rows. A change is an alarm only if it is
+*certain* (beyond what chance reaches among all pairs), *material* (above
+``MonitorPolicy.material_joint``) and *relevant* (the model listens to both columns; others are
+not compared). Categories stand for the mean score of their rows at the reference.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from mainspring.ground.objects import ColumnProfile, Finding
+from mainspring.monitoring.columns import Floats, as_numbers
+from mainspring.monitoring.shares import alpha_of
+from mainspring.monitoring.sight import Sight
+from mainspring.monitoring.streaks import event_order
+from mainspring.numerics.correlation import (
+    Changes,
+    correlation_changes,
+    pair_effects,
+    rank_correlations,
+)
+
+#: Rows of a window that are compared; more make a correlation no better than it must be.
+MOST_ROWS = 20_000
+#: Columns that are compared, those first that the model listens to most: 780 pairs.
+MOST_COLUMNS = 40
+#: A column of which fewer values than this are there is not compared: that is a matter of quality.
+LEAST_PRESENT = 0.5
+SUBJECT = "all pairs"
+_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two columns whose correlation changed."""
+
+    first: str
+    second: str
+    before: float
+    now: float
+
+    @property
+    def change(self) -> float:
+        """How far the correlation moved."""
+        return abs(self.now - self.before)
+
+    def __str__(self) -> str:
+        return f"{self.first} and {self.second} from {self.before:+.2f} to {self.now:+.2f}"
+
+
+def joint(sight: Sight) -> list[Finding]:
+    """Return how far correlations changed: one finding for all pairs, and one for each cause.
+
+    The finding of ``all pairs`` is there for every window; its value is the largest change of
+    any correlation, ``smallest`` what every pair could have been seen to change by. A cause is
+    the column that most of the changed pairs have in common, or the pair, if it is but one;
+    these are alarms.
+    """
+    columns = _relevant(sight)
+    reason = _reason_untested(sight, columns)
+    if reason is not None or sight.reference is None:
+        return [_untested(sight, reason or "")]
+    before = _encoded(sight.reference, columns, sight.reference)
+    now = _encoded(_sampled(sight.frame), columns, sight.reference)
+    kept = [
+        place
+        for place in range(len(columns))
+        if all(_tells(side[:, place]) for side in (before, now))
+    ]
+    if len(kept) < 2:
+        return [_untested(sight, "fewer than two columns have values that differ")]
+    names = [columns[place].name for place in kept]
+    changes = _compared(before[:, kept], now[:, kept], sight)
+    return _told(sight, names, changes, now.shape[0], len(columns) - len(kept))
+
+
+def _compared(before: Floats, now: Floats, sight: Sight) -> Changes:
+    alpha = alpha_of("joint", sight.policy.alpha)
+    pairs = before.shape[1] * (before.shape[1] - 1) / 2
+    return correlation_changes(
+        rank_correlations(before),
+        rank_correlations(now),
+        before.shape[0],
+        now.shape[0],
+        alpha,
+        pair_effects(now, alpha / pairs) if "_time" in sight.frame.columns else 1.0,
+    )
+
+
+def _told(
+    sight: Sight, names: Sequence[str], changes: Changes, rows: int, left_out: int
+) -> list[Finding]:
+    line = sight.policy.material_joint
+    moved = np.abs(changes.now - changes.before)
+    ranked = np.argsort(-moved, kind="stable")
+    every = [
+        Pair(
+            names[changes.first[at]],
+            names[changes.second[at]],
+            float(changes.before[at]),
+            float(changes.now[at]),
+        )
+        for at in ranked
+    ]
+    certain = [pair for pair, at in zip(every, ranked, strict=True) if changes.certain[at]]
+    material = [pair for pair in certain if pair.change > line]
+    smallest = max(float(changes.reach.max()), line)
+    smallest = smallest if np.isfinite(smallest) and smallest < 2 else 2.0
+    told = f"The correlation that changed most is that of {every[0]}"
+    if not certain:
+        why = (
+            f"{told}; that may be chance. A change below {smallest:.2f} could not have been seen."
+        )
+    elif not material:
+        why = f"{told}. Certain, but below {line:g}, where it begins to matter."
+    else:
+        why = f"{len(material)} of {len(every)} correlations changed. {told}."
+    shown = [[one.first, one.second, one.before, one.now] for one in every[:_SHOWN]]
+    whole = Finding(
+        monitor="joint",
+        subject=SUBJECT,
+        value=float(moved.max()),
+        line=line,
+        smallest=smallest,
+        rows=sight.frame.height,
+        verdict="notice" if material else "quiet",
+        why=why,
+        detail={
+            "pairs": len(every),
+            "compared_rows": rows,
+            "columns_left_out": left_out,
+            "most_changed": shown,
+        },
+    )
+    return [whole, *(_cause(sight, name, pairs) for name, pairs in causes(material))]
+
+
+def causes(pairs: Sequence[Pair]) -> list[tuple[str, list[Pair]]]:
+    """Return what the changed pairs have in common, the column in most of them first.
+
+    One column that was shuffled changes all of its pairs: that is one cause and not forty.
+
+    >>> one, two = Pair("a", "b", 0.5, 0.0), Pair("c", "b", 0.4, 0.0)
+    >>> [(name, len(found)) for name, found in causes([one, two])]
+    [('b', 2)]
+    >>> causes([one])[0][0]
+    'a and b'
+    """
+    left, found = list(pairs), []
+    while left:
+        count: Counter[str] = Counter()
+        for pair in left:
+            count.update((pair.first, pair.second))
+        name = min(count, key=lambda column: (-count[column], column))
+        mine = [pair for pair in left if name in (pair.first, pair.second)]
+        if len(mine) == 1:
+            found += [(" and ".join(sorted((p.first, p.second))), [p]) for p in left]
+            break
+        found.append((name, mine))
+        left = [pair for pair in left if pair not in mine]
+    return found
+
+
+def _cause(sight: Sight, name: str, pairs: Sequence[Pair]) -> Finding:
+    worst = max(pairs, key=lambda pair: pair.change)
+    if len(pairs) == 1:
+        why = f"{worst.first} and {worst.second} no longer move together as they did: their rank"
+        why += f" correlation went from {worst.before:+.2f} to {worst.now:+.2f}."
+    else:
+        why = (
+            f"{name} no longer moves together with {len(pairs)} other columns as it did; most"
+            f" changed is the rank correlation of {worst}."
+        )
+    why += f" From {sight.policy.material_joint:g} on it matters, and chance is ruled out."
+    return Finding(
+        monitor="joint",
+        subject=name,
+        value=worst.change,
+        baseline=0.0,
+        line=sight.policy.material_joint,
+        rows=sight.frame.height,
+        verdict="alarm",
+        why=why,
+        detail={"pairs": [[one.first, one.second, one.before, one.now] for one in pairs]},
+    )
+
+
+def _relevant(sight: Sight) -> list[ColumnProfile]:
+    """Return the columns that are there on both sides and that the model listens to."""
+    there = set(sight.frame.columns)
+    there &= set(() if sight.reference is None else sight.reference.columns)
+    found = [
+        column
+        for column in sight.baseline.columns
+        if column.share >= sight.policy.relevant and column.name in there
+    ]
+    return sorted(found, key=lambda column: (-column.share, column.name))[:MOST_COLUMNS]
+
+
+def _reason_untested(sight: Sight, columns: Sequence[ColumnProfile]) -> str | None:
+    least = sight.policy.min_rows
+    if sight.reference is None:
+        return "the version was made before reference rows were kept"
+    if sight.reference.height < least:
+        return f"the version keeps {sight.reference.height:,} reference rows, {least:,} are needed"
+    if sight.frame.height < least:
+        return f"the window has {sight.frame.height:,} rows, {least:,} are needed"
+    if len(columns) < 2:
+        return "the model listens to fewer than two columns that are there"
+    return None
+
+
+def _untested(sight: Sight, reason: str) -> Finding:
+    few = sight.reference is not None and sight.frame.height < sight.policy.min_rows
+    return Finding(
+        monitor="joint",
+        subject=SUBJECT,
+        value=None,
+        rows=sight.frame.height,
+        verdict="too few rows" if few else "not judged",
+        why=f"Not judged: {reason}.",
+    )
+
+
+def _sampled(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return rows at equal distances in the order of time, at most :data:`MOST_ROWS`."""
+    order = event_order(frame)
+    places = np.arange(frame.height) if order is None or order.size == 0 else order
+    if places.size <= MOST_ROWS:
+        return frame if order is None or order.size == 0 else frame[places]
+    chosen = np.linspace(0, places.size - 1, MOST_ROWS).astype(np.int64)
+    return frame[places[chosen]]
+
+
+def _encoded(
+    frame: pl.DataFrame, columns: Sequence[ColumnProfile], reference: pl.DataFrame
+) -> Floats:
+    """Return the columns as numbers, shape (rows, columns); NaN where a value is missing."""
+    return np.stack(
+        [
+            as_numbers(frame[one.name])[0]
+            if one.type == "number"
+            else _by_mean_score(frame[one.name], reference[one.name], _score(reference))
+            for one in columns
+        ],
+        axis=1,
+    )
+
+
+def _by_mean_score(column: pl.Series, known: pl.Series, scores: pl.Series) -> Floats:
+    """Return for every category the mean score of its reference rows; NaN for unseen ones."""
+    means = (
+        pl.DataFrame({"name": _text(known), "score": scores})
+        .drop_nulls()
+        .group_by("name")
+        .agg(pl.col("score").mean())
+    )
+    rows = pl.DataFrame({"name": _text(column)})
+    found = rows.join(means, on="name", how="left", maintain_order="left")["score"]
+    return np.asarray(found.fill_null(float("nan")).to_numpy(), dtype=np.float64)
+
+
+def _text(column: pl.Series) -> pl.Series:
+    if column.dtype in (pl.Object, pl.Null) or column.dtype.is_nested():
+        return pl.Series([None] * column.len(), dtype=pl.String)
+    return column.cast(pl.String, strict=False)
+
+
+def _score(reference: pl.DataFrame) -> pl.Series:
+    """Return the score of every reference row; of several, that of the class that varies most."""
+    score = reference["_score"]
+    if score.dtype != pl.List:
+        return score.cast(pl.Float64, strict=False)
+    matrix = np.array(score.to_list(), dtype=np.float64)
+    return pl.Series(matrix[:, int(np.nanvar(matrix, axis=0).argmax())])
+
+
+def _tells(values: Floats) -> bool:
+    known = values[np.isfinite(values)]
+    return bool(known.size >= LEAST_PRESENT * values.size and known.size and np.ptp(known) > 0)
