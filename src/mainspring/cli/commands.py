@@ -99,7 +99,7 @@ GROUPS: dict[str, list[Entry]] = {
 }  # fmt: skip
 
 #: Where a nested command stands among the groups; the rest stand under Home.
-PLACES = {"queue": 2, "loop": 5, "schedule": 2, "experiments": 2, "notebook": 2}
+PLACES = {"channels": 5, "queue": 2, "loop": 5, "schedule": 2, "experiments": 2, "notebook": 2}
 
 #: A command that is in GROUPS as well does its own work when no word of these follows it.
 NESTED: dict[str, tuple[str, list[Entry]]] = {
@@ -160,6 +160,48 @@ NESTED: dict[str, tuple[str, list[Entry]]] = {
     "monitor": ("Watch what endpoints are asked and what they answer.", [
     ]),
     "alarms": ("See and settle alarms.", [
+        ("create", "alarms:create", "Make a rule over a series, or over other rules.",
+         "mainspring alarms create hot --endpoint flights --series drift:temp --above 0.1"),
+        ("edit", "alarms:edit", "Change a rule, as a new version of it.",
+         "mainspring alarms edit hot --above 0.2 --reason 'Too loud.'"),
+        ("delete", "alarms:delete", "Delete a rule.",
+         "mainspring alarms delete hot --reason 'The column is gone.'"),
+        ("rules", "alarms:rules", "List rules and how they stand.",
+         "mainspring alarms rules hot"),
+        ("states", "alarms:states", "List how all that is watched stands.",
+         "mainspring alarms states --state ALARM"),
+        ("history", "alarms:history", "List how states changed.",
+         "mainspring alarms history --endpoint flights"),
+        ("groups", "alarms:groups", "List alarms by cause, and who was told.",
+         "mainspring alarms groups --open"),
+        ("pages", "alarms:pages", "List what people were told.",
+         "mainspring alarms pages"),
+        ("ack", "alarms:ack", "Say that somebody has seen it.",
+         "mainspring alarms ack alarm_3f --reason 'The vendor knows.' --until 8h"),
+        ("dismiss", "alarms:dismiss", "End the alarm of a rule by hand.",
+         "mainspring alarms dismiss alarm_3f --reason 'It was a test.'"),
+        ("quiet", "alarms:quiet", "Page nobody for a time; states go on.",
+         "mainspring alarms quiet --for 2h --reason 'The warehouse moves.'"),
+        ("quiets", "alarms:quiets", "List when nobody is paged.",
+         "mainspring alarms quiets"),
+        ("unquiet", "alarms:unquiet", "End a quiet time.",
+         "mainspring alarms unquiet quiet_01j9"),
+    ]),
+    "channels": ("Say over what people are told of alarms.", [
+        ("add", "channels:add", "Tell people over this too.",
+         "mainspring channels add ops webhook --to-url https://example.com/in"),
+        ("list", "channels:listed", "List channels and whether they are well.",
+         "mainspring channels list"),
+        ("test", "channels:try_out", "Tell an example over a channel now.",
+         "mainspring channels test ops"),
+        ("remove", "channels:remove", "Tell nobody over a channel any more.",
+         "mainspring channels remove ops"),
+        ("retry", "channels:retry", "Try again what could not be told.",
+         "mainspring channels retry ops"),
+        ("rest", "channels:rest", "Let a channel rest.",
+         "mainspring channels rest ops"),
+        ("use", "channels:use", "Use a channel again that rests.",
+         "mainspring channels use ops"),
     ]),
     "schedule": ("Run pipelines by the clock.", [
         ("add", "schedules:add", "Run a pipeline whenever the clock says so.",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -35,7 +37,7 @@ class Home:
     def read(self, work: Callable[[Tx], T]) -> T:
         return self.ws.read(Permission.READ, work)
 
-    def window(
+    def keep(
         self,
         place: int,
         found: Sequence[Finding] = (),
@@ -44,16 +46,50 @@ class Home:
         endpoint: str = "flights",
         **more: Any,
     ) -> Window:
-        """Keep the window of an hour, and let the engine work."""
+        """Keep the window of an hour."""
         start = NOW + place * HOUR
         one = Window(
             id=f"{endpoint}:{place}", endpoint=endpoint, start=start, end=start + HOUR, rows=500,
             version=version, found=list(found), **more,
         )  # fmt: skip
         self.write(lambda tx: windows.save(tx, one))
+        return one
+
+    def window(self, place: int, found: Sequence[Finding] = (), **more: Any) -> Window:
+        """Keep the window of an hour, be at its end, and let the engine work."""
+        one = self.keep(place, found, **more)
         self.clock.turn(max(0.0, one.end - self.clock.now()))
         self.settle()
         return one
+
+    def quiet_now(self) -> bool:
+        """Return whether no engine has anything to do now."""
+        return make_engine(self.ws, "test").quiet()
+
+    def finish(self, true: Callable[[], bool]) -> None:
+        """Work, with the patience that leases of a dead engine need, until something holds."""
+        until = time.monotonic() + 60
+        engine = make_engine(self.ws, "test")
+        while not (not engine.step_once() and true()):
+            assert time.monotonic() < until
+            self.clock.turn(0.5)
+            time.sleep(0.01)
+
+    def race(self, count: int) -> None:
+        """Let several engines work at once until nothing is left to do."""
+        engines = [make_engine(self.ws, f"racer{i}") for i in range(count)]
+
+        def work(engine: Any) -> None:
+            idle = 0
+            while idle < 3:
+                idle = 0 if engine.step_once() else idle + 1
+
+        threads = [threading.Thread(target=work, args=(one,)) for one in engines]
+        for one in threads:
+            one.start()
+        for one in threads:
+            one.join()
+        self.settle()
 
     def settle(self) -> None:
         """Work until nothing is left to do now; what is due later stays."""

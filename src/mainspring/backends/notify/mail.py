@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import smtplib
 import ssl
 from collections.abc import Sequence
@@ -46,8 +47,14 @@ class MailNotifier:
         """
         where = f"{self._server.host}:{self._server.port}"
         try:
-            with self._connected() as smtp:
+            smtp = self._connected()
+            try:
                 refused = smtp.send_message(self.letter(message, at), self._sender, self._to)
+            finally:
+                # A goodbye that goes wrong does not unsend what was taken.
+                with contextlib.suppress(OSError, smtplib.SMTPException):
+                    smtp.quit()
+                smtp.close()
         except smtplib.SMTPRecipientsRefused as error:
             codes = {code for code, _ in error.recipients.values()}
             if max(codes) < 500:

@@ -1,10 +1,10 @@
-"""Monitoring: windows, drift and quality over time, alarms."""
+"""Monitoring: windows, drift and quality over time."""
 
 from __future__ import annotations
 
-from mainspring.ground.objects import Alarm, Window
+from mainspring.ground.objects import Window
 from mainspring.ground.permissions import Permission
-from mainspring.web.api.fields import AlarmId, ColumnName, EndpointName, Limit, Request
+from mainspring.web.api.fields import ColumnName, EndpointName, Limit, Request
 from mainspring.web.api.operations import operation
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.views.shapes import Series
@@ -23,20 +23,6 @@ class Drift(Request, frozen=True, kw_only=True):
     endpoint: EndpointName
     column: ColumnName | None = None
     limit: Limit = 100
-
-
-class ListAlarms(Request, frozen=True, kw_only=True):
-    """Which alarms: of one endpoint or all, open, ended or both."""
-
-    endpoint: EndpointName | None = None
-    open: bool | None = None
-    limit: Limit = 100
-
-
-class OneAlarm(Request, frozen=True, kw_only=True):
-    """Which alarm."""
-
-    id: AlarmId
 
 
 @operation("monitor.windows", "GET", "/api/v1/monitor/{endpoint}/windows", Permission.READ)
@@ -65,19 +51,3 @@ def quality(ws: Workspace, request: OfMonitor) -> list[Series]:
     from mainspring.workspace.views import monitoring
 
     return monitoring.quality_series(ws, request.endpoint, request.limit)
-
-
-@operation("alarms.list", "GET", "/api/v1/alarms", Permission.READ, example={"open": True})
-def list_alarms(ws: Workspace, request: ListAlarms) -> list[Alarm]:
-    """List alarms, newest first."""
-    from mainspring.workspace.views import monitoring
-
-    return monitoring.alarm_list(ws, request.endpoint, open_only=request.open, limit=request.limit)
-
-
-@operation("alarms.get", "GET", "/api/v1/alarms/{id}", Permission.READ)
-def get_alarm(ws: Workspace, request: OneAlarm) -> Alarm:
-    """Show one alarm with its evidence and how it ended."""
-    from mainspring.workspace.views import monitoring
-
-    return monitoring.alarm(ws, request.id)
