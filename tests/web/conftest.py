@@ -112,6 +112,7 @@ def _decide(tx: Tx, number: int) -> None:
 
 def _window() -> Window:
     drift = {"column": "distance", "distance": 0.2, "radius": 0.1, "smallest": 0.1}
+    drift |= {"kind": "drift", "verdict": "alarm", "why": "It moved."}
     return Window(
         id="flights:0",
         endpoint="flights",
