@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from mainspring.cli.tables import read
+from mainspring.workspace.tables import read
 
 
 def table(rows: int = 300, kind: str = "binary") -> pl.DataFrame:

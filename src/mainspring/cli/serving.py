@@ -121,7 +121,7 @@ def read_rows(text: str) -> list[dict[str, Any]]:
         )
     if file.suffix.lower() in (".json", ".jsonl", ".ndjson"):
         return _from_json(file.read_text("utf-8"), str(file))
-    from mainspring.cli.tables import read
+    from mainspring.workspace.tables import read
 
     found: list[dict[str, Any]] = _as_json(read(file)).to_dicts()
     return found

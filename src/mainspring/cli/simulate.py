@@ -42,8 +42,8 @@ def simulate(
     options: Everywhere = HERE,
 ) -> None:
     """Ask your history when to retrain. Nothing is kept."""
-    from mainspring.cli.tables import read
     from mainspring.retraining.simulate import simulate as replay
+    from mainspring.workspace.tables import read
 
     frame = read(file)
     for field, column in (("target", target), ("time", time)):

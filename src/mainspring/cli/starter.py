@@ -48,7 +48,7 @@ def init(
     What is missing is asked for on a terminal.
     """
     from mainspring.cli.columns import describe
-    from mainspring.cli.tables import read
+    from mainspring.workspace.tables import read
 
     if file is None:
         raise BadInputError(

@@ -8,7 +8,7 @@ import math
 import textwrap
 from typing import TYPE_CHECKING
 
-from mainspring.cli.tables import NULLS, PARQUET
+from mainspring.workspace.tables import NULLS, PARQUET
 
 if TYPE_CHECKING:
     from mainspring.cli.columns import Described
