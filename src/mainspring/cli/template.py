@@ -8,7 +8,7 @@ import math
 import textwrap
 from typing import TYPE_CHECKING
 
-from mainspring.workspace.tables import NULLS, PARQUET
+from mainspring.workspace.tables import LINES, NULLS, PARQUET
 
 if TYPE_CHECKING:
     from mainspring.cli.columns import Described
@@ -204,11 +204,15 @@ def _tidy(found: Described) -> str:
 def _read(found: Described, path: str) -> str:
     lower = path.lower().rstrip("'\"")
     text = "rows = pl.read_parquet(DATA)\n"
-    if not lower.endswith(PARQUET):
+    moment = "pl.col(TIME)"
+    if lower.endswith(LINES):
+        text = "rows = pl.read_ndjson(DATA, infer_schema_length=None)\n"
+        moment = 'pl.col(TIME).str.to_datetime(time_unit="us")'
+    elif not lower.endswith(PARQUET):
         rest = "null_values=NULLS, try_parse_dates=True, infer_schema_length=None)\n"
         tab = 'separator="\\t",\n' + " " * 19 if lower.endswith(".tsv") else ""
         text = f"rows = pl.read_csv(DATA, {tab}{rest}"
-    dates = 'rows.with_columns(pl.col(TIME).dt.epoch("us") / 1e6)' if found.dates else "rows"
+    dates = f'rows.with_columns({moment}.dt.epoch("us") / 1e6)' if found.dates else "rows"
     return f"{text}rows = tidy({dates})"
 
 

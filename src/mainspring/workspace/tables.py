@@ -1,10 +1,12 @@
-"""Read a user's table, CSV or Parquet, and say plainly what is wrong with it."""
+"""Read a user's table (CSV, JSON lines, Parquet, a frame), and say plainly what is wrong with it."""
 
 from __future__ import annotations
 
 import csv
+import os
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mainspring.ground.errors import BadInputError
 
@@ -13,11 +15,26 @@ if TYPE_CHECKING:
 
 PARQUET = (".parquet", ".pq")
 CSV = (".csv", ".tsv", ".txt")
+LINES = (".jsonl", ".ndjson")
+_DATED = re.compile(r"\d{4}-\d\d-\d\d")
 NULLS = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"]
 
 
-def read(file: Path) -> pl.DataFrame:
-    """Return the rows of a CSV or Parquet file.
+def table_of(value: Any, field: str = "table") -> pl.DataFrame:
+    """Return a table as a polars frame: a path, or a frame of polars, pandas or pyarrow.
+
+    Raises:
+        BadInputError: if it is no table, or a file that cannot be read as one.
+    """
+    if isinstance(value, str | os.PathLike):
+        return read(Path(value), field)
+    from mainspring.experiments.tabular import frame_of
+
+    return frame_of(value, field)
+
+
+def read(file: Path, field: str = "file") -> pl.DataFrame:
+    """Return the rows of a CSV, JSON lines or Parquet file.
 
     Raises:
         BadInputError: if it is missing, empty, of another kind, not UTF-8, has no rows, or has
@@ -25,21 +42,26 @@ def read(file: Path) -> pl.DataFrame:
     """
     file = file.expanduser()
     if not file.exists():
-        raise BadInputError(f"There is no file {file}.", field="file")
+        raise BadInputError(f"There is no file {file}.", field=field)
     if not file.is_file():
-        raise BadInputError(f"{file} is not a file.", field="file")
+        raise BadInputError(f"{file} is not a file.", field=field)
     if file.stat().st_size == 0:
-        raise BadInputError(f"{file} is empty.", field="file")
+        raise BadInputError(f"{file} is empty.", field=field)
     kind = file.suffix.lower()
-    if kind not in PARQUET + CSV:
+    if kind not in PARQUET + CSV + LINES:
         raise BadInputError(
-            f"{file} is neither CSV nor Parquet by its name.",
-            field="file",
-            hint=f"Known endings: {', '.join(CSV + PARQUET)}.",
+            f"{file} is neither CSV, JSON lines nor Parquet by its name.",
+            field=field,
+            hint=f"Known endings: {', '.join(CSV + LINES + PARQUET)}.",
         )
-    frame = _parquet(file) if kind in PARQUET else _csv(file, "\t" if kind == ".tsv" else ",")
+    if kind in PARQUET:
+        frame = _parquet(file)
+    elif kind in LINES:
+        frame = _lines(file)
+    else:
+        frame = _csv(file, "\t" if kind == ".tsv" else ",")
     if frame.height == 0:
-        raise BadInputError(f"{file} has columns but no rows.", field="file")
+        raise BadInputError(f"{file} has columns but no rows.", field=field)
     return frame
 
 
@@ -52,6 +74,34 @@ def _parquet(file: Path) -> pl.DataFrame:
         raise BadInputError(
             f"{file} is not a Parquet file that can be read: {_short(error)}.", field="file"
         ) from error
+
+
+def _lines(file: Path) -> pl.DataFrame:
+    import polars as pl
+
+    _check_text(file)
+    try:
+        return _with_times(pl.read_ndjson(file, infer_schema_length=None))
+    except pl.exceptions.PolarsError as error:
+        raise BadInputError(
+            f"{file} is not JSON lines that can be read: {_short(error)}.",
+            field="file",
+            hint="Every line is one JSON object.",
+        ) from error
+
+
+def _with_times(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return a frame in which text that is a time in every row is one: JSON has no times."""
+    import polars as pl
+
+    for series in frame.select(pl.selectors.string()):
+        head = series.drop_nulls().head(1)
+        if head.len() and _DATED.match(head[0]):
+            try:
+                frame = frame.with_columns(series.str.to_datetime(time_unit="us"))
+            except pl.exceptions.PolarsError:
+                continue  # it only looked like one: it stays text
+    return frame
 
 
 def _csv(file: Path, separator: str) -> pl.DataFrame:
