@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from mainspring.workspace.profiling import profile as profile
     from mainspring.workspace.repeating import repeat as repeat
     from mainspring.workspace.repeating import versus as versus
+    from mainspring.workspace.reports.comparison import compare_data as compare_data
     from mainspring.workspace.tuning import tune as tune
 
 
@@ -60,6 +61,7 @@ _PUBLIC = (
     "Step",
     "autolog",
     "compare",
+    "compare_data",
     "current_run",
     "delete",
     "log",
@@ -85,6 +87,7 @@ _LIGHT = {
     **dict.fromkeys(("repeat", "versus"), "mainspring.workspace.repeating"),
     **dict.fromkeys(("merge_profiles", "profile"), "mainspring.workspace.profiling"),
     "autolog": "mainspring.workspace.autologging",
+    "compare_data": "mainspring.workspace.reports.comparison",
     "tune": "mainspring.workspace.tuning",
     **dict.fromkeys(("delete", "restore"), "mainspring.workspace.dropping"),
 }

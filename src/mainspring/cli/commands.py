@@ -93,6 +93,9 @@ GROUPS: dict[str, list[Entry]] = {
          "mainspring profile flights.parquet --save flights"),
         ("alarms", "monitoring:alarms", "List alarms, newest first.",
          "mainspring alarms --open"),
+        ("compare-data", "comparing_data:compare_data",
+         "Compare two tables column by column: what moved, and is it certain?",
+         "mainspring compare-data train.parquet today.csv --report moved.html"),
         ("decisions", "loops:decisions", "List what was decided, and why.",
          "mainspring decisions --loop flights"),
     ],
@@ -158,6 +161,8 @@ NESTED: dict[str, tuple[str, list[Entry]]] = {
          "mainspring import mlflow sqlite:///mlflow.db --dry-run"),
     ]),
     "monitor": ("Watch what endpoints are asked and what they answer.", [
+        ("report", "comparing_data:report", "Report a window beside its baseline, as one file.",
+         "mainspring monitor report flights --out week.html"),
     ]),
     "alarms": ("See and settle alarms.", [
         ("create", "alarms:create", "Make a rule over a series, or over other rules.",

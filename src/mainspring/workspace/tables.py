@@ -1,4 +1,4 @@
-"""Read a user's table (CSV, JSON lines, Parquet, a frame), and say plainly what is wrong with it."""
+"""Read a user's table, a file or a frame, and say plainly what is wrong with it."""
 
 from __future__ import annotations
 

@@ -44,6 +44,8 @@ ROOMS = {
     "monitor": "monitoring",
     "alarms": "alarms",
     "channels": "channels",
+    "alarms": "monitoring",
+    "reports": "reports",
     "decisions": "loops",
     "loops": "loops",
     "tokens": "access",

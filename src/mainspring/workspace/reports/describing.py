@@ -78,7 +78,8 @@ def describe(column: pl.Series) -> Described:
     told: dict[str, Any] = {"rows": column.len(), "type": str(column.dtype)}
     missing = column.null_count()
     if kind == "number":
-        values = column.cast(pl.Float64).drop_nulls().drop_nans()
+        values = column.cast(pl.Float64).drop_nulls()
+        values = values.filter(values.is_finite())  # an infinity is no value to compare
         missing = column.len() - values.len()
         told |= _of_numbers(values)
     elif kind == "category" and column.dtype != pl.Null:
@@ -96,9 +97,7 @@ def described(profile: ColumnProfile) -> Described:
     told: dict[str, Any] = {"rows": profile.rows, "missing": profile.missing}
     if profile.type == "number":
         told |= {"low": profile.low, "high": profile.high, "mean": profile.mean}
-        return Described(
-            type="number", std=profile.std, quantiles=_from_counts(profile), **told
-        )
+        return Described(type="number", std=profile.std, quantiles=_from_counts(profile), **told)
     named = {name: rows for name, rows in profile.categories.items() if name != OTHER}
     ranked = sorted(named.items(), key=lambda pair: (-pair[1], pair[0]))[:_TOP]
     distinct = None if OTHER in profile.categories else len(named)
@@ -106,10 +105,9 @@ def described(profile: ColumnProfile) -> Described:
 
 
 def _of_numbers(values: pl.Series) -> dict[str, Any]:
-    finite = values.filter(values.is_finite())
-    if finite.len() == 0:
-        return {"distinct": values.n_unique()}
-    ordered = finite.sort()
+    if values.len() == 0:
+        return {"distinct": 0}
+    ordered = values.sort()
     return {
         "distinct": values.n_unique(),
         "mean": _finite(ordered.mean()),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any, Literal
 
 import msgspec
@@ -20,7 +22,8 @@ MOST_NAMES = 20
 REST = "all others"
 #: Beyond these quantiles of either side a bin at the edge takes in what there is: one value far
 #: off would leave everything else in one bin.
-_TAILS = (0.002, 0.998)
+_LARGEST = 1e38  # beyond single precision, in which profiles count, nothing is told apart
+_TAILS = (0.005, 0.995)
 
 
 class Distribution(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,7 +95,7 @@ def of_categories(before: Mapping[str, int], now: Mapping[str, int]) -> Distribu
 
 def _finite(values: Any) -> Floats:
     flat = np.asarray(values, dtype=np.float64).ravel()
-    return flat[np.isfinite(flat)]
+    return np.clip(flat[np.isfinite(flat)], -_LARGEST, _LARGEST)
 
 
 def _shares(counts: Floats) -> list[float]:
@@ -137,13 +140,35 @@ def _cuts(sides: list[Floats], ends: list[float] | None = None) -> tuple[Floats,
     everything = [float(f(side)) for side in sides for f in (np.min, np.max)] + (ends or [])
     low = min([float(tail[0]) for tail in tails] + (ends or []))
     high = max([float(tail[1]) for tail in tails] + (ends or []))
-    if not high > low:
-        low, high = low - 0.5, high + 0.5
-    with np.errstate(over="ignore", invalid="ignore"):
-        cuts = np.linspace(low, high, BINS + 1)
-    if not np.isfinite(cuts).all() or not (np.diff(cuts) > 0).all():
-        cuts = np.linspace(np.nextafter(low, -np.inf), np.nextafter(high, np.inf), 2)
+    cuts = _even(low, high, whole=bool(sides) and all(_whole(side) for side in sides))
     return cuts, min(everything) < cuts[0], max(everything) > cuts[-1]
+
+
+def _even(low: float, high: float, *, whole: bool) -> Floats:
+    """Return at most :data:`BINS` even bins over a range, with edges that read well."""
+    with np.errstate(over="ignore"):
+        span = high - low
+    if span <= 0 or not math.isfinite(span) or not low + span / BINS > low:
+        # One value, or a range that numbers of this size cannot divide.
+        return np.array([np.nextafter(low, -np.inf), np.nextafter(high, np.inf)])
+    if whole and span >= 2:
+        # As many whole numbers in every bin, or their counts would go up and down.
+        width = float(math.ceil((span + 1) / BINS))
+        count = math.ceil((span + 1) / width)
+        return np.asarray(low - 0.5 + width * np.arange(count + 1), dtype=np.float64)
+    size = 10.0 ** math.floor(math.log10(span / BINS))
+    width = next(
+        step * size for step in (1, 2, 2.5, 5, 10, 20) if span / (step * size) <= BINS - 1
+    )
+    first = math.floor(low / width)
+    cuts = width * np.arange(first, math.ceil(high / width) + 1)
+    if cuts.size < 3 or not (np.diff(cuts) > 0).all():
+        cuts = np.linspace(low, high, 3)
+    return np.asarray(cuts, dtype=np.float64)
+
+
+def _whole(values: Floats) -> bool:
+    return bool(np.abs(values[:1000]).max() < 1e15 and (values == np.floor(values)).all())
 
 
 def _counted(cuts: Floats, values: Floats) -> Floats:
@@ -170,7 +195,7 @@ def _binned_profile(profile: ColumnProfile, new: Floats) -> Distribution | None:
 
 def _cells(profile: ColumnProfile) -> tuple[Floats, Floats, Floats]:
     """Return left end, right end and rows of each cell that holds any."""
-    low, high = profile.low or 0.0, profile.high or 0.0
+    low, high = np.clip([profile.low or 0.0, profile.high or 0.0], -_LARGEST, _LARGEST).tolist()
     edges = np.clip(np.asarray(profile.edges, dtype=np.float64), low, high)
     counts = np.asarray(profile.counts, dtype=np.float64)
     filled = counts > 0
@@ -204,7 +229,7 @@ def _numbers(
     cuts: Floats, before: list[float], now: Floats, *, low: bool, high: bool
 ) -> Distribution:
     ends = cuts.tolist()
-    names = [f"{figure(a)} to {figure(b)}" for a, b in zip(ends, ends[1:], strict=False)]
+    names = [f"{figure(a)} to {figure(b)}" for a, b in pairwise(ends)]
     if low:
         names[0] = f"up to {figure(ends[1])}"
     if high:
