@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from mainspring.web.pages import drift
-from mainspring.web.pages.home import windows_of
 from mainspring.web.pages.rates import serving_of
+from mainspring.web.pages.watched import watched
 from mainspring.workspace.opening import Workspace
 
 _WINDOWS = 52  # a year of weeks
@@ -23,13 +23,13 @@ def gather(ws: Workspace, asked: Mapping[str, str]) -> dict[str, Any]:
     from mainspring.workspace.views.monitoring import alarm_list
 
     board = endpoint_board(ws, asked["name"])
-    found = windows_of(ws, board.name, _WINDOWS)
+    seen = watched(ws, board.name, _WINDOWS)
     return {
         "board": board,
         "serving": serving_of(board, ws.clock.now()),
-        "newest": found[0] if found else None,
-        "heat": drift.heat(found),
-        "findings": drift.findings(found),
+        "newest": seen.named(None),
+        "heat": drift.heat(seen),
+        "findings": drift.findings(seen),
         "alarms": [one for one in alarm_list(ws, board.name, limit=100) if one.outcome is None],
     }
 
@@ -40,7 +40,7 @@ def drift_figure(ws: Workspace, asked: Mapping[str, str]) -> dict[str, Any]:
     Raises:
         NotFoundError: if there is no such endpoint.
     """
-    return drift.draw(windows_of(ws, asked["name"], _WINDOWS), asked.get("column", ""))
+    return drift.draw(watched(ws, asked["name"], _WINDOWS), asked.get("column", ""))
 
 
 def traffic_figure(ws: Workspace, asked: Mapping[str, str]) -> dict[str, Any]:
@@ -49,4 +49,4 @@ def traffic_figure(ws: Workspace, asked: Mapping[str, str]) -> dict[str, Any]:
     Raises:
         NotFoundError: if there is no such endpoint.
     """
-    return drift.draw_traffic(windows_of(ws, asked["name"], _WINDOWS))
+    return drift.draw_traffic(watched(ws, asked["name"], _WINDOWS).windows)

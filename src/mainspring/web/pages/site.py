@@ -15,6 +15,11 @@ from mainspring.ground.permissions import ALLOWED, Permission, Principal, author
 from mainspring.web.front import send_bytes
 from mainspring.web.limits import Threads
 from mainspring.web.pages import (
+    alarms,
+    bias,
+    board,
+    cause,
+    columns,
     compare,
     curves,
     endpoint,
@@ -24,6 +29,7 @@ from mainspring.web.pages import (
     loop,
     model,
     overlay,
+    performance,
     run,
     runs,
 )
@@ -61,6 +67,7 @@ def routes(ws: Workspace, admit: Admit, threads: Threads | None = None) -> list[
             drift=endpoint.drift_figure,
             traffic=endpoint.traffic_figure,
         ),
+        *_monitoring(page),
         page("/runs", "runs.html", runs.gather),
         *act_routes(ws, line),
         page("/runs/{run}", "run.html", run.gather, metric=curves.of_run),
@@ -78,6 +85,32 @@ def routes(ws: Workspace, admit: Admit, threads: Threads | None = None) -> list[
         page("/models/{model}", "model.html", model.gather),
         *session_routes(ws, admit, line),
         Route("/static/{file}", Static(), methods=["GET"]),
+    ]
+
+
+def _monitoring(page: Callable[..., Route]) -> list[Route]:
+    """Return the routes of the pages of monitoring."""
+    return [
+        page("/monitoring", "board.html", board.gather),
+        page(
+            "/endpoints/{name}/drift",
+            "drift.html",
+            columns.gather,
+            distances=columns.distances,
+            distribution=columns.distribution,
+            rates=columns.rates,
+        ),
+        page(
+            "/endpoints/{name}/performance",
+            "performance.html",
+            performance.gather,
+            metric=performance.metric_figure,
+            coverage=performance.coverage_figure,
+            reliability=performance.reliability_figure,
+        ),
+        page("/endpoints/{name}/bias", "bias.html", bias.gather, history=bias.history),
+        page("/alarms", "alarm_list.html", alarms.gather),
+        page("/alarms/{id}", "cause.html", cause.gather, series=cause.series),
     ]
 
 

@@ -82,24 +82,26 @@ def compare_window(ws: Workspace, endpoint: str, window: str | None = None) -> D
     return DataComparison(found, title=f"{endpoint}, {span} (UTC)")
 
 
-def window_distribution(
-    ws: Workspace, endpoint: str, window: str | None, column: str
-) -> tuple[Distribution | None, str]:
-    """Return a column of a window laid over its baseline; None with the reason where it cannot.
+def window_distributions(
+    ws: Workspace, endpoint: str, window: str | None, columns: Sequence[str]
+) -> tuple[dict[str, Distribution], str]:
+    """Return columns of a window laid over their baseline, and why there are none.
 
-    ``column`` may be ``score``.
+    ``columns`` may name ``score``. What the baseline does not know is left out.
 
     Raises:
         NotFoundError: if there is no such endpoint, or no such window of it.
     """
     held = stored(ws, endpoint, window)
-    profile = next((one for one in _profiles(held.baseline) if one.name == column), None)
-    if profile is None:
-        return None, "The baseline knows nothing of this column, or is not kept any more."
-    rows = captured(ws, held.window, None if column == SCORE else [column])
+    wanted = [one for one in _profiles(held.baseline) if one.name in columns]
+    if not wanted:
+        return {}, "The baseline knows nothing of this column, or is not kept any more."
+    raw = [one.name for one in wanted if one.name != SCORE]
+    rows = captured(ws, held.window, raw)
     if rows is None:
-        return None, "The rows of this window are not kept any more: captures have a budget."
-    return _laid(profile, rows, held.window), ""
+        return {}, "The rows of this window are not kept any more: captures have a budget."
+    laid = {one.name: _laid(one, rows, held.window) for one in wanted}
+    return {name: found for name, found in laid.items() if found is not None}, ""
 
 
 def stored(ws: Workspace, endpoint: str, window: str | None = None) -> Stored:

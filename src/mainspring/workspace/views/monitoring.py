@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from mainspring.ground.objects import Alarm, Window
+from mainspring.ground.objects import Alarm, Decision, Window
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.monitoring import alarms, windows
+from mainspring.readiness import decisions
 from mainspring.scaling.serving import endpoints
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.views.shapes import Series, SeriesPoint
@@ -81,6 +82,26 @@ def alarm(ws: Workspace, name: str) -> Alarm:
         NotFoundError: if there is none by that id.
     """
     return ws.read(Permission.READ, lambda tx: alarms.get(tx, name))
+
+
+def decisions_about(ws: Workspace, alarm: Alarm, limit: int = 20) -> list[Decision]:
+    """Return what an endpoint's loop decided from an alarm on until the alarm ended, in order.
+
+    Dismissals of other alarms are left out.
+    """
+
+    def work(tx: Tx) -> list[Decision]:
+        loop = next(
+            (e.loop for e in endpoints.list_endpoints(tx) if e.name == alarm.endpoint), None
+        )
+        return [] if loop is None else decisions.list_decisions(tx, loop=loop, limit=500)
+
+    found = [one for one in ws.read(Permission.READ, work)[::-1] if one.at >= alarm.raised]
+    ids = [one.id for one in found]
+    if alarm.decision in ids:
+        found = found[: ids.index(alarm.decision) + 1]
+    mine = f"alarm:{alarm.id}"
+    return [one for one in found if one.kind != "dismiss" or one.subject == mine][:limit]
 
 
 def _series(

@@ -44,6 +44,7 @@
 
   const selecting = (part) => {
     const chosen = window.getSelection();
+    if (part.querySelector("input[type=range]:active")) return true; // a hand holds it
     return chosen && !chosen.isCollapsed && part.contains(chosen.anchorNode);
   };
 
@@ -246,6 +247,27 @@
   });
   window.addEventListener("online", refresh);
   document.addEventListener("mainspring:refresh", now);
+
+  // The address changes and the parts of the page are asked for anew: charts and scroll stay.
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a[data-soft]");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+    event.preventDefault();
+    history.pushState(null, "", link.href);
+    for (const one of link.closest("nav, table")?.querySelectorAll("[aria-current]") || []) one.removeAttribute("aria-current");
+    link.setAttribute("aria-current", "true");
+    document.dispatchEvent(new Event("mainspring:refresh"));
+  });
+  window.addEventListener("popstate", now);
+  // A slider over windows, oldest first: the address names the window it stands at.
+  document.addEventListener("input", (event) => {
+    const slider = event.target.closest("input[data-ids]");
+    if (!slider) return;
+    const to = new URL(location.href);
+    to.searchParams.set("window", JSON.parse(slider.dataset.ids)[Number(slider.value)]);
+    history.replaceState(null, "", to);
+    now();
+  });
   refresh();
   setInterval(refresh, every);
 })();

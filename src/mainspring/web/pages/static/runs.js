@@ -39,19 +39,7 @@
     setTimeout(() => { from.textContent = "Copy"; }, 1500);
   });
 
-  // ---------------------------------------------------------------- going on without a reload
-
-  // The address changes and the parts of the page are asked for anew: charts and scroll stay.
-  document.addEventListener("click", (event) => {
-    const link = event.target.closest("a[data-soft]");
-    if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
-    event.preventDefault();
-    history.pushState(null, "", link.href);
-    for (const one of link.closest("nav, table")?.querySelectorAll("[aria-current]") || []) one.removeAttribute("aria-current");
-    link.setAttribute("aria-current", "true");
-    document.dispatchEvent(new Event("mainspring:refresh"));
-  });
-  window.addEventListener("popstate", () => document.dispatchEvent(new Event("mainspring:refresh")));
+  // ---------------------------------------------------------------- menus
 
   // A menu closes when one clicks or types Escape elsewhere.
   document.addEventListener("click", (event) => {
