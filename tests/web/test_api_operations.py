@@ -75,6 +75,7 @@ GOOD: dict[str, tuple[dict[str, Any], str | None]] = {
     "monitor.windows": ({"endpoint": "flights"}, None),
     "monitor.drift": ({"endpoint": "flights", "column": "distance"}, None),
     "monitor.quality": ({"endpoint": "flights"}, None),
+    "reports.window": ({"endpoint": "flights"}, "headline"),
     "alarms.list": ({"open": True}, None),
     "alarms.get": ({"id": "alarm_1"}, "evidence"),
     "alarms.states": ({"endpoint": "flights", "state": "ALARM"}, None),

@@ -150,6 +150,39 @@ def seen(tracked_url: str) -> Iterator[httpx.Client]:
         yield client
 
 
+@pytest.fixture(scope="session")
+def watched() -> ModuleType:
+    """The module that writes watched endpoints: its ``furnish`` writes them into a home."""
+    return _module("watched")
+
+
+@pytest.fixture(scope="session")
+def watched_home(
+    tmp_path_factory: pytest.TempPathFactory, watched: ModuleType
+) -> Iterator[Workspace]:
+    """A home with watched endpoints; nobody writes into it."""
+    with _opened(tmp_path_factory.mktemp("watched")) as ws:
+        watched.furnish(ws)
+        yield ws
+
+
+@pytest.fixture(scope="session")
+def watched_url(watched_home: Workspace) -> Iterator[str]:
+    """The URL of that home, served."""
+    with _served(watched_home) as url:
+        yield url
+
+
+@pytest.fixture
+def watching(watched_url: str) -> Iterator[httpx.Client]:
+    """A browser-like client of that home."""
+    headers = {"Accept": "text/html,application/xhtml+xml"}
+    with httpx.Client(
+        base_url=watched_url, headers=headers, trust_env=False, timeout=60
+    ) as client:
+        yield client
+
+
 # ---------------------------------------------------------------- a real browser
 
 Opened = Callable[..., contextlib.AbstractContextManager[tuple[Page, list[str]]]]

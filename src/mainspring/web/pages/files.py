@@ -23,7 +23,8 @@ from mainspring.workspace.opening import Workspace
 
 _PART = 1 << 20
 _OCTETS = "application/octet-stream"
-_SEALED: list[tuple[bytes, bytes]] = [
+#: Headers under which nothing that is answered can run or load anything here.
+SEALED: list[tuple[bytes, bytes]] = [
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; sandbox"),
     (b"x-content-type-options", b"nosniff"),
     (b"cross-origin-resource-policy", b"same-origin"),
@@ -75,7 +76,7 @@ class File:
         )
         shown = scope["query_string"] == b"show=picture"
         tag = f'"{one.digest[:32]}{"-shown" if shown else ""}"'.encode()
-        kept = [*_SEALED, (b"etag", tag), (b"cache-control", b"private, no-cache")]
+        kept = [*SEALED, (b"etag", tag), (b"cache-control", b"private, no-cache")]
         if dict(scope["headers"]).get(b"if-none-match") == tag:
             await send_bytes(send, b"", _OCTETS, 304, kept)
             return

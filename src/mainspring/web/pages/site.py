@@ -38,6 +38,7 @@ from mainspring.web.pages.fields import Asked
 from mainspring.web.pages.files import File
 from mainspring.web.pages.headers import PAGE_HEADERS
 from mainspring.web.pages.posted import act_routes
+from mainspring.web.pages.reported import ReportFile
 from mainspring.web.pages.session import OPEN_PATHS, Admit, session_routes
 from mainspring.workspace.opening import Workspace
 
@@ -68,6 +69,7 @@ def routes(ws: Workspace, admit: Admit, threads: Threads | None = None) -> list[
             traffic=endpoint.traffic_figure,
         ),
         *_monitoring(page),
+        Route("/endpoints/{name}/report", ReportFile(ws, line), methods=["GET"]),
         page("/runs", "runs.html", runs.gather),
         *act_routes(ws, line),
         page("/runs/{run}", "run.html", run.gather, metric=curves.of_run),

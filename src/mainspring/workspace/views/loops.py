@@ -170,7 +170,7 @@ def links_of(decision: Decision, model: str | None) -> list[Link]:
     return list({link.href: link for link in found}.values())
 
 
-_KINDS = {"run": "/runs/{}", "alarm": "/api/v1/alarms/{}", "loop": "/loops/{}"}
+_KINDS = {"run": "/runs/{}", "alarm": "/alarms/{}", "loop": "/loops/{}"}
 
 
 def _link(text: str, model: str | None) -> Link | None:

@@ -1,0 +1,215 @@
+"""The pages of monitoring over HTTP: what they say of windows, alarms and causes."""
+
+from __future__ import annotations
+
+import html
+import re
+from types import ModuleType
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from mainspring.ground.permissions import Permission
+from mainspring.monitoring import alarms
+from mainspring.web.pages.alarms import grouped
+from mainspring.web.pages.headers import POLICY
+from mainspring.workspace.opening import Workspace
+
+PATHS = (
+    "/monitoring",
+    "/endpoints/loans",
+    "/endpoints/loans/drift",
+    "/endpoints/loans/performance",
+    "/endpoints/loans/bias",
+    "/endpoints/empty/drift",
+    "/endpoints/empty/performance",
+    "/endpoints/empty/bias",
+    "/alarms",
+    "/alarms?state=ended&kind=drift",
+)
+
+
+def _open(ws: Workspace, kind: str, subject: str | None = None) -> str:
+    every = ws.read(Permission.READ, lambda tx: alarms.open_alarms(tx, "loans"))
+    return next(a.id for a in every if a.kind == kind and subject in (None, a.subject))
+
+
+def _words(answer: httpx.Response) -> str:
+    return html.unescape(" ".join(re.sub(r"<[^>]*>", " ", answer.text).split()))
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_page_is_whole_html_under_the_strict_policy(watching: httpx.Client, path: str) -> None:
+    answer = watching.get(path)
+    assert answer.status_code == 200
+    assert answer.headers["content-security-policy"] == POLICY
+    assert not re.search(r"<style|\sstyle=|<img src=x", answer.text)
+    assert not any(re.findall(r"<script[^>]*>(.*?)</script>", answer.text, re.DOTALL))
+    assert "://" not in "".join(re.findall(r'(?:src|href)="([^"]*)"', answer.text))
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_what_did_not_change_is_not_sent_again(watching: httpx.Client, path: str) -> None:
+    asked = path + ("&" if "?" in path else "?") + "part=main"
+    first = watching.get(asked)
+    assert "data-part=" in first.text
+    again = watching.get(asked, headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_the_board_tells_every_endpoint_and_the_worst_comes_first(watching: httpx.Client) -> None:
+    told = _words(watching.get("/monitoring"))
+    assert told.index("loans") < told.index("calm")
+    assert "column off" in told or "columns off" in told
+    assert "mature until" in told
+    assert "91.4 %" in told
+    assert "no row yet" in told  # of the endpoint that was never asked
+
+
+def test_the_drift_page_begins_with_the_column_that_is_furthest_off(
+    watching: httpx.Client,
+) -> None:
+    told = _words(watching.get("/endpoints/loans/drift"))
+    assert "Smallest shift this window could have seen" in told
+    assert "Begins to matter" in told
+    figure = watching.get("/endpoints/loans/drift?figure=distances").json()
+    assert figure["column"] in ("amount", "score")
+    assert figure["layout"]["shapes"]  # the window that is looked at
+
+
+def test_a_window_and_a_column_are_chosen_by_the_address(
+    watching: httpx.Client, watched: ModuleType
+) -> None:
+    window = f"loans:{int(watched.START)}"
+    asked = f"/endpoints/loans/drift?window={quote(window)}&column=age"
+    told = _words(watching.get(asked))
+    assert "5 Jan 2026, 00:00 to 6 Jan 2026, 00:00, 700 rows, v1" in told
+    figure = watching.get(asked + "&figure=distribution").json()
+    assert next(one["name"] for one in figure["data"]) == "at training"
+    for bars in figure["data"]:
+        assert sum(bars["y"]) == pytest.approx(1.0)
+
+
+def test_columns_are_found_by_name(watching: httpx.Client) -> None:
+    page = watching.get("/endpoints/loans/drift?find=AGE").text
+    strip = page[page.index('id="heat-scroll"') :]
+    picks = re.findall(r'class="pick"[^>]*>([^<]*)<', strip)
+    assert picks == ["age"]
+    assert "No column has" in watching.get("/endpoints/loans/drift?find=nothing").text
+
+
+def test_a_window_whose_rows_are_gone_says_so_instead_of_a_figure(
+    watching: httpx.Client, watched_home: Workspace
+) -> None:
+    kept = sorted(watched_home.captures("calm").iterdir())
+    aside = [(one, one.read_bytes()) for one in kept if one.name.startswith("s0003")]
+    for one, _ in aside:
+        one.unlink()
+    try:
+        window = f"calm:{(1_767_571_200 + 3 * 86_400)}"
+        asked = f"/endpoints/calm/drift?window={quote(window)}&column=age&figure=distribution"
+        assert "not kept any more" in watching.get(asked).json()["empty"]
+    finally:
+        for one, data in aside:
+            one.write_bytes(data)
+
+
+def test_performance_says_until_when_labels_are_mature(watching: httpx.Client) -> None:
+    told = _words(watching.get("/endpoints/loans/performance"))
+    assert "Labels are mature until 13 Jan 2026 2 windows after it wait" in told
+    assert "The next is judged at 17 Jan 2026" in told
+    assert told.index("region = <img") < told.index("Estimated without labels")
+    figure = watching.get("/endpoints/loans/performance?figure=metric&metric=loss").json()
+    names = [one.get("name") for one in figure["data"]]
+    assert names[0] == "labels not mature"
+    assert len(figure["data"][0]["x"]) == 2
+    assert {"v1, measured", "estimated without labels", "at training", "begins to matter"} <= set(
+        names
+    )
+    dashed = next(o for o in figure["data"] if o.get("name") == "estimated without labels")
+    assert dashed["line"]["dash"] == "dash"
+
+
+def test_reliability_is_drawn_beside_what_was_said(watching: httpx.Client) -> None:
+    figure = watching.get("/endpoints/loans/performance?figure=reliability").json()
+    assert [one["name"] for one in figure["data"]] == ["as said", "came"]
+    assert figure["data"][1]["x"][0] == pytest.approx(0.05)
+
+
+def test_bias_is_told_by_facet_with_its_range(watching: httpx.Client) -> None:
+    told = _words(watching.get("/endpoints/loans/bias"))
+    assert "region = south alarm 2 of 2 figures lie outside of what is allowed." in told
+    assert "-0.1 to 0.1" in told
+    figure = watching.get("/endpoints/loans/bias?figure=history&metric=DI").json()
+    assert figure["options"] == {"facet": "region = south", "metric": "DI"}
+    assert len(figure["data"][1]["x"]) == 10
+
+
+def test_where_nothing_was_judged_every_page_says_so(watching: httpx.Client) -> None:
+    assert "No window has been judged yet." in watching.get("/endpoints/empty/drift").text
+    assert "No window has mature labels yet." in watching.get("/endpoints/empty/performance").text
+    assert "No facet is declared." in watching.get("/endpoints/empty/bias").text
+    for path, figure in (
+        ("drift", "distribution"),
+        ("performance", "metric"),
+        ("bias", "history"),
+    ):
+        found = watching.get(f"/endpoints/empty/{path}?figure={figure}").json()
+        assert found["empty"]
+
+
+def test_alarms_are_filtered_and_those_of_one_window_are_folded(
+    watching: httpx.Client, watched_home: Workspace
+) -> None:
+    every = watched_home.read(Permission.READ, lambda tx: alarms.list_alarms(tx))
+    groups = grouped(every)
+    assert sum(len(one.alarms) for one in groups) == len(every)
+    assert len(groups) < len(every)
+    page = watching.get("/alarms").text
+    assert page.count('class="card"') == len(groups)
+    only = _words(watching.get("/alarms?kind=bias&endpoint=loans"))
+    assert "bias of region = south" in only
+    assert "performance of loss" not in only
+    assert "No alarm was raised." in watching.get("/alarms?state=ended").text
+
+
+def test_the_cause_page_ranks_columns_and_says_since_when(
+    watching: httpx.Client, watched_home: Workspace, watched: ModuleType
+) -> None:
+    alarm = _open(watched_home, "drift", "amount")
+    page = watching.get(f"/alarms/{alarm}")
+    told = _words(page)
+    assert "drift of amount open" in told
+    assert "Off since 10 Jan 2026" in told  # the window from which on it drifts
+    ranked = page.text[page.text.index('class="ranked"') :]
+    assert ranked.count("<svg viewBox") >= 3
+    assert "Estimated without labels" in told
+    assert "v1 answered 100 % of the rows as champion" in told
+    assert "8 of 700 rows" in told
+    figure = watching.get(f"/alarms/{alarm}?figure=series").json()
+    assert len(figure["data"][0]["x"]) == watched.WINDOWS
+
+
+def test_a_cause_page_of_another_kind_shows_its_own_series(
+    watching: httpx.Client, watched_home: Workspace
+) -> None:
+    alarm = _open(watched_home, "performance")
+    told = _words(watching.get(f"/alarms/{alarm}"))
+    assert "Measured on labels" in told
+    assert "Mean loss on 90 rows." in told  # the slice that is worst
+    figure = watching.get(f"/alarms/{alarm}?figure=series").json()
+    assert len(figure["data"][1]["x"]) == 8
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/alarms/alarm_of_nobody", "/endpoints/nobody/drift", "/endpoints/loans/drift?figure=x"],
+)
+def test_what_is_not_there_is_not_found(watching: httpx.Client, path: str) -> None:
+    assert watching.get(path).status_code == 404
+
+
+def test_a_window_that_is_not_there_falls_back_to_the_newest(watching: httpx.Client) -> None:
+    told = _words(watching.get("/endpoints/loans/drift?window=gone"))
+    assert "14 Jan 2026, 00:00 to 15 Jan 2026, 00:00" in told
