@@ -74,7 +74,10 @@ def test_the_drift_page_begins_with_the_column_that_is_furthest_off(
     assert "Smallest shift this window could have seen" in told
     assert "Begins to matter" in told
     figure = watching.get("/endpoints/loans/drift?figure=distances").json()
-    assert figure["column"] in ("amount", "score")
+    assert figure["layout"]["yaxis"]["title"]["text"] in (
+        "distance of amount",
+        "distance of score",
+    )
     assert figure["layout"]["shapes"]  # the window that is looked at
 
 
@@ -142,7 +145,7 @@ def test_bias_is_told_by_facet_with_its_range(watching: httpx.Client) -> None:
     assert "region = south alarm 2 of 2 figures lie outside of what is allowed." in told
     assert "-0.1 to 0.1" in told
     figure = watching.get("/endpoints/loans/bias?figure=history&metric=DI").json()
-    assert figure["options"] == {"facet": "region = south", "metric": "DI"}
+    assert figure["layout"]["yaxis"]["title"]["text"] == "DI, region = south"
     assert len(figure["data"][1]["x"]) == 10
 
 

@@ -84,7 +84,7 @@ def test_windows_are_stepped_through_by_keys(opened, settle, watched_url: str) -
     with opened(viewport={"width": 1280, "height": 900}) as (page, complaints):
         page.goto(watched_url + "/endpoints/loans/drift?column=amount")
         settle(page)
-        slider = page.get_by_label("Window")
+        slider = page.get_by_role("slider", name="Window")
         expect(slider).to_have_value("9")
         slider.focus()
         page.keyboard.press("ArrowLeft")
@@ -109,7 +109,7 @@ def test_a_metric_is_chosen_and_immature_windows_are_hatched(
         settle(page)
         expect(page.locator("#metric .ytitle")).to_have_text("mean loss", timeout=60_000)
         assert page.locator("#metric pattern").count() > 0
-        page.get_by_label("Metric").select_option("auc")
+        page.get_by_role("combobox", name="Metric").select_option("auc")
         expect(page.locator("#metric .ytitle")).to_have_text("AUC", timeout=60_000)
         assert page.evaluate("window.breaches") == []
         assert complaints == []

@@ -162,4 +162,4 @@ def history(ws: Workspace, asked: Mapping[str, str]) -> Figure:
         ),
     }
     shape = figures.layout(300, showlegend=True, legend=drift.LEGEND, **axes)
-    return {"data": data, "layout": shape, "options": {"facet": facet.name, "metric": metric}}
+    return {"data": data, "layout": shape}

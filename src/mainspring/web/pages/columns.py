@@ -74,7 +74,9 @@ def chosen(found: list[Finding], asked: str) -> str:
 def distances(ws: Workspace, asked: Mapping[str, str]) -> Figure:
     """Return the distance of the chosen column by window, the chosen window marked."""
     seen, window, column = _asked(ws, asked)
-    return drift.draw(seen, column, window)
+    figure = drift.draw(seen, column, window)
+    # Here the address says which column it is; the script would keep to what a figure says.
+    return {key: value for key, value in figure.items() if key != "column"}
 
 
 def distribution(ws: Workspace, asked: Mapping[str, str]) -> Figure:
