@@ -44,7 +44,6 @@ ROOMS = {
     "monitor": "monitoring",
     "alarms": "alarms",
     "channels": "channels",
-    "alarms": "monitoring",
     "reports": "reports",
     "decisions": "loops",
     "loops": "loops",
