@@ -24,7 +24,7 @@ from mainspring.monitoring.alarms import alarm_id
 from mainspring.monitoring.columns import Summary, scores_of, summarise, summarise_scores
 from mainspring.monitoring.drift import judge_drift
 from mainspring.monitoring.labels import Joined
-from mainspring.monitoring.monitors import ON_INPUTS, ON_LABELS, look
+from mainspring.monitoring.monitors import ON_INPUTS, ON_LABELS, ONCE, look
 from mainspring.monitoring.performance import measure_performance
 from mainspring.monitoring.quality import judge_quality
 from mainspring.monitoring.sight import Score, Sight
@@ -144,13 +144,15 @@ def judge_labels(
 
 
 def judge_truth(
-    window: Window, sight: Sight, *, open_subjects: Open = ()
+    window: Window, sight: Sight, *, open_subjects: Open = (), again: bool = False
 ) -> tuple[list[Finding], list[Alarm]]:
     """Return what the monitors of mature labels found in a window, and the alarms it deserves.
 
-    ``sight.joined`` holds the window's labelled rows.
+    ``sight.joined`` holds the window's labelled rows. ``again`` leaves out those monitors that
+    have taken the window's labels already and must not take any twice.
     """
-    found = look(sight, ON_LABELS)
+    asked = {name: one for name, one in ON_LABELS.items() if not (again and name in ONCE)}
+    found = look(sight, asked)
     return found, _found_alarms(window, found, open_subjects)
 
 

@@ -31,6 +31,9 @@ ON_LABELS: dict[str, Monitor] = {
     "slice": slices,
 }
 
+#: Monitors that take each label once: a window that is judged again keeps what they said.
+ONCE = frozenset({"concept"})
+
 
 def look(sight: Sight, monitors: dict[str, Monitor]) -> list[Finding]:
     """Return what every monitor found in a window, in the order they are entered."""

@@ -173,7 +173,8 @@ def add_labels(ws: Workspace, endpoint: str, ids: list[str], values: list[Any]) 
 
     def work(tx: Tx) -> int:
         endpoints.get(tx, endpoint)
-        return labels.add(tx, endpoint, ids, values, at=ws.clock.now())
+        newest = capture.watermark(ws.captures(endpoint))
+        return labels.add(tx, endpoint, ids, values, at=ws.clock.now(), watermark=newest)
 
     return ws.write(Permission.LABEL, work)
 
