@@ -7,7 +7,7 @@ them, and one ``ms.Loop`` that says what to do with the result.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -17,10 +17,12 @@ from mainspring.ground.identity import check_name
 from mainspring.ground.monitors import AlarmKind
 from mainspring.ground.objects import (
     Card,
+    Forecast,
     Gate,
     Kind,
     LoopSpec,
     MonitorPolicy,
+    Ranking,
     RetrainingPolicy,
     RolloutPolicy,
     Strategy,
@@ -112,6 +114,13 @@ def Monitor(  # noqa: N802
     min_rows: int = 200,
     raise_after: dict[str, tuple[int, int]] | None = None,
     sources: dict[str, list[str]] | None = None,
+    slices: Sequence[str] = (),
+    search_slices: bool = True,
+    run_length: float = 20_000,
+    reopened: int = 12,
+    query: str | None = None,
+    top: int = 10,
+    forecast: dict[str, Any] | None = None,
 ) -> MonitorPolicy:
     """Say how traffic is cut into windows and what is alarming.
 
@@ -125,6 +134,21 @@ def Monitor(  # noqa: N802
     ``raise_after`` lets a monitor raise only if N of the newest M windows say so, such as
     ``{"drift": (2, 3)}``; ``sources`` names columns that come from one place, such as
     ``{"weather": ["temp", "wind"]}``: their alarms are told together.
+
+    ``label_delay`` is how long after its end a window waits for its labels: a duration, or
+    ``"learned"`` for the age by which 95 % of this endpoint's labels came (3 days, until enough
+    have come). Labels that come later still change the ``reopened`` newest judged windows.
+    ``slices`` are columns, or conditions in SQL such as ``"distance > 1000"``, whose loss is
+    watched apart; ``search_slices`` looks for bad ones that nobody declared. ``run_length`` is
+    the least mean number of labels between false alarms of the watch on concept drift.
+
+    Where rows are answers to a query, ``query`` is the column that says which, and ``top`` how
+    many are shown. Where they are forecasts, ``forecast`` names captured columns: ``horizon``,
+    ``lower`` and ``upper`` (which should hold the truth with the chance ``coverage``), and
+    ``naive``, the forecast to beat.
+
+    >>> Monitor(label_delay="learned", slices=["carrier"]).label_share
+    0.95
     """
     _inside("alpha", alpha, 0, 1)
     by_batch = window == "batch"
@@ -140,7 +164,10 @@ def Monitor(  # noqa: N802
         window_rows=window_rows,
         by_batch=by_batch,
         grace_s=seconds(grace, "grace"),
-        label_delay_s=seconds(label_delay, "label_delay"),
+        label_delay_s=MonitorPolicy().label_delay_s
+        if label_delay == "learned"
+        else seconds(label_delay, "label_delay"),
+        label_share=0.95 if label_delay == "learned" else None,
         alpha=alpha,
         material=material,
         material_score=material_score,
@@ -150,6 +177,12 @@ def Monitor(  # noqa: N802
         min_rows=min_rows,
         raise_after=_raise_after(raise_after or {}),
         sources={name: list(columns) for name, columns in (sources or {}).items()},
+        slices=_slices(slices),
+        search_slices=search_slices,
+        run_length=_at_least("run_length", run_length, 100),
+        reopened=int(_at_least("reopened", reopened, 0)),
+        ranking=None if query is None else Ranking(query=query, top=_at_least("top", top, 1)),
+        forecast=None if forecast is None else _forecast(forecast),
     )
 
 
@@ -272,6 +305,44 @@ def open(home: str | Path | None = None) -> Workspace:  # noqa: A001  ms.open re
     from mainspring.workspace.opening import open_workspace
 
     return open_workspace(load({"home": None if home is None else os.fspath(home)}))
+
+
+def _slices(given: Sequence[str]) -> list[str]:
+    found: list[Any] = [given] if isinstance(given, str) else list(given)
+    if isinstance(given, str) or not all(isinstance(one, str) and one.strip() for one in found):
+        raise BadInputError(
+            f"slices are columns or conditions, such as ['carrier'], found {given!r}.",
+            field="slices",
+        )
+    return found
+
+
+def _at_least(field: str, value: Any, least: int) -> Any:
+    if not value >= least:  # written so that NaN fails too
+        raise BadInputError(f"{field} must be at least {least}, found {value}.", field=field)
+    return value
+
+
+def _forecast(given: dict[str, Any]) -> Forecast:
+    import msgspec
+
+    unknown = sorted(set(given) - set(Forecast.__struct_fields__))
+    if unknown:
+        raise BadInputError(
+            f"forecast has no {unknown[0]!r}.",
+            field="forecast",
+            hint=f"It has {', '.join(Forecast.__struct_fields__)}.",
+        )
+    try:
+        found = msgspec.convert(given, Forecast)
+    except msgspec.ValidationError as error:
+        raise BadInputError(f"forecast cannot be read: {error}.", field="forecast") from error
+    _inside("coverage", found.coverage, 0, 1)
+    if (found.lower is None) != (found.upper is None):
+        raise BadInputError(
+            "A range has two ends: give both lower and upper, or neither.", field="forecast"
+        )
+    return found
 
 
 def _raise_after(given: dict[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:

@@ -34,9 +34,7 @@ def advance(tx: Tx, endpoint: str, batch: int) -> None:
     """Move on the cursor, never back."""
     tx.run(start_monitor(tx.dialect, endpoint))
     furthest = max(cursor(tx, endpoint), batch)
-    tx.run(
-        update(monitors).where(monitors.c.endpoint == endpoint).values(relabelled=furthest)
-    )
+    tx.run(update(monitors).where(monitors.c.endpoint == endpoint).values(relabelled=furthest))
 
 
 def learnt_delay(tx: Tx, endpoint: str) -> float | None:
@@ -85,7 +83,7 @@ def alarmed(window: Window) -> Subjects:
 
 
 def told_since(tx: Tx, endpoint: str, at: float) -> Subjects:
-    """Return what alarms of this window (which ends at ``at``) or a later one told, ended or not."""
+    """Return what alarms of windows that end at ``at`` or later told, open or ended."""
     question = select(alarms.c.kind, alarms.c.subject).where(
         alarms.c.endpoint == endpoint, alarms.c.raised >= at
     )

@@ -173,6 +173,14 @@ def newest(tx: Tx, endpoint: str) -> int:
     return 0 if row is None or row.id is None else int(row.id)
 
 
+def later(tx: Tx, endpoint: str, after: int, most: int) -> int:
+    """Return the number of the ``most``-th batch after a cursor, or of the newest there is."""
+    kept = label_batches.c
+    question = select(kept.id).where(kept.endpoint == endpoint, kept.id > after)
+    rows = tx.all(question.order_by(kept.id).limit(most))
+    return int(rows[-1].id) if rows else after
+
+
 def _last(labels: pl.DataFrame) -> pl.DataFrame:
     """Return the last label of every id, and what came of the others; in batch order."""
     if "_given" not in labels.columns:

@@ -289,6 +289,14 @@ def awaiting_labels(
     return [_window(row) for row in tx.all(question)]
 
 
+def any_labelled(tx: Tx, endpoint: str) -> bool:
+    """Return whether any window of an endpoint was judged on its labels."""
+    question = select(windows.c.id).where(
+        windows.c.endpoint == endpoint, windows.c.performance.is_not(None)
+    )
+    return tx.one(question.limit(1)) is not None
+
+
 def monitor(tx: Tx, endpoint: str) -> Monitor:
     """Return how far the monitor of an endpoint is."""
     row = tx.one(select(monitors).where(monitors.c.endpoint == endpoint))

@@ -19,7 +19,7 @@ from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.monitoring import labels
 from mainspring.readiness import decisions, registry
-from mainspring.scaling.serving import endpoints, rollouts
+from mainspring.scaling.serving import capture, endpoints, rollouts
 from mainspring.workspace import crons
 from mainspring.workspace.opening import Workspace
 

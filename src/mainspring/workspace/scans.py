@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from mainspring.engine import reactor, tasks
 from mainspring.engine.tasks import NewTask
 from mainspring.ground.loops import Phase
 from mainspring.ground.objects import DAY_S, LoopSpec
 from mainspring.ground.ports import Tx
-from mainspring.monitoring import labels, windows
+from mainspring.monitoring import again, labels, maturity, windows
 from mainspring.readiness import registry
 from mainspring.scaling.serving import capture, endpoints, rollouts, shelf
 from mainspring.workspace.feeding import declared
@@ -120,19 +122,45 @@ class Scans:
 
 
 def _labels(tx: Tx, spec: LoopSpec, watermark: float) -> list[NewTask]:
+    """Return the work on the oldest window whose labels are mature, and on late labels.
+
+    One window after the other: what a monitor hands on to the next window counts each once.
+    """
+    found = _late(tx, spec, watermark)
+    delay = maturity.effective(spec.monitor, again.learnt_delay(tx, spec.endpoint))
+    policy = msgspec.structs.replace(spec.monitor, label_delay_s=delay)
+    for window in windows.awaiting_labels(tx, spec.endpoint, policy, watermark, limit=20):
+        name = f"labels/{window.id}"
+        known = tasks.get(tx, name)
+        if known is not None and known.state in tasks.BROKEN:
+            continue  # it must not keep all others from being judged
+        payload = {
+            "loop": spec.name,
+            "endpoint": spec.endpoint,
+            "window": window.id,
+            "watermark": watermark,
+        }
+        task = NewTask(id=name, kind="labels", payload=payload, max_attempts=ATTEMPTS)
+        return [*found, task]
+    return found
+
+
+def _late(tx: Tx, spec: LoopSpec, watermark: float) -> list[NewTask]:
+    """Return the look through labels that came since the last: they may change what was judged.
+
+    Its id is where it goes on from, so that there is one at a time, however many labels come.
+    """
+    seen = again.cursor(tx, spec.endpoint)
+    if labels.newest(tx, spec.endpoint) <= seen or not windows.any_labelled(tx, spec.endpoint):
+        return []
     return [
         NewTask(
-            id=f"labels/{window.id}",
-            kind="labels",
-            payload={
-                "loop": spec.name,
-                "endpoint": spec.endpoint,
-                "window": window.id,
-                "watermark": watermark,
-            },
+            id=f"relabel/{spec.endpoint}/{seen}",
+            kind="relabel",
+            payload={"loop": spec.name, "endpoint": spec.endpoint, "watermark": watermark},
             max_attempts=ATTEMPTS,
+            priority=-1,
         )
-        for window in windows.awaiting_labels(tx, spec.endpoint, spec.monitor, watermark)
     ]
 
 

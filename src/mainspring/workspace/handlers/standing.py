@@ -69,7 +69,7 @@ class Stands:
             package=found.package,
             signature=found.signature,
             baseline=package.profile(found.package, self._ws.objects),
-            open=_of_side(alarms.open_subjects(tx, spec.endpoint), side),
+            open=of_side(alarms.open_subjects(tx, spec.endpoint), side),
             earlier=windows.before(tx, spec.endpoint, start, LOOKS_BACK, side),
             side=side,
         )
@@ -179,7 +179,8 @@ def _called(subject: str, side: int | None) -> str:
     return subject if side is None else f"v{side} {subject}"
 
 
-def _of_side(open_: Open, side: int | None) -> Open:
+def of_side(open_: Open, side: int | None) -> Open:
+    """Return (kind, subject) of alarms that are about one side, as its monitors call them."""
     if side is None:
         return open_
     head = _called("", side)

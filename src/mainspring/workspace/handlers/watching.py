@@ -1,4 +1,4 @@
-"""Watch traffic: judge windows, judge their labels when mature, let rollouts decide."""
+"""Watch traffic: let rollouts decide, and say who judges windows and their labels."""
 
 from __future__ import annotations
 
@@ -10,28 +10,19 @@ import polars as pl
 from mainspring.engine import reactor
 from mainspring.engine.worker import Done, Handler
 from mainspring.ground import messages as m
-from mainspring.ground.errors import NotFoundError, UnavailableError
+from mainspring.ground.errors import UnavailableError
 from mainspring.ground.killpoints import here
-from mainspring.ground.objects import Alarm, LoopSpec, Rollout, Signature, Window
+from mainspring.ground.objects import LoopSpec, Rollout, Signature
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
-from mainspring.monitoring import judge, labels, rules, windows
-from mainspring.monitoring.sight import Sight
+from mainspring.monitoring import labels
 from mainspring.numerics.scores import row_losses
 from mainspring.readiness import registry
 from mainspring.retraining import challenge
-from mainspring.scaling.serving import capture, endpoints, rollouts, shelf
+from mainspring.scaling.serving import capture, rollouts, shelf
 from mainspring.workspace.evidence import LabelShelf
-from mainspring.workspace.feeding.declared import spec_of
-from mainspring.workspace.handlers.standing import (
-    Standing,
-    Stands,
-    all_found,
-    beside,
-    end_quiet,
-    own_rows,
-)
-from mainspring.workspace.handlers.standing import raised as raise_all
+from mainspring.workspace.handlers.labelling import Labeller
+from mainspring.workspace.handlers.standing import Stands
 from mainspring.workspace.handlers.windowing import Windower
 
 if TYPE_CHECKING:
@@ -40,89 +31,11 @@ if TYPE_CHECKING:
 
 
 class Watcher:
-    """Carries out what scans find: windows that are over, labels that came."""
+    """Carries out what scans find about rollouts and captures."""
 
-    def __init__(self, ws: Workspace, shelf: LabelShelf, stands: Stands) -> None:
+    def __init__(self, ws: Workspace, shelf: LabelShelf) -> None:
         self._ws = ws
         self._shelf = shelf
-        self._stands = stands
-
-    # ------------------------------------------------------------ labels
-
-    def labels(self, lease: Lease) -> Done:
-        """Judge one window on its labels, now that they are mature."""
-        name = lease.task.payload["window"]
-
-        def look(tx: Tx) -> tuple[LoopSpec, Window, Standing, pl.DataFrame]:
-            window = windows.get(tx, name)
-            spec = spec_of(tx, window.endpoint)
-            standing = self._stands.of(tx, spec, window.version, window.start, window.side)
-            if standing is None:
-                raise NotFoundError(f"Nobody answered in window {name}.", field="window")
-            return spec, window, standing, self._shelf.all(tx, spec.endpoint)[1]
-
-        spec, window, standing, known = self._ws.read(Permission.WORK, look)
-        frame = capture.read(self._ws.captures(spec.endpoint), window.start, window.end)
-        frame = self._ws.read(Permission.WORK, lambda tx: own_rows(tx, spec, frame, standing))
-        joined = labels.join_counted(frame, known, standing.signature)
-        performance, raised = judge.judge_labels(
-            window,
-            joined,
-            standing.baseline.loss,
-            spec.monitor,
-            signature=standing.signature,
-            open_subjects=standing.open,
-        )
-        found, more = judge.judge_truth(
-            window,
-            Sight(
-                frame=frame,
-                joined=joined,
-                baseline=standing.baseline,
-                signature=standing.signature,
-                policy=spec.monitor,
-                span=(window.start, window.end),
-                endpoint=spec.endpoint,
-                version=window.version,
-                window=window.id,
-                earlier=standing.earlier,
-                reference=self._stands.reference(standing),
-                score=self._stands.score(standing),
-            ),
-            open_subjects=standing.open,
-        )
-        raised = rules.repeated(raised + more, standing.earlier, spec.monitor)
-
-        def apply(tx: Tx) -> None:
-            windows.update_performance(tx, window.id, performance, joined.rows.height)
-            windows.update_found(tx, window.id, found)
-            at = float(lease.task.payload["watermark"])
-            self._tell(tx, spec, window, raised, at, joined.rows.height)
-
-        return Done(apply=apply)
-
-    def _tell(
-        self, tx: Tx, spec: LoopSpec, window: Window, new: list[Alarm], at: float, labelled: int
-    ) -> None:
-        """Raise what labels deserve, end what they found quiet, and tell the loop."""
-        if window.side is not None:
-            _, new = beside(window, new, window.side)
-        if not spec.name:
-            now = windows.get(tx, window.id)
-            end_quiet(tx, spec, now, all_found(now), self._ws.clock.now())
-            raise_all(tx, new)
-            return
-        # Who does not serve any more is no reason to train another.
-        serves = registry.champion(tx, spec.model) == window.version
-        serves = serves or endpoints.get(tx, spec.endpoint).kind == "fed"
-        event = m.WindowClosed(
-            loop=spec.name,
-            at=at,
-            window=window.id,
-            alarms=raise_all(tx, new, window.side) if serves or window.side is not None else [],
-            labelled_rows=labelled,
-        )
-        reactor.emit(tx, event, f"labels:{window.id}")
 
     # ------------------------------------------------------------ rollouts
 
@@ -185,11 +98,13 @@ class Watcher:
 def handlers(ws: Workspace, shelf: LabelShelf) -> dict[str, Handler]:
     """Return the handlers of what the scans find."""
     stands = Stands(ws)
-    watcher, windower = Watcher(ws, shelf, stands), Windower(ws, stands)
+    watcher, windower = Watcher(ws, shelf), Windower(ws, stands)
+    labeller = Labeller(ws, shelf, stands)
     return {
         "window": windower.window,
         "unjudged": windower.unjudged,
-        "labels": watcher.labels,
+        "labels": labeller.labels,
+        "relabel": labeller.relabel,
         "rollout": watcher.rollout,
         "compact": watcher.compact,
     }
