@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from mainspring.experiments.trial import Pruned as Pruned
     from mainspring.experiments.trial import trial as trial
     from mainspring.sdk import Card as Card
+    from mainspring.sdk import Contract as Contract
+    from mainspring.sdk import Expect as Expect
     from mainspring.sdk import FittedModel as FittedModel
     from mainspring.sdk import Gate as Gate
     from mainspring.sdk import Loop as Loop
@@ -35,6 +37,10 @@ if TYPE_CHECKING:
     from mainspring.sdk import search as search
     from mainspring.sdk import step as step
     from mainspring.workspace.autologging import autolog as autolog
+    from mainspring.workspace.contracts import check as check
+    from mainspring.workspace.contracts import load_contract as load_contract
+    from mainspring.workspace.contracts import save_contract as save_contract
+    from mainspring.workspace.contracts import suggest_contract as suggest_contract
     from mainspring.workspace.dropping import delete as delete
     from mainspring.workspace.dropping import restore as restore
     from mainspring.workspace.profiling import merge_profiles as merge_profiles
@@ -47,6 +53,8 @@ if TYPE_CHECKING:
 
 _PUBLIC = (
     "Card",
+    "Contract",
+    "Expect",
     "FittedModel",
     "Gate",
     "Loop",
@@ -60,10 +68,12 @@ _PUBLIC = (
     "Runs",
     "Step",
     "autolog",
+    "check",
     "compare",
     "compare_data",
     "current_run",
     "delete",
+    "load_contract",
     "log",
     "merge_profiles",
     "open",
@@ -73,8 +83,10 @@ _PUBLIC = (
     "restore",
     "rows",
     "run",
+    "save_contract",
     "search",
     "step",
+    "suggest_contract",
     "trial",
     "tune",
     "versus",
@@ -86,6 +98,11 @@ _LIGHT = {
     **dict.fromkeys(("Runs", "compare", "search"), "mainspring.workspace.found"),
     **dict.fromkeys(("repeat", "versus"), "mainspring.workspace.repeating"),
     **dict.fromkeys(("merge_profiles", "profile"), "mainspring.workspace.profiling"),
+    **dict.fromkeys(
+        ("check", "load_contract", "save_contract", "suggest_contract"),
+        "mainspring.workspace.contracts",
+    ),
+    **dict.fromkeys(("Contract", "Expect"), "mainspring.ground.contracts"),
     "autolog": "mainspring.workspace.autologging",
     "compare_data": "mainspring.workspace.reports.comparison",
     "tune": "mainspring.workspace.tuning",

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from mainspring.ground.contracts import Contract, Expect
 from mainspring.ground.durations import seconds
 from mainspring.ground.errors import BadInputError, ProjectError
 from mainspring.ground.identity import check_name
@@ -27,9 +28,11 @@ from mainspring.ground.objects import (
     RolloutPolicy,
     Strategy,
 )
+from mainspring.pipelines import expecting
 from mainspring.pipelines.declare import Pipeline, Ref, Step, pipeline, step
 from mainspring.pipelines.graph import target_of
 from mainspring.scaling.models.model import FittedModel, Model
+from mainspring.workspace.codecs import keep_contract
 from mainspring.workspace.found import Runs, compare, search
 from mainspring.workspace.tracking.verbs import current_run, log, run
 
@@ -40,6 +43,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Card",
+    "Contract",
+    "Expect",
     "FittedModel",
     "Gate",
     "Loop",
@@ -61,6 +66,9 @@ __all__ = [
     "search",
     "step",
 ]
+
+# A step that is called as plain Python checks what it expects as well.
+expecting.install(keep_contract)
 
 
 def Rollout(  # noqa: N802  reads as the record it makes

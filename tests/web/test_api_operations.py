@@ -124,6 +124,7 @@ APART = {
     "pipelines.run",
     "schedules.put",
     "schedules.remove",
+    "models.contract",
     "models.judging",
     "models.rollback",
     "models.trust",

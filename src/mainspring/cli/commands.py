@@ -91,6 +91,8 @@ GROUPS: dict[str, list[Entry]] = {
          "mainspring monitor flights"),
         ("profile", "profiling:profile", "Show the statistics of every column of a table.",
          "mainspring profile flights.parquet --save flights"),
+        ("check", "checking:check", "Say in which ways a table breaks a contract.",
+         "mainspring check today.parquet --against contract.yaml"),
         ("alarms", "monitoring:alarms", "List alarms, newest first.",
          "mainspring alarms --open"),
         ("compare-data", "comparing_data:compare_data",

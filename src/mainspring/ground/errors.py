@@ -6,7 +6,8 @@
     ├── BadInputError            400  exit 2   a value that was given cannot be used
     │   ├── TooLargeError        413           a body, a depth, a count above its budget
     │   ├── NotExactError                      a value that could not be stored exactly
-    │   └── ProjectError                       the project's own Python cannot be used as written
+    │   ├── ProjectError                       the project's own Python cannot be used as written
+    │   └── ContractError                      data is not what its contract says
     ├── UnauthenticatedError     401           nobody known is asking
     ├── PermissionDeniedError    403           somebody known asks for what their role may not do
     ├── NotFoundError            404           the thing named is not there
@@ -83,6 +84,18 @@ class ProjectError(BadInputError):
     """The project's own Python cannot be used as written."""
 
     code = "PROJECT"
+
+
+class ContractError(BadInputError):
+    """Data is not what its contract says. ``found`` holds every violation, where it is at hand."""
+
+    code = "CONTRACT"
+
+    def __init__(
+        self, message: str, *, field: str | None = None, hint: str | None = None, found: Any = None
+    ) -> None:
+        super().__init__(message, field=field, hint=hint)
+        self.found = found
 
 
 class UnauthenticatedError(MainspringError):

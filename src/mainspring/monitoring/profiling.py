@@ -254,14 +254,20 @@ def read_times(texts: pl.Series) -> pl.Series:
     return found
 
 
+def text_hashes(texts: pl.Series) -> distinct.Hashes:
+    """Return the hash of each text of a series without nulls."""
+    return distinct.hash_texts(
+        str(texts.str.join("").item()).encode(), texts.str.len_bytes().to_numpy()
+    )
+
+
 def _named(tally: Tally, here: pl.Series) -> Tally:
     """Count texts by their name. A frame counts its own values far faster than Python could."""
     if here.len() == 0:
         return tally
     counted = here.rename("").value_counts(name="n")
     names, repeats = counted[""], counted["n"].cast(pl.Int64)
-    sizes = names.str.len_bytes().to_numpy()
-    hashes = distinct.hash_texts(str(names.str.join("").item()).encode(), sizes)
+    hashes = text_hashes(names)
     taken = 0
     if names.len() > frequent.MOST:
         # As frequent.merge would, before a million texts become objects.

@@ -14,11 +14,12 @@ from typing import Any
 from mainspring.ground.errors import (
     BadInputError,
     ConflictError,
+    ContractError,
     ProjectError,
     StepFailedError,
 )
 from mainspring.ground.ports import Objects
-from mainspring.pipelines import outputs, project
+from mainspring.pipelines import expecting, outputs, project
 from mainspring.pipelines.code import code_digest
 from mainspring.pipelines.context import StepContext, entered
 from mainspring.pipelines.declare import Step
@@ -50,6 +51,7 @@ def execute(payload: Mapping[str, Any], objects: Objects) -> dict[str, Any]:
     )
     with _folder() as folder:
         arguments = _decoded(payload["args"], objects, folder)
+        _kept(function, arguments, payload)
         wall, cpu = time.perf_counter(), time.process_time()
         with entered(context), _users_failure(payload):
             value = _call(function, arguments)
@@ -65,6 +67,18 @@ def execute(payload: Mapping[str, Any], objects: Objects) -> dict[str, Any]:
         "cpu_s": cpu,
         "io_s": time.perf_counter() - begun - wall,
     }
+
+
+def _kept(
+    function: Callable[..., Any], arguments: Mapping[str, Any], payload: Mapping[str, Any]
+) -> None:
+    """Fail the step if what it was given is not what it expects."""
+    try:
+        expecting.keep(function, arguments)
+    except ContractError as error:
+        raise StepFailedError(
+            f"Step {payload['step']} failed: {error.message}", hint=_hint(payload)
+        ) from error
 
 
 def _find(payload: Mapping[str, Any]) -> Callable[..., Any]:

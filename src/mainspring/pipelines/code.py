@@ -29,7 +29,7 @@ from typing import Any
 from mainspring.ground.environment import environment_digest as environment_digest
 from mainspring.ground.errors import ProjectError
 from mainspring.ground.identity import key_of, sha256
-from mainspring.pipelines import declare
+from mainspring.pipelines import declare, expecting
 from mainspring.pipelines.declare import Pipeline, Step
 from mainspring.pipelines.graph import Graph
 from mainspring.pipelines.project import attribute, is_users, source_of
@@ -44,7 +44,8 @@ def code_digest(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
 
     Parts are named ``function train``, ``class Encoder``, ``constant LIMIT``, ``module x``;
     those of other modules than the function's own with the module: ``function features.clean``.
-    A constant's part is its value where that is short.
+    A constant's part is its value where that is short. What a step expects of an argument is a
+    part too: ``contract rows``.
 
     Raises:
         ProjectError: if the function has no source that can be read.
@@ -54,6 +55,7 @@ def code_digest(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
     walk.follow(plain, getattr(plain, "__name__", "function"))
     if not walk.parts:
         raise ProjectError(f"The source of {plain!r} cannot be found.")
+    walk.parts |= expecting.parts(plain)
     return key_of("code", walk.parts), dict(sorted(walk.parts.items()))
 
 

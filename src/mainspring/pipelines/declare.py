@@ -5,14 +5,16 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Generic, NoReturn, ParamSpec, Protocol, TypeVar, cast, overload
 
 import msgspec
 
+from mainspring.ground.contracts import Contract
 from mainspring.ground.errors import BadInputError, ProjectError
+from mainspring.pipelines import expecting
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -111,7 +113,14 @@ class Step(Generic[P, R]):
     a pipeline that is being traced it returns a :class:`Ref`.
     """
 
-    def __init__(self, function: Callable[P, R], options: Options) -> None:
+    def __init__(
+        self,
+        function: Callable[P, R],
+        options: Options,
+        expects: Contract | Mapping[str, Contract] | None = None,
+    ) -> None:
+        self.expects = expecting.settle(function, expects)
+        expecting.mark(function, self.expects)
         functools.update_wrapper(self, function)
         self.function = function
         self.options = options
@@ -121,6 +130,7 @@ class Step(Generic[P, R]):
         """Run the function; while a pipeline is traced, wire it in instead."""
         tracer = TRACER.get()
         if tracer is None:
+            expecting.keep_call(self.function, args, kwargs)
             return self.function(*args, **kwargs)
         return cast("R", tracer.call(self, args, kwargs))
 
@@ -182,6 +192,7 @@ def step(
     backoff_s: float = 1.0,
     timeout_s: float | None = None,
     cache: bool = True,
+    expects: Contract | Mapping[str, Contract] | None = None,
 ) -> Callable[[Callable[P, R]], Step[P, R]]: ...
 def step(
     function: Callable[P, R] | None = None,
@@ -191,12 +202,15 @@ def step(
     backoff_s: float = 1.0,
     timeout_s: float | None = None,
     cache: bool = True,
+    expects: Contract | Mapping[str, Contract] | None = None,
 ) -> Step[P, R] | Callable[[Callable[P, R]], Step[P, R]]:
     """Make a function a step of pipelines.
 
     ``retries`` is how often it is tried again after it raised, ``backoff_s`` seconds later and
     twice as long each time; after ``timeout_s`` seconds it is stopped. With ``cache=False`` it
-    runs anew in every run.
+    runs anew in every run. ``expects`` is the contract of its first argument, or contracts by
+    argument: a table, or the path of one, that breaks its contract fails the step before the
+    function is called, and a changed contract runs it anew.
 
     >>> @step(retries=2)
     ... def double(number: int) -> int:
@@ -206,13 +220,14 @@ def step(
 
     Raises:
         ProjectError: if it is no plain named function.
-        BadInputError: for a negative number of retries or seconds.
+        BadInputError: for a negative number of retries or seconds, or for a contract of an
+            argument that is not there.
     """
     options = Options(retries=retries, backoff_s=backoff_s, timeout_s=timeout_s, cache=cache)
     _check_options(options)
     if function is not None:
-        return Step(_plain(function, "step"), options)
-    return lambda function: Step(_plain(function, "step"), options)
+        return Step(_plain(function, "step"), options, expects)
+    return lambda function: Step(_plain(function, "step"), options, expects)
 
 
 def pipeline(function: Callable[P, R], /) -> Pipeline[P, R]:

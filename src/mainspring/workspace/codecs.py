@@ -1,12 +1,16 @@
-"""Teach the pipelines to keep a fitted model: rooms do not know each other, we know both."""
+"""Teach the pipelines to keep a fitted model, and to check a table against a contract.
+
+Rooms do not know each other, we know both.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+from mainspring.ground.contracts import Contract
 from mainspring.ground.ports import Objects
-from mainspring.pipelines import outputs
+from mainspring.pipelines import expecting, outputs
 
 
 class ModelCodec:
@@ -36,5 +40,17 @@ class ModelCodec:
 
 
 def register() -> None:
-    """Add the codec to those of the pipelines."""
+    """Add the codec to those of the pipelines, and say who checks contracts."""
     outputs.register(ModelCodec())
+    expecting.install(keep_contract)
+
+
+def keep_contract(value: Any, contract: Contract, what: str) -> None:
+    """Check what a step was given; what can do that is loaded when there is a contract.
+
+    Raises:
+        ContractError: if it breaks the contract.
+    """
+    from mainspring.workspace import contracts
+
+    contracts.keep_contract(value, contract, what)

@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from mainspring.ground.contracts import Contract
 from mainspring.ground.objects import Card, Gate, Version
 from mainspring.ground.permissions import Permission
 from mainspring.web.api.fields import (
@@ -300,6 +301,16 @@ def why(ws: Workspace, request: ByRef) -> Why:
     from mainspring.workspace.views import models
 
     return models.why(ws, request.ref)
+
+
+@operation(
+    "models.contract", "GET", "/api/v1/contracts", Permission.READ, example={"ref": "flights/7"}
+)
+def contract(ws: Workspace, request: ByRef) -> Contract:
+    """Show the contract of a version: its own, or what its training data suggests."""
+    from mainspring.workspace import contracts
+
+    return contracts.of_version(ws, request.ref)
 
 
 @operation(
