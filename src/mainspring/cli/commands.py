@@ -165,6 +165,10 @@ NESTED: dict[str, tuple[str, list[Entry]]] = {
     "monitor": ("Watch what endpoints are asked and what they answer.", [
         ("report", "comparing_data:report", "Report a window beside its baseline, as one file.",
          "mainspring monitor report flights --out week.html"),
+        ("series", "series:series", "Print what monitors computed, window by window.",
+         "mainspring monitor series flights --monitor drift --csv"),
+        ("dashboard", "series:dashboard", "Write a Grafana dashboard of what /metrics tells.",
+         "mainspring monitor dashboard --out mainspring.json"),
     ]),
     "alarms": ("See and settle alarms.", [
         ("create", "alarms:create", "Make a rule over a series, or over other rules.",

@@ -54,7 +54,7 @@ def _drift(row: Row) -> Finding:
         radius=row.get("radius"),
         smallest=row.get("smallest"),
         rows=row.get("rows") or 0,
-        verdict=_VERDICTS.get(row["verdict"], "not judged"),
+        verdict=_VERDICTS.get(row.get("verdict", ""), "not judged"),
         why=row.get("why", ""),
         detail=row,
     )
@@ -69,7 +69,7 @@ def _quality(row: Row) -> Finding:
         high=row.get("high"),
         baseline=row.get("baseline"),
         rows=row.get("rows") or 0,
-        verdict=_VERDICTS.get(row["verdict"], "not judged"),
+        verdict=_VERDICTS.get(row.get("verdict", ""), "not judged"),
         why=row.get("why", ""),
         detail=row,
     )

@@ -265,6 +265,12 @@ def _of(endpoint: str, version: int | None) -> Select[Any]:
     return question.where(windows.c.version == version)
 
 
+def watched(tx: Tx) -> list[str]:
+    """Return the names of everything that windows are kept of."""
+    question = select(windows.c.endpoint).distinct().order_by(windows.c.endpoint)
+    return [str(row.endpoint) for row in tx.all(question)]
+
+
 def count(tx: Tx, endpoint: str) -> int:
     """Return how many windows of an endpoint were judged."""
     question = select(func.count().label("n")).select_from(windows)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Any
+
+from msgspec import Meta
+
 from mainspring.ground.objects import Window
 from mainspring.ground.permissions import Permission
 from mainspring.web.api.fields import ColumnName, EndpointName, Limit, Request
 from mainspring.web.api.operations import operation
 from mainspring.workspace.opening import Workspace
+from mainspring.workspace.views.series_shapes import FindingSeries
 from mainspring.workspace.views.shapes import Series
 
 
@@ -23,6 +28,36 @@ class Drift(Request, frozen=True, kw_only=True):
     endpoint: EndpointName
     column: ColumnName | None = None
     limit: Limit = 100
+
+
+class SeriesOf(Request, frozen=True, kw_only=True):
+    """Which endpoint, and which of its series; all of them if none is named."""
+
+    endpoint: EndpointName
+    monitor: (
+        Annotated[str, Meta(max_length=64, description="Which monitor.", examples=["drift"])]
+        | None
+    ) = None
+    subject: (
+        Annotated[str, Meta(max_length=500, description="Which column, metric, facet or slice.")]
+        | None
+    ) = None
+    since: (
+        Annotated[
+            str,
+            Meta(
+                max_length=64, description="Event time, or how long before the newest window: 7d."
+            ),
+        ]
+        | None
+    ) = None
+    limit: Limit = 100
+
+
+class Dashboard(Request, frozen=True, kw_only=True):
+    """Which endpoint is shown first."""
+
+    endpoint: EndpointName | None = None
 
 
 @operation("monitor.windows", "GET", "/api/v1/monitor/{endpoint}/windows", Permission.READ)
@@ -51,3 +86,32 @@ def quality(ws: Workspace, request: OfMonitor) -> list[Series]:
     from mainspring.workspace.views import monitoring
 
     return monitoring.quality_series(ws, request.endpoint, request.limit)
+
+
+@operation("monitor.series", "GET", "/api/v1/monitor/{endpoint}/series", Permission.READ)
+def series(ws: Workspace, request: SeriesOf) -> list[FindingSeries]:
+    """Show everything that monitors computed as series, by monitor and subject, oldest first."""
+    from mainspring.workspace.views.series import finding_series
+
+    return finding_series(
+        ws,
+        request.endpoint,
+        monitor=request.monitor,
+        subject=request.subject,
+        since=request.since,
+        limit=request.limit,
+    )
+
+
+@operation(
+    "monitor.dashboard",
+    "GET",
+    "/api/v1/dashboards/grafana",
+    Permission.READ,
+    example={"endpoint": "flights"},
+)
+def dashboard(ws: Workspace, request: Dashboard) -> dict[str, Any]:  # noqa: ARG001
+    """Write a Grafana dashboard of what /metrics tells: traffic, drift, performance, alarms."""
+    from mainspring.web.dashboard import grafana
+
+    return grafana(request.endpoint)

@@ -75,6 +75,15 @@ def status(ws: Workspace, url: str) -> dict[str, Any] | None:
     return found if code == 200 and isinstance(found, dict) else {}
 
 
+def metrics(ws: Workspace, url: str) -> str | None:
+    """Return what an endpoint's process counts, in Prometheus's format, or None if it is away."""
+    try:
+        code, body = _send(ws, f"{url}/metrics", None, STATUS_TIMEOUT_S)
+    except (OSError, HTTPException):
+        return None
+    return body.decode("utf-8", "replace") if code == 200 else None
+
+
 def predict(ws: Workspace, name: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Ask an endpoint for predictions of rows.
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+
 import msgspec
 
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
-from mainspring.monitoring import alarms
+from mainspring.monitoring import alarms, windows
 from mainspring.scaling.serving import endpoints, index, rollouts
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.routing import routing
@@ -21,6 +24,12 @@ def endpoint_boards(ws: Workspace) -> list[EndpointBoard]:
         return [_board(tx, one.name) for one in endpoints.list_endpoints(tx)]
 
     return [_asked(ws, board) for board in ws.read(Permission.READ, work)]
+
+
+def endpoint_names(tx: Tx) -> list[str]:
+    """Return what is served or watched, by name: feeds have windows and no endpoint."""
+    served = {one.name for one in endpoints.list_endpoints(tx)}
+    return sorted(served | set(windows.watched(tx)))
 
 
 def endpoint_board(ws: Workspace, name: str) -> EndpointBoard:
@@ -41,6 +50,22 @@ def capture_use(ws: Workspace, name: str) -> CaptureUse:
         dropped_rows=found.dropped_rows,
         dropped_bytes=found.dropped_bytes,
     )
+
+
+def endpoint_metrics(ws: Workspace) -> dict[str, str | None]:
+    """Return what each endpoint's own process counts, in Prometheus's format; None if it is away.
+
+    All are asked at once, so that one that does not answer costs no more than its time.
+    """
+    names = ws.read(Permission.READ, lambda tx: [e.name for e in endpoints.list_endpoints(tx)])
+    with ThreadPoolExecutor(8, thread_name_prefix="endpoint-metrics") as pool:
+        told = {}
+        for name in names:
+            url = endpoint_http.address(ws.home, name)
+            if url is not None:
+                context = copy_context()  # the caller's own word is shown to the endpoint
+                told[name] = pool.submit(context.run, endpoint_http.metrics, ws, url)
+    return {name: told[name].result() if name in told else None for name in names}
 
 
 def _board(tx: Tx, name: str) -> EndpointBoard:

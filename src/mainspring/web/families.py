@@ -1,0 +1,88 @@
+"""Write metrics as Prometheus reads them: families of samples, text format 0.0.4."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from mainspring.ground.records import Record
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_TYPE = re.compile(r"# TYPE (\S+) (\S+)")
+_SAMPLE = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(\{.*\})? (\S+)")
+
+
+class Family(Record, frozen=True, kw_only=True):
+    """A metric with all its samples."""
+
+    name: str
+    kind: str  #: counter, gauge or histogram
+    told: str = ""  #: what it counts, in a sentence
+    lines: list[str] = []
+
+
+def gauge(
+    name: str, told: str, rows: Iterable[tuple[Mapping[str, str], float]], kind: str = "gauge"
+) -> Family:
+    """Return a family of plain samples: (labels, value)."""
+    lines = [sample(name, labels, value) for labels, value in rows]
+    return Family(name=name, kind=kind, told=told, lines=lines)
+
+
+def sample(name: str, labels: Mapping[str, str], value: float) -> str:
+    r"""Return one sample.
+
+    >>> sample("up", {"endpoint": 'a"b'}, 1)
+    'up{endpoint="a\\"b"} 1'
+    """
+    inner = ",".join(f'{key}="{_escaped(text)}"' for key, text in labels.items())
+    return f"{name}{{{inner}}} {_number(value)}" if inner else f"{name} {_number(value)}"
+
+
+def text_of(families: Sequence[Family]) -> str:
+    """Return families as one text, each once: those of one name stand together."""
+    joined: dict[str, Family] = {}
+    for one in families:
+        before = joined.get(one.name)
+        joined[one.name] = (
+            one
+            if before is None
+            else Family(
+                name=one.name,
+                kind=before.kind,
+                told=before.told or one.told,
+                lines=[*before.lines, *one.lines],
+            )
+        )
+    out: list[str] = []
+    for one in joined.values():
+        if one.told:
+            out.append(f"# HELP {one.name} {_escaped(one.told)}")
+        out += [f"# TYPE {one.name} {one.kind}", *one.lines]
+    return "\n".join(out) + "\n"
+
+
+def read(text: str) -> list[Family]:
+    """Return the families of a text that another process wrote; other lines are left out."""
+    found: list[Family] = []
+    for line in text.splitlines():
+        if kind := _TYPE.fullmatch(line):
+            found.append(Family(name=kind[1], kind=kind[2], lines=[]))
+        elif found and (one := _SAMPLE.fullmatch(line)) and one[1].startswith(found[-1].name):
+            found[-1].lines.append(line)
+    return found
+
+
+def _number(value: float) -> str:
+    if isinstance(value, int):
+        return str(value)
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "+Inf" if value > 0 else "-Inf"
+    return repr(value)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
