@@ -10,9 +10,10 @@ import pytest
 
 from mainspring.backends.sql.opening import open_store
 from mainspring.ground.clock import TurnedClock
+from mainspring.ground.objects import Alarm, Window
 from mainspring.ground.permissions import Permission, service
 from mainspring.ground.ports import Store
-from mainspring.monitoring import alarms, labels, windows
+from mainspring.monitoring import again, alarms, labels, windows
 from mainspring.monitoring.judge import judge_inputs, judge_labels
 from mainspring.monitoring.tables import METADATA
 
@@ -111,3 +112,58 @@ def test_whoever_reads_on_from_a_batch_misses_none_that_was_written_beside_it(st
     reader.join()
     read_on()
     assert sorted(seen) == sorted(f"{sender}-{n}" for sender in range(4) for n in range(15))
+
+
+def test_late_labels_are_looked_through_once_and_say_nothing_twice(store):
+    def write(work):
+        return store.write(ENGINE, Permission.WORK, work)
+
+    def read(work):
+        return store.read(ENGINE, Permission.READ, work)
+
+    said = {"verdict": "alarm", "batch": 1}
+    for number in range(4):
+        kept = Window(
+            id=f"late:{number}", endpoint="late", start=number * 10.0, end=number * 10.0 + 10.0,
+            rows=5, version=1, performance=said if number < 3 else None,
+        )  # fmt: skip
+        write(lambda tx, kept=kept: windows.save(tx, kept))
+    assert read(lambda tx: windows.any_labelled(tx, "late"))
+    assert not read(lambda tx: windows.any_labelled(tx, "other"))
+    opened = read(lambda tx: again.opened(tx, "late", 2))
+    assert [one.id for one in opened] == ["late:1", "late:2"]
+
+    first = write(lambda tx: labels.add(tx, "late", ["a-1"], [1], 50.0, watermark=35.0))
+    second = write(lambda tx: labels.add(tx, "late", ["a-2"], [0], 60.0))
+    assert read(lambda tx: labels.newest(tx, "late")) == second
+    assert read(lambda tx: labels.newest(tx, "other")) == 0
+    assert read(lambda tx: labels.later(tx, "late", 0, 1)) == first
+    assert read(lambda tx: labels.later(tx, "late", 0, 9)) == second
+    assert read(lambda tx: labels.later(tx, "late", second, 9)) == second
+    new = read(lambda tx: labels.read(tx, "late"))
+    assert new["_arrived"].to_list() == [35.0, 60.0]  # without a watermark, when it was received
+    captured = pl.DataFrame({"_id": ["a-1", "a-2"], "_time": [15.0, 25.0]})
+    assert [one.id for one in again.touched(opened, captured, new)] == (
+        ["late:1", "late:2"] if first > 1 else ["late:2"]
+    )
+
+    assert read(lambda tx: again.cursor(tx, "late")) == 0
+    write(lambda tx: again.advance(tx, "late", second))
+    write(lambda tx: again.advance(tx, "late", first))  # never back
+    assert read(lambda tx: again.cursor(tx, "late")) == second
+    assert read(lambda tx: again.learnt_delay(tx, "late")) is None
+    write(lambda tx: again.learn_delay(tx, "late", 7.5))
+    write(lambda tx: again.learn_delay(tx, "late", None))
+    assert read(lambda tx: again.learnt_delay(tx, "late")) == 7.5
+
+    told = Alarm(
+        id=alarms.alarm_id("late", "performance", "loss", "late:1"), endpoint="late",
+        kind="performance", subject="loss", reason="r", raised=20.0, window="late:1",
+    )  # fmt: skip
+    write(lambda tx: alarms.raise_(tx, told))
+    write(lambda tx: alarms.end(tx, told.id, "dismissed", "d"))
+    assert again.alarmed(opened[0]) == {("performance", "loss")}
+    for at, known in ((10.0, True), (20.0, True), (30.0, False)):
+        found = read(lambda tx, at=at: again.told_since(tx, "late", at))
+        assert (("performance", "loss") in found) is known
+        assert again.unsaid([told], found) == ([] if known else [told])

@@ -11,6 +11,17 @@ from mainspring.ground.objects import Finding, Window
 Row = dict[str, Any]
 
 _TRAFFIC = ("rows", "calls", "rows_per_s", "outside", "scored_by_two")
+#: What the loss says of the labels it was measured on.
+_OF_LABELS = (
+    "lower_bound",
+    "version",
+    "mature_at",
+    "judged",
+    "repeated",
+    "contradicted",
+    "unmatched",
+    "foreign",
+)
 _VERDICTS: dict[str, Verdict] = {
     "quiet": "quiet",
     "notice": "notice",
@@ -104,11 +115,14 @@ def _performance(told: Row) -> Iterator[Finding]:
         high=loss.get("high"),
         baseline=told.get("baseline_loss"),
         line=told.get("line"),
+        radius=told.get("radius"),
+        smallest=told.get("smallest"),
         rows=rows,
         verdict=_VERDICTS.get(told.get("verdict", ""), "not judged"),
         why=told.get("why", ""),
-        detail={"lower_bound": told.get("lower_bound"), "version": told.get("version")},
+        detail={name: told.get(name) for name in _OF_LABELS},
     )
+    before = told.get("before", {})
     for name, part in {"coverage": told.get("coverage"), **told.get("metrics", {})}.items():
         if isinstance(part, dict):
             yield Finding(
@@ -117,5 +131,16 @@ def _performance(told: Row) -> Iterator[Finding]:
                 value=part.get("estimate"),
                 low=part.get("low"),
                 high=part.get("high"),
+                baseline=before.get(name, {}).get("estimate"),
                 rows=part.get("n") or rows,
+            )
+    for name, why in told.get("undefined", {}).items():
+        if name != "loss":
+            yield Finding(
+                monitor="performance",
+                subject=name,
+                value=None,
+                rows=rows,
+                verdict="not judged",
+                why=f"Not defined by these rows: {why}",
             )
