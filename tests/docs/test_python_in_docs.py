@@ -11,7 +11,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("docs/howto/track-runs.md", "docs/howto/look-at-runs.md")
+PAGES = (
+    "docs/howto/track-runs.md",
+    "docs/howto/look-at-runs.md",
+    "docs/howto/judge-late-labels.md",
+)
 _PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 

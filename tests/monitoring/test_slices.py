@@ -115,6 +115,8 @@ def test_cuts_are_those_of_training():
     shares = np.bincount(cut.codes(kept), minlength=4) / 4_000
     assert shares == pytest.approx([0.25] * 4, abs=0.02)
     assert cut_column("miles", sight(kept).baseline, kept.with_columns(miles=pl.lit(1.0))) is None
+    counts = kept.with_columns(count=pl.col("carrier"))
+    assert cut_column("count", sight(kept).baseline, counts).names[0] == "count=UA"
     nights = kept.with_columns(night=pl.col("hour") > 20)
     assert cut_column("night", sight(kept).baseline, nights).names == ("night=false", "night=true")
 

@@ -83,9 +83,9 @@ def _learn(known: Rows, errors: Mapping[str, Floats]) -> dict[str, Any]:
 
 
 def _codes(values: pl.Series) -> dict[str, int]:
-    counted = values.cast(pl.String).drop_nulls().value_counts()
-    most = counted.sort(["count", values.name], descending=[True, False]).head(_CATEGORIES)
-    return {name: number for number, name in enumerate(most[values.name].to_list())}
+    counted = values.cast(pl.String).alias("value").drop_nulls().value_counts(name="rows")
+    most = counted.sort(["rows", "value"], descending=[True, False]).head(_CATEGORIES)
+    return {name: number for number, name in enumerate(most["value"].to_list())}
 
 
 def _encoded(rows: Rows, codes: dict[str, dict[str, int]]) -> Floats:

@@ -186,10 +186,10 @@ def _by_horizon(own: Graded, kept: Graded | None, policy: Forecast) -> list[Find
 def _parts(own: Graded, column: str) -> dict[str, npt.NDArray[np.bool_]]:
     if column not in own.frame.columns:
         return {}
-    text = own.frame[column].cast(pl.String)
-    counted = text.drop_nulls().value_counts().filter(pl.col("count") >= _LEAST)
-    most = counted.sort(["count", column], descending=[True, False]).head(MOST_HORIZONS)
-    names = sorted(most[column].to_list(), key=_as_number)
+    text = own.frame[column].cast(pl.String).alias("value")
+    counted = text.drop_nulls().value_counts(name="rows").filter(pl.col("rows") >= _LEAST)
+    most = counted.sort(["rows", "value"], descending=[True, False]).head(MOST_HORIZONS)
+    names = sorted(most["value"].to_list(), key=_as_number)
     return {name: (text == name).fill_null(value=False).to_numpy() for name in names}
 
 

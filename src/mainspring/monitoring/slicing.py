@@ -84,9 +84,10 @@ def cut_column(name: str, baseline: Profile, reference: pl.DataFrame | None) -> 
             found = [values.quantile(part / PARTS, "lower") for part in range(1, PARTS)]
             top = float(values.max())  # type: ignore[arg-type]
             return _by_edges(name, [edge for edge in found if edge is not None and edge < top])
-        counted = _text(column).drop_nulls().value_counts()
-        most = counted.sort(["count", counted.columns[0]], descending=[True, False])
-        return _by_values(name, most[counted.columns[0]].head(MOST_VALUES).to_list())
+        # A column may be called "count", as the counts are.
+        counted = _text(column).alias("value").drop_nulls().value_counts(name="rows")
+        most = counted.sort(["rows", "value"], descending=[True, False])
+        return _by_values(name, most["value"].head(MOST_VALUES).to_list())
     profile = next((one for one in baseline.columns if one.name == name), None)
     return None if profile is None else _of_profile(profile)
 

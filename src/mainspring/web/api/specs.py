@@ -11,8 +11,14 @@ from mainspring.ground.errors import BadInputError
 from mainspring.ground.identity import check_name
 from mainspring.ground.objects import LoopSpec
 
-_SHARES = ("rollout.share", "rollout.alpha", "rollout.harm_alpha", "monitor.alpha")
-_ABOVE_ZERO = ("monitor.window_s", "gate.max_latency_ms", "retraining.max_rows")
+_SHARES = ("rollout.share", "rollout.alpha", "rollout.harm_alpha", "monitor.alpha",
+           "monitor.label_share")  # fmt: skip
+_ABOVE_ZERO = (
+    "monitor.window_s",
+    "monitor.run_length",
+    "gate.max_latency_ms",
+    "retraining.max_rows",
+)
 
 
 def checked(spec: LoopSpec, root: str) -> LoopSpec:
