@@ -27,6 +27,8 @@ PATHS = (
     "/endpoints/empty/bias",
     "/alarms",
     "/alarms?state=ended&kind=drift",
+    "/alarms?state=ok",
+    "/alarms?state=insufficient&endpoint=loans",
 )
 
 
@@ -162,19 +164,25 @@ def test_where_nothing_was_judged_every_page_says_so(watching: httpx.Client) -> 
         assert found["empty"]
 
 
-def test_alarms_are_filtered_and_those_of_one_window_are_folded(
-    watching: httpx.Client, watched_home: Workspace
-) -> None:
-    every = watched_home.read(Permission.READ, lambda tx: alarms.list_alarms(tx))
-    groups = grouped(every)
-    assert sum(len(one.alarms) for one in groups) == len(every)
-    assert len(groups) < len(every)
-    page = watching.get("/alarms").text
-    assert page.count('class="card"') == len(groups)
+def test_alarms_of_one_cause_are_folded_and_filtered(watching: httpx.Client) -> None:
+    page = watching.get("/alarms?endpoint=loans")
+    told = _words(page)
+    assert "inputs moved" in told  # the headline of their cause
+    assert "drift of amount" in told
+    assert page.text.count('<li class="card"') < told.count("in alarm")
     only = _words(watching.get("/alarms?kind=bias&endpoint=loans"))
     assert "bias of region = south" in only
-    assert "performance of loss" not in only
-    assert "No alarm was raised." in watching.get("/alarms?state=ended").text
+    assert "drift of amount" not in only
+    assert "Nothing is in alarm." in _words(watching.get("/alarms?endpoint=calm"))
+    assert "drift of age" in _words(watching.get("/alarms?state=ok&endpoint=calm"))
+    assert "No alarm has ended." in watching.get("/alarms?state=ended").text
+
+
+def test_alarms_of_one_window_are_told_together(watched_home: Workspace) -> None:
+    every = watched_home.read(Permission.READ, lambda tx: alarms.list_alarms(tx))
+    groups = grouped(every)
+    assert sum(len(one.members) for one in groups) == len(every)
+    assert len(groups) < len(every)
 
 
 def test_the_cause_page_ranks_columns_and_says_since_when(
@@ -216,3 +224,80 @@ def test_what_is_not_there_is_not_found(watching: httpx.Client, path: str) -> No
 def test_a_window_that_is_not_there_falls_back_to_the_newest(watching: httpx.Client) -> None:
     told = _words(watching.get("/endpoints/loans/drift?window=gone"))
     assert "14 Jan 2026, 00:00 to 15 Jan 2026, 00:00" in told
+
+
+# ---------------------------------------------------------------- what may be settled
+
+
+def _posted(url: str, path: str, token: str | None = None, **fields: str) -> httpx.Response:
+    """Send a form as a browser does from a page of ours."""
+    cookies = {} if token is None else {"mainspring_token": token}
+    headers = {"Sec-Fetch-Site": "same-origin", "Origin": url}
+    with httpx.Client(trust_env=False, timeout=60, cookies=cookies) as client:
+        return client.post(url + path, data=fields, headers=headers)
+
+
+def test_an_alarm_is_acknowledged_by_its_group_and_says_who_has_seen_it(
+    home: Workspace, site: str, watched: ModuleType
+) -> None:
+    watched.furnish(home)
+    with httpx.Client(base_url=site, trust_env=False, timeout=60) as client:
+        before = client.get("/alarms?endpoint=loans").text
+        group = re.search(r'name="what" value="(group_[0-9a-z]+)"', before)
+        assert group is not None
+        fields = {"what": group[1], "reason": f"A new price list. {watched.EVIL}", "for": "2h"}
+        assert _posted(site, "/alarms/acknowledge", **fields).status_code == 303
+        after = client.get("/alarms?endpoint=loans")
+        assert "Seen by" in after.text
+        assert "A new price list. <img" in _words(after)
+        assert f'value="{group[1]}"' not in after.text
+        alarm = _open(home, "drift", "amount")
+        assert "Seen by" in client.get(f"/alarms/{alarm}").text
+
+
+def test_maintenance_is_declared_and_ended(
+    home: Workspace, site: str, watched: ModuleType
+) -> None:
+    watched.furnish(home)
+    with httpx.Client(base_url=site, trust_env=False, timeout=60) as client:
+        fields = {"endpoint": "loans", "for": "2h", "reason": "The warehouse moves."}
+        assert _posted(site, "/alarms/maintenance", **fields).status_code == 303
+        page = client.get("/alarms")
+        assert "The warehouse moves." in page.text
+        quiet = re.search(r'name="quiet" value="(quiet_[0-9a-zA-Z]+)"', page.text)
+        assert quiet is not None
+        assert _posted(site, "/alarms/maintenance/end", quiet=quiet[1]).status_code == 303
+        assert "The warehouse moves." not in client.get("/alarms").text
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "field"),
+    [
+        ("/alarms/maintenance", {"for": "", "reason": "x"}, "for"),
+        ("/alarms/maintenance", {"for": "soon", "reason": "x"}, "for"),
+        ("/alarms/maintenance", {"for": "1h", "reason": " "}, "reason"),
+        ("/alarms/acknowledge", {"what": "alarm_of_nobody", "reason": "x"}, "alarm"),
+    ],
+)
+def test_what_a_form_of_alarms_lacks_is_said(
+    site: str, path: str, fields: dict[str, str], field: str
+) -> None:
+    answer = _posted(site, path, **fields)
+    assert answer.status_code in (400, 404)
+    assert answer.json()["field"] == field
+
+
+def test_who_may_only_look_sees_no_form_and_is_refused(
+    home: Workspace, site: str, watched: ModuleType
+) -> None:
+    from mainspring.web.api import call
+
+    watched.furnish(home)
+    token = call(home, "tokens.create", name="eve", role="viewer")["token"]
+    with httpx.Client(base_url=site, trust_env=False, timeout=60) as client:
+        client.cookies.set("mainspring_token", token)
+        page = client.get("/alarms", headers={"Accept": "text/html"})
+        assert "inputs moved" in page.text
+        assert '<form method="post" action="/alarms' not in page.text
+    fields = {"for": "1h", "reason": "Quiet, please."}
+    assert _posted(site, "/alarms/maintenance", token, **fields).status_code == 403

@@ -152,6 +152,7 @@ def test_the_board_takes_in_what_happens(
         before = page.locator("tr", has_text="calm").locator("td").last
         expect(before).to_have_text("none")
         window = f"calm:{int(watched.START)}"
+        expect(page.locator("tr", has_text="loans").first.locator(".badge.amber")).to_be_visible()
 
         def work(tx: Tx) -> None:
             one = alarms.Alarm(
@@ -205,4 +206,24 @@ def test_a_window_is_downloaded_as_one_file(
         expect(page.locator("h1")).to_contain_text("loans, 5 Jan 2026")
         expect(page.locator("section svg.main-svg").first).to_be_attached(timeout=60_000)
         assert page.evaluate("[window.owned, window.breaches]") == [None, []]
+        assert complaints == []
+
+
+def test_an_alarm_is_acknowledged_by_keys_and_what_is_typed_is_kept(
+    opened, settle, home: Workspace, site: str, watched: ModuleType
+) -> None:
+    watched.furnish(home)
+    with opened(viewport={"width": 1280, "height": 900}) as (page, complaints):
+        page.goto(site + "/alarms?endpoint=loans")
+        settle(page)
+        fold = page.locator("details.act", has_text="Acknowledge").first
+        fold.locator("summary").focus()
+        page.keyboard.press("Enter")
+        fold.get_by_label("Why").fill("A new price list.")
+        page.evaluate("document.dispatchEvent(new Event('mainspring:refresh'))")
+        settle(page)
+        expect(fold.get_by_label("Why")).to_have_value("A new price list.")
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("Seen by").first).to_be_attached(timeout=60_000)
+        assert page.evaluate("window.breaches") == []
         assert complaints == []

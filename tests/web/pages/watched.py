@@ -35,6 +35,7 @@ from mainspring.readiness import gate, registry
 from mainspring.scaling.models.package import FORMAT, Manifest
 from mainspring.scaling.serving import endpoints
 from mainspring.scaling.serving.segments import Batch, Span, encode, sealed_name
+from mainspring.workspace.alarming import evaluating
 from mainspring.workspace.opening import Workspace
 
 START = 1_767_571_200.0  # Monday, 5 January 2026
@@ -119,6 +120,9 @@ def _endpoint(ws: Workspace, name: str) -> None:
                 alarms.raise_(tx, one)
         if name == "loans":
             _told_alarms(tx, judged[-3][0])
+        waiting = [(place, window.id) for place, (window, _) in enumerate(judged)]
+        looked = evaluating.look(tx, name, waiting)
+        evaluating.put(tx, name, waiting, looked, START + WINDOWS * WINDOW)
 
     ws.store.write(service("engine"), Permission.WORK, work)
 

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from mainspring.ground.objects import Alarm, Finding, Window
 from mainspring.ground.permissions import Permission
+from mainspring.ground.rules import AlarmState
 from mainspring.web.pages import drift, figures, watched
 from mainspring.web.pages.alarms import headline
 from mainspring.web.pages.figures import Figure
@@ -63,6 +64,7 @@ def gather(ws: Workspace, asked: Mapping[str, str]) -> dict[str, Any]:
         "versions": _versions(window),
         "changes": _changes(ws, one, window),
         "effect": _effect(found),
+        "state": _state(ws, one),
         "decisions": monitoring.decisions_about(ws, one),
         "rows": _rows(ws, one, window, [r.found.subject for r in ranked]),
         "same": _same_window(ws, one),
@@ -172,6 +174,13 @@ def _changes(ws: Workspace, one: Alarm, window: Window | None) -> list[tuple[flo
         ]
 
     return ws.read(Permission.READ, look)
+
+
+def _state(ws: Workspace, one: Alarm) -> AlarmState | None:
+    """Return how what the alarm is about stands now, if that is known."""
+    from mainspring.monitoring import states
+
+    return ws.read(Permission.READ, lambda tx: states.of_alarm(tx, one.id))
 
 
 def _effect(found: Sequence[Finding]) -> list[Finding]:

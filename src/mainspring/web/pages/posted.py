@@ -1,4 +1,4 @@
-"""What the forms of the pages do: delete, restore, rename, tag. Each leads back to a page."""
+"""What the forms of the pages do: delete, rename, acknowledge. Each leads back to a page."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mainspring.ground.errors import (
 from mainspring.ground.permissions import Permission, Principal, authorise
 from mainspring.web.front import send_bytes
 from mainspring.web.limits import Threads, read_body
-from mainspring.web.pages import fields
+from mainspring.web.pages import alarms, fields
 from mainspring.web.pages.fields import Asked
 from mainspring.web.pages.headers import PAGE_HEADERS
 from mainspring.web.pages.session import way_back
@@ -42,6 +42,7 @@ def act_routes(ws: Workspace, threads: Threads) -> list[BaseRoute]:
         "/experiments/{experiment}/delete": delete_experiment,
         "/experiments/{experiment}/restore": restore_experiment,
         "/experiments/{experiment}/describe": describe_experiment,
+        **alarms.ACTS,
     }
     return [Route(p, Act(ws, threads, p, work), methods=["POST"]) for p, work in table.items()]
 

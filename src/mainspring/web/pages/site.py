@@ -170,5 +170,6 @@ class Page:
             "signed_in": signed,
             "part": part,
             "may_log": Permission.LOG in ALLOWED.get(who.role, frozenset()),
+            "may_settle": Permission.PROMOTE in ALLOWED.get(who.role, frozenset()),
         }
         return render.page(self._template, shown, part=part), "text/html; charset=utf-8"

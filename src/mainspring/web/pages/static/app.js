@@ -45,6 +45,8 @@
   const selecting = (part) => {
     const chosen = window.getSelection();
     if (part.querySelector("input[type=range]:active")) return true; // a hand holds it
+    const typing = document.activeElement;
+    if (typing.matches?.(".word-form input") && part.contains(typing) && typing.value) return true;
     return chosen && !chosen.isCollapsed && part.contains(chosen.anchorNode);
   };
 
