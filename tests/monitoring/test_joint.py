@@ -175,13 +175,31 @@ def test_unseen_categories_and_odd_types_say_nothing():
         assert found[0].detail["columns_left_out"] == 1
 
 
-def test_several_scores_a_row_serve_for_categories_too():
-    many = REFERENCE.with_columns(
-        pl.concat_list(pl.col("_score") / 2, 0.5, 0.5 - pl.col("_score") / 2).alias("_score")
-    )
-    frame = table(4_000, 5)
-    apart = frame.with_columns(kind=frame["kind"].sample(fraction=1, shuffle=True, seed=1))
-    assert [one.subject for one in look(apart, many) if one.verdict == "alarm"] == ["kind"]
+def test_a_category_of_a_thousand_levels_raises_nothing_by_itself():
+    # Its levels' mean scores would be learned by heart from the reference.
+    rng = np.random.default_rng(0)
+    many = [f"t{place}" for place in range(1000)]
+    weights = 1 / np.arange(1, 1001)
+    weights /= weights.sum()
+
+    def with_many(frame):
+        return frame.with_columns(kind=pl.Series(rng.choice(many, frame.height, p=weights)))
+
+    reference = with_many(REFERENCE)
+    profile = profile_columns({n: reference[n] for n in NAMES}, SHARES)
+    for seed in range(20):
+        window, alarms = judge_inputs(
+            with_many(table(500, seed)),
+            Profile(rows=8_000, columns=profile),
+            SIGNATURE,
+            POLICY,
+            (0, 1000),
+            "e",
+            1,
+            reference=reference,
+        )
+        assert alarms == []
+        assert {one.verdict for one in window.found if one.monitor == "joint"} == {"quiet"}
 
 
 def test_rows_in_runs_are_not_taken_for_a_change():

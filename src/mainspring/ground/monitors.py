@@ -111,6 +111,8 @@ class MonitorPolicy(Record, frozen=True, kw_only=True):
     window_s: float = 7 * DAY_S
     window_rows: int | None = None  #: cut by so many rows in the order of event time instead
     by_batch: bool = False  #: each fed batch is a window, at the moment it was fed
+    season_s: float | None = None  #: what comes again: a day, a week; windows of a phase are alike
+    season_phases: int = 0  #: parts of a season, 0: as many as it has windows
     grace_s: float = 0.0  #: rows may be that late
     label_delay_s: float = 3 * DAY_S  #: a window's labels are mature that long after its end
     alpha: float = 0.001  #: chance of a false alarm per window, however many columns

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from mainspring.ground.objects import MonitorPolicy
 from mainspring.monitoring.columns import Summary
 from mainspring.monitoring.shares import alpha_of
-from mainspring.numerics.dependence import Dependence
+from mainspring.monitoring.streaks import Reckoned, place_of
 from mainspring.numerics.distances import (
     certain_radius,
     jensen_shannon,
@@ -59,7 +59,7 @@ def judge_drift(
     summaries: Sequence[Summary],
     score: Summary | None,
     policy: MonitorPolicy,
-    known: Mapping[str, Dependence] = MappingProxyType({}),
+    known: Mapping[str, Reckoned] = MappingProxyType({}),
 ) -> list[Row]:
     """Return one row a column, and one for the score where it can be judged, last.
 
@@ -76,7 +76,7 @@ def judge_drift(
     found = []
     for summary, reason in things:
         name = "score" if summary is score else summary.baseline.name
-        seen = known.get(name, summary.dependence)
+        seen = known.get(name) or Reckoned(summary.dependence)
         effect = seen.certain(alpha_of("drift", policy.alpha) / max(tested, 1))
         untested = reason or _reason_dependent(summary, effect)
         if untested is None:
@@ -195,6 +195,7 @@ def _row(
         "line": line,
         "tested": tested,
         "effect": effect,
+        "place": [round(one, 6) for one in place_of(cells.now)],
         "certain": certain,
         "material": material,
         "relevant": relevant,

@@ -5,7 +5,8 @@ keeps its distribution, and their correlations change. The rank correlation of e
 is compared with that of the version's reference rows. A change is an alarm only if it is
 *certain* (beyond what chance reaches among all pairs), *material* (above
 ``MonitorPolicy.material_joint``) and *relevant* (the model listens to both columns; others are
-not compared). Categories stand for the mean score of their rows at the reference.
+not compared). Of categories the most common ones are compared, each as a flag: an order of them
+that is learned from the reference, such as by mean score, fits it better than any window.
 """
 
 from __future__ import annotations
@@ -28,15 +29,26 @@ from mainspring.numerics.correlation import (
     pair_effects,
     rank_correlations,
 )
+from mainspring.numerics.profiles import OTHER
 
 #: Rows of a window that are compared; more make a correlation no better than it must be.
 MOST_ROWS = 20_000
 #: Columns that are compared, those first that the model listens to most: 780 pairs.
 MOST_COLUMNS = 40
+#: Levels of a category that are compared, and columns and levels in all.
+LEVELS, MOST_PARTS = 4, 60
 #: A column of which fewer values than this are there is not compared: that is a matter of quality.
 LEAST_PRESENT = 0.5
 SUBJECT = "all pairs"
 _SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A number column, or one level of a category column."""
+
+    column: ColumnProfile
+    level: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +81,19 @@ def joint(sight: Sight) -> list[Finding]:
     reason = _reason_untested(sight, columns)
     if reason is not None or sight.reference is None:
         return [_untested(sight, reason or "")]
-    before = _encoded(sight.reference, columns, sight.reference)
-    now = _encoded(_sampled(sight.frame), columns, sight.reference)
+    parts = _parts(columns)
+    before = _encoded(sight.reference, parts)
+    now = _encoded(_sampled(sight.frame), parts)
     kept = [
         place
-        for place in range(len(columns))
+        for place in range(len(parts))
         if all(_tells(side[:, place]) for side in (before, now))
     ]
-    if len(kept) < 2:
+    names = [parts[place].column.name for place in kept]
+    if len(set(names)) < 2:
         return [_untested(sight, "fewer than two columns have values that differ")]
-    names = [columns[place].name for place in kept]
     changes = _compared(before[:, kept], now[:, kept], sight)
-    return _told(sight, names, changes, now.shape[0], len(columns) - len(kept))
+    return _told(sight, names, changes, now.shape[0], len(columns) - len(set(names)))
 
 
 def _compared(before: Floats, now: Floats, sight: Sight) -> Changes:
@@ -101,7 +114,12 @@ def _told(
 ) -> list[Finding]:
     line = sight.policy.material_joint
     moved = np.abs(changes.now - changes.before)
-    ranked = np.argsort(-moved, kind="stable")
+    # Two levels of one column hang together by what they are.
+    apart = np.array(names)[changes.first] != np.array(names)[changes.second]
+    apart &= changes.enough
+    if not apart.any():
+        return [_untested(sight, "no two columns share enough rows that tell of both")]
+    ranked = [at for at in np.argsort(-moved, kind="stable") if apart[at]]
     every = [
         Pair(
             names[changes.first[at]],
@@ -113,8 +131,7 @@ def _told(
     ]
     certain = [pair for pair, at in zip(every, ranked, strict=True) if changes.certain[at]]
     material = [pair for pair in certain if pair.change > line]
-    smallest = max(float(changes.reach.max()), line)
-    smallest = smallest if np.isfinite(smallest) and smallest < 2 else 2.0
+    smallest = max(float(changes.reach[apart].max()), line)
     told = f"The correlation that changed most is that of {every[0]}"
     if not certain:
         why = (
@@ -128,7 +145,7 @@ def _told(
     whole = Finding(
         monitor="joint",
         subject=SUBJECT,
-        value=float(moved.max()),
+        value=float(moved[apart].max()),
         line=line,
         smallest=smallest,
         rows=sight.frame.height,
@@ -241,47 +258,35 @@ def _sampled(frame: pl.DataFrame) -> pl.DataFrame:
     return frame[places[chosen]]
 
 
-def _encoded(
-    frame: pl.DataFrame, columns: Sequence[ColumnProfile], reference: pl.DataFrame
-) -> Floats:
-    """Return the columns as numbers, shape (rows, columns); NaN where a value is missing."""
-    return np.stack(
-        [
-            as_numbers(frame[one.name])[0]
-            if one.type == "number"
-            else _by_mean_score(frame[one.name], reference[one.name], _score(reference))
-            for one in columns
-        ],
-        axis=1,
-    )
+def _parts(columns: Sequence[ColumnProfile]) -> list[Part]:
+    """Return what is compared: numbers as they are, and the common levels of categories."""
+    found = []
+    for column in columns:
+        if column.type == "number":
+            found.append(Part(column, None))
+            continue
+        levels = {k: n for k, n in column.categories.items() if k != OTHER}
+        common = sorted(levels, key=lambda name: (-levels[name], name))
+        # The last level is known from the others.
+        found += [Part(column, name) for name in common[: min(LEVELS, len(levels) - 1)]]
+    return found[:MOST_PARTS]
 
 
-def _by_mean_score(column: pl.Series, known: pl.Series, scores: pl.Series) -> Floats:
-    """Return for every category the mean score of its reference rows; NaN for unseen ones."""
-    means = (
-        pl.DataFrame({"name": _text(known), "score": scores})
-        .drop_nulls()
-        .group_by("name")
-        .agg(pl.col("score").mean())
-    )
-    rows = pl.DataFrame({"name": _text(column)})
-    found = rows.join(means, on="name", how="left", maintain_order="left")["score"]
-    return np.asarray(found.fill_null(float("nan")).to_numpy(), dtype=np.float64)
+def _encoded(frame: pl.DataFrame, parts: Sequence[Part]) -> Floats:
+    """Return the parts as numbers, shape (rows, parts); NaN where a value is missing."""
+    return np.stack([_values(frame[part.column.name], part.level) for part in parts], axis=1)
 
 
-def _text(column: pl.Series) -> pl.Series:
+def _values(column: pl.Series, level: str | None) -> Floats:
+    if level is None:
+        return as_numbers(column)[0]
     if column.dtype in (pl.Object, pl.Null) or column.dtype.is_nested():
-        return pl.Series([None] * column.len(), dtype=pl.String)
-    return column.cast(pl.String, strict=False)
-
-
-def _score(reference: pl.DataFrame) -> pl.Series:
-    """Return the score of every reference row; of several, that of the class that varies most."""
-    score = reference["_score"]
-    if score.dtype != pl.List:
-        return score.cast(pl.Float64, strict=False)
-    matrix = np.array(score.to_list(), dtype=np.float64)
-    return pl.Series(matrix[:, int(np.nanvar(matrix, axis=0).argmax())])
+        return np.full(column.len(), np.nan)
+    if column.dtype == pl.Boolean:
+        flags = column if level == "true" else ~column
+    else:
+        flags = column.cast(pl.String, strict=False) == level
+    return as_numbers(flags)[0]
 
 
 def _tells(values: Floats) -> bool:

@@ -22,22 +22,22 @@ from mainspring.ground.objects import (
 )
 from mainspring.monitoring.alarms import alarm_id
 from mainspring.monitoring.columns import Summary, scores_of, summarise, summarise_scores
-from mainspring.monitoring.drift import judge_drift
 from mainspring.monitoring.labels import Joined
 from mainspring.monitoring.monitors import ON_INPUTS, ON_LABELS, ONCE, look
 from mainspring.monitoring.performance import measure_performance
 from mainspring.monitoring.quality import judge_quality
+from mainspring.monitoring.seasons import Phase, judge_in_season, phase_of, usual_for_phase
 from mainspring.monitoring.sight import Score, Sight
 from mainspring.monitoring.streaks import (
+    Reckoned,
     event_order,
-    learned,
     order_among,
+    reckoned,
     with_score_streaks,
     with_streaks,
 )
 from mainspring.monitoring.traffic import main_version, measure_traffic
 from mainspring.monitoring.windows import window_id
-from mainspring.numerics.dependence import Dependence
 
 Open = Collection[tuple[str, str]]
 Found = dict[str, Any]
@@ -81,10 +81,11 @@ def judge_inputs(
         scores, taken = scores_of(frame, version)
         scored = summarise_scores(scores, baseline.score)
         scored = with_score_streaks(scored, scores, order_among(order, taken))
-    known = _known(summaries, scored, earlier, version)
-    drift = judge_drift(summaries, scored, policy, known)
+    known = _known(summaries, scored, earlier, version, policy)
+    drift = judge_in_season(summaries, scored, policy, known, span, earlier, version)
     extra = _extra(frame, baseline, signature)
     quality = judge_quality(summaries, scored, extra, policy, known)
+    quality = usual_for_phase(quality, phase_of(policy, span[0]), policy, earlier)
     sight = Sight(
         frame=frame,
         baseline=baseline,
@@ -192,15 +193,20 @@ def _known(
     scored: Summary | None,
     earlier: Sequence[Window],
     version: int | None,
-) -> dict[str, Dependence]:
+    policy: MonitorPolicy,
+) -> dict[str, Reckoned]:
     """Return the dependence to reckon with, by column: learned where there were windows before."""
-    found = {
-        one.baseline.name: learned(one.dependence, one.baseline.name, earlier, version)
-        for one in summaries
-    }
+    named = {one.baseline.name: one for one in summaries}
     if scored is not None:
-        found["score"] = learned(scored.dependence, "score", earlier, version)
-    return found
+        named["score"] = scored
+
+    def phase(window: Window) -> Phase | None:
+        return phase_of(policy, window.start)
+
+    return {
+        name: reckoned(one.dependence, name, earlier, version, phase)
+        for name, one in named.items()
+    }
 
 
 def _extra(frame: pl.DataFrame, baseline: Profile, signature: Signature) -> list[str]:

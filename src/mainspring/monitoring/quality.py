@@ -17,6 +17,7 @@ from typing import Any
 from mainspring.ground.objects import ColumnProfile, MonitorPolicy
 from mainspring.monitoring.columns import UNKNOWN, Summary
 from mainspring.monitoring.shares import alpha_of
+from mainspring.monitoring.streaks import Reckoned
 from mainspring.numerics.dependence import Dependence
 from mainspring.numerics.intervals import Interval, wilson
 from mainspring.numerics.profiles import OTHER
@@ -57,7 +58,7 @@ def judge_quality(
     score: Summary | None,
     extra: Iterable[str],
     policy: MonitorPolicy,
-    known: Mapping[str, Dependence] = MappingProxyType({}),
+    known: Mapping[str, Reckoned] = MappingProxyType({}),
 ) -> list[Row]:
     """Return one row a check: ``column``, ``check``, its rates, ``verdict`` and ``why``.
 
@@ -68,7 +69,7 @@ def judge_quality(
     chance = alpha_of("quality", policy.alpha)
     checks = []
     for one in summaries:
-        seen = known.get(one.baseline.name, one.dependence)
+        seen = known.get(one.baseline.name) or Reckoned(one.dependence)
         checks += _checks(one, seen.certain(chance))
     if score is not None:
         checks.append(_missing(score, "score", 1.0))

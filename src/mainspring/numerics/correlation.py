@@ -20,6 +20,7 @@ FIELLER = 1.06
 #: Beyond it the transformation has no end; no sample that small could tell it from 1.
 _MOST = 1 - 1e-9
 _LEAST_ROWS = 10
+_LEAST_EVENTS = 10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,6 +33,7 @@ class Changes:
     now: Floats
     certain: npt.NDArray[np.bool_]  # beyond what chance reaches among all pairs
     reach: Floats  # the smallest change of the correlation that would have been certain
+    enough: npt.NDArray[np.bool_]  # whether the pair counts for enough rows to be compared
 
 
 def rank_correlations(columns: npt.ArrayLike) -> Floats:
@@ -69,7 +71,9 @@ def pair_effects(columns: npt.ArrayLike, chance: float) -> Floats:
     The design effect of the products of ranks: of rows that depend on each other, and of pairs
     whose correlation scatters more than that of normal columns (heavy tails in common). As
     :meth:`mainspring.numerics.dependence.Dependence.certain` it is raised by Student's factor,
-    for a ``chance`` that may be missed. 1 with fewer rows than two a block.
+    for a ``chance`` that may be missed. 1 with fewer rows than two a block. Infinite for a pair
+    of columns that are seldom both other than their most common value (a rare category and a
+    number that is mostly 0): some ten such rows are all that its correlation rests on.
 
     Source: as :func:`mainspring.numerics.dependence.design_effects`.
     """
@@ -89,7 +93,10 @@ def pair_effects(columns: npt.ArrayLike, chance: float) -> Floats:
         found = Dependence({blocks: 1.0}).certain(chance) * effect
         worst = np.fmax(worst, np.where(spread > 1e-12, found, 1.0))
         blocks *= 4
-    return np.asarray(worst)
+    common = np.array([np.unique(column, return_counts=True)[1].max() for column in ranks.T])
+    own = np.sqrt(np.diag(worst))
+    events = rows * np.outer((1 - common / rows) / own, (1 - common / rows) / own)
+    return np.asarray(np.where(events >= _LEAST_EVENTS, worst, np.inf))
 
 
 def correlation_changes(
@@ -142,7 +149,7 @@ def correlation_changes(
     old, new = (np.arctanh(np.clip(side, -_MOST, _MOST)) for side in (then, here))
     # Towards 0 a correlation has more room to move than towards 1: the larger is told.
     reach = np.maximum(np.tanh(old + radius) - then, then - np.tanh(old - radius))
-    return Changes(rows, columns, then, here, np.abs(new - old) > radius, reach)
+    return Changes(rows, columns, then, here, np.abs(new - old) > radius, reach, enough)
 
 
 def auc_lower_bound(auc: float, n: int, m: int, chance: float) -> float:
