@@ -52,3 +52,19 @@ def test_what_cannot_be_used_is_exit_code_2_and_named(place, capsys, data, again
     assert main(["check", data, "--against", against]) == 2
     told = capsys.readouterr().err
     assert any(word in told for word in ("nowhere", "bad.json", "bad.yaml"))
+
+
+def test_files_of_sagemaker_are_written_and_checked_against(place, capsys):
+    assert main(["profile", "good.csv", "--sagemaker", "base"]) == 0
+    assert main(["check", "good.csv", "--against", "base", "--sagemaker", "out"]) == 0
+    written = json.loads((place / "out" / "constraint_violations.json").read_text())
+    assert written == {"violations": []}
+    assert main(["check", "bad.parquet", "--against", "base", "--sagemaker", "out"]) == 1
+    written = json.loads((place / "out" / "constraint_violations.json").read_text())
+    kinds = {(v["feature_name"], v["constraint_check_type"]) for v in written["violations"]}
+    assert kinds == {
+        ("x", "baseline_drift_check"), ("city", "baseline_drift_check"),
+        ("city", "categorical_values_check"),
+    }  # fmt: skip
+    assert "drift distance" in capsys.readouterr().out
+    assert main(["check", "bad.parquet", "--against", "base/statistics.json"]) == 1

@@ -31,11 +31,16 @@ def check(
         str,
         Parameter(
             help="A contract (.yaml, .toml, .json), a profile (.json), another table, a version"
-            " (MODEL/NUMBER), or a dataset that a run logged (NAME or NAME@DIGEST)."
+            " (MODEL/NUMBER), a dataset that a run logged (NAME or NAME@DIGEST), or SageMaker's"
+            " constraints.json or the folder of it."
         ),
     ],
     suggest: Annotated[
         Path | None, Parameter(help="Write the contract that was used to this file, to edit it.")
+    ] = None,
+    sagemaker: Annotated[
+        Path | None,
+        Parameter(help="Write SageMaker Model Monitor's statistics and violations here."),
     ] = None,
     options: Everywhere = HERE,
 ) -> int:
@@ -52,8 +57,14 @@ def check(
     with progress(f"checking {Path(data).name}", shown=not options.json) as tell:
         found = contracts.check(Path(data), contract, progress=tell)
     document = {"passed": found.passed, **msgspec.to_builtins(found)}
-    render.answer(options, document, lambda out: _draw(out, found))
-    return 0 if found.passed else 1
+    if sagemaker is not None:
+        place = Path(against).expanduser()
+        baseline = place if place.is_dir() else place.parent if place.is_file() else None
+        written = contracts.check_sagemaker(sagemaker, found, contract, Path(data), baseline)
+        document["sagemaker"] = written["violations"]
+        document["passed"] = found.passed and not written["violations"]
+    render.answer(options, document, lambda out: _draw(out, found, document))
+    return 0 if document["passed"] else 1
 
 
 def _contract(against: str, options: Everywhere) -> Contract:
@@ -64,7 +75,7 @@ def _contract(against: str, options: Everywhere) -> Contract:
     if suffix in _TABLES:
         with progress(f"reading {file.name}", shown=not options.json) as tell:
             return contracts.suggest_contract(profiling.profile(file, progress=tell))
-    if suffix in _ENDINGS or file.is_file():
+    if suffix in _ENDINGS or file.exists():
         return contracts.contract_of(file)
     try:
         return _kept(against, options)
@@ -93,7 +104,7 @@ def _is_digest(text: str) -> bool:
     return bool(text) and set(text) <= set("0123456789abcdef")
 
 
-def _draw(out: Console, found: Checked) -> None:
+def _draw(out: Console, found: Checked, document: dict[str, Any]) -> None:
     rows = [
         (one.column or "(table)", one.check, one.found, one.wanted, ", ".join(one.examples))
         for one in found.violations
@@ -101,6 +112,9 @@ def _draw(out: Console, found: Checked) -> None:
     if rows:
         render.table(out, ("COLUMN", "CHECK", "FOUND", "WANTED", "SUCH AS"), rows)
         out.print()
+    for one in document.get("sagemaker", ()):
+        if one["constraint_check_type"] == "baseline_drift_check":
+            out.print(render.plain(f"{one['feature_name']}: {one['description']}"))
     for line in found.not_judged:
         out.print(render.plain(f"note: {line}"), style="dim")
     many = len(rows)

@@ -38,6 +38,10 @@ def profile(
     output: Annotated[
         Path | None, Parameter(name=["--output", "-o"], help="Write the profile to this file.")
     ] = None,
+    sagemaker: Annotated[
+        Path | None,
+        Parameter(help="Write SageMaker Model Monitor's statistics and constraints here."),
+    ] = None,
     options: Everywhere = HERE,
 ) -> None:
     """Show the statistics of every column of a table, of any size.
@@ -59,6 +63,10 @@ def profile(
         from mainspring.workspace.profiling import encode
 
         output.write_bytes(encode(found))
+    if sagemaker is not None:
+        from mainspring.workspace.contracts import write_sagemaker
+
+        write_sagemaker(sagemaker, found)
     document = kept | msgspec.to_builtins(found)
     render.answer(options, document, lambda out: _draw(out, found, kept))
 

@@ -76,7 +76,7 @@ def suggest(profile: Profile, confidence: float = 0.95) -> Contract:
         >>> x = tallies.with_numbers(tallies.Tally(), [7, 9] * 500, "Integral")
         >>> expect = suggest(assemble(1000, [tallies.finish("x", x)], None)).columns["x"]
         >>> expect.type, expect.low, expect.high, expect.outside, round(expect.completeness, 4)
-        ('Integral', 7.0, 9.0, 0.007257, 0.9962)
+        ('Integral', 7.0, 9.0, 0.007263, 0.9962)
     """
     columns = {column.name: _expect(column, confidence) for column in profile.columns}
     return Contract(columns=columns, confidence=confidence)

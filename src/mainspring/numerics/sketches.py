@@ -180,6 +180,27 @@ def pairs(sketch: QuantileSketch) -> tuple[Floats, Floats]:
     return _coalesced(*_sorted_together(sketch.runs))
 
 
+def of_pairs(values: npt.ArrayLike, weights: npt.ArrayLike, error: float) -> QuantileSketch:
+    """Return the sketch that another tool's values and the rows each stands for make.
+
+    ``error`` is what that tool states of its ranks, as a share of the rows.
+
+    Raises:
+        OutOfRangeError: if a value is missing or a weight is not above 0.
+    """
+    points = np.asarray(values, dtype=np.float64).ravel()
+    rows = np.asarray(weights, dtype=np.float64).ravel()
+    if points.size != rows.size or np.isnan(points).any() or not (rows > 0).all():
+        raise OutOfRangeError("A sketch is of values, none missing, with rows above 0 each.")
+    if points.size == 0:
+        return QuantileSketch()
+    order = np.argsort(points, kind="stable")
+    whole = round(float(rows.sum()))
+    points, rows = _coalesced(points[order], rows[order])
+    run = _thinned(points, rows, whole, error * whole, CAPACITY, _level(whole))
+    return QuantileSketch((run,))
+
+
 def pack(sketch: QuantileSketch) -> bytes:
     """Return a sketch as bytes, thinned to :data:`KEPT` values; :func:`unpack` reads them."""
     kept = compact(sketch)

@@ -149,7 +149,7 @@ def finish(name: str, tally: Tally, share: float = 0.0) -> ColumnProfile:
     wrong = 0
     if kind in (*_NUMBERS, "Time"):
         numbers = tally.times if kind == "Time" else tally.numbers
-        described = _of_numbers(numbers)
+        described = describe_numbers(numbers)
         wrong = tally.rows - tally.missing - numbers.sketch.rows
     elif kind != "Unknown":
         described = _of_texts(tally, kind)
@@ -231,7 +231,8 @@ def _pooled(one: Numbers, two: Numbers) -> Numbers:
     )
 
 
-def _of_numbers(numbers: Numbers) -> dict[str, object]:
+def describe_numbers(numbers: Numbers) -> dict[str, object]:
+    """Return what a profile says of numbers, by the fields of its record."""
     kept = sketches.compact(numbers.sketch)
     found: dict[str, object] = {"rank_error": kept.error}
     shown = sketches.quantiles(kept, SHOWN)

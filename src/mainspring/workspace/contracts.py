@@ -112,18 +112,29 @@ def contract_of(against: Contract | Profile | str | os.PathLike[str]) -> Contrac
             field="against",
         )
     file = Path(against).expanduser()
+    if file.is_dir():
+        file = file / "constraints.json"
     found = _from_json(file) if file.suffix.lower() == ".json" and file.is_file() else None
     return found or constraints.read(file)
 
 
 def _from_json(file: Path) -> Contract | None:
-    """Return the contract that follows from a profile in a file; None if it is no profile."""
+    """Return what a JSON file stands for: a profile's contract, or one of SageMaker's.
+
+    None if it is a contract of ours, or nothing.
+    """
+    from mainspring.monitoring import sagemaker
+
     try:
         shape = msgspec.json.decode(file.read_bytes())
     except msgspec.DecodeError as error:
         raise BadInputError(f"{file} is not JSON: {error}", field="against") from error
     if isinstance(shape, dict) and isinstance(shape.get("columns"), list):
         return suggest_contract(profiling.decode(file.read_bytes(), str(file)))
+    if isinstance(shape, dict) and isinstance(shape.get("features"), list):
+        if "dataset" in shape:
+            return suggest_contract(sagemaker.read_statistics(shape, str(file)))
+        return sagemaker.read_constraints(shape, str(file))
     return None
 
 
@@ -139,6 +150,41 @@ def decode(data: bytes) -> Contract:
         return constraints.check(msgspec.json.decode(data, type=Contract))
     except msgspec.MsgspecError as error:
         raise BadInputError(f"This is no contract: {error}", field="contract") from error
+
+
+def write_sagemaker(folder: Path, profile: Profile) -> list[str]:
+    """Write a profile as SageMaker Model Monitor's statistics and suggested constraints."""
+    from mainspring.monitoring import sagemaker
+
+    sagemaker.write(
+        folder,
+        statistics=sagemaker.statistics(profile),
+        constraints=sagemaker.constraints(suggest_contract(profile)),
+    )
+    return [sagemaker.STATISTICS, sagemaker.CONSTRAINTS]
+
+
+def check_sagemaker(
+    folder: Path, found: Checked, contract: Contract, data: Path, baseline: Path | None
+) -> dict[str, Any]:
+    """Write what a check found as SageMaker Model Monitor does, and return it.
+
+    Where ``baseline`` holds a ``statistics.json``, columns that are further from it than the
+    constraints allow are among the violations.
+
+    Raises:
+        BadInputError: if the statistics cannot be read.
+    """
+    from mainspring.monitoring import sagemaker
+
+    current = profiling.profile(data)
+    drifted: dict[str, str] = {}
+    if baseline is not None and (baseline / sagemaker.STATISTICS).is_file():
+        told = sagemaker.read(baseline / sagemaker.STATISTICS)
+        drifted = sagemaker.drift(contract, sagemaker.read_statistics(told), current)
+    out = sagemaker.violations(found, drifted)
+    sagemaker.write(folder, statistics=sagemaker.statistics(current), violations=out)
+    return out
 
 
 def of_version(ws: Workspace, ref: str) -> Contract:
