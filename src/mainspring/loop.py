@@ -99,11 +99,11 @@ def _window_closed(event: m.WindowClosed, view: View, spec: LoopSpec) -> Reactio
 
 def _wish(alarm: m.AlarmRef, spec: LoopSpec) -> str:
     """Return what the policy wants done about an alarm: check, retrain or note."""
-    drift, performance = spec.retraining.on_drift, spec.retraining.on_performance
-    wishes = {
-        **dict.fromkeys(("drift", "score_drift", "joint"), drift),
-        **dict.fromkeys(("performance", "concept", "calibration"), performance),
-        **dict.fromkeys(("slice", "age", "regret"), "check"),
+    wishes: dict[str, str] = {
+        **dict.fromkeys(("drift", "score_drift", "joint"), spec.retraining.on_drift),
+        # They say that something changed, and a fresh version need not do better.
+        **dict.fromkeys(("concept", "calibration", "slice", "age", "regret"), "check"),
+        "performance": spec.retraining.on_performance,
     }
     return wishes.get(alarm.kind, "note")
 

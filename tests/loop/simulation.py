@@ -23,6 +23,7 @@ from mainspring.ground.objects import DAY_S, LoopSpec, RetrainingPolicy
 
 NAME = "l"
 OUTCOMES = {"promoted", "rejected", "rolled_back", "dismissed"}
+KINDS = ["drift", "score_drift", "joint", "performance", "concept", "slice", "quality", "rule"]
 ANSWERS = (m.RegretMeasured, m.Trained, m.Registered, m.Judged, m.Promoted, m.RolledBack)
 QUIET_ROUNDS = 12
 
@@ -108,7 +109,7 @@ class World:
         for _ in range(0 if self.kindly else self.rng.choice([0, 0, 1, 1, 2])):
             self.raised += 1
             one = f"a{self.raised}"
-            kind = self.rng.choice(["drift", "score_drift", "performance", "quality", "traffic"])
+            kind = self.rng.choice(KINDS)
             alarms.append(m.AlarmRef(id=one, kind=kind, subject="x"))
             self.alarms[one] = None
         self.emit(m.WindowClosed(loop=NAME, at=self.now, window="w", alarms=alarms))

@@ -115,6 +115,16 @@ def test_a_policy_may_let_drift_alone_retrain_or_only_note_it() -> None:
     assert reaction.ended == (("a1", "dismissed"),)
 
 
+@pytest.mark.parametrize("kind", ["concept", "calibration", "slice", "age", "joint", "drift"])
+def test_what_says_that_something_changed_asks_whether_a_new_version_would_pay(kind) -> None:
+    assert names(react(closed(alarm(kind)), view())) == ["MeasureRegret"]
+
+
+@pytest.mark.parametrize("kind", ["bias", "attribution", "skew", "custom", "rule", "channel"])
+def test_what_no_training_mends_is_noted(kind) -> None:
+    assert react(closed(alarm(kind)), view()).ended == (("a1", "dismissed"),)
+
+
 @pytest.mark.parametrize("phase", list(Phase))
 def test_quality_and_traffic_are_noted_whatever_is_going_on(phase: Phase) -> None:
     reaction = react(closed(alarm("quality"), alarm("traffic", "a2")), view(phase))
