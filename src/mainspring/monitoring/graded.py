@@ -17,6 +17,7 @@ from mainspring.ground.objects import MonitorPolicy, Signature
 from mainspring.monitoring.columns import scores_of
 from mainspring.numerics.errors import NumericsError
 from mainspring.numerics.intervals import block_difference, mean_interval
+from mainspring.numerics.quantiles import student_quantile
 from mainspring.numerics.scores import row_losses
 
 Floats = npt.NDArray[np.float64]
@@ -34,6 +35,10 @@ SHARES = {
 #: Stretches of time whose means are compared, so that rows that depend on their neighbours do
 #: not count as more than they are.
 BLOCKS = 30
+#: Half as many see dependence that lasts longer, and scatter more: they count where means
+#: of stretches vary more than 95 of 100 sets of independent rows would have them.
+LONG_BLOCKS = 16
+_LONG_FROM = 1.67  # the 95 % quantile of chi-square with 15 degrees, divided by 15
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,8 +97,8 @@ def chance(policy: MonitorPolicy, monitor: str) -> float:
 def reach(values: Floats, alpha: float) -> float:
     """Return how far below its mean the true mean of values may lie, but for a chance of alpha.
 
-    Values come in order of time. The wider of two ways: every row for itself, and by stretches
-    of time, which is wider where neighbours are alike.
+    Values come in order of time. The widest of these ways: every row for itself, and by
+    stretches of time, which is wider where neighbours are alike.
 
     Raises:
         TooFewError: if there are fewer than two values.
@@ -101,11 +106,21 @@ def reach(values: Floats, alpha: float) -> float:
     confidence = 1 - 2 * alpha
     alone = mean_interval(values, confidence)
     found = alone.estimate - alone.low
-    if values.size >= 4 * BLOCKS:
-        blocks = np.arange(values.size) * BLOCKS // values.size
-        apart = block_difference(values, blocks, confidence)
-        found = max(found, apart.estimate - apart.low)
+    if values.size < 4 * BLOCKS or found == 0:
+        return found
+    found = max(found, _by_stretches(values, BLOCKS, confidence))
+    scatter = alone.estimate - mean_interval(values).low
+    longer = _by_stretches(values, LONG_BLOCKS, 0.95)
+    times = longer / student_quantile(0.975, LONG_BLOCKS - 1)
+    if (times / (scatter / student_quantile(0.975, values.size - 1))) ** 2 > _LONG_FROM:
+        found = max(found, _by_stretches(values, LONG_BLOCKS, confidence))
     return found
+
+
+def _by_stretches(values: Floats, count: int, confidence: float) -> float:
+    blocks = np.arange(values.size) * count // values.size
+    apart = block_difference(values, blocks, confidence)
+    return apart.estimate - apart.low
 
 
 def rise_reach(values: Floats, before: Floats | None, alpha: float) -> float:
