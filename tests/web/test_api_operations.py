@@ -77,6 +77,8 @@ GOOD: dict[str, tuple[dict[str, Any], str | None]] = {
     "monitor.quality": ({"endpoint": "flights"}, None),
     "monitor.series": ({"endpoint": "flights", "monitor": "drift", "since": "7d"}, None),
     "monitor.dashboard": ({"endpoint": "flights"}, "panels"),
+    "logs.rules": ({}, None),
+    "logs.watch": ({"name": "errors", "level": "error", "above": 5, "within_s": 600.0}, "above"),
     "logs.search": ({"text": "began", "since": "1h", "level": "info"}, None),
     "reports.window": ({"endpoint": "flights"}, "headline"),
     "alarms.list": ({"open": True}, None),
@@ -114,6 +116,8 @@ GOOD: dict[str, tuple[dict[str, Any], str | None]] = {
 }
 #: Tested on their own: they need a project, a running run, a process or a token.
 APART = {
+    "logs.rates",
+    "logs.unwatch",
     "artifacts.get",
     "datasets.profile",
     "journals.get",

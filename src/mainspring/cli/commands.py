@@ -104,7 +104,15 @@ GROUPS: dict[str, list[Entry]] = {
 }  # fmt: skip
 
 #: Where a nested command stands among the groups; the rest stand under Home.
-PLACES = {"channels": 5, "queue": 2, "loop": 5, "schedule": 2, "experiments": 2, "notebook": 2}
+PLACES = {
+    "channels": 5,
+    "queue": 2,
+    "loop": 5,
+    "log-rules": 5,
+    "schedule": 2,
+    "experiments": 2,
+    "notebook": 2,
+}
 
 #: A command that is in GROUPS as well does its own work when no word of these follows it.
 NESTED: dict[str, tuple[str, list[Entry]]] = {
@@ -213,6 +221,16 @@ NESTED: dict[str, tuple[str, list[Entry]]] = {
          "mainspring channels rest ops"),
         ("use", "channels:use", "Use a channel again that rests.",
          "mainspring channels use ops"),
+    ]),
+    "log-rules": ("Alarm on patterns and rates in the logs.", [
+        ("add", "log_rules:add", "Alarm when more lines of a kind are written within a time.",
+         "mainspring log-rules add errors --level error --above 5 --within 10m"),
+        ("list", "log_rules:listed", "List the rules over the logs, and how each stands.",
+         "mainspring log-rules list"),
+        ("rates", "log_rules:rates", "Show how many lines a rule counts over time.",
+         "mainspring log-rules rates errors --since 1d"),
+        ("remove", "log_rules:remove", "Look for a rule's lines no more.",
+         "mainspring log-rules remove errors"),
     ]),
     "schedule": ("Run pipelines by the clock.", [
         ("add", "schedules:add", "Run a pipeline whenever the clock says so.",

@@ -108,7 +108,11 @@ def _series(found: list[Watched]) -> Iterator[Family]:
     yield gauge(
         "mainspring_monitor_series_left_out",
         "Series of an endpoint that are not told here, as there are too many.",
-        (({"endpoint": one.endpoint}, max(len(one.newest) - MOST_SERIES, 0)) for one in found),
+        (
+            ({"endpoint": one.endpoint}, max(len(one.newest) - MOST_SERIES, 0))
+            for one in found
+            if one.endpoint
+        ),
     )
 
 

@@ -151,8 +151,10 @@ def _rooms() -> list[Any]:
     from mainspring.readiness import tables as readiness
     from mainspring.scaling.serving import tables as serving
     from mainspring.workspace import tokens
+    from mainspring.workspace.logs import rules as log_rules
 
-    return [engine, experiments, monitoring, alarm_tables, pipelines, readiness, serving, tokens]
+    rooms = [engine, experiments, monitoring, alarm_tables, pipelines, readiness, serving]
+    return [*rooms, tokens, log_rules]
 
 
 def guards() -> list[Any]:

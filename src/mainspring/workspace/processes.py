@@ -26,6 +26,7 @@ def run_engine(settings: Settings, link: Link) -> None:
     """Be the engine until the link says stop: work, and tell which endpoints are wanted."""
     from mainspring.workspace.engines import SLOTTED, make_engine
     from mainspring.workspace.families.kinds import OWN_LANE
+    from mainspring.workspace.logs.alarming import keep_watch
     from mainspring.workspace.tracking.upkeep import keep_up
 
     ws = open_workspace(settings)
@@ -38,7 +39,11 @@ def run_engine(settings: Settings, link: Link) -> None:
     )
     work.start()
     beat = threading.Thread(target=_beat, args=(ws, engine, link), name="beat", daemon=True)
+    watching = threading.Thread(
+        target=keep_watch, args=(ws, link.stop, engine.troubles), name="logs", daemon=True
+    )
     folding.start()
+    watching.start()
     beat.start()
     try:
         engine.run(link.stop)
@@ -46,6 +51,7 @@ def run_engine(settings: Settings, link: Link) -> None:
         link.stop.set()
         work.join()
         folding.join(timeout=5)
+        watching.join(timeout=5)
         beat.join(timeout=5)
         ws.close()
 

@@ -19,6 +19,8 @@ from mainspring.workspace.views.series_shapes import FindingPoint, FindingSeries
 
 #: Windows looked at for the newest figure of each series: late labels fill old windows.
 NEWEST = 60
+#: Alarms of the logs and of channels may be about no endpoint.
+HOUSE = ""
 #: How much a verdict matters, for whoever can show only some.
 WEIGHTS: dict[Verdict, int] = {
     "alarm": 2, "notice": 1, "quiet": 0, "too few rows": -1, "not judged": -2,
@@ -73,8 +75,8 @@ def watched(ws: Workspace) -> list[Watched]:
 
     def work(tx: Tx) -> list[Watched]:
         found = []
-        for name in endpoint_names(tx):
-            newest = windows.list_windows(tx, name, limit=NEWEST)
+        for name in [*endpoint_names(tx), HOUSE]:
+            newest = windows.list_windows(tx, name, limit=NEWEST) if name else []
             by_kind: dict[str, int] = {}
             for alarm in alarms.open_alarms(tx, name):
                 by_kind[alarm.kind] = by_kind.get(alarm.kind, 0) + 1
