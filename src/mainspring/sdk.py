@@ -28,6 +28,7 @@ from mainspring.ground.objects import (
     RolloutPolicy,
     Strategy,
 )
+from mainspring.ground.seasons import check_season
 from mainspring.pipelines import expecting
 from mainspring.pipelines.declare import Pipeline, Ref, Step, pipeline, step
 from mainspring.pipelines.graph import target_of
@@ -111,6 +112,8 @@ def Monitor(  # noqa: N802
     window: str | float = "7d",
     *,
     window_rows: int | None = None,
+    season: str | float | None = None,
+    season_phases: int = 0,
     grace: str | float = 0,
     label_delay: str | float = "3d",
     alpha: float = 0.001,
@@ -136,6 +139,11 @@ def Monitor(  # noqa: N802
     window. ``window_rows`` cuts by so many rows in the order of event time instead. Rows may
     come ``grace`` late; what comes later is counted, and in no window.
 
+    Where mornings are not evenings, ``season`` says after how long things come again: ``"day"``,
+    ``"week"``, ``"year"`` or a duration. Windows shorter than it are compared with those of the
+    same phase before them; there are as many phases as windows, or ``season_phases``. A season
+    is a whole number of windows, at most 58, or a window a whole number of seasons.
+
     ``alpha`` is the chance of a false alarm in one window, however many columns there are. An
     alarm also needs a distance above ``material`` in a column worth ``relevant`` to the model
     (``material_score`` in its score; a rank correlation that changed by ``material_joint``).
@@ -159,17 +167,13 @@ def Monitor(  # noqa: N802
     0.95
     """
     _inside("alpha", alpha, 0, 1)
-    by_batch = window == "batch"
-    length = MonitorPolicy().window_s if by_batch else seconds(window, "window")
-    if length <= 0:
-        raise BadInputError("window must be longer than 0 s.", field="window")
-    if window_rows is not None and window_rows < 1:
-        raise BadInputError(
-            f"window_rows must be 1 or more, found {window_rows}.", field="window_rows"
-        )
+    length, by_batch = _window(window, window_rows)
+    by_time = not (by_batch or window_rows)
     return MonitorPolicy(
         window_s=length,
         window_rows=window_rows,
+        season_s=check_season(season, season_phases, length, cut_by_time=by_time),
+        season_phases=season_phases,
         by_batch=by_batch,
         grace_s=seconds(grace, "grace"),
         label_delay_s=MonitorPolicy().label_delay_s
@@ -313,6 +317,17 @@ def open(home: str | Path | None = None) -> Workspace:  # noqa: A001  ms.open re
     from mainspring.workspace.opening import open_workspace
 
     return open_workspace(load({"home": None if home is None else os.fspath(home)}))
+
+
+def _window(window: str | float, rows: int | None) -> tuple[float, bool]:
+    """Return how long windows are, and whether each batch is one."""
+    by_batch = window == "batch"
+    length = MonitorPolicy().window_s if by_batch else seconds(window, "window")
+    if length <= 0:
+        raise BadInputError("window must be longer than 0 s.", field="window")
+    if rows is not None and rows < 1:
+        raise BadInputError(f"window_rows must be 1 or more, found {rows}.", field="window_rows")
+    return length, by_batch
 
 
 def _slices(given: Sequence[str]) -> list[str]:

@@ -14,12 +14,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import msgspec
 import numpy as np
 import polars as pl
 
 from mainspring.ground.objects import ColumnProfile, Finding
 from mainspring.monitoring.columns import Floats, as_numbers
+from mainspring.monitoring.seasons import phase_of
 from mainspring.monitoring.shares import alpha_of
 from mainspring.monitoring.sight import Sight
 from mainspring.monitoring.streaks import event_order
@@ -92,25 +95,58 @@ def joint(sight: Sight) -> list[Finding]:
     names = [parts[place].column.name for place in kept]
     if len(set(names)) < 2:
         return [_untested(sight, "fewer than two columns have values that differ")]
-    changes = _compared(before[:, kept], now[:, kept], sight)
-    return _told(sight, names, changes, now.shape[0], len(columns) - len(set(names)))
-
-
-def _compared(before: Floats, now: Floats, sight: Sight) -> Changes:
+    here = rank_correlations(now[:, kept])
+    labels = [f"{parts[place].column.name}={parts[place].level or ''}" for place in kept]
+    state = _state(sight, labels, here, now.shape[0])
+    usual = _usual(sight, labels)
+    if usual is None:
+        usual = (rank_correlations(before[:, kept]), before.shape[0])
+    elif usual[1] < sight.policy.min_rows:
+        unseen = (
+            "this phase of the season was not seen before: there is nothing to compare it with"
+        )
+        return [msgspec.structs.replace(_untested(sight, unseen), detail=state)]
     alpha = alpha_of("joint", sight.policy.alpha)
-    pairs = before.shape[1] * (before.shape[1] - 1) / 2
-    return correlation_changes(
-        rank_correlations(before),
-        rank_correlations(now),
-        before.shape[0],
-        now.shape[0],
-        alpha,
-        pair_effects(now, alpha / pairs) if "_time" in sight.frame.columns else 1.0,
-    )
+    effects: Floats | float = 1.0
+    if "_time" in sight.frame.columns:
+        effects = pair_effects(now[:, kept], alpha / (len(kept) * (len(kept) - 1) / 2))
+    changes = correlation_changes(usual[0], here, usual[1], now.shape[0], alpha, effects)
+    state |= {"compared_rows": now.shape[0], "columns_left_out": len(columns) - len(set(names))}
+    return _told(sight, names, changes, state)
+
+
+def _state(sight: Sight, labels: Sequence[str], here: Floats, rows: int) -> dict[str, Any]:
+    """Return what windows of the same phase will be compared with, where there are phases."""
+    if phase_of(sight.policy, sight.span[0]) is None:
+        return {}
+    above = here[np.triu_indices(len(labels), 1)]
+    return {"parts": list(labels), "rows": rows, "correlations": above.round(3).tolist()}
+
+
+def _usual(sight: Sight, labels: Sequence[str]) -> tuple[Floats, int] | None:
+    """Return the correlations of quiet windows of the same phase, and on how many rows they rest.
+
+    None where no season is declared, or windows hold whole ones.
+    """
+    phase = phase_of(sight.policy, sight.span[0])
+    if phase is None:
+        return None
+    total, rows = np.zeros((len(labels), len(labels))), 0
+    above = np.triu_indices(len(labels), 1)
+    for window in sight.earlier:
+        if window.version != sight.version or phase_of(sight.policy, window.start) != phase:
+            continue
+        for found in window.found:
+            if found.monitor != "joint" or found.detail.get("parts") != list(labels):
+                continue
+            if found.verdict in ("quiet", "not judged"):
+                total[above] += np.asarray(found.detail["correlations"]) * found.detail["rows"]
+                rows += found.detail["rows"]
+    return (total + total.T) / max(rows, 1) + np.eye(len(labels)), rows
 
 
 def _told(
-    sight: Sight, names: Sequence[str], changes: Changes, rows: int, left_out: int
+    sight: Sight, names: Sequence[str], changes: Changes, state: dict[str, Any]
 ) -> list[Finding]:
     line = sight.policy.material_joint
     moved = np.abs(changes.now - changes.before)
@@ -151,12 +187,7 @@ def _told(
         rows=sight.frame.height,
         verdict="notice" if material else "quiet",
         why=why,
-        detail={
-            "pairs": len(every),
-            "compared_rows": rows,
-            "columns_left_out": left_out,
-            "most_changed": shown,
-        },
+        detail={"pairs": len(every), "most_changed": shown, **state},
     )
     return [whole, *(_cause(sight, name, pairs) for name, pairs in causes(material))]
 

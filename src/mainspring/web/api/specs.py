@@ -10,6 +10,7 @@ import msgspec
 from mainspring.ground.errors import BadInputError
 from mainspring.ground.identity import check_name
 from mainspring.ground.objects import LoopSpec
+from mainspring.ground.seasons import NAMED, check_season
 
 _SHARES = ("rollout.share", "rollout.alpha", "rollout.harm_alpha", "monitor.alpha",
            "monitor.label_share")  # fmt: skip
@@ -46,6 +47,13 @@ def checked(spec: LoopSpec, root: str) -> LoopSpec:
             raise _outside(field, "above 0", value)
         if value < 0 and not field.startswith("gate."):  # metrics may be negative
             raise _outside(field, "0 or more", value)
+    monitor = spec.monitor
+    check_season(
+        "year" if monitor.season_s == NAMED["year"] else monitor.season_s,
+        monitor.season_phases,
+        monitor.window_s,
+        cut_by_time=not (monitor.window_rows or monitor.by_batch),
+    )
     return msgspec.structs.replace(spec, root=spec.root or root)
 
 
