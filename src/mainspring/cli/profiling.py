@@ -42,6 +42,10 @@ def profile(
         Path | None,
         Parameter(help="Write SageMaker Model Monitor's statistics and constraints here."),
     ] = None,
+    report: Annotated[
+        Path | None, Parameter(help="Write all of it as one HTML file that needs no network.")
+    ] = None,
+    markdown: Annotated[Path | None, Parameter(help="Write all of it as Markdown.")] = None,
     options: Everywhere = HERE,
 ) -> None:
     """Show the statistics of every column of a table, of any size.
@@ -67,6 +71,10 @@ def profile(
         from mainspring.workspace.contracts import write_sagemaker
 
         write_sagemaker(sagemaker, found)
+    if report is not None or markdown is not None:
+        from mainspring.workspace.reports import of_profile, writing
+
+        writing.write(of_profile.report(found, file.name), report, markdown)
     document = kept | msgspec.to_builtins(found)
     render.answer(options, document, lambda out: _draw(out, found, kept))
 

@@ -142,3 +142,33 @@ def test_where_nothing_differs_the_file_says_so_and_is_whole(tmp_path: Path) -> 
     text = found.to_html(tmp_path / "small.html").read_text("utf-8")
     assert "None of 1 columns differs" in text
     assert repr(found).startswith("DataComparison(")
+
+
+def test_a_profile_is_reported_in_one_file_and_as_markdown(tmp_path: Path) -> None:
+    from mainspring.workspace.profiling import profile
+    from mainspring.workspace.reports import of_profile, writing
+
+    rows = 400
+    frame = pl.DataFrame(
+        {
+            EVIL: np.random.default_rng(2).normal(0, 1, rows),
+            "city": ["Ulm", None] * (rows // 2),
+            "at": pl.datetime_range(
+                pl.datetime(2026, 1, 1), pl.datetime(2026, 1, 1) + pl.duration(hours=rows - 1),
+                interval="1h", eager=True,
+            ),
+            "never": [None] * rows,
+        }
+    )  # fmt: skip
+    told = of_profile.report(profile(frame), EVIL)
+    written = writing.write(told, tmp_path / "p.html", tmp_path / "p.md")
+    assert written == [str(tmp_path / "p.html"), str(tmp_path / "p.md")]
+    seen = _Seen()
+    seen.feed((tmp_path / "p.html").read_text("utf-8"))
+    assert seen.loaded == seen.runs == []
+    assert seen.tags.count("details") == 4
+    text = (tmp_path / "p.md").read_text("utf-8")
+    assert "<img" not in text
+    assert "50 %" in text
+    assert "2026-01-01T00:00:00Z" in text
+    assert "never are missing" in text

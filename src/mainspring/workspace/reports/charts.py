@@ -29,6 +29,12 @@ def overlaid(
         _bars(places, found.before, names[0], "--grey/0.42", 0.98, told),
         _bars(places, found.now, names[1], "--accent/0.85", 0.5, told),
     ]
+    if not any(found.now) and not names[1]:  # one sample alone
+        alone = [
+            f"{said(name)}<br>{share(a)}"
+            for name, a in zip(found.names, found.before, strict=True)
+        ]
+        bars = [_bars(places, found.before, names[0], "--accent/0.85", 0.94, alone)]
     axes = {
         "xaxis": axis(
             title=titled(title), tickvals=_ticks(found), ticktext=_labels(found), showgrid=False,

@@ -11,6 +11,7 @@ import msgspec
 from mainspring.ground.display import Page
 from mainspring.ground.errors import BadInputError
 from mainspring.ground.objects import MonitorPolicy
+from mainspring.workspace.reports import writing
 from mainspring.workspace.reports.comparing import Beside, ColumnBeside, Step
 
 
@@ -80,7 +81,7 @@ class DataComparison:
 
         text = markdown.text(report(self))
         if path is not None:
-            _write(path, text)
+            writing.to_file(path, text)
         return text
 
     def to_html(self, path: str | os.PathLike[str]) -> Path:
@@ -88,7 +89,7 @@ class DataComparison:
         from mainspring.workspace.reports import onefile
         from mainspring.workspace.reports.building import report
 
-        return _write(path, onefile.html(report(self)))
+        return writing.to_file(path, onefile.html(report(self)))
 
     def _repr_html_(self) -> str:
         from mainspring.workspace.reports import onefile
@@ -181,16 +182,3 @@ def _called(value: Any, otherwise: str) -> str:
 def _some(names: list[str]) -> str:
     shown = [name if len(name) <= 40 else f"{name[:40]}…" for name in names[:4]]
     return ", ".join(shown) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
-
-
-def _write(path: str | os.PathLike[str], text: str) -> Path:
-    to = Path(path).expanduser()
-    try:
-        to.write_text(text, "utf-8")
-    except OSError as error:
-        raise BadInputError(
-            f"The report cannot be written to {to}: {error.strerror or error}.",
-            field="report",
-            hint="Name a file in a folder that is there and may be written to.",
-        ) from error
-    return to
