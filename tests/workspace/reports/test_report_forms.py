@@ -170,5 +170,5 @@ def test_a_profile_is_reported_in_one_file_and_as_markdown(tmp_path: Path) -> No
     text = (tmp_path / "p.md").read_text("utf-8")
     assert "<img" not in text
     assert "50 %" in text
-    assert "2026-01-01T00:00:00Z" in text
+    assert "1 Jan 2026, 00:00" in text
     assert "never are missing" in text

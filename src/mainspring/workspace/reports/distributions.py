@@ -133,14 +133,16 @@ def _by_value(values: Floats, counts: Floats, new: Floats) -> Distribution | Non
     return Distribution(kind="number", names=names, before=_shares(before), now=_shares(now))
 
 
-def _cuts(sides: list[Floats], ends: list[float] | None = None) -> tuple[Floats, bool, bool]:
+def _cuts(
+    sides: list[Floats], ends: list[float] | None = None, *, whole: bool = True
+) -> tuple[Floats, bool, bool]:
     """Return the edges of equal bins, and whether values lie beyond them on either end."""
     sides = [side for side in sides if side.size]
     tails = [np.quantile(side, _TAILS) for side in sides]
     everything = [float(f(side)) for side in sides for f in (np.min, np.max)] + (ends or [])
     low = min([float(tail[0]) for tail in tails] + (ends or []))
     high = max([float(tail[1]) for tail in tails] + (ends or []))
-    cuts = _even(low, high, whole=bool(sides) and all(_whole(side) for side in sides))
+    cuts = _even(low, high, whole=whole and all(_whole(side) for side in sides))
     return cuts, min(everything) < cuts[0], max(everything) > cuts[-1]
 
 
@@ -187,7 +189,7 @@ def _binned_profile(profile: ColumnProfile, new: Floats) -> Distribution | None:
     reached = np.cumsum(counts) / max(counts.sum(), 1.0)
     inner = np.searchsorted(reached, _TAILS).clip(0, counts.size - 1)
     ends = [float(lefts[inner[0]]), float(rights[inner[1]])]
-    cuts, low, high = _cuts([new], ends)
+    cuts, low, high = _cuts([new], ends, whole=profile.kind == "Integral")
     before = _spread(lefts, rights, counts, cuts)
     low, high = low or profile.low < cuts[0], high or profile.high > cuts[-1]
     return _numbers(cuts, _shares(before), _counted(cuts, new), low=low, high=high)

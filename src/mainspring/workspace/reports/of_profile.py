@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from mainspring.ground.profiles import ColumnProfile, Profile
-from mainspring.ground.words import figure, share, stamp
+from mainspring.ground.words import day, figure, share, when
 from mainspring.workspace.reports import charts, distributions
 from mainspring.workspace.reports.distributions import Distribution
 from mainspring.workspace.reports.document import Cell, Chart, Part, Report, Table
@@ -62,7 +62,7 @@ def _laid(column: ColumnProfile) -> Distribution | None:
     found = distributions.of_numbers(column, [])
     if found is None or column.kind != "Time" or not found.cuts:
         return found
-    return msgspec.structs.replace(found, names=[stamp(cut) for cut in found.cuts[:-1]], cuts=[])
+    return msgspec.structs.replace(found, names=[day(cut) for cut in found.cuts[:-1]], cuts=[])
 
 
 def _overview(found: Profile, laid: list[Distribution | None]) -> Part:
@@ -151,4 +151,4 @@ def _different(column: ColumnProfile) -> str:
 
 
 def _value(column: ColumnProfile, value: float | None) -> str:
-    return stamp(value) if column.kind == "Time" else figure(value)
+    return when(value) if column.kind == "Time" else figure(value)
