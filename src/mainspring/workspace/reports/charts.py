@@ -29,7 +29,7 @@ def overlaid(
         _bars(places, found.before, names[0], "--grey/0.42", 0.98, told),
         _bars(places, found.now, names[1], "--accent/0.85", 0.5, told),
     ]
-    if not any(found.now) and not names[1]:  # one sample alone
+    if found.alone:
         alone = [
             f"{said(name)}<br>{share(a)}"
             for name, a in zip(found.names, found.before, strict=True)

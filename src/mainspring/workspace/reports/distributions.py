@@ -36,6 +36,7 @@ class Distribution(msgspec.Struct, frozen=True, kw_only=True):
     cuts: list[float] = []  #: numbers: the edges of the bins, one more than there are
     open_low: bool = False  #: the first bin takes in smaller values too
     open_high: bool = False
+    alone: bool = False  #: there is only one sample, the first
 
 
 def of_numbers(before: npt.ArrayLike | ColumnProfile, now: npt.ArrayLike) -> Distribution | None:

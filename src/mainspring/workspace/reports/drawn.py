@@ -27,7 +27,7 @@ def svg(found: Distribution, *, classes: bool = False) -> str:
     marks: list[str] = []
     for place in range(count):
         first, second = found.before[place], found.now[place]
-        now = f", now {share(second)}" if any(found.now) else ""
+        now = f", now {share(second)}" if not found.alone else ""
         told = escape(f"{found.names[place]}: {share(first)}{now}", quote=True)
         left = place * step
         marks.append(
@@ -49,7 +49,7 @@ def letters(found: Distribution) -> str:
     '▄▄ → ·█'
     """
     top = max([*found.before, *found.now], default=0.0) or 1.0
-    if not any(found.now):
+    if found.alone:
         return _run(found.before, top)
     return f"{_run(found.before, top)} → {_run(found.now, top)}"
 
@@ -75,7 +75,7 @@ def _said(found: Distribution) -> str:
     )
     if far is None:
         return "nothing to draw"
-    if not any(found.now):
+    if found.alone:
         return f"How values lie; most often {found.names[far]}, {share(found.before[far])}"
     told = f"{found.names[far]}: from {share(found.before[far])} to {share(found.now[far])}"
     return f"Distribution before and now; most moved {told}"

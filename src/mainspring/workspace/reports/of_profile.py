@@ -58,11 +58,15 @@ def _headline(found: Profile) -> str:
 
 def _laid(column: ColumnProfile) -> Distribution | None:
     if column.type == "category":
-        return distributions.of_categories(column.categories, {})
-    found = distributions.of_numbers(column, [])
-    if found is None or column.kind != "Time" or not found.cuts:
-        return found
-    return msgspec.structs.replace(found, names=[day(cut) for cut in found.cuts[:-1]], cuts=[])
+        found = distributions.of_categories(column.categories, {})
+    else:
+        found = distributions.of_numbers(column, [])
+    if found is None:
+        return None
+    if column.kind == "Time" and found.cuts:
+        days = [day(cut) for cut in found.cuts[:-1]]
+        found = msgspec.structs.replace(found, names=days, cuts=[])
+    return msgspec.structs.replace(found, alone=True)
 
 
 def _overview(found: Profile, laid: list[Distribution | None]) -> Part:
