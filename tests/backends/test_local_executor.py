@@ -33,7 +33,7 @@ def test_kill_9_of_the_fork_server_takes_its_children_along(executor, tmp_path: 
     runner.start()
     pids = pids_in(tmp_path / "pids")
     os.kill(executor._server.pid, signal.SIGKILL)
-    runner.join(10)
+    runner.join(60)
     assert outcomes[0].error == "ended because its fork server died"
     assert wait_for(lambda: all_gone(pids), 2)
     assert executor.run(call("echo")).ok, "the next call finds a new server"

@@ -80,7 +80,7 @@ def test_unrelated_writers_do_not_wait_for_each_other(url: str, store: SqlStore)
         add("slow")(tx)
         thread = threading.Thread(target=other.write, args=(WHO, Permission.LOG, add("quick")))
         thread.start()
-        thread.join(20)
+        thread.join(60)
         assert not thread.is_alive()
 
     store.write(WHO, Permission.LOG, work)

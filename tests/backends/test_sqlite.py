@@ -69,7 +69,7 @@ def together(store: SqlStore, *works):
 
     def first(tx):
         begun.set()
-        give_up = time.monotonic() + 20
+        give_up = time.monotonic() + 60
         while len(queue) < len(works) and time.monotonic() < give_up:
             time.sleep(0.001)
 
@@ -81,7 +81,7 @@ def together(store: SqlStore, *works):
 
     threads = [threading.Thread(target=go, args=("first", first))]
     threads[0].start()
-    assert begun.wait(20)
+    assert begun.wait(60)
     for number, work in enumerate(works):
         while len(queue) < number:  # one after another, so that their order is known
             time.sleep(0.001)
@@ -181,14 +181,14 @@ def test_ctrl_c_in_a_group_costs_the_others_nothing(store: SqlStore) -> None:
         raise KeyboardInterrupt
 
     def go():
-        assert begun.wait(20)
+        assert begun.wait(60)
         outcomes.append(store.write(WHO, Permission.LOG, add("survivor")))
 
     thread = threading.Thread(target=go)
     thread.start()
     with pytest.raises(KeyboardInterrupt):
         store.write(WHO, Permission.LOG, leader)
-    thread.join(20)
+    thread.join(60)
     assert outcomes == [1]
     assert texts(store) == ["survivor"]
     with pytest.raises(KeyboardInterrupt):
@@ -268,7 +268,7 @@ def test_whoever_waited_goes_before_whoever_comes_back(tmp_path: Path) -> None:
         with lock:
             waiting.stdin.write("go\n")
             waiting.stdin.flush()
-            give_up = time.monotonic() + 10
+            give_up = time.monotonic() + 60
             while "flock" not in wait_channel(waiting.pid) and time.monotonic() < give_up:
                 time.sleep(0.01)
         rounds = 0

@@ -91,15 +91,15 @@ def test_a_cancelled_handler_is_told_and_its_task_ends_cancelled(home: Home) -> 
 
     def handler(lease: Lease) -> Done:
         begun.set()
-        assert lease.stop.wait(20)
+        assert lease.stop.wait(60)
         raise BadInputError("stopped half-way")
 
     engine = home.engine({"k": handler}, workers=1, lease_s=1.0)
     thread = threading.Thread(target=engine.run_group, args=("g",))
     thread.start()
-    assert begun.wait(10)
+    assert begun.wait(60)
     home.write(lambda tx: tasks.cancel(tx, "g"))
-    thread.join(20)
+    thread.join(60)
     assert home.state("t0") == "cancelled"
 
 
@@ -109,21 +109,21 @@ def test_a_handler_whose_lease_is_lost_is_told_and_its_effect_never_lands(home: 
 
     def handler(lease: Lease) -> Done:
         begun.set()
-        if lease.stop.wait(20):
+        if lease.stop.wait(60):
             told.set()
         return home.effect(lease)
 
     engine = home.engine({"k": handler}, workers=1, lease_s=1.0)
     thread = threading.Thread(target=engine.run_group, args=("g",))
     thread.start()
-    assert begun.wait(10)
+    assert begun.wait(60)
     heir = None
     while heir is None:
         home.let_leases_run_out()
         heir = home.claim("heir")
-    assert told.wait(20)
+    assert told.wait(60)
     home.finish(heir)
-    thread.join(20)
+    thread.join(60)
     assert home.effects() == 0
     assert home.state("t0") == "done"
 
@@ -134,14 +134,14 @@ def test_an_engine_that_ends_gives_its_work_back(home: Home) -> None:
 
     def handler(lease: Lease) -> Done:
         begun.set()
-        assert lease.stop.wait(20)
+        assert lease.stop.wait(60)
         raise StepFailedError("killed by us")
 
     thread = threading.Thread(target=home.engine({"k": handler}).run, args=(stop,))
     thread.start()
-    assert begun.wait(10)
+    assert begun.wait(60)
     stop.set()
-    thread.join(20)
+    thread.join(60)
     assert home.state("t0") == "ready"
     assert home.engine({"k": home.effect}).run_group("g") == {"done": 1}
 

@@ -155,7 +155,7 @@ class Stage:
     def close(self) -> None:
         self.client.close()
         self._stop.set()
-        self._thread.join(20)
+        self._thread.join(60)
         assert not self._thread.is_alive()
 
 

@@ -176,7 +176,7 @@ def still_web(still_house: Workspace) -> Iterator[httpx.Client]:
     """A client of it as its owner, for tests that change nothing in it."""
     with (
         served(still_house) as url,
-        httpx.Client(base_url=url, trust_env=False, timeout=20) as client,
+        httpx.Client(base_url=url, trust_env=False, timeout=60) as client,
     ):
         yield client
 
@@ -190,11 +190,11 @@ def served(ws: Workspace) -> Iterator[str]:
     thread = threading.Thread(target=serve, args=(build_app(ws), listening, ready.set, stop))
     thread.start()
     try:
-        assert ready.wait(20)
+        assert ready.wait(60)
         yield f"http://127.0.0.1:{port}"
     finally:
         stop.set()
-        thread.join(20)
+        thread.join(60)
         listening.close()
     assert not thread.is_alive()
 
@@ -209,7 +209,7 @@ def url(house: Workspace) -> Iterator[str]:
 @pytest.fixture
 def web(url: str) -> Iterator[httpx.Client]:
     """A client of the house as its owner."""
-    with httpx.Client(base_url=url, trust_env=False, timeout=20) as client:
+    with httpx.Client(base_url=url, trust_env=False, timeout=60) as client:
         yield client
 
 
@@ -225,7 +225,7 @@ def as_token(house: Workspace, url: str) -> Iterator[Callable[..., httpx.Client]
             made = call(house, "tokens.create", name=name, role=role, **fields)
             headers = {"Authorization": f"Bearer {made['token']}"}
             return stack.enter_context(
-                httpx.Client(base_url=url, headers=headers, trust_env=False, timeout=20)
+                httpx.Client(base_url=url, headers=headers, trust_env=False, timeout=60)
             )
 
         yield make

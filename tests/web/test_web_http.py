@@ -26,7 +26,7 @@ os.setuid(65534)
 request = urllib.request.Request(sys.argv[1], headers=dict(a.split("=", 1) for a in sys.argv[2:]))
 opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 try:
-    print(opener.open(request, timeout=20).status)
+    print(opener.open(request, timeout=60).status)
 except urllib.error.HTTPError as error:
     print(error.code)
 """

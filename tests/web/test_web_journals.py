@@ -113,12 +113,12 @@ class Place:
         given = (app, self._socket, ready.set, self._stop)
         self._thread = threading.Thread(target=serve, args=given)
         self._thread.start()
-        assert ready.wait(20)
+        assert ready.wait(60)
 
     def stop(self) -> None:
         self._stop.set()
         if self._thread is not None:
-            self._thread.join(20)
+            self._thread.join(60)
         self._socket.close()
 
 
@@ -134,7 +134,7 @@ def away(tmp_path: Path) -> Path:
     return tmp_path / "away"
 
 
-def until(asked: Callable[[], bool], seconds: float = 30.0) -> None:
+def until(asked: Callable[[], bool], seconds: float = 60.0) -> None:
     """Wait for what another process brings about."""
     end = time.monotonic() + seconds
     while not asked():

@@ -57,11 +57,11 @@ def endpoint(house: Workspace) -> Iterator[Endpoint]:
         port = listening.getsockname()[1]
         thread = threading.Thread(target=serve, args=(app, listening, ready.set, stop))
         thread.start()
-        assert ready.wait(20)
+        assert ready.wait(60)
         write_json(house.home / "run" / "endpoints" / "flights.json", {"port": port})
         yield app
         stop.set()
-        thread.join(20)
+        thread.join(60)
 
 
 @pytest.mark.parametrize(

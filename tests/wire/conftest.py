@@ -51,11 +51,11 @@ def url(house: Workspace) -> Iterator[str]:
     thread = threading.Thread(target=serve, args=(build_app(house), listening, ready.set, stop))
     thread.start()
     try:
-        assert ready.wait(20)
+        assert ready.wait(60)
         yield f"http://127.0.0.1:{port}"
     finally:
         stop.set()
-        thread.join(20)
+        thread.join(60)
         listening.close()
     assert not thread.is_alive()
 

@@ -84,7 +84,7 @@ def test_the_series_of_a_longer_run_goes_on_beside_it(
     monkeypatch.setattr(watching, "FIRST_S", 0.01)
     monkeypatch.setattr(watching, "EVERY_S", 0.01)
     with ms.run("e") as run:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             catch_up(ws)
             points, _ = ws.read(

@@ -190,7 +190,7 @@ def test_a_worker_that_is_asked_to_end_gives_its_entry_back(
     with watched.command("queue", "work", "--slots", "1") as first:
         until(lambda: "begin-held" in watched.calls(), "the first try")
         first.send_signal(signal.SIGTERM)
-        assert first.wait(30) == 0
+        assert first.wait(60) == 0
     assert [one.state for one in queue.listed(ws)] == ["waiting"]
     assert str(run_of(ws, added).status) == "running"
     watched.let_go()
@@ -209,7 +209,7 @@ def test_entries_are_cancelled_before_and_while_they_run(watched: Watched, ws: W
         until(lambda: str(run_of(ws, held).status) == "cancelled", "the end of the first")
         assert not alive(watched.pids()[0])
         os.kill(process.pid, signal.SIGTERM)
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
     assert watched.calls() == ["begin-held"]
     assert "hello from held" in log_of(ws, held)
     with pytest.raises(ConflictError, match="ended already"):

@@ -166,7 +166,7 @@ class Nursery:
     def __exit__(self, *_: object) -> None:
         assert self._process.stdin is not None
         self._process.stdin.close()
-        self._process.wait(20)
+        self._process.wait(60)
         assert self._process.stdout is not None
         self._process.stdout.close()
 
@@ -257,7 +257,7 @@ class Crew:
         self._strike = None
         with contextlib.suppress(ProcessLookupError):
             os.kill(self._pid, signal.SIGTERM)
-        end = time.monotonic() + 30
+        end = time.monotonic() + 60
         while self._pid not in self._nursery.ended:
             assert time.monotonic() < end, "the engine does not end"
             self._nursery.listen(0.1)

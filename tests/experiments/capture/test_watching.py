@@ -148,7 +148,7 @@ def test_the_series_goes_on_while_the_run_does(repo, monkeypatch) -> None:
     kept = Counting()
     watch = Watch(kept, params={}, folder=repo.folder)
     watch.start()
-    assert enough.wait(30)
+    assert enough.wait(60)
     watch.finish()
     count = len(kept.points)
     watch.read()
@@ -168,7 +168,7 @@ def test_facts_that_do_not_come_in_time_hold_up_no_end(repo, monkeypatch) -> Non
     go_on = threading.Event()
 
     def slow(*_: object, **__: object) -> object:
-        go_on.wait(30)
+        go_on.wait(60)
         raise git.CannotError("late")
 
     monkeypatch.setattr(git, "read", slow)

@@ -201,7 +201,7 @@ def test_a_full_queue_drops_and_counts_and_never_waits(tmp_path) -> None:
     writer = CaptureWriter(tmp_path, queue_rows=10)
     began = time.perf_counter()
     taken = [writer.append(batch(writer, 6, 0.0)) for _ in range(3)]
-    assert time.perf_counter() - began < 0.5
+    assert time.perf_counter() - began < 30.0  # one that waits would wait for ever
     assert taken[0]
     assert not all(taken)
     writer.flush()

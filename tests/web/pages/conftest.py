@@ -64,11 +64,11 @@ def _served(ws: Workspace, port: int = 0) -> Iterator[str]:
     thread = threading.Thread(target=serve, args=(build_app(ws), listening, ready.set, stop))
     thread.start()
     try:
-        assert ready.wait(20)
+        assert ready.wait(60)
         yield f"http://127.0.0.1:{port}"
     finally:
         stop.set()
-        thread.join(20)
+        thread.join(60)
         listening.close()
 
 
@@ -121,7 +121,7 @@ def told_url(tmp_path_factory: pytest.TempPathFactory, story: ModuleType) -> Ite
 def told(told_url: str) -> Iterator[httpx.Client]:
     """A browser-like client of that home."""
     headers = {"Accept": "text/html,application/xhtml+xml"}
-    with httpx.Client(base_url=told_url, headers=headers, trust_env=False, timeout=20) as client:
+    with httpx.Client(base_url=told_url, headers=headers, trust_env=False, timeout=60) as client:
         yield client
 
 
@@ -145,7 +145,7 @@ def seen(tracked_url: str) -> Iterator[httpx.Client]:
     """A browser-like client of that home."""
     headers = {"Accept": "text/html,application/xhtml+xml"}
     with httpx.Client(
-        base_url=tracked_url, headers=headers, trust_env=False, timeout=20
+        base_url=tracked_url, headers=headers, trust_env=False, timeout=60
     ) as client:
         yield client
 
@@ -192,6 +192,7 @@ Opened = Callable[..., contextlib.AbstractContextManager[tuple[Page, list[str]]]
 def browser() -> Iterator[Browser]:
     """Chromium, started once."""
     assert CHROMIUM is not None, "the pages are tested in a real browser: run make system"
+    expect.set_options(timeout=60_000)  # a condition is waited for, however busy the machine
     with sync_playwright() as playwright:
         found = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield found
@@ -205,6 +206,7 @@ def opened(browser: Browser) -> Opened:
     @contextlib.contextmanager
     def page(**options: object) -> Iterator[tuple[Page, list[str]]]:
         context = browser.new_context(**options)  # type: ignore[arg-type]
+        context.set_default_timeout(60_000)
         context.add_init_script(
             "window.breaches = [];"
             "document.addEventListener('securitypolicyviolation',"
@@ -225,4 +227,4 @@ def opened(browser: Browser) -> Opened:
 @pytest.fixture
 def settle() -> Callable[[Page], None]:
     """Wait until a page has shown what is new."""
-    return lambda page: expect(page.locator("#live")).to_have_text("live", timeout=20_000)
+    return lambda page: expect(page.locator("#live")).to_have_text("live", timeout=60_000)

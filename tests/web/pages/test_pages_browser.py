@@ -30,7 +30,7 @@ def test_every_page_is_drawn_without_an_error_or_a_breach_and_fits(
             page.goto(told_url + path)
             settle(page)
             for chart in page.locator(".chart").all():
-                expect(chart.locator("svg.main-svg").first).to_be_attached(timeout=20_000)
+                expect(chart.locator("svg.main-svg").first).to_be_attached(timeout=60_000)
                 chart.hover()
             assert page.evaluate("window.breaches") == []
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -152,7 +152,7 @@ def test_a_page_says_that_the_server_is_away_and_comes_back(
         with serve_again(home) as url:
             page.goto(url + "/")
             settle(page)
-        expect(page.locator("#live")).to_have_text("reconnecting…", timeout=10_000)
+        expect(page.locator("#live")).to_have_text("reconnecting…", timeout=60_000)
         with serve_again(home, int(url.rpartition(":")[2])):
             settle(page)
 
@@ -184,6 +184,6 @@ def test_an_address_that_a_tracking_client_prints_leads_to_the_page(
 ) -> None:
     with opened() as (page, complaints):
         page.goto(f"{told_url}/{printed}")
-        page.wait_for_url(f"{told_url}{meant}", timeout=20_000)
+        page.wait_for_url(f"{told_url}{meant}", timeout=60_000)
         settle(page)
     assert complaints == []

@@ -419,7 +419,7 @@ def test_the_ends_of_numbers_break_no_page_and_no_picture(
                 runs.log(tx, key, {"loss": one}, step - 2**63, at=tracked.NOW)
 
     home.store.write(home.who, Permission.LOG, work)
-    with httpx.Client(base_url=site, trust_env=False, timeout=20) as client:
+    with httpx.Client(base_url=site, trust_env=False, timeout=60) as client:
         for path in (
             "/runs?experiment=odd&spark=loss&order=-metrics.auc",
             "/runs/run_0",
@@ -443,7 +443,7 @@ def test_what_is_no_parquet_is_said_to_be_none(
 ) -> None:
     whole = tracked.FILES["predictions.parquet"]
     tracked.furnish(home, {"cut.parquet": whole[:-9], "not.parquet": b"PAR1 so it says"})
-    with httpx.Client(base_url=site, trust_env=False, timeout=30) as client:
+    with httpx.Client(base_url=site, trust_env=False, timeout=60) as client:
         for path in ("cut.parquet", "not.parquet"):
             text = client.get("/runs/run_files", params={"path": path}).text
             assert "It cannot be read as Parquet" in text

@@ -38,7 +38,7 @@ def test_every_page_is_drawn_without_an_error_or_a_breach_and_fits(
             page.goto(tracked_url + path)
             settle(page)
             for chart in page.locator("[data-figure] .chart, .chart[data-figure]").all():
-                expect(chart.locator("svg.main-svg").first).to_be_attached(timeout=20_000)
+                expect(chart.locator("svg.main-svg").first).to_be_attached(timeout=60_000)
             assert page.evaluate("window.breaches") == []
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
             assert page.locator("canvas").count() == 0
@@ -62,7 +62,7 @@ def test_what_is_ticked_stays_so_over_refreshing_sorting_and_other_pages(
             tracked.a_run(tx, "run_new", "flights", tracked.NOW, {}, {}, random.Random(1))
 
         home.write(Permission.LOG, work)
-        expect(page.get_by_label("Choose new")).to_be_attached(timeout=15_000)
+        expect(page.get_by_label("Choose new")).to_be_attached(timeout=60_000)
         expect(page.get_by_label("Choose s59")).to_be_checked()
         page.locator("th").get_by_role("link", name="auc").click()  # sorts without a reload
         expect(page).to_have_url(re.compile(r"order=-metrics\.auc"))
@@ -127,12 +127,12 @@ def test_curves_follow_what_is_chosen_and_a_running_run_grows(
             Permission.LOG,
             lambda tx: runs.log(tx, "run_live", {"loss": 0.01}, 20, at=tracked.NOW),
         )
-        expect(points).to_have_count(21, timeout=15_000)
+        expect(points).to_have_count(21, timeout=60_000)
         expect(page.get_by_label("Draw auc")).not_to_be_checked()
         home.write(
             Permission.LOG, lambda tx: runs.end(tx, "run_live", RunStatus.FINISHED, tracked.NOW)
         )
-        expect(page.locator("h1 .badge")).to_have_text("finished", timeout=15_000)
+        expect(page.locator("h1 .badge")).to_have_text("finished", timeout=60_000)
         assert page.evaluate("window.breaches") == []
         assert said == []
 

@@ -81,11 +81,11 @@ def served(ws: Workspace) -> Iterator[str]:
     thread = threading.Thread(target=serve, args=(build_app(ws), listening, ready.set, stop))
     thread.start()
     try:
-        assert ready.wait(20)
+        assert ready.wait(60)
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
     finally:
         stop.set()
-        thread.join(20)
+        thread.join(60)
         listening.close()
 
 
