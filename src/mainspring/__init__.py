@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from mainspring.workspace.repeating import repeat as repeat
     from mainspring.workspace.repeating import versus as versus
     from mainspring.workspace.reports.comparison import compare_data as compare_data
+    from mainspring.workspace.series import series as series
     from mainspring.workspace.tuning import tune as tune
 
 
@@ -85,6 +86,7 @@ _PUBLIC = (
     "run",
     "save_contract",
     "search",
+    "series",
     "step",
     "suggest_contract",
     "trial",
@@ -103,6 +105,7 @@ _LIGHT = {
         "mainspring.workspace.contracts",
     ),
     **dict.fromkeys(("Contract", "Expect"), "mainspring.ground.contracts"),
+    "series": "mainspring.workspace.series",
     "autolog": "mainspring.workspace.autologging",
     "compare_data": "mainspring.workspace.reports.comparison",
     "tune": "mainspring.workspace.tuning",

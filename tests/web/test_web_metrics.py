@@ -13,6 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
+import mainspring as ms
+from mainspring.ground.errors import NotFoundError
 from mainspring.ground.monitors import Finding, Window
 from mainspring.ground.permissions import Permission, service
 from mainspring.monitoring import windows
@@ -139,6 +141,22 @@ def test_series_are_chosen_by_monitor_subject_and_time(
     answer = web.get("/api/v1/monitor/flights/series", params={"since": "soon"})
     assert (answer.status_code, answer.json()["field"]) == (400, "since")
     assert web.get("/api/v1/monitor/nobody/series").status_code == 404
+
+
+def test_series_are_a_table_in_python_of_the_home_and_of_a_server(
+    judged: Workspace, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAINSPRING_HOME", str(judged.home))
+    monkeypatch.delenv("MAINSPRING_URL", raising=False)
+    here = ms.series("flights", monitor="bias")
+    assert here["value"].to_list() == [0.12, 0.12]
+    assert here["low"].to_list() == [0.08, 0.08]
+    assert ms.series("flights", monitor="nothing").columns == here.columns
+    assert ms.series("flights", monitor="estimate")["why"].to_list() == ["One class only."]
+    monkeypatch.setenv("MAINSPRING_URL", url)
+    assert ms.series("flights", monitor="bias").equals(here)
+    with pytest.raises(NotFoundError):
+        ms.series("nobody")
 
 
 # ---------------------------------------------------------------- prometheus
