@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from mainspring.sdk import Card as Card
     from mainspring.sdk import Contract as Contract
     from mainspring.sdk import Expect as Expect
+    from mainspring.sdk import Facet as Facet
+    from mainspring.sdk import Finding as Finding
     from mainspring.sdk import FittedModel as FittedModel
     from mainspring.sdk import Gate as Gate
     from mainspring.sdk import Loop as Loop
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from mainspring.sdk import compare as compare
     from mainspring.sdk import current_run as current_run
     from mainspring.sdk import log as log
+    from mainspring.sdk import monitor as monitor
     from mainspring.sdk import open as open  # noqa: A004
     from mainspring.sdk import pipeline as pipeline
     from mainspring.sdk import rows as rows
@@ -56,6 +59,8 @@ _PUBLIC = (
     "Card",
     "Contract",
     "Expect",
+    "Facet",
+    "Finding",
     "FittedModel",
     "Gate",
     "Loop",
@@ -77,6 +82,7 @@ _PUBLIC = (
     "load_contract",
     "log",
     "merge_profiles",
+    "monitor",
     "open",
     "pipeline",
     "profile",

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from mainspring.ground import objects
 from mainspring.ground.contracts import Contract, Expect
 from mainspring.ground.durations import seconds
 from mainspring.ground.errors import BadInputError, ProjectError
@@ -18,6 +19,7 @@ from mainspring.ground.identity import check_name
 from mainspring.ground.monitors import AlarmKind
 from mainspring.ground.objects import (
     Card,
+    Finding,
     Forecast,
     Gate,
     Kind,
@@ -29,9 +31,11 @@ from mainspring.ground.objects import (
     Strategy,
 )
 from mainspring.ground.seasons import check_season
+from mainspring.monitoring.declaring import Facet
 from mainspring.pipelines import expecting
 from mainspring.pipelines.declare import Pipeline, Ref, Step, pipeline, step
 from mainspring.pipelines.graph import target_of
+from mainspring.pipelines.monitors import custom_of, monitor, with_code
 from mainspring.scaling.models.model import FittedModel, Model
 from mainspring.workspace.codecs import keep_contract
 from mainspring.workspace.found import Runs, compare, search
@@ -46,6 +50,8 @@ __all__ = [
     "Card",
     "Contract",
     "Expect",
+    "Facet",
+    "Finding",
     "FittedModel",
     "Gate",
     "Loop",
@@ -60,6 +66,7 @@ __all__ = [
     "compare",
     "current_run",
     "log",
+    "monitor",
     "open",
     "pipeline",
     "rows",
@@ -132,6 +139,13 @@ def Monitor(  # noqa: N802
     query: str | None = None,
     top: int = 10,
     forecast: dict[str, Any] | None = None,
+    bias: Sequence[objects.Facet] = (),
+    attribution_line: float = 0.9,
+    max_error_rate: float | None = None,
+    max_p99_ms: float | None = None,
+    skew_rate: float = 0.001,
+    max_age: str | float | None = None,
+    custom: Sequence[Callable[..., Any]] = (),
 ) -> MonitorPolicy:
     """Say how traffic is cut into windows and what is alarming.
 
@@ -163,10 +177,16 @@ def Monitor(  # noqa: N802
     ``lower`` and ``upper`` (which should hold the truth with the chance ``coverage``), and
     ``naive``, the forecast to beat.
 
+    ``bias`` are the facets that are watched (:func:`Facet`). Below ``attribution_line`` the
+    ranking of what the model listens to has moved. ``max_error_rate`` (0 to 1) and
+    ``max_p99_ms`` are of the requests of each version; volume is judged against what is usual at
+    this time of the ``season``, or of the week if none is declared. More than ``skew_rate`` of
+    the rows served otherwise than the model says, or a champion whose newest training row is
+    older than ``max_age``, are alarming. ``custom`` are functions marked :func:`monitor`.
+
     >>> Monitor(label_delay="learned", slices=["carrier"]).label_share
     0.95
     """
-    _inside("alpha", alpha, 0, 1)
     length, by_batch = _window(window, window_rows)
     by_time = not (by_batch or window_rows)
     return MonitorPolicy(
@@ -176,11 +196,8 @@ def Monitor(  # noqa: N802
         season_phases=season_phases,
         by_batch=by_batch,
         grace_s=seconds(grace, "grace"),
-        label_delay_s=MonitorPolicy().label_delay_s
-        if label_delay == "learned"
-        else seconds(label_delay, "label_delay"),
-        label_share=0.95 if label_delay == "learned" else None,
-        alpha=alpha,
+        **_label_delay(label_delay),
+        **_limits(alpha, attribution_line, max_error_rate, max_p99_ms, skew_rate),
         material=material,
         material_score=material_score,
         material_joint=material_joint,
@@ -193,8 +210,10 @@ def Monitor(  # noqa: N802
         search_slices=search_slices,
         run_length=_at_least("run_length", run_length, 100),
         reopened=int(_at_least("reopened", reopened, 0)),
-        ranking=None if query is None else Ranking(query=query, top=_at_least("top", top, 1)),
-        forecast=None if forecast is None else _forecast(forecast),
+        **_shaped(query, top, forecast),
+        bias=list(bias),
+        max_age_s=None if max_age is None else seconds(max_age, "max_age"),
+        custom=[custom_of(function) for function in custom],
     )
 
 
@@ -297,7 +316,7 @@ class Loop:
         """Return the loop as it is stored."""
         import msgspec
 
-        return msgspec.structs.replace(self._spec, root=root, code=code)
+        return msgspec.structs.replace(with_code(self._spec), root=root, code=code)
 
 
 def rows(digest: str) -> pl.DataFrame:
@@ -393,3 +412,47 @@ def _inside(field: str, value: float, low: float, high: float) -> None:
         raise BadInputError(
             f"{field} must be above {low} and at most {high}, found {value}.", field=field
         )
+
+
+def _share(field: str, value: float) -> None:
+    if not 0 <= value <= 1:
+        raise BadInputError(f"{field} is a share from 0 to 1, found {value}.", field=field)
+
+
+def _limits(
+    alpha: float,
+    attribution_line: float,
+    max_error_rate: float | None,
+    max_p99_ms: float | None,
+    skew_rate: float,
+) -> dict[str, Any]:
+    """Return what must lie within bounds, once it was seen to."""
+    _inside("alpha", alpha, 0, 1)
+    _inside("attribution_line", attribution_line, 0, 1)
+    if max_error_rate is not None:
+        _share("max_error_rate", max_error_rate)
+    if max_p99_ms is not None and not max_p99_ms > 0:
+        raise BadInputError(f"max_p99_ms must be above 0, found {max_p99_ms}.", field="max_p99_ms")
+    _share("skew_rate", skew_rate)
+    return {
+        "alpha": alpha,
+        "attribution_line": attribution_line,
+        "max_error_rate": max_error_rate,
+        "max_p99_ms": max_p99_ms,
+        "skew_rate": skew_rate,
+    }
+
+
+def _label_delay(given: str | float) -> dict[str, Any]:
+    """Return how long windows wait for labels, and what share of them if that is learned."""
+    if given == "learned":
+        return {"label_delay_s": MonitorPolicy().label_delay_s, "label_share": 0.95}
+    return {"label_delay_s": seconds(given, "label_delay"), "label_share": None}
+
+
+def _shaped(query: str | None, top: int, forecast: dict[str, Any] | None) -> dict[str, Any]:
+    """Return what rows are, if they are no single predictions."""
+    return {
+        "ranking": None if query is None else Ranking(query=query, top=_at_least("top", top, 1)),
+        "forecast": None if forecast is None else _forecast(forecast),
+    }

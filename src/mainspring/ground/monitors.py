@@ -105,6 +105,44 @@ class Forecast(Record, frozen=True, kw_only=True):
     tolerance: float = 0.05  #: fall of the coverage that is alarming
 
 
+class Tally(Record, frozen=True, kw_only=True):
+    """What one process of an endpoint counted of one version in one minute of event time."""
+
+    minute: float  #: its start in UTC seconds
+    version: int | None  #: None: nobody was loaded to answer
+    requests: int = 0  #: of a champion: for predictions; of a challenger: scorings
+    refused: int = 0  #: answered with 4xx: the caller's doing
+    errors: int = 0  #: answered with 5xx, or a challenger that failed
+    #: Number of the bucket of :data:`LATENCY_EDGES_S` -> requests that were answered.
+    latencies: dict[int, int] = {}
+
+
+#: Upper ends of the latency buckets in seconds, each 1.3 times the one before: 20 us to 60 s.
+LATENCY_EDGES_S = tuple(20e-6 * 1.3**step for step in range(58))
+
+
+class Facet(Record, frozen=True, kw_only=True):
+    """Who is compared with whom, and what is good to get."""
+
+    column: str
+    disadvantaged: list[str] = []  #: values; empty: each value against all others
+    below: float | None = None  #: of a number: the disadvantaged are the rows below
+    above: float | None = None  #: or above
+    positive: str | None = None  #: the class that is good to get; binary: the positive one
+    positive_above: float | None = None  #: regression: values above are good to get
+    group: str | None = None  #: the column within whose values disparity is measured too
+    allowed: dict[str, tuple[float, float]] = {}  #: metric -> range, instead of the usual one
+
+
+class CustomMonitor(Record, frozen=True, kw_only=True):
+    """A function of the project that looks at every window."""
+
+    target: str  #: "module:function"
+    timeout_s: float = 60.0
+    on: Literal["inputs", "labels"] = "inputs"  #: what it is shown: all rows, or labelled ones
+    code: str = ""  #: digest of the function's code when declared
+
+
 class MonitorPolicy(Record, frozen=True, kw_only=True):
     """How traffic is cut and what is alarming."""
 
@@ -131,3 +169,10 @@ class MonitorPolicy(Record, frozen=True, kw_only=True):
     search_slices: bool = True  #: look for slices that nobody declared
     ranking: Ranking | None = None
     forecast: Forecast | None = None
+    bias: list[Facet] = []
+    attribution_line: float = 0.9  #: below it the ranking of what the model listens to has moved
+    max_error_rate: float | None = None  #: of a version's requests, 0 to 1
+    max_p99_ms: float | None = None  #: of a version's requests
+    skew_rate: float = 0.001  #: of the rows, that may be served otherwise than the model says
+    max_age_s: float | None = None  #: of the champion's newest training row
+    custom: list[CustomMonitor] = []

@@ -10,10 +10,13 @@ from typing import Any, Literal
 
 from mainspring.ground.display import run_page
 from mainspring.ground.monitors import Alarm as Alarm
+from mainspring.ground.monitors import CustomMonitor as CustomMonitor
+from mainspring.ground.monitors import Facet as Facet
 from mainspring.ground.monitors import Finding as Finding
 from mainspring.ground.monitors import Forecast as Forecast
 from mainspring.ground.monitors import MonitorPolicy as MonitorPolicy
 from mainspring.ground.monitors import Ranking as Ranking
+from mainspring.ground.monitors import Tally as Tally
 from mainspring.ground.monitors import Window as Window
 from mainspring.ground.profiles import ColumnProfile as ColumnProfile
 from mainspring.ground.profiles import Profile as Profile

@@ -27,7 +27,7 @@ from mainspring.monitoring.monitors import ON_INPUTS, ON_LABELS, ONCE, look
 from mainspring.monitoring.performance import measure_performance
 from mainspring.monitoring.quality import judge_quality
 from mainspring.monitoring.seasons import Phase, judge_in_season, phase_of, usual_for_phase
-from mainspring.monitoring.sight import Score, Sight
+from mainspring.monitoring.sight import NOTHING_BESIDE, Beside, Score, Sight
 from mainspring.monitoring.streaks import (
     Reckoned,
     event_order,
@@ -57,6 +57,7 @@ def judge_inputs(
     earlier: Sequence[Window] = (),
     reference: pl.DataFrame | None = None,
     score: Score | None = None,
+    beside: Beside = NOTHING_BESIDE,
 ) -> tuple[Window, list[Alarm]]:
     """Return the record of a window and the alarms its inputs deserve.
 
@@ -65,8 +66,8 @@ def judge_inputs(
     ``version`` is the champion, by default the version that answered most rows, and
     ``baseline`` its profile. ``open_subjects`` are (kind, subject) of alarms that are open:
     they are not raised again, though the rows of the record still say what was found.
-    ``earlier``, ``reference`` and ``score`` are for the monitors that look at more than the
-    profile; see :class:`mainspring.monitoring.sight.Sight`.
+    ``earlier``, ``reference``, ``score`` and ``beside`` are for the monitors that look at more
+    than the profile; see :class:`mainspring.monitoring.sight.Sight`.
 
     Nothing raises for odd data: an empty window, a vanished column, values of another type are
     stated in the record.
@@ -98,6 +99,7 @@ def judge_inputs(
         earlier=earlier,
         reference=reference,
         score=score,
+        beside=beside,
     )
     window = Window(
         id=sight.window,

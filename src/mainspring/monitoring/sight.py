@@ -9,7 +9,16 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from mainspring.ground.objects import Finding, MonitorPolicy, Profile, Signature, Window
+from mainspring.ground.objects import (
+    CustomMonitor,
+    Finding,
+    MonitorPolicy,
+    Profile,
+    Signature,
+    Tally,
+    Window,
+)
+from mainspring.ground.ports import Outcome
 from mainspring.monitoring.labels import Joined
 
 Floats = npt.NDArray[np.float64]
@@ -17,6 +26,30 @@ Score = Callable[[pl.DataFrame], Floats]
 
 #: Windows before this one that a monitor may look back on.
 LOOKS_BACK = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Paths:
+    """The same raw rows through the path of training and the path of serving."""
+
+    trained: pl.DataFrame  #: features as training computes them
+    served: pl.DataFrame  #: features as serving computes them
+    scores: Floats | None = None  #: of the estimator itself, shape (rows, k); None: not asked for
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Beside:
+    """What a window is looked at with that is not in its rows."""
+
+    trained_until: float | None = None  #: event time of the newest row the version learnt from
+    tallies: Sequence[Tally] = ()  #: what the endpoint's processes counted inside the span
+    #: Raw rows through both paths; with True the estimator scores them too, in a child process.
+    paths: Callable[[pl.DataFrame, bool], Paths] | None = None
+    #: Runs a custom monitor on the rows it looks at, in a child process.
+    custom: Callable[[CustomMonitor, pl.DataFrame], Outcome] | None = None
+
+
+NOTHING_BESIDE = Beside()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -46,6 +79,7 @@ class Sight:
     earlier: Sequence[Window] = ()  #: newest first
     reference: pl.DataFrame | None = None
     score: Score | None = None
+    beside: Beside = NOTHING_BESIDE
 
 
 Monitor = Callable[[Sight], list[Finding]]

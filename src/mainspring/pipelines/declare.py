@@ -226,8 +226,8 @@ def step(
     options = Options(retries=retries, backoff_s=backoff_s, timeout_s=timeout_s, cache=cache)
     _check_options(options)
     if function is not None:
-        return Step(_plain(function, "step"), options, expects)
-    return lambda function: Step(_plain(function, "step"), options, expects)
+        return Step(check_function(function, "step"), options, expects)
+    return lambda function: Step(check_function(function, "step"), options, expects)
 
 
 def pipeline(function: Callable[P, R], /) -> Pipeline[P, R]:
@@ -236,7 +236,7 @@ def pipeline(function: Callable[P, R], /) -> Pipeline[P, R]:
     Raises:
         ProjectError: if it is no plain named function, or takes ``*args`` or ``**kwargs``.
     """
-    _plain(function, "pipeline")
+    check_function(function, "pipeline")
     for name, parameter in inspect.signature(function).parameters.items():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             raise ProjectError(
@@ -246,14 +246,18 @@ def pipeline(function: Callable[P, R], /) -> Pipeline[P, R]:
     return Pipeline(function)
 
 
-def _plain(function: Callable[P, R], what: str) -> Callable[P, R]:
-    """Return the function if another process can find it again by its name."""
+def check_function(function: Callable[P, R], what: str) -> Callable[P, R]:
+    """Return the function if another process can find it again by its name.
+
+    Raises:
+        ProjectError: if it is a lambda, a generator, async, or no function at all.
+    """
     if isinstance(function, Step | Pipeline):
         raise ProjectError(f"{function!r} cannot be made a {what} as well.")
     if not inspect.isfunction(function):
         raise ProjectError(
             f"A {what} must be a function, found {type(function).__name__}.",
-            hint="Write def, and @step or @pipeline above it.",
+            hint="Write def, and @step, @pipeline or @monitor above it.",
         )
     name, place = function.__name__, function.__code__
     where = f"{place.co_filename}:{place.co_firstlineno}"

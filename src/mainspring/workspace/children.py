@@ -157,6 +157,36 @@ def regret(payload: dict[str, Any]) -> dict[str, Any]:
     return {"pays": pays, "reason": reason, "evidence": evidence}
 
 
+def estimator(payload: dict[str, Any]) -> dict[str, Any]:
+    """Return the scores of raw rows by the path of training: the estimator that was fitted.
+
+    ``rows`` is a Parquet file on this machine.
+    """
+    import polars as pl
+
+    from mainspring.scaling.models import package
+
+    fitted = package.read(payload["package"], _objects(payload))
+    return {"scores": fitted.score(pl.read_parquet(payload["rows"])).tolist()}
+
+
+def monitor(payload: dict[str, Any]) -> dict[str, Any]:
+    """Call one of the project's own monitors on rows: a Parquet file on this machine."""
+    import msgspec
+    import polars as pl
+
+    from mainspring.pipelines import monitors, project
+    from mainspring.pipelines.code import code_digest
+
+    module, name = project.split_target(payload["target"])
+    function = project.attribute(project.import_module(Path(payload["root"]), module), name)
+    answer = function(pl.read_parquet(payload["rows"]))
+    return {
+        "found": msgspec.to_builtins(monitors.findings_of(name, answer)),
+        "code": code_digest(function)[0],
+    }
+
+
 def target(payload: dict[str, Any]) -> dict[str, Any]:
     """Return what a pipeline or function takes, and the params that were given, read."""
     from mainspring.workspace.families import child

@@ -60,6 +60,10 @@ class Models:
         """Return a packaged model's scores of raw rows, shape (rows, k)."""
         return self._load(digest).score(rows)
 
+    def features(self, digest: str, rows: pl.DataFrame) -> pl.DataFrame:
+        """Return the features of raw rows as serving computes them."""
+        return self._load(digest).features(rows)
+
 
 def labelled(
     ws: Workspace,

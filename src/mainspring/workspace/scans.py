@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 #: Each is found once, so that it must not be given up because a few workers died under it.
 ATTEMPTS = 10
+#: Between when something happened and when it was asked about, in live traffic.
+LIVE_S = 60.0
 
 
 class Scans:
@@ -34,6 +36,7 @@ class Scans:
 
     def __init__(self, ws: Workspace) -> None:
         self._ws = ws
+        self._live: dict[str, tuple[float, bool]] = {}  # endpoint -> (watermark, traffic is live)
 
     def all(self, tx: Tx) -> list[NewTask]:
         """Return the work that should exist now; most of it is known already."""
@@ -51,6 +54,8 @@ class Scans:
         watermark = capture.watermark(self._ws.captures(spec.endpoint))
         if watermark is None or (kind == "served" and registry.champion(tx, spec.model) is None):
             return []
+        if kind == "served":
+            watermark = self._passed(spec, watermark)
         known = watermark
         if spec.monitor.by_batch:  # no further row will come to say how late it is
             known = max(watermark, self._ws.clock.now())
@@ -103,6 +108,26 @@ class Scans:
             return None
         times = capture.times(folder, judged_until, watermark - policy.grace_s)
         return windows.due_by_count(rows, times.tolist(), judged_until)
+
+    def _passed(self, spec: LoopSpec, watermark: float) -> float:
+        """Return how far event time is: for live traffic that fell silent, as far as the clock.
+
+        Otherwise an endpoint that nobody asks any more would never close a window, and the
+        silence would go unseen. Traffic is live if the newest row came about when it happened;
+        what is replayed, or fed in later, waits for its next row.
+        """
+        now = self._ws.clock.now()
+        if spec.monitor.by_batch or spec.monitor.window_rows:
+            return watermark
+        if now - watermark <= spec.monitor.window_s + spec.monitor.grace_s:
+            return watermark
+        known = self._live.get(spec.endpoint)
+        if known is None or known[0] != watermark:
+            newest = capture.read(self._ws.captures(spec.endpoint), watermark, None, columns=[])
+            late = (newest["_received"] - newest["_time"]).abs().max() if newest.height else None
+            known = (watermark, isinstance(late, float) and late <= LIVE_S)
+            self._live[spec.endpoint] = known
+        return now - LIVE_S if known[1] else watermark
 
     def _upkeep(self, endpoint: str) -> list[NewTask]:
         folder = self._ws.captures(endpoint)

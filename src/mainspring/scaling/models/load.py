@@ -73,6 +73,14 @@ class Served:
             return self._scorer(rows.columns)
         return self._scorer(feature_columns(self._features.apply(rows.frame())))
 
+    def features(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Return the features of raw rows as serving computes them.
+
+        Raises:
+            BadInputError: for rows that do not pass the check.
+        """
+        return self._features.apply(check_frame(rows, self.signature).frame())
+
     def warm(self) -> None:
         """Load now what would otherwise be loaded by the first row with a missing value."""
         if self._careful is not None:

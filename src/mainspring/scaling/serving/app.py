@@ -40,6 +40,7 @@ from mainspring.scaling.serving.recorder import CaptureWriter
 from mainspring.scaling.serving.requests import Asked
 from mainspring.scaling.serving.router import Answer, Generation, Router, Variant
 from mainspring.scaling.serving.segments import Batch
+from mainspring.scaling.serving.tallies import Tallies, ended_as
 
 _log = logging.getLogger(__name__)
 
@@ -86,7 +87,8 @@ class EndpointApp:
         self._most_bytes = settings.max_body_mb * 2**20
         self._clock = clock or SystemClock()
         self._admission = admission or Admission()
-        self._router = Router(self.counts, captures.boot)
+        self._tallies = Tallies(captures.folder, captures.boot, self._clock.now)
+        self._router = Router(self.counts, captures.boot, self._tallies)
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="score")
         self._started = self._clock.now()
 
@@ -108,6 +110,7 @@ class EndpointApp:
         self.generations.close()
         self._pool.shutdown(wait=True, cancel_futures=True)
         self._captures.close()
+        self._tallies.close()
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
@@ -124,6 +127,7 @@ class EndpointApp:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.counts.requests += 1
+        start, asked = perf_counter(), self.generations.current
         headers = dict(scope["headers"])
         extra: list[tuple[bytes, bytes]] = []
         try:
@@ -146,6 +150,9 @@ class EndpointApp:
             _, kind, body = answers.refusal(found, oip=scope["path"].startswith("/v2"))
             status = 500
         self.counts.answers[status] = self.counts.answers.get(status, 0) + 1
+        if scope["method"] == "POST":
+            whose = None if asked.champion is None else asked.champion.number
+            self._tallies.add(whose, perf_counter() - start, ended_as(status))
         length = str(len(body)).encode()
         await send(
             {
@@ -263,6 +270,7 @@ class EndpointApp:
 
         def work() -> tuple[int, Answer]:
             times, prepared = self._prepared(champion, asked, received)
+            self._tallies.seen(None if times is None or not len(times) else float(times[-1]))
             first = self._captures.reserve(prepared.rows)
             answer = self._router.answer(now, champion, prepared, first, key)
             if prepared.rows:
@@ -341,7 +349,7 @@ class EndpointApp:
                 "waiting": self._admission.waiting,
                 "refused": self._admission.refused,
             },
-            "trouble": self.generations.trouble or self._router.trouble,
+            "trouble": self.generations.trouble or self._router.trouble or self._tallies.trouble,
         }
 
     def _gauges(self) -> dict[str, float]:

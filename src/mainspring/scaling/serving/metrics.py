@@ -5,8 +5,9 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 
-#: Upper ends of the latency buckets in seconds, each 1.3 times the one before: 20 us to 60 s.
-EDGES = tuple(20e-6 * 1.3**step for step in range(58))
+from mainspring.ground.monitors import LATENCY_EDGES_S
+
+EDGES = LATENCY_EDGES_S
 
 
 class Latency:

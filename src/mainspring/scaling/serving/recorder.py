@@ -45,7 +45,7 @@ class CaptureWriter:
         self.written_rows = 0
         self.dropped_rows = 0
         self.trouble = ""  #: the last reason why rows were dropped
-        self._folder = folder
+        self.folder = folder
         self._clock = clock or SystemClock()
         self._seal_rows, self._seal_s, self._queue_rows = seal_rows, seal_s, queue_rows
         self._next = 0
@@ -153,7 +153,7 @@ class CaptureWriter:
         if self._file is None:
             stem = f"{int(self._clock.now() * 1000):013d}-{self.boot}-{self._serial:06d}"
             self._serial += 1
-            self._file = _Segment(self._folder, stem, self._clock.now())
+            self._file = _Segment(self.folder, stem, self._clock.now())
         return self._file
 
     def _seal_if_due(self, *, at_once: bool) -> None:

@@ -16,6 +16,7 @@ from mainspring.scaling.models.check import Prepared
 from mainspring.scaling.models.load import Served
 from mainspring.scaling.serving.metrics import Counts
 from mainspring.scaling.serving.segments import NOBODY
+from mainspring.scaling.serving.tallies import Ended, Tallies
 
 Floats = npt.NDArray[np.float64]
 
@@ -72,9 +73,10 @@ class Router:
     request: the champion answers, and the error is counted.
     """
 
-    def __init__(self, counts: Counts, boot: str) -> None:
+    def __init__(self, counts: Counts, boot: str, tallies: Tallies | None = None) -> None:
         self._counts = counts
         self._boot = boot
+        self._tallies = tallies
         self.trouble = ""  #: the challenger's last error
 
     def answer(
@@ -91,7 +93,11 @@ class Router:
         challenger = generation.challenger
         other = None
         if challenger is not None and challenger is not champion and prepared.rows:
+            start = perf_counter()
             other = self._challenged(challenger, champion, prepared, scores.shape)
+            if self._tallies is not None:
+                ended: Ended = "failed" if other is None else "answered"
+                self._tallies.add(challenger.number, perf_counter() - start, ended)
         if other is None or challenger is None:
             self._answered(champion, prepared.rows)
             return Answer(scores, champion.served.labels(scores), versions)

@@ -155,6 +155,7 @@ class Labeller:
             earlier=standing.earlier,
             reference=reference,
             score=self._stands.score(standing),
+            beside=self._stands.beside(spec, standing, (window.start, window.end)),
         )
         found, more = judge.judge_truth(window, sight, open_subjects=standing.open, again=anew)
         now = msgspec.structs.replace(window, performance=performance)

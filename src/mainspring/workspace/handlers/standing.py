@@ -24,10 +24,11 @@ from mainspring.ground.objects import (
 from mainspring.ground.ports import Tx
 from mainspring.monitoring import alarms, findings, windows
 from mainspring.monitoring.alarms import alarm_id
-from mainspring.monitoring.sight import LOOKS_BACK, Score
+from mainspring.monitoring.sight import LOOKS_BACK, Beside, Score
 from mainspring.readiness import decisions, registry
 from mainspring.scaling.models import package
-from mainspring.scaling.serving import endpoints
+from mainspring.scaling.serving import endpoints, tallies
+from mainspring.workspace.beside import both_paths, run_custom
 from mainspring.workspace.evidence import Models, References
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Standing(Record, frozen=True, kw_only=True):
     baseline: Profile
     open: Open  #: (kind, subject) of open alarms
     earlier: list[Window]
+    trained_until: float | None = None  #: event time of the newest row it learnt from
     side: int | None = None  #: not None: judged beside the version that answered most
 
 
@@ -71,7 +73,19 @@ class Stands:
             baseline=package.profile(found.package, self._ws.objects),
             open=of_side(alarms.open_subjects(tx, spec.endpoint), side),
             earlier=windows.before(tx, spec.endpoint, start, LOOKS_BACK, side),
+            trained_until=found.trained_until,
             side=side,
+        )
+
+    def beside(self, spec: LoopSpec, standing: Standing, span: tuple[float, float]) -> Beside:
+        """Return what monitors may ask beside the rows of a window."""
+        return Beside(
+            trained_until=standing.trained_until,
+            tallies=tallies.read(self._ws.captures(spec.endpoint), *span),
+            paths=None
+            if self.score(standing) is None
+            else partial(both_paths, self._ws, self._models, standing.package),
+            custom=partial(run_custom, self._ws, spec),
         )
 
     def reference(self, standing: Standing) -> pl.DataFrame | None:

@@ -17,7 +17,7 @@ from mainspring.ground.objects import Alarm, Finding, LoopSpec, Window
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.monitoring import alarms, judge, rules, windows
-from mainspring.monitoring.traffic import main_version, measure_traffic
+from mainspring.monitoring.traffic import expects_traffic, main_version, measure_traffic
 from mainspring.readiness import registry
 from mainspring.scaling.serving import capture, endpoints
 from mainspring.workspace.feeding.declared import spec_of
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from mainspring.workspace.opening import Workspace
 
 Judged = list[tuple[Window, list[Alarm]]]
+#: Empty windows that are looked at, one by one, for whether traffic was due in them.
+MOST_LOOKED_AT = 2_000
 
 
 class Windower:
@@ -55,8 +57,8 @@ class Windower:
         standings, few = self._ws.read(
             Permission.WORK, lambda tx: self._who(tx, spec, frame, start)
         )
-        if frame.height == 0 or not standings:
-            until = end if again else self._past_the_empty(spec, end)
+        if not standings or (frame.height == 0 and not _missed(spec, standings[0], start, end)):
+            until = end if again else self._past_the_empty(spec, end, standings)
             empty = max(round((until - start) / (end - start)), 1)
             return Done(apply=lambda tx: _advance(tx, spec.endpoint, until, empty))
         judged: Judged = [self._judge(spec, frame, one, (start, end)) for one in standings]
@@ -148,6 +150,7 @@ class Windower:
             earlier=standing.earlier,
             reference=self._stands.reference(standing),
             score=self._stands.score(standing),
+            beside=self._stands.beside(spec, standing, span),
         )
         found = rules.repeated(found, standing.earlier, spec.monitor)
         return (window, found) if standing.side is None else beside(window, found, standing.side)
@@ -187,15 +190,23 @@ class Windower:
             )
         return found
 
-    def _past_the_empty(self, spec: LoopSpec, end: float) -> float:
-        """Return up to where there is no row: a clock that was set to 1970 is one step, too."""
+    def _past_the_empty(self, spec: LoopSpec, end: float, standings: list[Standing]) -> float:
+        """Return up to where there is no row: a clock that was set to 1970 is one step, too.
+
+        A window in which rows were to be expected is not passed over, though it has none.
+        """
         folder, length = self._ws.captures(spec.endpoint), spec.monitor.window_s
         newest = capture.watermark(folder)
         following = capture.next_time(folder, end)
         if newest is None or following is None or spec.monitor.window_rows:
             return end
         over = math.floor((newest - spec.monitor.grace_s) / length) * length
-        return max(end, min(math.floor(following / length) * length, over))
+        until = max(end, min(math.floor(following / length) * length, over))
+        for number in range(min(math.ceil((until - end) / length), MOST_LOOKED_AT)):
+            start = end + number * length
+            if standings and _missed(spec, standings[0], start, start + length):
+                return start
+        return until
 
     def _keep(
         self, tx: Tx, spec: LoopSpec, window: Window, found: list[Alarm], again: bool
@@ -203,6 +214,11 @@ class Windower:
         (windows.replace if again else windows.save)(tx, window)
         end_quiet(tx, spec, window, all_found(window), self._ws.clock.now())
         return raised(tx, found, window.side)
+
+
+def _missed(spec: LoopSpec, standing: Standing, start: float, end: float) -> bool:
+    """Return whether a window without any row says something."""
+    return expects_traffic(standing.earlier, (start, end), spec.monitor)
 
 
 def _answered(tx: Tx, spec: LoopSpec, frame: pl.DataFrame) -> int | None:

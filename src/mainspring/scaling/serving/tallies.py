@@ -1,0 +1,178 @@
+"""Count requests, errors and latencies of each version by the minute, where the engine can read.
+
+A process counts in memory and appends what is new to a file of its own every few seconds, so
+that an answer waits for nothing. Lines of a file are added up; the minute is event time, that
+of the newest row the process was asked about where requests bring their time, else the clock's.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from bisect import bisect_left
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from mainspring.ground.monitors import LATENCY_EDGES_S
+from mainspring.ground.objects import DAY_S, Tally
+
+FLUSH_S = 5.0
+MINUTE_S = 60.0
+KEPT_DAYS = 400
+FOLDER = "tallies"
+
+Ended = Literal["answered", "refused", "failed"]
+_Key = tuple[float, int | None]
+
+
+class Tallies:
+    """The counts of one endpoint process.
+
+    * **Never in the way:** :meth:`add` changes numbers under a lock that is never held for I/O.
+    * **Durable against kill -9** but for the last :data:`FLUSH_S` seconds; written out on
+      :meth:`close`. What a full disk refuses is counted again at the next flush.
+    """
+
+    def __init__(self, folder: Path, boot: str, now: Callable[[], float]) -> None:
+        self.trouble = ""  #: why the last flush failed
+        self._folder, self._boot, self._now = folder / FOLDER, boot, now
+        self._event: float | None = None
+        self._counts: dict[_Key, list[int]] = {}
+        self._latencies: dict[_Key, dict[int, int]] = {}
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="tallies", daemon=True)
+        self._thread.start()
+
+    def seen(self, event: float | None) -> None:
+        """Note the event time of the rows asked about; None: they bring none."""
+        self._event = event
+
+    def add(self, version: int | None, seconds: float, ended: Ended) -> None:
+        """Count one request: whose it was, how long it took, how it ended."""
+        when = self._event if self._event is not None else self._now()
+        key = (when // MINUTE_S * MINUTE_S, version)
+        bucket = bisect_left(LATENCY_EDGES_S, seconds)
+        with self._lock:
+            counts = self._counts.get(key)
+            if counts is None:
+                counts, self._latencies[key] = [0, 0, 0], {}
+                self._counts[key] = counts
+            counts[0] += 1
+            if ended == "answered":
+                latencies = self._latencies[key]
+                latencies[bucket] = latencies.get(bucket, 0) + 1
+            else:
+                counts[1 if ended == "refused" else 2] += 1
+
+    def flush(self) -> None:
+        """Write out what was counted since the last time."""
+        with self._lock:
+            counts, latencies = self._counts, self._latencies
+            self._counts, self._latencies = {}, {}
+        by_day: dict[int, list[bytes]] = {}
+        for key, (requests, refused, errors) in sorted(
+            counts.items(), key=lambda item: (item[0][0], item[0][1] or 0)
+        ):
+            line = Tally(
+                minute=key[0],
+                version=key[1],
+                requests=requests,
+                refused=refused,
+                errors=errors,
+                latencies=latencies[key],
+            )
+            by_day.setdefault(int(key[0] // DAY_S), []).append(msgspec.json.encode(line))
+        for day, lines in by_day.items():
+            self._append(day, b"\n".join(lines) + b"\n")
+
+    def close(self) -> None:
+        """Write out what is left and end the thread."""
+        self._closing.set()
+        self._thread.join(10.0)
+        self.flush()
+
+    def _append(self, day: int, data: bytes) -> None:
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path = self._folder / f"{day:08d}-{self._boot}.jsonl"
+            file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            try:
+                os.write(file, data)
+            finally:
+                os.close(file)
+        except OSError as error:
+            # A full disk must not end the serving; /status says so, these counts are lost.
+            self.trouble = str(error)
+
+    def _run(self) -> None:
+        while not self._closing.wait(FLUSH_S):
+            self.flush()
+
+
+def ended_as(status: int) -> Ended:
+    """Return how a request ended that was answered with an HTTP status.
+
+    >>> ended_as(200), ended_as(422), ended_as(503)
+    ('answered', 'refused', 'failed')
+    """
+    return "answered" if status < 400 else "refused" if status < 500 else "failed"
+
+
+def read(folder: Path, since: float, until: float) -> list[Tally]:
+    """Return what was counted in minutes with since <= start < until, one tally a version.
+
+    ``minute`` of each is ``since``. A line that was being written is left out.
+    """
+    whole: dict[int | None, list[Tally]] = {}
+    for path in _files(folder):
+        if not since // DAY_S <= _day(path) <= until // DAY_S:
+            continue
+        for line in path.read_bytes().split(b"\n"):
+            try:
+                found = msgspec.json.decode(line, type=Tally)
+            except msgspec.MsgspecError:
+                continue
+            if since // MINUTE_S * MINUTE_S <= found.minute < until:
+                whole.setdefault(found.version, []).append(found)
+    return [
+        _added(parts, since)
+        for _, parts in sorted(whole.items(), key=lambda item: -1 if item[0] is None else item[0])
+    ]
+
+
+def prune(folder: Path) -> int:
+    """Remove files of days long past, counted from the newest; return how many."""
+    files = _files(folder)
+    newest = max(map(_day, files), default=0)
+    old = [path for path in files if _day(path) < newest - KEPT_DAYS]
+    for path in old:
+        path.unlink(missing_ok=True)
+    return len(old)
+
+
+def _files(folder: Path) -> list[Path]:
+    found = (folder / FOLDER).glob("*.jsonl") if (folder / FOLDER).is_dir() else ()
+    return sorted(path for path in found if path.name.partition("-")[0].isdigit())
+
+
+def _day(path: Path) -> int:
+    return int(path.name.partition("-")[0])
+
+
+def _added(parts: list[Tally], since: float) -> Tally:
+    latencies: dict[int, int] = {}
+    for part in parts:
+        for bucket, count in part.latencies.items():
+            latencies[bucket] = latencies.get(bucket, 0) + count
+    return Tally(
+        minute=since,
+        version=parts[0].version,
+        requests=sum(part.requests for part in parts),
+        refused=sum(part.refused for part in parts),
+        errors=sum(part.errors for part in parts),
+        latencies=dict(sorted(latencies.items())),
+    )
