@@ -103,34 +103,41 @@ def _groups(ws: Workspace, state: str, endpoint: str | None) -> list[Group]:
         return grouped(alarm_list(ws, endpoint, open_only=False, limit=_MOST))
     watched = alarming.state_list(ws, endpoint, _NAMES[state], limit=_MOST)
     if state != "alarm":
-        return [_alone(one) for one in watched]
+        return [_alone(one, {}) for one in watched]
     rows = alarming.group_list(ws, endpoint, open_only=True, limit=_MOST)
-    told = [_of_cause(row) for row in rows]
+    waiting = alarm_list(ws, endpoint, open_only=True, limit=_MOST)
+    ids = {_about(one.endpoint, one.kind, one.subject): one.id for one in waiting}
+    told = [_of_cause(row, ids) for row in rows]
     known = {one.state.id for group in told for one in group.members if one.state is not None}
-    told += [_alone(one) for one in watched if one.id not in known]
+    told += [_alone(one, ids) for one in watched if one.id not in known]
     # What loops still have to answer, where no state stands for it (any more).
     shown = {one.alarm for group in told for one in group.members}
-    waiting = alarm_list(ws, endpoint, open_only=True, limit=_MOST)
     told += grouped([one for one in waiting if one.id not in shown])
     return sorted(told, key=lambda one: -one.at)
 
 
-def _of_cause(row: GroupRow) -> Group:
+def _about(endpoint: str, kind: str, subject: str) -> tuple[str, str, str]:
+    """Return what an alarm and a state share: one alarm stands for all checks of a column."""
+    column, mark, _ = subject.rpartition("/")
+    return endpoint, kind, column if mark and kind == "quality" else subject
+
+
+def _of_cause(row: GroupRow, ids: Mapping[tuple[str, str, str], str]) -> Group:
     group = row.group
     return Group(
         id=group.id,
         headline=group.headline,
         endpoint=group.endpoint,
         at=group.opened,
-        members=[_of_state(one) for one in row.members],
+        members=[_of_state(one, ids) for one in row.members],
         cause=group.cause,
         held=row.held,
         told_at=group.told_at,
     )
 
 
-def _alone(state: AlarmState) -> Group:
-    member = _of_state(state)
+def _alone(state: AlarmState, ids: Mapping[tuple[str, str, str], str]) -> Group:
+    member = _of_state(state, ids)
     kind = state.kind.replace("_", " ")
     return Group(
         id=state.id,
@@ -141,14 +148,15 @@ def _alone(state: AlarmState) -> Group:
     )
 
 
-def _of_state(state: AlarmState) -> Member:
+def _of_state(state: AlarmState, ids: Mapping[tuple[str, str, str], str]) -> Member:
     return Member(
         kind=state.kind,
         subject=state.subject,
         reason=state.reason,
         at=state.since,
         tone=state.state,
-        alarm=state.alarm,
+        # The one that is open, or else the last that stood for it.
+        alarm=ids.get(_about(state.endpoint, state.kind, state.subject)) or state.alarm,
         state=state,
     )
 

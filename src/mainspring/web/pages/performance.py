@@ -16,7 +16,8 @@ from mainspring.workspace.opening import Workspace
 
 #: What the monitor of performance says besides how good answers were.
 _BESIDE = ("coverage", "label_age")
-_LABELLED = ("performance", "calibration", "concept", "slice")
+#: What the monitor of slices says of its search, and of no slice.
+_SEARCH = "search"
 
 
 class Maturity(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,15 +49,17 @@ def gather(ws: Workspace, asked: Mapping[str, str]) -> dict[str, Any]:
         "newest": newest,
         "metrics": [(name, quality.name_of(name)) for name in metrics(seen)],
         "metric": _metric(seen, asked),
-        "figures": [
-            one for one in found if one.monitor == "performance" and one.subject not in _BESIDE
-        ],
+        "figures": [one for one in found if one.monitor == "performance" and _is_measure(one)],
+        "late": [one for one in found if one.subject.startswith("label_age/")],
         "maturity": maturity(seen),
         "estimates": [one for one in seen.of(guess) if one.monitor == "estimate"],
         "guessed": guess,
         "calibration": [one for one in found if one.monitor == "calibration"],
         "concept": [one for one in found if one.monitor == "concept"],
         "slices": slices(found),
+        "searched": next(
+            (one.why for one in found if one.monitor == "slice" and one.subject == _SEARCH), ""
+        ),
         "name_of": quality.name_of,
         "query": lambda **changed: watched.query(asked, **changed),
     }  # fmt: skip
@@ -64,9 +67,17 @@ def gather(ws: Workspace, asked: Mapping[str, str]) -> dict[str, Any]:
 
 def metrics(seen: Watched) -> list[str]:
     """Return the metrics that any window has, the loss first."""
-    names = [n for n in seen.subjects("performance", "estimate") if n not in _BESIDE]
-    known = [n for n in names if any(s.found.value is not None for s in _spots(seen, n))]
+    known = [
+        name
+        for name in seen.subjects("performance", "estimate")
+        if name.partition("/")[0] not in _BESIDE
+        and any(spot.found.value is not None for spot in _spots(seen, name))
+    ]
     return sorted(known, key=lambda name: (name != "loss", name != "auc", name))
+
+
+def _is_measure(one: Finding) -> bool:
+    return one.subject.partition("/")[0] not in _BESIDE
 
 
 def _spots(seen: Watched, metric: str) -> list[Spot]:
@@ -106,7 +117,7 @@ def maturity(seen: Watched) -> Maturity:
 
 def slices(found: Sequence[Finding]) -> list[Finding]:
     """Return the slices of a window, those first that lose most beyond what is usual."""
-    held = [one for one in found if one.monitor == "slice"]
+    held = [one for one in found if one.monitor == "slice" and one.subject != _SEARCH]
 
     def worse(one: Finding) -> float:
         return (one.value or 0.0) - (one.baseline or 0.0)

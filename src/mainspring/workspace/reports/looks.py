@@ -72,6 +72,7 @@ def band(times: Sequence[str], low: Sequence[float], high: Sequence[float], colo
         "fillcolor": f"{colour}/0.18",
         "line": {"width": 0},
         "hoverinfo": "skip",
+        "showlegend": False,
     }
 
 
