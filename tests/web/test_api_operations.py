@@ -83,6 +83,7 @@ GOOD: dict[str, tuple[dict[str, Any], str | None]] = {
     "reports.window": ({"endpoint": "flights"}, "headline"),
     "alarms.list": ({"open": True}, None),
     "alarms.get": ({"id": "alarm_1"}, "evidence"),
+    "alarms.why": ({"id": "alarm_1"}, "suspects"),
     "alarms.states": ({"endpoint": "flights", "state": "ALARM"}, None),
     "alarms.history": ({"endpoint": "flights"}, None),
     "alarms.groups": ({"open": True}, None),

@@ -108,15 +108,19 @@ def show(
 
 def why(
     what: Annotated[
-        str, Parameter(help="A run, 'champion', or a version: MODEL@champion or MODEL/NUMBER.")
+        str, Parameter(help="A run, a version (MODEL@champion, MODEL/7), 'champion', or alarm:ID.")
     ],
     step: Annotated[str | None, Parameter(help="One step of the run.")] = None,
     /,
     *,
     options: Everywhere = HERE,
 ) -> None:
-    """Say why a step ran or was reused, or why a version serves."""
+    """Say why a step ran or was reused, why a version serves, or what is behind an alarm."""
     with asking(options) as house:
+        if what.startswith(("alarm:", "alarm_")):
+            behind = house.call("alarms.why", id=what.removeprefix("alarm:"))
+            render.said(options, behind, *behind["lines"])
+            return
         if what == "champion":
             what = _only_champion(house)
         if "@" in what or "/" in what:

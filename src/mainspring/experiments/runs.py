@@ -99,6 +99,12 @@ def find(tx: Tx, *, cause: str) -> Run | None:
     return None if row is None else _whole(tx, [row])[0]
 
 
+def started_between(tx: Tx, since: float, until: float, limit: int = 500) -> list[Run]:
+    """Return the newest runs that started from ``since`` up to ``until``, oldest first."""
+    query = select(runs).where(runs.c.started >= since, runs.c.started <= until)
+    return _whole(tx, tx.all(query.order_by(runs.c.started.desc()).limit(limit)))[::-1]
+
+
 def log(
     tx: Tx, run: str, metrics: Mapping[str, object], step: int | None = None, *, at: float
 ) -> None:

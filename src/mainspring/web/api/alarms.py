@@ -16,6 +16,7 @@ from mainspring.web.api.fields import AlarmId, Done, EndpointName, Limit, Name, 
 from mainspring.web.api.operations import operation
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.views.alarming import GroupRow, RuleRow
+from mainspring.workspace.views.causes import Cause
 
 RuleName = Annotated[Name, Meta(description="The rule's name.", examples=["hot"])]
 SeriesName = Annotated[
@@ -213,6 +214,18 @@ def get_alarm(ws: Workspace, request: OneAlarm) -> Alarm:
     from mainspring.workspace.views import monitoring
 
     return monitoring.alarm(ws, request.id)
+
+
+@operation("alarms.why", "GET", "/api/v1/alarms/{id}/why", Permission.READ)
+def why(ws: Workspace, request: OneAlarm) -> Cause:
+    """Say what is behind an alarm.
+
+    Which columns and slices, since when, what changed upstream at that time, a few rows, what
+    it may do to quality, and what was done about it.
+    """
+    from mainspring.workspace.views import causes
+
+    return causes.cause(ws, request.id)
 
 
 @operation("alarms.ack", "POST", "/api/v1/alarms/{id}/acknowledge", Permission.PROMOTE)

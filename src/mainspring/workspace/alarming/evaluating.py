@@ -13,7 +13,7 @@ from mainspring.ground.rules import AlarmRule, AlarmState, StateName
 from mainspring.monitoring import composites, groups, news, rulebook, rules, states, windows
 from mainspring.monitoring.findings import of_window
 from mainspring.readiness import decisions
-from mainspring.scaling.serving import endpoints
+from mainspring.workspace.feeding.declared import spec_of
 
 if TYPE_CHECKING:
     from mainspring.ground.ports import Tx
@@ -36,6 +36,8 @@ def look(tx: Tx, endpoint: str, waiting: Sequence[tuple[int, str]]) -> Looked:
             old = windows.get(tx, name)
         except NotFoundError:
             continue  # deleted meanwhile
+        if old.side is not None:
+            continue  # what one version answered is no window of the endpoint
         found += [old, *windows.before(tx, endpoint, old.start, depth)]
     unique = {one.id: one for one in found}
     ordered = sorted(unique.values(), key=lambda one: (one.end, one.id))
@@ -95,12 +97,11 @@ def settle(
 
 
 def loop_of(tx: Tx, endpoint: str) -> LoopSpec | None:
-    """Return the loop that watches an endpoint, if one does."""
+    """Return how an endpoint is watched, if it is; without a name where no loop does it."""
     try:
-        found = endpoints.get(tx, endpoint)
+        return spec_of(tx, endpoint)
     except NotFoundError:
         return None
-    return reactor.spec_or_none(tx, found.loop) if found.loop else None
 
 
 # ---------------------------------------------------------------- judgements
@@ -240,7 +241,7 @@ def _tell_loop(tx: Tx, state: AlarmState, known: Mapping[str, AlarmRule]) -> Non
     if rule is None or rule.then != "retrain" or state.state != "ALARM" or state.alarm is None:
         return
     spec = loop_of(tx, rule.endpoint)
-    if spec is None:
+    if spec is None or not spec.name:
         return
     event = m.RetrainRequested(
         loop=spec.name, at=state.at, by=f"rule:{rule.name}", reason=state.reason
