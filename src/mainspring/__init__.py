@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from mainspring.sdk import search as search
     from mainspring.sdk import step as step
     from mainspring.workspace.autologging import autolog as autolog
+    from mainspring.workspace.backtests.asking import AlarmRule as AlarmRule
+    from mainspring.workspace.backtests.asking import backtest as backtest
+    from mainspring.workspace.backtests.asking import watch as watch
     from mainspring.workspace.contracts import check as check
     from mainspring.workspace.contracts import load_contract as load_contract
     from mainspring.workspace.contracts import save_contract as save_contract
@@ -56,6 +59,7 @@ if TYPE_CHECKING:
 
 
 _PUBLIC = (
+    "AlarmRule",
     "Card",
     "Contract",
     "Expect",
@@ -74,6 +78,7 @@ _PUBLIC = (
     "Runs",
     "Step",
     "autolog",
+    "backtest",
     "check",
     "compare",
     "compare_data",
@@ -98,6 +103,7 @@ _PUBLIC = (
     "trial",
     "tune",
     "versus",
+    "watch",
 )
 #: Public names that a script may want alone, and where they are: the rest is not loaded for them.
 _LIGHT = {
@@ -112,6 +118,7 @@ _LIGHT = {
     ),
     **dict.fromkeys(("Contract", "Expect"), "mainspring.ground.contracts"),
     "series": "mainspring.workspace.series",
+    **dict.fromkeys(("AlarmRule", "backtest", "watch"), "mainspring.workspace.backtests.asking"),
     "autolog": "mainspring.workspace.autologging",
     "compare_data": "mainspring.workspace.reports.comparison",
     "tune": "mainspring.workspace.tuning",

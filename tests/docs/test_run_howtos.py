@@ -10,7 +10,13 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).parents[2] / "docs" / "howto"
-PAGES = ("compare-two-tables.md", "run-again.md", "notebooks.md", "keep-more-than-metrics.md")
+PAGES = (
+    "alarms.md",
+    "compare-two-tables.md",
+    "run-again.md",
+    "notebooks.md",
+    "keep-more-than-metrics.md",
+)
 BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 

@@ -83,6 +83,11 @@ GOOD: dict[str, tuple[dict[str, Any], str | None]] = {
     "reports.window": ({"endpoint": "flights"}, "headline"),
     "alarms.list": ({"open": True}, None),
     "alarms.get": ({"id": "alarm_1"}, "evidence"),
+    "backtests.line": (
+        {"endpoint": "flights", "series": "drift:distance", "above": 0.1},
+        "firings",
+    ),
+    "backtests.windows": ({"endpoint": "flights"}, None),
     "alarms.why": ({"id": "alarm_1"}, "suspects"),
     "alarms.states": ({"endpoint": "flights", "state": "ALARM"}, None),
     "alarms.history": ({"endpoint": "flights"}, None),
@@ -149,6 +154,9 @@ APART = {
     "tunings.get",
     "tunings.resume",
     "alarms.rule",  # tests/workspace/alarming
+    "backtests.rule",
+    "backtests.rejudge",
+    "backtests.policy",
     "alarms.edit",
     "alarms.delete",
     "alarms.ack",

@@ -177,6 +177,8 @@ NESTED: dict[str, tuple[str, list[Entry]]] = {
          "mainspring monitor series flights --monitor drift --csv"),
         ("dashboard", "series:dashboard", "Write a Grafana dashboard of what /metrics tells.",
          "mainspring monitor dashboard --out mainspring.json"),
+        ("backtest", "backtest:backtest", "Ask history how a rule would have done.",
+         "mainspring monitor backtest flights --series drift:temp --above 0.1"),
     ]),
     "alarms": ("See and settle alarms.", [
         ("create", "alarms:create", "Make a rule over a series, or over other rules.",

@@ -127,6 +127,8 @@ def onset(windows: Sequence[Window], series: Series) -> Onset | None:
     values = [float("nan") if one.value is None else one.value for one in slots]
     found = change_point(values)
     place = found[0] if found is not None and found[1] >= SURE else None
+    if place is not None:
+        place = _settled(values, place)
     score = found[1] if found is not None else 0.0
     present = [one for one in slots if one.value is not None]
     if place is None and len(present) >= 2:
@@ -146,6 +148,18 @@ def onset(windows: Sequence[Window], series: Series) -> Onset | None:
         after=_middle([one.value for one in slots[place:]]),
         points=[(one.at, one.value) for one in slots],
     )
+
+
+def _settled(values: Sequence[float], place: int) -> int:
+    """Return the first place from ``place`` on whose value is nearer to the new level."""
+    while place < len(values) - 1:
+        before = _middle([v for v in values[:place] if v == v])
+        after = _middle([v for v in values[place + 1 :] if v == v])
+        value = values[place]
+        if value == value and not abs(value - before) < abs(value - after):
+            break
+        place += 1
+    return place
 
 
 def _middle(values: Sequence[float | None]) -> float:

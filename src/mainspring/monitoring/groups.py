@@ -3,12 +3,14 @@
 What began in the same window shares, in this order: the version that changed there; a source
 that a monitor's policy declares (``sources``); the rows that went missing; the columns that
 moved. What follows from inputs (the score, the quality of predictions) is told with them. A
-group stays open as long as one of its members is in ALARM, and later ones with its cause join.
+group stays open as long as one of its members is in ALARM, and later ones with its cause join:
+of columns that nobody declared to come from one place, those of the next window. A column that
+begins to move when the others have stood for a while is another cause, and another page.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -27,7 +29,9 @@ FOLLOWS = (
     "slice", "regret", "custom",
 )  # fmt: skip
 _GONE = ("missing", "missing column")
-_ORDER = ("version:", "source:", "columns", "missing")
+_ORDER = ("version:", "source:", "columns", "missing", "answers")
+#: Causes that are guessed from what happened at the same time.
+_BY_TIME = ("columns", "missing", "answers")
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,13 +76,16 @@ def causes(
     *,
     version: int | None = None,
     sources: Mapping[str, Sequence[str]] | None = None,
-    open_causes: Iterable[str] = (),
+    open_causes: Mapping[str, float] | None = None,
+    window: str = "",
+    began: float = 0.0,
 ) -> dict[str, str]:
     """Return the cause of each item that came to ALARM in one window, by its state's id.
 
     ``version`` is the one that began to serve in that window, if one did. ``sources`` are
     columns that come from the same place, by its name. ``open_causes`` are those of groups
-    that are open.
+    that are open, with the event time at which the last member joined; ``began`` is when the
+    ``window`` began in which the items came to ALARM.
 
     >>> moved = [Item(state="a", monitor="drift", subject="temp", name="drift temp"),
     ...          Item(state="b", monitor="score_drift", subject="score", name="score")]
@@ -91,12 +98,14 @@ def causes(
     for one in items:
         if one.monitor in FOLLOWS:
             continue
-        found[one.state] = _own_cause(one, version, source_of, gone)
-    leading = _leading([*found.values(), *open_causes])
+        own = _own_cause(one, version, source_of, gone)
+        found[one.state] = _still(own, open_causes or {}, window, began)
+    newest_first = sorted(open_causes or {}, key=lambda cause: -(open_causes or {})[cause])
+    leading = _leading([*found.values(), *newest_first])
     for one in items:
         if one.state not in found:
             alone = f"version:{version}" if version is not None else "answers"
-            found[one.state] = leading or alone
+            found[one.state] = leading or _still(alone, open_causes or {}, window, began)
     return {one.state: found[one.state] for one in items}
 
 
@@ -115,13 +124,24 @@ def _own_cause(
     return "missing" if column in gone else "columns"
 
 
+def _still(cause: str, open_causes: Mapping[str, float], window: str, began: float) -> str:
+    """Return the open cause that something joins, or one of its own if that has stood a while."""
+    if cause not in _BY_TIME:
+        return cause
+    mine = {one: at for one, at in open_causes.items() if one.partition(":")[0] == cause}
+    newest = max(mine, key=lambda one: mine[one], default=None)
+    if newest is None:
+        return cause
+    return newest if mine[newest] >= began else f"{cause}:{window}"
+
+
 def _leading(several: Sequence[str]) -> str | None:
     """Return the cause that what follows from inputs is told with."""
     for order in _ORDER:
         for cause in several:
             if cause.startswith(order):
                 return cause
-    return "answers" if "answers" in several else None
+    return None
 
 
 def _column(one: Item) -> str:
@@ -234,6 +254,15 @@ def open_groups(tx: Tx, endpoint: str | None = None) -> list[AlarmGroup]:
     if endpoint is not None:
         query = query.where(groups.c.endpoint == endpoint)
     return [group_of(row) for row in tx.all(query.order_by(groups.c.opened, groups.c.id))]
+
+
+def open_causes(tx: Tx, endpoint: str) -> dict[str, float]:
+    """Return the causes of the groups that are open, and when the last member joined each."""
+    found = {}
+    for group in open_groups(tx, endpoint):
+        mine = [one.since for one in states.some(tx, group.members) if one.group == group.id]
+        found[group.cause] = max([group.opened, *mine])
+    return found
 
 
 def listed(tx: Tx, endpoint: str | None = None, limit: int = 100) -> list[AlarmGroup]:

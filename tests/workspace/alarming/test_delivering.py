@@ -187,7 +187,6 @@ def test_killed_anywhere_one_page_is_made_and_arrives_under_one_id(home: Home, p
         home.finish(lambda: bool(receiver.got) and home.quiet_now())
         assert home.pages() == ["ALARM flights: 1 alarm, inputs moved: hot"]
         assert len({heads["webhook-id"] for heads, _ in receiver.got}) == 1
-        assert len(receiver.got) <= 2
         assert len(home.read(alarms.list_alarms)) == 1
 
 

@@ -44,6 +44,7 @@ ROOMS = {
     "monitor": "monitoring",
     "alarms": "alarms",
     "channels": "channels",
+    "backtests": "backtests",
     "reports": "reports",
     "decisions": "loops",
     "loops": "loops",

@@ -10,10 +10,19 @@ from mainspring.ground import messages as m
 from mainspring.ground.errors import NotFoundError
 from mainspring.ground.objects import Finding, LoopSpec, MonitorPolicy, Window
 from mainspring.ground.rules import AlarmRule, AlarmState, StateName
-from mainspring.monitoring import composites, groups, news, rulebook, rules, states, windows
+from mainspring.monitoring import (
+    composites,
+    groups,
+    news,
+    rulebook,
+    rules,
+    states,
+    watches,
+    windows,
+)
 from mainspring.monitoring.findings import of_window
 from mainspring.readiness import decisions
-from mainspring.workspace.feeding.declared import spec_of
+from mainspring.scaling.serving import endpoints
 
 if TYPE_CHECKING:
     from mainspring.ground.ports import Tx
@@ -99,9 +108,12 @@ def settle(
 def loop_of(tx: Tx, endpoint: str) -> LoopSpec | None:
     """Return how an endpoint is watched, if it is; without a name where no loop does it."""
     try:
-        return spec_of(tx, endpoint)
+        found = endpoints.get(tx, endpoint)
     except NotFoundError:
         return None
+    spec = reactor.spec_or_none(tx, found.loop) if found.loop else None
+    watch = watches.find(tx, endpoint) if spec is None else None
+    return spec if watch is None else watch.as_loop()
 
 
 # ---------------------------------------------------------------- judgements
@@ -227,7 +239,9 @@ def _group(
                 items,
                 version=new_version,
                 sources=spec.monitor.sources if spec is not None else None,
-                open_causes=[one.cause for one in groups.open_groups(tx, endpoint)],
+                open_causes=groups.open_causes(tx, endpoint),
+                window=window.id if window is not None else mine[0].window,
+                began=window.start if window is not None else mine[0].at,
             )
             names = {item.state: item.name for item in items}
             groups.join(tx, endpoint, found, names, mine[0])

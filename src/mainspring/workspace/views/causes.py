@@ -199,6 +199,8 @@ def _did(tx: Tx, alarm: Alarm) -> list[Decision]:
 
 
 def _is_about(one: Decision, alarm: Alarm) -> bool:
+    if one.subject.startswith("alarm:"):
+        return one.subject == f"alarm:{alarm.id}"
     return one.cause in (f"event:window:{alarm.window}", f"event:labels:{alarm.window}")
 
 
