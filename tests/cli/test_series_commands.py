@@ -71,3 +71,9 @@ def test_a_dashboard_is_printed_or_written(watched: Callable[..., Any], tmp_path
     assert watched("monitor", "dashboard", "--endpoint", "nobody").code == 1
     said = watched("monitor", "dashboard", "--out", str(tmp_path / "no" / "board.json"))
     assert (said.code, "cannot be written" in said.err) == (2, True)
+
+
+def test_what_cannot_be_explained_is_said(watched: Callable[..., Any]) -> None:
+    said = watched("monitor", "explain", "flights", "--window", "flights:9")
+    assert (said.code, "flights:9" in said.err) == (1, True)
+    assert watched("monitor", "explain", "nobody").code == 1

@@ -75,6 +75,7 @@ GOOD: dict[str, tuple[dict[str, Any], str | None]] = {
     "monitor.windows": ({"endpoint": "flights"}, None),
     "monitor.drift": ({"endpoint": "flights", "column": "distance"}, None),
     "monitor.quality": ({"endpoint": "flights"}, None),
+    "monitor.explain": ({"endpoint": "flights"}, "why"),
     "monitor.series": ({"endpoint": "flights", "monitor": "drift", "since": "7d"}, None),
     "monitor.dashboard": ({"endpoint": "flights"}, "panels"),
     "logs.rules": ({}, None),

@@ -173,6 +173,8 @@ NESTED: dict[str, tuple[str, list[Entry]]] = {
     "monitor": ("Watch what endpoints are asked and what they answer.", [
         ("report", "comparing_data:report", "Report a window beside its baseline, as one file.",
          "mainspring monitor report flights --out week.html"),
+        ("explain", "explaining:explain", "Say by what a window is told from its reference.",
+         "mainspring monitor explain flights"),
         ("series", "series:series", "Print what monitors computed, window by window.",
          "mainspring monitor series flights --monitor drift --csv"),
         ("dashboard", "series:dashboard", "Write a Grafana dashboard of what /metrics tells.",

@@ -8,8 +8,10 @@ from msgspec import Meta
 
 from mainspring.ground.objects import Window
 from mainspring.ground.permissions import Permission
+from mainspring.monitoring.explain import Telling
 from mainspring.web.api.fields import ColumnName, EndpointName, Limit, Request
 from mainspring.web.api.operations import operation
+from mainspring.web.api.reports import WindowId
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.views.series_shapes import FindingSeries
 from mainspring.workspace.views.shapes import Series
@@ -20,6 +22,13 @@ class OfMonitor(Request, frozen=True, kw_only=True):
 
     endpoint: EndpointName
     limit: Limit = 100
+
+
+class OneWindow(Request, frozen=True, kw_only=True):
+    """Which window of which endpoint."""
+
+    endpoint: EndpointName
+    window: WindowId | None = None
 
 
 class Drift(Request, frozen=True, kw_only=True):
@@ -86,6 +95,14 @@ def quality(ws: Workspace, request: OfMonitor) -> list[Series]:
     from mainspring.workspace.views import monitoring
 
     return monitoring.quality_series(ws, request.endpoint, request.limit)
+
+
+@operation("monitor.explain", "GET", "/api/v1/monitor/{endpoint}/explain", Permission.READ)
+def explain(ws: Workspace, request: OneWindow) -> Telling:
+    """Say how well a window is told from its version's reference rows, and by which columns."""
+    from mainspring.workspace.views.explaining import explain_window
+
+    return explain_window(ws, request.endpoint, request.window)
 
 
 @operation("monitor.series", "GET", "/api/v1/monitor/{endpoint}/series", Permission.READ)
