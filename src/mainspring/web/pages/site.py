@@ -26,6 +26,7 @@ from mainspring.web.pages import (
     experiments,
     fields,
     home,
+    logs,
     loop,
     model,
     overlay,
@@ -113,6 +114,7 @@ def _monitoring(page: Callable[..., Route]) -> list[Route]:
         page("/endpoints/{name}/bias", "bias.html", bias.gather, history=bias.history),
         page("/alarms", "alarm_list.html", alarms.gather),
         page("/alarms/{id}", "cause.html", cause.gather, series=cause.series),
+        page("/logs", "logs.html", logs.gather),
     ]
 
 
