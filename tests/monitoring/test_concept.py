@@ -6,7 +6,7 @@ from itertools import pairwise
 import msgspec
 import numpy as np
 import polars as pl
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tests.monitoring.labelled import POLICY, loss_of, rows, sight, window
 
@@ -59,6 +59,9 @@ def test_how_labels_are_cut_into_windows_changes_nothing(places, seed):
     [whole] = watched([frame], kept, policy)
     parts = watched(cut(frame, places), kept, policy)
     seen = [one.detail["state"]["detector"] for one in parts if "state" in one.detail]
+    assert seen[-1][2] == 1_200  # every label once
+    effects = [one.detail["state"].get("effect", 1) for one in [whole, *parts] if one.detail]
+    assume(set(effects) == {1})  # by chance neighbours may look alike
     assert np.allclose(seen[-1], whole.detail["state"]["detector"])
     assert np.allclose(
         [one.detail["state"]["scores"] for one in parts if "state" in one.detail][-1],
@@ -79,6 +82,26 @@ def test_another_version_starts_afresh():
     seen = sight(other, earlier=(window(0, found=[first]),))
     [one] = concept_drift(replace(seen, version=4))
     assert one.detail["labels_watched"] == 800
+
+
+def test_where_neighbours_are_alike_a_burst_is_no_alarm_and_a_lasting_rise_is():
+    kept = rows(8_000, 99)
+    rng = np.random.default_rng(0)
+
+    def bursts(seed, share):
+        """Turn the truth of runs of 60 rows around, as bad evenings do."""
+        frame = rows(3_000, seed)
+        bad = np.repeat(rng.random(50) < share, 60)
+        truth = np.where(bad, 1 - frame["_y"].to_numpy(), frame["_y"].to_numpy())
+        return frame.with_columns(_y=truth)
+
+    usual = [bursts(seed, 0.1) for seed in range(6)]
+    kept = pl.concat([kept, *usual])  # training had such evenings, too
+    found = watched([*usual, *(bursts(seed, 0.6) for seed in range(10, 13))], kept)
+    assert [one.verdict for one in found[:6]] == ["quiet"] * 6
+    assert found[5].detail["state"]["effect"] > 3
+    assert "labels count as one" in found[5].why
+    assert "alarm" in [one.verdict for one in found[6:]]
 
 
 def test_a_window_without_labels_hands_on_what_it_was_given():

@@ -278,3 +278,27 @@ def test_scores_belong_to_the_bets():
     with pytest.raises(OutOfRangeError):
         follow_rise([0.0] * 5, [1.1], 0.2)
     assert follow_rise([1.0] * 5, [], 0.2) == ([1.0] * 5, [-1] * 5)
+
+
+def test_a_label_that_counts_for_less_needs_more_of_its_kind():
+    losses = [0.0] * 100 + [1.0] * 200
+    whole = EDetector(base=0.1).update(losses)[1]
+    half = EDetector(base=0.1).update(losses, weight=0.5)[1]
+    assert 1.7 < (half - 99) / (whole - 99) < 2.3
+    for weight in (0.0, 1.1, math.nan):
+        with pytest.raises(OutOfRangeError):
+            EDetector(base=0.1).update(losses, weight)
+        with pytest.raises(OutOfRangeError):
+            follow_rise([0.0] * 5, losses, 0.1, weight)
+
+
+def test_its_run_length_holds_with_any_weight():
+    rng = np.random.default_rng(5)
+    for weight in (1.0, 0.2):
+        alarms = sum(
+            EDetector(base=0.3, run_length=2_000)
+            .update(rng.random(20_000) < 0.3, weight)[0]
+            .alarms
+            for _ in range(10)
+        )
+        assert alarms <= 200_000 / 2_000

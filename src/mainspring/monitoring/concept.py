@@ -6,6 +6,9 @@ window hands to the next in its finding: a window judged twice starts both times
 window before it left, and labels that come after a window was judged change its performance
 but are not fed again. So each label counts once, whatever is restarted or judged anew.
 
+Where neighbours are alike (an evening of bad weather), a label counts for less than one: by the
+design effect that the windows before had, or, in the first one, that it has itself.
+
 How rare a false alarm is: as long as the mean loss does not lie above the base, at least
 ``run_length`` labels go by between two alarms on average, whatever losses look like. It is
 20,000 or more: so many more that windows of this size meet at most one false alarm in
@@ -21,11 +24,23 @@ import numpy as np
 import numpy.typing as npt
 
 from mainspring.ground.objects import Finding
-from mainspring.monitoring.graded import Graded, chance, graded, graded_reference
+from mainspring.monitoring.graded import (
+    BLOCKS,
+    CERTAIN_EFFECT,
+    LONG_BLOCKS,
+    Graded,
+    chance,
+    design_effect,
+    graded,
+    graded_reference,
+)
 from mainspring.monitoring.sight import Sight
 from mainspring.numerics.errors import TooFewError
 from mainspring.numerics.intervals import mean_interval
 from mainspring.numerics.sequential import SHIFTS, EDetector, follow_rise
+
+#: Windows that do not yet say how alike neighbours are.
+_FEW = 3
 
 Floats = npt.NDArray[np.float64]
 State = dict[str, Any]
@@ -44,27 +59,46 @@ def concept_drift(sight: Sight) -> list[Finding]:
     run_length = max(sight.policy.run_length, own.rows / chance(sight.policy, "concept"))
     before = _handed(sight, base) or _fresh(base, sight.version)
     detector = EDetector.from_list([before["detector"][0], run_length, *before["detector"][2:]])
-    after, first = detector.update(own.losses)
-    state = {"version": sight.version, "detector": after.to_list()}
+    # How alike neighbours are is known from the windows before, or a rise would hide itself;
+    # as long as they are few, the window's own word counts too.
+    effect = max(design_effect(own.losses, blocks) for blocks in (BLOCKS, LONG_BLOCKS))
+    total, windows = before["effects"]
+    known = max(total / windows if windows else 1.0, effect if windows < _FEW else 1.0)
+    known = known if known > CERTAIN_EFFECT else 1.0
+    after, first = detector.update(own.losses, 1 / known)
+    state = {
+        "version": sight.version,
+        "detector": after.to_list(),
+        "effects": [total + effect, windows + 1],
+        "effect": known,
+    }
     end = own.rows if first is None else first + 1
-    scores, begun = _followed(own, before["scores"], before["begun"], (0, end), detector)
+    scores, begun = _followed(
+        own, before["scores"], before["begun"], (0, end), detector, 1 / known
+    )
     since = begun[int(np.argmax(scores))]
     if first is not None:  # it starts afresh with the next label
         fresh = _fresh(base, sight.version)
-        scores, begun = _followed(own, fresh["scores"], fresh["begun"], (end, own.rows), detector)
+        rest = (end, own.rows)
+        scores, begun = _followed(own, fresh["scores"], fresh["begun"], rest, detector, 1 / known)
     return [
         _judged(sight, own, detector, {**state, "scores": scores, "begun": begun}, first, since)
     ]
 
 
 def _followed(
-    own: Graded, scores: list[float], begun: list[Any], part: tuple[int, int], detector: EDetector
+    own: Graded,
+    scores: list[float],
+    begun: list[Any],
+    part: tuple[int, int],
+    detector: EDetector,
+    weight: float,
 ) -> tuple[list[float], list[Any]]:
     """Return each bet's score after a part of the labels, and where its rise began.
 
     That is (label of this version, event time), None where nothing rises.
     """
-    after, places = follow_rise(scores, own.losses[part[0] : part[1]], detector.base)
+    after, places = follow_rise(scores, own.losses[part[0] : part[1]], detector.base, weight)
     known = []
     for place, before in zip(places, begun, strict=True):
         at = part[0] + place
@@ -113,6 +147,7 @@ def _fresh(base: float, version: int | None) -> State:
         "detector": detector.to_list(),
         "scores": [0.0] * len(SHIFTS),
         "begun": [None] * len(SHIFTS),
+        "effects": [0.0, 0],
     }
 
 
@@ -129,6 +164,8 @@ def _judged(
         f"{own.rows:,} labels watched one by one for a mean loss above {watched.base:.4f};"
         f" a false alarm at most once in {watched.run_length:,.0f} labels on average."
     )
+    if state["effect"] > 1:
+        told += f" Neighbours are alike: {state['effect']:.3g} labels count as one."
     detail: dict[str, Any] = {
         "state": state,
         "run_length": watched.run_length,

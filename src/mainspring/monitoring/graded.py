@@ -17,7 +17,6 @@ from mainspring.ground.objects import MonitorPolicy, Signature
 from mainspring.monitoring.columns import scores_of
 from mainspring.numerics.errors import NumericsError
 from mainspring.numerics.intervals import block_difference, mean_interval
-from mainspring.numerics.quantiles import student_quantile
 from mainspring.numerics.scores import row_losses
 
 Floats = npt.NDArray[np.float64]
@@ -38,7 +37,8 @@ BLOCKS = 30
 #: Half as many see dependence that lasts longer, and scatter more: they count where means
 #: of stretches vary more than 95 of 100 sets of independent rows would have them.
 LONG_BLOCKS = 16
-_LONG_FROM = 1.67  # the 95 % quantile of chi-square with 15 degrees, divided by 15
+#: The 95 % quantile of chi-square with 15 degrees of freedom, divided by 15.
+CERTAIN_EFFECT = 1.67
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,45 +94,71 @@ def chance(policy: MonitorPolicy, monitor: str) -> float:
     return policy.alpha * SHARES[monitor]
 
 
-def reach(values: Floats, alpha: float) -> float:
+def reach(values: Floats, alpha: float, stretches: npt.NDArray[np.int64] | None = None) -> float:
     """Return how far below its mean the true mean of values may lie, but for a chance of alpha.
 
     Values come in order of time. The widest of these ways: every row for itself, and by
-    stretches of time, which is wider where neighbours are alike.
+    stretches of time, which is wider where neighbours are alike. ``stretches`` says in which
+    one each value lies, where they are a part of the rows only; then fewer stretches, in which
+    such rows lie, are less to rely on.
 
     Raises:
-        TooFewError: if there are fewer than two values.
+        TooFewError: if there are fewer than two values, or all lie in one stretch.
     """
     confidence = 1 - 2 * alpha
     alone = mean_interval(values, confidence)
     found = alone.estimate - alone.low
+    if stretches is not None:
+        apart = block_difference(values, stretches, confidence)
+        return max(found, apart.estimate - apart.low)
     if values.size < 4 * BLOCKS or found == 0:
         return found
     found = max(found, _by_stretches(values, BLOCKS, confidence))
-    scatter = alone.estimate - mean_interval(values).low
-    longer = _by_stretches(values, LONG_BLOCKS, 0.95)
-    times = longer / student_quantile(0.975, LONG_BLOCKS - 1)
-    if (times / (scatter / student_quantile(0.975, values.size - 1))) ** 2 > _LONG_FROM:
+    if design_effect(values, LONG_BLOCKS) > CERTAIN_EFFECT:
         found = max(found, _by_stretches(values, LONG_BLOCKS, confidence))
     return found
 
 
+def design_effect(values: Floats, blocks: int = BLOCKS) -> float:
+    """Return how much more the mean of values scatters than over independent rows.
+
+    By the means of stretches of time; about 1 for independent rows, and 1 where there are too
+    few rows to say.
+    """
+    spread = float(values.var())
+    if values.size < 4 * blocks or spread == 0:
+        return 1.0
+    places = stretches_of(values.size, blocks)
+    rows = np.bincount(places, minlength=blocks)
+    means = np.bincount(places, weights=values, minlength=blocks) / rows
+    return float(means.var(ddof=1)) * values.size / blocks / spread
+
+
+def stretches_of(rows: int, blocks: int = BLOCKS) -> npt.NDArray[np.int64]:
+    """Return the stretch of time that each of so many rows lies in, from 0 on."""
+    return np.asarray(np.arange(rows) * blocks // max(rows, 1), dtype=np.int64)
+
+
 def _by_stretches(values: Floats, count: int, confidence: float) -> float:
-    blocks = np.arange(values.size) * count // values.size
-    apart = block_difference(values, blocks, confidence)
+    apart = block_difference(values, stretches_of(values.size, count), confidence)
     return apart.estimate - apart.low
 
 
-def rise_reach(values: Floats, before: Floats | None, alpha: float) -> float:
+def rise_reach(
+    values: Floats,
+    before: Floats | None,
+    alpha: float,
+    stretches: npt.NDArray[np.int64] | None = None,
+) -> float:
     """Return how much of mean(values) - mean(before) chance alone explains, at most.
 
     ``before`` are the held-out losses, None if they were not kept: then the baseline counts as
-    exact.
+    exact. ``stretches`` as in :func:`reach`.
 
     Raises:
-        TooFewError: if there are fewer than two values.
+        TooFewError: if there are fewer than two values, or all lie in one stretch.
     """
-    mine = reach(values, alpha)
+    mine = reach(values, alpha, stretches)
     if before is None or before.size < 2:
         return mine
     theirs = mean_interval(before, 1 - 2 * alpha)

@@ -21,9 +21,17 @@ import numpy.typing as npt
 
 from mainspring.ground.errors import BadInputError
 from mainspring.ground.objects import Finding
-from mainspring.monitoring.graded import Graded, chance, graded, graded_reference, rise_reach
+from mainspring.monitoring.graded import (
+    Graded,
+    chance,
+    graded,
+    graded_reference,
+    rise_reach,
+    stretches_of,
+)
 from mainspring.monitoring.sight import Sight
 from mainspring.monitoring.slicing import Cut, condition, cut_column
+from mainspring.numerics.errors import TooFewError
 from mainspring.numerics.intervals import mean_interval
 
 Floats = npt.NDArray[np.float64]
@@ -112,7 +120,10 @@ def _judged(sight: Sight, own: Graded, kept: Graded | None, one: Slice, alpha: f
     usual, before, told = _usual(sight, kept, one.before)
     if usual is None:
         return _not_judged(one.name, told, rows)
-    radius = rise_reach(losses, before, alpha)
+    try:
+        radius = rise_reach(losses, before, alpha, stretches_of(own.rows)[one.now])
+    except TooFewError:
+        return _not_judged(one.name, "all of its rows lie in one stretch of time.", rows)
     found = _of_loss(sight, one.name, losses, usual, told, radius, own.losses, rows)
     # A slice may always have been harder than the rest, which is no news.
     if before is None and found.verdict == "alarm":
@@ -171,6 +182,8 @@ def _searched(
     if kept is None or own.rows < max(sight.policy.min_rows, 4 * _LEAST):
         return []
     first, early = _half(own), np.arange(kept.rows) % 2 == 0
+    # What rose everywhere is no slice's: where the whole got worse, one must be worse than that.
+    whole_rise = max(float(own.losses.mean() - kept.losses.mean()), 0.0)
     ranked: list[tuple[float, str, Slice]] = []
     looked = 0
     for one in _every(sight, own, kept):
@@ -182,7 +195,7 @@ def _searched(
         if min(now.size, then.size, *left) < _LEAST:
             continue
         error = np.sqrt(now.var() / now.size + then.var() / then.size)
-        rise = now.mean() - then.mean() - sight.policy.loss_tolerance
+        rise = now.mean() - then.mean() - whole_rise - sight.policy.loss_tolerance
         if rise > 2 * error:  # the rest would not stand the test
             ranked.append((float(rise / max(error, 1e-12)), one.name, one))
     chosen = _apart(sorted(ranked, key=lambda found: (-found[0], found[1])))
@@ -191,14 +204,18 @@ def _searched(
         losses = own.losses[one.now & ~first]
         before = kept.losses[one.before & ~early]
         usual = float(before.mean())
-        told = "in this slice at training; found by search, on the other half of the rows"
-        radius = rise_reach(losses, before, alpha / len(chosen))
-        weaker = rise_reach(losses, before, _NOTICE / len(chosen))
+        told = "in this slice at training, and what all rows rose by; found by search"
+        places = stretches_of(own.rows)[one.now & ~first]
+        try:
+            radius = rise_reach(losses, before, alpha / len(chosen), places)
+            weaker = rise_reach(losses, before, _NOTICE / len(chosen), places)
+        except TooFewError:  # all in one stretch of time: one event, and no slice
+            continue
         finding = _of_loss(
             sight,
             one.name,
             losses,
-            usual,
+            usual + whole_rise,
             told,
             radius,
             own.losses,

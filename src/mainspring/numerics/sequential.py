@@ -169,14 +169,18 @@ class EDetector:
                 f"{self.base} and {self.run_length}."
             )
 
-    def update(self, losses: npt.ArrayLike) -> tuple["EDetector", int | None]:
+    def update(self, losses: npt.ArrayLike, weight: float = 1.0) -> tuple["EDetector", int | None]:
         """Return the detector after more losses, and where among them it first alarmed, if so.
+
+        ``weight``, above 0 and at most 1, is for how much of an independent loss each counts: 1
+        over the design effect, where neighbours are alike. A bet raised to a power below 1
+        wins no more on average, so the run length holds with any weight.
 
         The index counts from 0 within ``losses``. After an alarm the detector starts afresh
         with the next loss; further alarms in the same batch only count in ``alarms``.
 
         Raises:
-            OutOfRangeError: if a loss is missing or outside [0, 1].
+            OutOfRangeError: if a loss is missing or outside [0, 1], or the weight not in (0, 1].
 
         Example:
             >>> EDetector(base=0.1, run_length=1000).update([0.0] * 50 + [1.0] * 50)[1]
@@ -187,9 +191,10 @@ class EDetector:
             raise OutOfRangeError(
                 f"Losses must lie in [0, 1], found {rows.min()} to {rows.max()}."
             )
+        _check_weight(weight)
         detector, first, done = self, None, 0
         while done < rows.size:
-            detector, taken, alarmed = _watch(detector, rows[done : done + _WATCHED])
+            detector, taken, alarmed = _watch(detector, rows[done : done + _WATCHED], weight)
             done += taken
             if alarmed and first is None:
                 first = done - 1
@@ -220,17 +225,18 @@ class EDetector:
 
 
 def follow_rise(
-    scores: Sequence[float], losses: npt.ArrayLike, base: float
+    scores: Sequence[float], losses: npt.ArrayLike, base: float, weight: float = 1.0
 ) -> tuple[list[float], list[int]]:
     """Return how strongly each bet of a detector speaks for a rise, and where its rise began.
 
-    ``scores`` are those of the losses before, zeros at the start. The second list holds, for
+    ``scores`` are those of the losses before, zeros at the start; ``weight`` is as in
+    :meth:`EDetector.update`. The second list holds, for
     each bet, the index in ``losses`` of the first loss of the rise: -1 if it began before them,
     their number if there is none at the end. The bet with the largest score at an alarm is the
     one to ask when the mean rose.
 
     Raises:
-        OutOfRangeError: if a loss is missing or outside [0, 1].
+        OutOfRangeError: if a loss is missing or outside [0, 1], or the weight not in (0, 1].
         ShapesDifferError: if there is not one score for each bet.
 
     Example:
@@ -243,22 +249,30 @@ def follow_rise(
     rows = np.asarray(losses, dtype=np.float64).ravel()
     if rows.size and not (rows.min() >= 0 and rows.max() <= 1):
         raise OutOfRangeError(f"Losses must lie in [0, 1], found {rows.min()} to {rows.max()}.")
+    _check_weight(weight)
     if len(scores) != len(SHIFTS):
         raise ShapesDifferError(f"There are {len(SHIFTS)} bets, found {len(scores)} scores.")
     if rows.size == 0:
         return list(scores), [-1] * len(SHIFTS)
-    path = np.cumsum(np.log1p(np.outer(rows - base, _rise_bets(base))), axis=0) + scores
+    steps = np.log1p(np.outer(rows - base, _rise_bets(base)))
+    path = np.cumsum(weight * steps, axis=0) + scores
     lowest = path.min(axis=0)
     last = rows.size - 1 - path[::-1].argmin(axis=0)  # the last of equal ones
     begun = np.where(lowest > 0, -1, last + 1)
     return (path[-1] - np.minimum(lowest, 0.0)).tolist(), begun.tolist()
 
 
-def _watch(detector: EDetector, rows: Floats) -> tuple[EDetector, int, bool]:
+def _check_weight(weight: float) -> None:
+    if not 0 < weight <= 1:
+        raise OutOfRangeError(f"A weight lies above 0 and at most at 1, found {weight}.")
+
+
+def _watch(detector: EDetector, rows: Floats, weight: float) -> tuple[EDetector, int, bool]:
     """Feed rows up to the first alarm; return the new state, the rows taken, whether it did."""
     # M_t = (M_(t-1) + 1) f_t, unrolled so that numpy can run it: with C the running sum of
     # log f, log M_t = C_t + log(1 + M_0 + sum over s from 1 to t-1 of exp(-C_s)).
-    risen = np.cumsum(np.log1p(np.outer(rows - detector.base, _rise_bets(detector.base))), axis=0)
+    steps = np.log1p(np.outer(rows - detector.base, _rise_bets(detector.base)))
+    risen = np.cumsum(weight * steps, axis=0)
     started = np.vstack((np.array(detector.logs), -risen[:-1]))
     path = risen + np.logaddexp.accumulate(started, axis=0)
     above = np.flatnonzero(_log_mean(path) >= math.log(detector.run_length))
