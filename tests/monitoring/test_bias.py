@@ -201,3 +201,15 @@ def test_the_report_before_deployment_names_what_is_outside():
     fair = by_subject(report(reference(), SEX, SIGNATURE, MonitorPolicy()))
     assert fair["sex = f"].verdict == "quiet"
     assert report(reference(), Facet(column="x"), SIGNATURE, MonitorPolicy())[0].value is None
+
+
+def test_values_mean_the_same_however_they_are_written():
+    frame = people(600, 1)
+    whole = frame.with_columns(sex=(pl.col("sex") == "f").cast(pl.Int64))
+    broken = frame.with_columns(sex=(pl.col("sex") == "f").cast(pl.Float64))
+    yes = frame.with_columns(sex=pl.col("sex") == "f")
+    expected = by_subject(bias_on_inputs(sight(frame, policy=policy(SEX))))["sex = f/DPPL"].value
+    for rows, value in ((whole, "1"), (broken, "1"), (whole, "1.0"), (yes, "true")):
+        facet = Facet(column="sex", disadvantaged=[value])
+        found = by_subject(bias_on_inputs(sight(rows, policy=policy(facet))))
+        assert found[f"sex = {value}/DPPL"].value == pytest.approx(expected)

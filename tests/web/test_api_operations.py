@@ -72,6 +72,7 @@ GOOD: dict[str, tuple[dict[str, Any], str | None]] = {
     "endpoints.remove": ({"name": "flights"}, "done"),
     "endpoints.label": ({"name": "flights", "ids": ["p1"], "values": ["yes"]}, "batch"),
     "endpoints.series": ({"name": "flights"}, "drift"),
+    "age.report": ({"endpoint": "flights"}, "found"),
     "monitor.windows": ({"endpoint": "flights"}, None),
     "monitor.drift": ({"endpoint": "flights", "column": "distance"}, None),
     "monitor.quality": ({"endpoint": "flights"}, None),
@@ -154,6 +155,9 @@ APART = {
     "queue.cancel",
     "tunings.get",
     "tunings.resume",
+    "bias.report",  # tests/workspace/test_fairness.py
+    "attribution.report",
+    "skew.report",
     "alarms.rule",  # tests/workspace/alarming
     "backtests.rule",
     "backtests.rejudge",

@@ -26,7 +26,7 @@ from mainspring.monitoring.sight import Sight
 from mainspring.monitoring.treatment import LEAST_ROWS, Figures, measure
 from mainspring.numerics import fairness
 from mainspring.numerics.intervals import Interval
-from mainspring.numerics.profiles import OTHER, count_categories
+from mainspring.numerics.profiles import OTHER
 
 USUAL = (-0.1, 0.1)
 FOUR_FIFTHS = (0.8, 1.25)
@@ -56,7 +56,7 @@ def report(
     if told:
         return [_not_judged(facet.column, told)]
     scores, truth = reference_scores(reference)
-    counts = dict(count_categories(reference[facet.column])[0])
+    counts = facets.counts(reference[facet.column])
     asked = list(facets.splits(reference, facet, facets.values_of(counts)))
     level = _level(policy, len(asked))
     found: list[Finding] = []
@@ -164,7 +164,7 @@ def _at_training(sight: Sight, facet: Facet, subject: str) -> Figures:
 def _values(sight: Sight, facet: Facet) -> list[str]:
     """Return the values to compare: those of training, or comparisons would come and go."""
     known = {one.name: one.categories for one in sight.baseline.columns}
-    counts = known.get(facet.column) or dict(count_categories(sight.frame[facet.column])[0])
+    counts = known.get(facet.column) or facets.counts(sight.frame[facet.column])
     return facets.values_of({value: rows for value, rows in counts.items() if value != OTHER})
 
 

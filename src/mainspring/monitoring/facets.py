@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from mainspring.ground.objects import Facet, Signature
-from mainspring.numerics.profiles import count_categories
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -32,21 +33,44 @@ class Split:
 
 
 def texts(column: pl.Series) -> pl.Series:
-    """Return values by the names that profiles give them: ``true``, ``3``, ``0.5``, text.
+    """Return values as texts: ``true``, ``3`` (for 3 and for 3.0), ``0.5``, text as it is.
 
     >>> texts(pl.Series([1.0, 2.5, None])).to_list()
     ['1', '2.5', None]
     """
     if column.dtype == pl.String:
         return column
-    names: dict[object, str] = {}
-    for value in column.drop_nulls().unique().to_list():
-        found, _ = count_categories([value])
-        if found:
-            names[value] = next(iter(found))
-    if not names:
+    names = {value: _text(value) for value in column.drop_nulls().unique().to_list()}
+    known = {value: text for value, text in names.items() if text is not None}
+    if not known:
         return pl.Series(column.name, [None] * column.len(), dtype=pl.String)
-    return column.replace_strict(names, default=None, return_dtype=pl.String)
+    return column.replace_strict(known, default=None, return_dtype=pl.String)
+
+
+def counts(column: pl.Series) -> dict[str, int]:
+    """Return how many rows each value has, by its text."""
+    counted = texts(column).drop_nulls().value_counts()
+    return {str(value): int(rows) for value, rows in counted.rows()}
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            return None
+        return str(int(value)) if value.is_integer() else repr(value)
+    return str(value)
+
+
+def _as_column(text: str, column: pl.Series) -> str:
+    """Return a declared value as :func:`texts` would name it in this column."""
+    if column.dtype.is_numeric():
+        try:
+            return _text(float(text)) or text
+        except ValueError:
+            return text
+    return text
 
 
 def splits(frame: pl.DataFrame, facet: Facet, values: list[str]) -> Iterator[Split]:
@@ -65,7 +89,8 @@ def splits(frame: pl.DataFrame, facet: Facet, values: list[str]) -> Iterator[Spl
     known = named.is_not_null().to_numpy()
     groups = [facet.disadvantaged] if facet.disadvantaged else [[one] for one in values]
     for group in groups:
-        of_d = named.is_in(group).fill_null(value=False).to_numpy()
+        wanted = [_as_column(one, column) for one in group]
+        of_d = named.is_in(wanted).fill_null(value=False).to_numpy()
         yield Split(f"{facet.column} = {' or '.join(group)}", of_d, known)
 
 

@@ -9,12 +9,13 @@ the first are shown: which row, which feature, both values.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from mainspring.ground.errors import MainspringError
+from mainspring.ground.errors import BadInputError, MainspringError
 from mainspring.ground.objects import Finding, Signature
 from mainspring.monitoring.columns import scores_of
 from mainspring.monitoring.sight import Floats, Sight
@@ -190,3 +191,72 @@ def _value(value: Any) -> Any:
 
 def _not_judged(subject: str, why: str) -> Finding:
     return Finding(monitor="skew", subject=subject, value=None, verdict="not judged", why=why)
+
+
+@dataclass(frozen=True, slots=True)
+class Against:
+    """What a comparison with source rows found."""
+
+    findings: list[Finding]
+    unmatched: int  # captured rows whose key the source does not have
+
+
+def against_source(
+    captured: pl.DataFrame, source: pl.DataFrame, key: str, columns: list[str]
+) -> Against:
+    """Return for each column how captured values differ from those of the source, joined by key.
+
+    A column that the source lacks is said to be missing there.
+
+    Raises:
+        BadInputError: if several rows of the source have the same key: which one counts?
+    """
+    keyed = source.with_columns(_texts(source[key]).alias("_key")).filter(
+        pl.col("_key").is_not_null()
+    )
+    twice = keyed.filter(pl.col("_key").is_duplicated())
+    if twice.height:
+        raise BadInputError(
+            f"{twice.height:,} rows of the source share a key, such as {twice['_key'][0]!r}.",
+            field="key",
+        )
+    rows = captured.with_columns(_texts(captured[key]).alias("_key"))
+    both = rows.join(keyed, on="_key", how="inner", suffix="_of_source", maintain_order="left")
+    found = []
+    for name in columns:
+        if name == key:
+            continue
+        other = f"{name}_of_source"
+        if other not in both.columns:
+            found.append(_not_judged(name, f"The source has no column {name!r}."))
+        elif both.height == 0:
+            found.append(_not_judged(name, "No captured row has its key in the source."))
+        else:
+            found.append(_of_column(both, name, other, key))
+    return Against(found, rows.height - both.height)
+
+
+def _of_column(both: pl.DataFrame, name: str, other: str, key: str) -> Finding:
+    pair = pl.DataFrame({name: both[name]}), pl.DataFrame({name: both[other]})
+    apart = compare_values(*pair, [name])[name]
+    where = [
+        {key: both["_key"][int(at)], "served": _value(both[name][int(at)]),
+         "source": _value(both[other][int(at)])}
+        for at in np.flatnonzero(apart)[:_SHOWN]
+    ]  # fmt: skip
+    count, band = int(apart.sum()), wilson(int(apart.sum()), both.height)
+    told = f"{count:,} of {both.height:,} values differ from the source"
+    if where:
+        told += f"; the first: {', '.join(f'{k} {v}' for k, v in where[0].items())}"
+    return Finding(
+        monitor="skew",
+        subject=name,
+        value=band.estimate,
+        low=band.low,
+        high=band.high,
+        baseline=0.0,
+        rows=both.height,
+        verdict="alarm" if count else "quiet",
+        why=f"{told}.",
+        detail={"differ": count, "where": where},
+    )
