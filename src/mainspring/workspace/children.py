@@ -97,7 +97,27 @@ def judge(payload: dict[str, Any]) -> dict[str, Any]:
         if payload.get("champion") and not found["contract"]:
             theirs = champion.score(rows)
             found["champion_losses"] = row_losses(signature.kind, theirs, target, scale).tolist()
+    fresh = _frame(objects, payload["fresh"]) if payload.get("fresh") else None
+    found["contract"] += _unkept(package.contract(payload["candidate"], objects), fresh)
     return found
+
+
+def _unkept(told: Any, fresh: Any) -> list[str]:
+    """Return in which ways a candidate's training rows, and fresh ones, break its contract."""
+    import msgspec
+
+    from mainspring.monitoring.constraints import check_frames
+
+    if told is None:
+        return []
+    lines = [f"Training rows: {one.sentence}" for one in told.training.violations]
+    if fresh is not None and fresh.height:
+        # How many rows there must be is asked of what it learnt from.
+        contract = msgspec.structs.replace(told.contract, least_rows=None, most_rows=None)
+        names = [name for name in fresh.columns if name in contract.columns or name[:1] != "_"]
+        found = check_frames(contract, [fresh.select(names)])
+        lines += [f"Fresh rows: {one.sentence}" for one in found.violations]
+    return lines
 
 
 def adopt(payload: dict[str, Any]) -> dict[str, Any]:

@@ -200,6 +200,9 @@ def of_version(ws: Workspace, ref: str) -> Contract:
 
     digest = ws.read(Permission.READ, lambda tx: registry.resolve(tx, ref)).package
     try:
+        told = package.contract(digest, ws.objects)
+        if told is not None:
+            return told.contract
         return suggest_contract(package.profile(digest, ws.objects))
     except (NotFoundError, BadInputError) as error:
         raise NotFoundError(

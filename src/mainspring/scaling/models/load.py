@@ -11,8 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from mainspring.ground.contracts import Contract
 from mainspring.ground.objects import Signature
 from mainspring.ground.ports import Objects
+from mainspring.numerics.rowwise import RowChecks
 from mainspring.scaling.models import package
 from mainspring.scaling.models.check import Prepared, check, check_frame
 from mainspring.scaling.models.features import Features, compile_features
@@ -33,10 +35,13 @@ class Served:
         form: Form,
         scorer: Callable[[Any], Floats],
         careful: Callable[[], Callable[[Any], Floats]] | None = None,
+        contract: Contract | None = None,
     ) -> None:
         self.digest = digest
         self.signature = signature
         self.form = form
+        names = [column.name for column in signature.columns]
+        self.asks = RowChecks(contract or Contract(), names)
         self._features = features
         self._scorer = scorer
         self._careful = careful
@@ -134,12 +139,15 @@ def load(digest: str, objects: Objects, prefer: Form = "onnx") -> Served:
     signature = msgspec.json.decode(read("signature.json"), type=Signature)
     expressions = msgspec.json.decode(read("features.json"), type=package.FeatureFile).expressions
     features = compile_features(expressions, signature.columns)
+    told = package.contract(digest, objects)
+    contract = None if told is None else told.contract
     if prefer == "onnx" and "model.onnx" in manifest.files:
         parity = msgspec.json.decode(read("parity.json"), type=Parity)
         scorer = OnnxScorer(read("model.onnx"), parity.inputs, signature.kind)
         careful = None if parity.missing else lambda: _native(read("model.skops"), signature)
-        return Served(digest, signature, features, "onnx", scorer.score, careful)
-    return Served(digest, signature, features, "native", _native(read("model.skops"), signature))
+        return Served(digest, signature, features, "onnx", scorer.score, careful, contract)
+    native = _native(read("model.skops"), signature)
+    return Served(digest, signature, features, "native", native, None, contract)
 
 
 def _native(data: bytes, signature: Signature) -> Callable[[pl.DataFrame], Floats]:

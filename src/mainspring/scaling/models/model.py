@@ -12,8 +12,11 @@ import numpy.typing as npt
 import polars as pl
 from polars.exceptions import PolarsError
 
+from mainspring.ground.contracts import Checked, Contract
 from mainspring.ground.errors import BadInputError
-from mainspring.ground.objects import Column, Kind, Profile, Signature
+from mainspring.ground.objects import Column, ColumnProfile, Kind, Profile, Signature
+from mainspring.ground.profiles import ValueKind
+from mainspring.numerics.contracts import check_profile
 from mainspring.numerics.profiles import profile_columns, profile_scores
 from mainspring.numerics.relevance import response_shares
 from mainspring.numerics.scores import quality
@@ -26,6 +29,13 @@ MAX_CATEGORIES = 1000
 SHARE_ROWS = 1000  # rows shuffled to learn what a column is worth
 REFERENCE_ROWS = 20_000  # rows kept with their scores and their truth, for the monitors
 SAMPLE_ROWS = 2000  # rows kept to compare the serving form with the estimator
+#: What the profile calls the types of a signature.
+KINDS: dict[str, ValueKind] = {
+    "float": "Fractional",
+    "int": "Integral",
+    "str": "String",
+    "bool": "Boolean",
+}
 #: Columns that captured and labelled rows have beside their own.
 RESERVED = frozenset(
     {"_id", "_boot", "_n", "_time", "_received", "_version", "_score", "_label", "_batch", "_y"}
@@ -52,6 +62,8 @@ class FittedModel:
     measured_on: str  #: "holdout" or "training"
     sample: pl.DataFrame
     reference: pl.DataFrame | None = None
+    contract: Contract | None = None  #: what its rows must be
+    kept: Checked | None = None  #: in which ways its training rows break that
 
     def score(self, rows: pl.DataFrame) -> Floats:
         """Return scores of shape (rows, k): p(positive), one a class, or the value.
@@ -83,6 +95,9 @@ class Model:
         columns: the raw input columns; None takes all but target and time.
         time: the column of event time in UTC seconds or as a date; it is not an input.
         positive: binary: the class whose probability is the score; the greater when left out.
+        contract: what its rows must be. Training rows are checked by their profile, the gate's
+            fresh rows themselves, and each request at serving; what it says of columns that are
+            no input is left aside.
 
     Example:
         >>> from sklearn.linear_model import LogisticRegression
@@ -99,6 +114,7 @@ class Model:
     columns: Sequence[str] | None = None
     time: str | None = None
     positive: str | None = None
+    contract: Contract | None = None
 
     def fit(
         self, rows: pl.DataFrame, holdout: pl.DataFrame | None = None, *, refit: bool = False
@@ -201,12 +217,15 @@ class Model:
         shares = _shares(estimator, features, signature, sample.head(SHARE_ROWS))
         baseline = Profile(
             rows=frame.height,
-            columns=profile_columns({name: frame[name] for name in frame.columns}, shares),
+            columns=_profiled(frame, shares, columns),
             score=profile_scores(scores),
             loss=metrics["loss"],
             metrics=metrics,
         )
+        contract = inputs_of(self.contract, columns)
         return FittedModel(
+            contract=contract,
+            kept=None if contract is None else check_profile(contract, baseline),
             estimator=estimator,
             features=features,
             signature=signature,
@@ -241,6 +260,34 @@ class Model:
         if not seen:
             raise BadInputError("There is no input column beside the target.", field="columns")
         return list(names)
+
+
+def inputs_of(contract: Contract | None, columns: Sequence[Column]) -> Contract | None:
+    """Return what a contract says of a model's inputs.
+
+    Raises:
+        BadInputError: if it is no contract.
+    """
+    if contract is None:
+        return None
+    if not isinstance(contract, Contract):
+        raise BadInputError(
+            f"contract is a {type(contract).__name__}, not a contract.",
+            field="contract",
+            hint="Read one: contract=ms.load_contract('contract.yaml').",
+        )
+    names = {column.name for column in columns}
+    kept = {name: expect for name, expect in contract.columns.items() if name in names}
+    return msgspec.structs.replace(contract, columns=kept, extra="allow")
+
+
+def _profiled(
+    frame: pl.DataFrame, shares: Mapping[str, float], columns: Sequence[Column]
+) -> list[ColumnProfile]:
+    """Return the profiles of the inputs, each with the kind that the signature says."""
+    found = profile_columns({name: frame[name] for name in frame.columns}, shares)
+    kinds = {column.name: KINDS[column.type] for column in columns}
+    return [msgspec.structs.replace(one, kind=kinds[one.name]) for one in found]
 
 
 def typed(rows: pl.DataFrame, columns: Sequence[Column]) -> pl.DataFrame:

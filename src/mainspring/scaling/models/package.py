@@ -16,6 +16,7 @@ import msgspec
 import polars as pl
 
 from mainspring.ground import identity
+from mainspring.ground.contracts import Checked, Contract
 from mainspring.ground.errors import BadInputError, DamagedError, NotFoundError
 from mainspring.ground.objects import Profile, Signature
 from mainspring.ground.ports import Objects
@@ -31,6 +32,7 @@ _LOCKED = ("numpy", "polars", "scikit-learn", "scipy", "skops", "onnxruntime", "
 #: Python keeps one module of a name.
 _CODE, _LOADER = "code", "mainspring_loader_1"
 _REFERENCE = "reference.parquet"
+_CONTRACT = "contract.json"
 _MLFLOW_TYPES = {"float": "double", "int": "long", "str": "string", "bool": "boolean"}
 
 
@@ -45,6 +47,13 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """``facts.json``: what is known of the fit and stands in no other file."""
 
     measured_on: str
+
+
+class ContractFile(msgspec.Struct, frozen=True, kw_only=True):
+    """``contract.json``: what the model's rows must be, and how its training rows were."""
+
+    contract: Contract
+    training: Checked
 
 
 class FeatureFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +87,9 @@ def write(model: FittedModel, objects: Objects) -> str:
         "lock.txt": _requirements(_LOCKED).encode(),
         f"{_CODE}/{_LOADER}.py": _loader().encode(),
     }
+    if model.contract is not None and model.kept is not None:
+        told = ContractFile(contract=model.contract, training=model.kept)
+        files[_CONTRACT] = identity.canonical(told)
     if model.reference is not None:
         files[_REFERENCE] = _parquet(model.reference)
     if onnx is not None:
@@ -124,7 +136,10 @@ def read(digest: str, objects: Objects) -> FittedModel:
     found = msgspec.json.decode(file("signature.json"), type=Signature)
     expressions = msgspec.json.decode(file("features.json"), type=FeatureFile).expressions
     baseline = msgspec.json.decode(file("profile.json"), type=Profile)
+    told = contract(digest, objects)
     return FittedModel(
+        contract=None if told is None else told.contract,
+        kept=None if told is None else told.training,
         estimator=native_form.load(file("model.skops")),
         features=compile_features(expressions, found.columns),
         signature=found,
@@ -186,6 +201,14 @@ def profile(digest: str, objects: Objects) -> Profile:
     """Return the training profile of a packaged model: its baseline."""
     manifest = read_manifest(digest, objects)
     return msgspec.json.decode(read_file(manifest, "profile.json", objects), type=Profile)
+
+
+def contract(digest: str, objects: Objects) -> ContractFile | None:
+    """Return the contract of a packaged model; None if it has none."""
+    manifest = read_manifest(digest, objects)
+    if _CONTRACT not in manifest.files:
+        return None
+    return msgspec.json.decode(read_file(manifest, _CONTRACT, objects), type=ContractFile)
 
 
 def features(digest: str, objects: Objects) -> dict[str, str] | None:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from mainspring.ground.clock import Clock, SystemClock
 from mainspring.ground.errors import (
     BadInputError,
+    ContractError,
     DeadlineError,
     MainspringError,
     NotFoundError,
@@ -271,6 +272,8 @@ class EndpointApp:
         def work() -> tuple[int, Answer]:
             times, prepared = self._prepared(champion, asked, received)
             self._tallies.seen(None if times is None or not len(times) else float(times[-1]))
+            if champion.served.asks:
+                self._keep(champion, asked)
             first = self._captures.reserve(prepared.rows)
             answer = self._router.answer(now, champion, prepared, first, key)
             if prepared.rows:
@@ -286,6 +289,18 @@ class EndpointApp:
                 done = await asyncio.get_running_loop().run_in_executor(self._pool, work)
         self.counts.latency.add(perf_counter() - start)
         return done
+
+    def _keep(self, champion: Variant, asked: Asked) -> None:
+        """Count what breaks the model's contract, and refuse what that allows no value to break.
+
+        Raises:
+            ContractError: naming the column, what was found and what was wanted.
+        """
+        asks = champion.served.asks
+        for one in asks.broken(asked.columns):
+            self.counts.broke(one.column, one.check, one.count)
+            if asks.refuses and one.strict:
+                raise ContractError(one.sentence, field=one.column)
 
     def _prepared(
         self, champion: Variant, asked: Asked, received: float
@@ -338,6 +353,9 @@ class EndpointApp:
             "requests": self.counts.requests,
             "rows": self.counts.rows,
             "errors": self.counts.errors,
+            "contract": {
+                f"{column}: {check}": n for (column, check), n in self.counts.broken.items()
+            },
             "answers": {str(status): n for status, n in sorted(self.counts.answers.items())},
             "p50_ms": self.counts.latency.quantile_ms(0.5),
             "p95_ms": self.counts.latency.quantile_ms(0.95),

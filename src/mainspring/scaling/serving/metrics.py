@@ -65,6 +65,7 @@ class Counts:
         self.answers: dict[int, int] = {}  #: requests by HTTP status
         self.versions: dict[int, VersionCounts] = {}
         self.latency = Latency()  #: of whole predictions, all versions
+        self.broken: dict[tuple[str, str], int] = {}  #: values by column and check of a contract
 
     def of(self, version: int) -> VersionCounts:
         """Return the counts of one version."""
@@ -72,6 +73,10 @@ class Counts:
         if found is None:
             found = self.versions[version] = VersionCounts()
         return found
+
+    def broke(self, column: str, check: str, count: int) -> None:
+        """Count values that break the contract of the model that was asked."""
+        self.broken[column, check] = self.broken.get((column, check), 0) + count
 
     @property
     def errors(self) -> int:
@@ -94,6 +99,12 @@ def prometheus(endpoint: str, counts: Counts, gauges: Mapping[str, float]) -> st
     family("rows_total", "counter", [(labels, c.rows) for labels, c in versions])
     family("scored_rows_total", "counter", [(labels, c.scored) for labels, c in versions])
     family("errors_total", "counter", [(labels, c.errors) for labels, c in versions])
+    if counts.broken:
+        told = [
+            (f'{name},column="{escaped(column)}",check="{check}"', n)
+            for (column, check), n in sorted(counts.broken.items())
+        ]
+        family("contract_broken_values_total", "counter", told)
     for metric, value in gauges.items():
         kind = "counter" if metric.endswith("_total") else "gauge"
         family(metric, kind, [(name, value)])
@@ -101,6 +112,11 @@ def prometheus(endpoint: str, counts: Counts, gauges: Mapping[str, float]) -> st
     for labels, version in versions:
         lines += _histogram("mainspring_latency_seconds", labels, version.latency)
     return "\n".join(lines) + "\n"
+
+
+def escaped(text: str) -> str:
+    """Return a text as it stands in the value of a label."""
+    return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
 
 
 def _histogram(metric: str, labels: str, latency: Latency) -> list[str]:
