@@ -49,6 +49,9 @@ if TYPE_CHECKING:
     from mainspring.workspace.contracts import suggest_contract as suggest_contract
     from mainspring.workspace.dropping import delete as delete
     from mainspring.workspace.dropping import restore as restore
+    from mainspring.workspace.elsewhere import check_window as check_window
+    from mainspring.workspace.elsewhere import create_monitor as create_monitor
+    from mainspring.workspace.elsewhere import feed as feed
     from mainspring.workspace.profiling import merge_profiles as merge_profiles
     from mainspring.workspace.profiling import profile as profile
     from mainspring.workspace.repeating import repeat as repeat
@@ -80,10 +83,13 @@ _PUBLIC = (
     "autolog",
     "backtest",
     "check",
+    "check_window",
     "compare",
     "compare_data",
+    "create_monitor",
     "current_run",
     "delete",
+    "feed",
     "load_contract",
     "log",
     "merge_profiles",
@@ -119,6 +125,7 @@ _LIGHT = {
     **dict.fromkeys(("Contract", "Expect"), "mainspring.ground.contracts"),
     "series": "mainspring.workspace.series",
     **dict.fromkeys(("AlarmRule", "backtest", "watch"), "mainspring.workspace.backtests.asking"),
+    **dict.fromkeys(("check_window", "create_monitor", "feed"), "mainspring.workspace.elsewhere"),
     "autolog": "mainspring.workspace.autologging",
     "compare_data": "mainspring.workspace.reports.comparison",
     "tune": "mainspring.workspace.tuning",

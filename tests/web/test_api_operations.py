@@ -81,6 +81,7 @@ GOOD: dict[str, tuple[dict[str, Any], str | None]] = {
     "monitor.dashboard": ({"endpoint": "flights"}, "panels"),
     "logs.rules": ({}, None),
     "logs.watch": ({"name": "errors", "level": "error", "above": 5, "within_s": 600.0}, "above"),
+    "feeds.list": ({}, None),
     "logs.search": ({"text": "began", "since": "1h", "level": "info"}, None),
     "reports.window": ({"endpoint": "flights"}, "headline"),
     "alarms.list": ({"open": True}, None),
@@ -171,6 +172,11 @@ APART = {
     "channels.switch",
     "channels.test",
     "channels.retry",
+    "feeds.create",  # tests/web/test_web_feeds.py
+    "feeds.baseline",
+    "feeds.send",
+    "feeds.judge",
+    "feeds.remove",
     "webhooks.remove",
     "webhooks.retry",
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,6 +82,22 @@ class Remote:
             body=body if wanted.has_body else None,
             as_json=wanted.media == "application/json",
         )
+
+    def send(
+        self, name: str, file: Path, tell: Callable[[int], None] | None = None, /, **fields: Any
+    ) -> Any:
+        """Ask the server for an operation whose body is a file.
+
+        ``tell`` is told how many bytes of it are on their way.
+
+        Raises:
+            UnavailableError, MainspringError: as :meth:`call`.
+        """
+        from mainspring.web.api import find
+
+        wanted = find(name)
+        path, query, _ = wanted.split(fields)
+        return self._server.ask(wanted.method, path, query=query, file=file, tell=tell)
 
     def close(self) -> None:
         """Let go of the connection."""

@@ -263,6 +263,21 @@ def join_counted(captured: pl.DataFrame, labels: pl.DataFrame, signature: Signat
     )
 
 
+def decoded(ids: pl.Series, texts: Sequence[str]) -> pl.DataFrame:
+    """Return labels that were never kept, one an id, as :func:`read` returns those that were."""
+    rows = len(texts)
+    return pl.DataFrame(
+        {
+            "_id": ids,
+            "_label": pl.Series(texts, dtype=pl.String),
+            "_batch": pl.Series([1] * rows, dtype=pl.Int64),
+            "_arrived": pl.Series([0.0] * rows, dtype=pl.Float64),
+            "_given": pl.Series([1] * rows, dtype=pl.Int64),
+            "_changed": pl.Series([False] * rows, dtype=pl.Boolean),
+        }
+    )
+
+
 def encode(ids: Sequence[str], values: Sequence[bool | int | float | str]) -> bytes:
     """Return one batch as bytes; values keep their type.
 

@@ -59,7 +59,7 @@ class Door:
         """Answer a request whose body is bytes: they go to a file, however many they are."""
         request = self._operation.read(self._texts(scope))
         ws = self._ws.acting_as(who)
-        _check_bytes(scope)
+        _check_bytes(scope, self._operation.accepts)
         with tempfile.TemporaryDirectory(dir=ws.home / "run", prefix="body.") as folder:
             file = Path(folder) / "bytes"
             await receive_file(file, scope, receive, self._operation.takes_bytes, self._threads)
@@ -123,16 +123,16 @@ def _query(scope: Scope) -> dict[str, str]:
     return found
 
 
-def _check_bytes(scope: Scope) -> None:
+def _check_bytes(scope: Scope, accepts: tuple[str, ...]) -> None:
     headers: Mapping[bytes, bytes] = dict(scope["headers"])
     if headers.get(b"content-encoding", b"identity") != b"identity":
         raise BadInputError("The body must not be compressed.", field="Content-Encoding")
     media = headers.get(b"content-type", b"").decode("latin-1")
-    if media != BYTES:
+    if media != BYTES and media.partition(";")[0].strip().lower() not in accepts:
         raise BadInputError(
             f"The body must be bytes, found {media[:80]!r}.",
             field="Content-Type",
-            hint=f"Send Content-Type: {BYTES}.",
+            hint=f"Send Content-Type: {', or '.join((BYTES, *accepts))}.",
         )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Literal
 
 from mainspring.ground import errors
@@ -38,8 +40,10 @@ class Server:
         query: dict[str, Any] | None = None,
         body: dict[str, Any] | None = None,
         as_json: bool = True,
+        file: Path | None = None,
+        tell: Callable[[int], None] | None = None,
     ) -> Any:
-        """Return what the server answers.
+        """Return what the server answers. The body is JSON, or the bytes of a file.
 
         Raises:
             UnavailableError: if no server answers.
@@ -48,7 +52,16 @@ class Server:
         import httpx
 
         try:
-            reply = self._client.request(method, path, params=query, json=body)
+            if file is not None:
+                reply = self._client.request(
+                    method,
+                    path,
+                    params=query,
+                    content=_bytes_of(file, tell),
+                    headers={"Content-Type": "application/octet-stream"},
+                )
+            else:
+                reply = self._client.request(method, path, params=query, json=body)
         except httpx.HTTPError as error:
             raise UnavailableError(
                 f"No server answers at {self.url}: {error}.",
@@ -61,6 +74,14 @@ class Server:
     def close(self) -> None:
         """Let go of the connection."""
         self._client.close()
+
+
+def _bytes_of(file: Path, tell: Callable[[int], None] | None) -> Iterator[bytes]:
+    with file.open("rb") as handle:
+        while part := handle.read(1 << 18):
+            yield part
+            if tell is not None:
+                tell(handle.tell())
 
 
 def as_error(status: int, body: str) -> MainspringError:

@@ -19,7 +19,7 @@ from mainspring.workspace.opening import Workspace
 from mainspring.workspace.scans import Scans
 
 #: The kinds of task that judge windows.
-KINDS = ("window", "unjudged", "labels")
+KINDS = ("window", "unjudged", "labels", "relabel")
 PATIENCE_S = 600.0  # for one window: another engine may be at work on it
 POLL_S = 0.05
 

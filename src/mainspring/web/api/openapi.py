@@ -97,7 +97,8 @@ def _described(one: Operation, fields: list[Any], answer: dict[str, Any]) -> dic
         out["requestBody"] = _body(one, inside)
     if one.takes_bytes:
         bytes_ = {"schema": {"type": "string", "format": "binary"}}
-        out["requestBody"] = {"required": True, "content": {BYTES: bytes_}}
+        media = dict.fromkeys((BYTES, *one.accepts), bytes_)
+        out["requestBody"] = {"required": True, "content": media}
     return out
 
 

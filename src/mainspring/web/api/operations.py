@@ -50,6 +50,7 @@ ROOMS = {
     "channels": "channels",
     "backtests": "backtests",
     "reports": "reports",
+    "feeds": "feeds",
     "decisions": "loops",
     "loops": "loops",
     "tokens": "access",
@@ -73,6 +74,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     function: Callable[..., Any]  #: of the workspace, and of the request if it has fields
     media: str = "application/json"  #: of the answer
     takes_bytes: int = 0  #: of a body that is a file, at most; 0: the body, if any, is JSON
+    accepts: tuple[str, ...] = ()  #: media types of such a body, besides bytes
     example: dict[str, Any] = {}  #: fields of a request that could be
 
     @property
@@ -181,6 +183,7 @@ def operation(
     *,
     media: str = "application/json",
     takes_bytes: int = 0,
+    accepts: tuple[str, ...] = (),
     example: dict[str, Any] | None = None,
 ) -> Callable[[F], F]:
     """Put a function into the table under a name, a method and a path."""
@@ -194,6 +197,7 @@ def operation(
             function=function,
             media=media,
             takes_bytes=takes_bytes,
+            accepts=accepts,
             example=example or {},
         )
         return function

@@ -8,9 +8,6 @@ the model in it, so that monitors need not know the difference.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 import polars as pl
@@ -20,20 +17,16 @@ from mainspring.ground.objects import Kind, Profile, Signature
 from mainspring.monitoring.truth import targets
 from mainspring.numerics.errors import NumericsError
 from mainspring.numerics.profiles import profile_columns, profile_scores
-from mainspring.numerics.relevance import response_shares
 from mainspring.numerics.scores import quality
 from mainspring.scaling.models import target as classes
-from mainspring.workspace.feeding.naming import Columns, check_inputs
+from mainspring.workspace.feeding import surrogate
+from mainspring.workspace.feeding.naming import Columns, check_inputs, find
 from mainspring.workspace.feeding.reading import LINE
 from mainspring.workspace.feeding.shaping import as_series, described, scores_of, settled
 
 Floats = npt.NDArray[np.float64]
 
 REFERENCE_ROWS = 20_000
-SURROGATE_ROWS = 5_000
-SHARE_ROWS = 1_000
-#: A surrogate that explains less of the score says nothing of what the model listens to.
-LEAST_EXPLAINED = 0.3
 
 
 class Baseline:
@@ -80,7 +73,7 @@ def of_frame(
     if columns.score or columns.prediction:
         scores = scores_of(frame, lines, columns, signature, name)
     truth = _truth(frame, columns, signature)
-    shares, told = _shares(inputs, scores)
+    shares, told = surrogate.shares(inputs, scores)
     profile = Profile(
         rows=frame.height,
         columns=profile_columns({one: inputs[one] for one in names}, shares),
@@ -96,6 +89,21 @@ def of_frame(
     if kept.height > REFERENCE_ROWS:
         kept = kept.sample(REFERENCE_ROWS, seed=0)
     return Baseline(signature, profile, kept, [*said, told])
+
+
+def columns_in(frame: pl.DataFrame, given: Columns) -> tuple[Columns, list[str]]:
+    """Return which column of a baseline is what, and what was guessed, by names and classes.
+
+    Raises:
+        BadInputError: if a column that was named is not there.
+    """
+    found, said = find(frame.columns, given)
+    answers = found.label or found.prediction
+    if given.score or answers is None or frame[answers].n_unique() > classes.MAX_CLASSES:
+        return found, said
+    there = [classes.class_name(v) for v in frame[answers].drop_nulls().unique().to_list()]
+    # Only now it is known what columns of one probability a class would be called.
+    return find(frame.columns, given, classes=sorted(there)) if len(there) > 2 else (found, said)
 
 
 def _with_loss(profile: Profile) -> Profile:
@@ -208,63 +216,3 @@ def _metrics(
 
         losses = row_losses(signature.kind, scores[sound], target[sound], signature.scale)
         return {"loss": float(losses.mean())}
-
-
-def _shares(inputs: pl.DataFrame, scores: Floats | None) -> tuple[dict[str, float], str]:
-    """Return what each input is worth to the model, by a surrogate of its score, and a word."""
-    every = dict.fromkeys(inputs.columns, 1.0)
-    if scores is None or inputs.height < 50:
-        return every, "every column counts as relevant: there is no score to learn it from"
-    sound = np.flatnonzero(np.isfinite(scores).all(axis=1))
-    if sound.size < 50:
-        return every, "every column counts as relevant: too few rows have a score"
-    rows = np.random.default_rng(0).permutation(sound)[:SURROGATE_ROWS]
-    table = _encoded(inputs[rows.tolist()])
-    wanted = scores[rows].max(axis=1) if scores.shape[1] > 1 else scores[rows][:, 0]
-    if np.ptp(wanted) == 0:
-        return every, "every column counts as relevant: the score is constant"
-    model, explained = _fitted(table, wanted)
-    if explained < LEAST_EXPLAINED:
-        return every, (
-            "every column counts as relevant: the score could not be followed"
-            f" (a surrogate explains {explained:.0%} of it)"
-        )
-    names = inputs.columns
-    head = table[:SHARE_ROWS]
-
-    def score(columns: Mapping[str, Any]) -> Floats:
-        return np.asarray(model.predict(np.column_stack([columns[one] for one in names])))
-
-    shares = response_shares(score, {one: head[:, at] for at, one in enumerate(names)})
-    return shares, (
-        f"what each column is worth is learnt from a surrogate that explains {explained:.0%}"
-        " of the score"
-    )
-
-
-def _encoded(inputs: pl.DataFrame) -> Floats:
-    """Return inputs as numbers: text by how frequent it is, what is missing as NaN."""
-    columns = []
-    for one in inputs.columns:
-        values = inputs[one]
-        if values.dtype == pl.Null:
-            values = values.cast(pl.Float64)
-        elif not (values.dtype.is_numeric() or values.dtype == pl.Boolean):
-            ranks = values.drop_nulls().value_counts(sort=True)[one].to_list()
-            places = {text: place for place, text in enumerate(ranks)}
-            values = values.replace_strict(places, default=None, return_dtype=pl.Float64)
-        columns.append(values.cast(pl.Float64).fill_null(np.nan).to_numpy())
-    return np.column_stack(columns)
-
-
-def _fitted(table: Floats, wanted: Floats) -> tuple[Any, float]:
-    """Return a surrogate of the score, and what share of the variance of new rows it explains."""
-    from sklearn.ensemble import HistGradientBoostingRegressor
-
-    cut = len(wanted) * 3 // 4
-    model = HistGradientBoostingRegressor(max_iter=60, max_leaf_nodes=15, random_state=0)
-    model.fit(table[:cut], wanted[:cut])
-    left = wanted[cut:]
-    spread = float(np.var(left))
-    error = float(np.mean((np.asarray(model.predict(table[cut:])) - left) ** 2))
-    return model, 1 - error / spread if spread > 0 else 0.0

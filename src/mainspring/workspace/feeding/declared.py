@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from mainspring.readiness import registry
 from mainspring.scaling.models import package
 from mainspring.scaling.serving import endpoints
 from mainspring.workspace.feeding import baselines, reading, versions
-from mainspring.workspace.feeding.naming import Columns, find
+from mainspring.workspace.feeding.naming import Columns
 from mainspring.workspace.opening import Workspace
 
 
@@ -72,16 +71,10 @@ def create(
     def work(tx: Tx) -> tuple[Version, Watch]:
         now = ws.clock.now()
         before = watches.find(tx, name)
-        found = _version(
-            tx,
-            ws,
-            made,
-            baseline,
-            model or _model(tx, name) or (name if made else None),
-            version,
-            now,
-        )
-        endpoint = endpoints.ensure(tx, name, found.model, at=now, kind="fed")
+        wanted = model or _model(tx, name) or (name if made else None)
+        found = _version(tx, ws, made, baseline, wanted, version, now)
+        package.profile(found.package, ws.objects)  # or there is nothing to compare with
+        endpoints.ensure(tx, name, found.model, at=now, kind="fed")
         if version is not None:
             versions.bind(tx, name, version, found.number)
         watch = Watch(
@@ -95,8 +88,8 @@ def create(
             by=tx.who.name,
         )
         watches.save(tx, watch)
-        evidence: Mapping[str, Any] = {"model": found.model, "version": found.number}
-        tx.audit("monitor.create", f"endpoint:{endpoint.name}", evidence)
+        evidence = {"model": found.model, "version": found.number}
+        tx.audit("monitor.create", f"endpoint:{name}", evidence)
         return found, watch
 
     found, watch = ws.write(Permission.SERVE, work)
@@ -169,7 +162,7 @@ def _made(
         return None, columns, []
     frame = reading.whole(baseline, called) if isinstance(baseline, Path) else baseline
     name = called or (baseline.name if isinstance(baseline, Path) else "the baseline")
-    used, said = find(frame.columns, columns)
+    used, said = baselines.columns_in(frame, columns)
     made = baselines.of_frame(frame, used, kind=kind, positive=positive, name=name)
     return made, used, [*said, *made.said]
 

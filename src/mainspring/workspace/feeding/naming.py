@@ -94,14 +94,12 @@ def find(
     for role, usual in USUAL.items():
         if getattr(given, role) or (role == "prediction" and (given.score or "score" in found)):
             continue
-        name = _usual(free, (plain(target), *usual) if role == "label" and target else usual)
-        if role == "score" and name is None:
-            several = _per_class(free, classes)
-            if several:
-                found[role] = several
-                said.append(f"scores are {', '.join(map(repr, several))}")
-                free = [one for one in free if one not in several]
+        if role == "score" and (several := _per_class(free, classes)):
+            found[role] = several
+            said.append(f"scores are {', '.join(map(repr, several))}")
+            free = [one for one in free if one not in several]
             continue
+        name = _usual(free, (plain(target), *usual) if role == "label" and target else usual)
         if name is not None:
             found[role] = [name] if role == "score" else name
             said.append(f"{role} is {name!r}")

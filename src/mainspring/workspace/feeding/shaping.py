@@ -92,7 +92,8 @@ class Shaper:
     def _times(self, part: pl.DataFrame, lines: pl.Series) -> pl.Series:
         name = self.columns.time
         if self.at is not None or name is None:
-            return pl.Series([self.at or self.received] * part.height, dtype=pl.Float64)
+            at = self.received if self.at is None else self.at
+            return pl.Series([at] * part.height, dtype=pl.Float64)
         found = part[name]
         times, unit = seconds(found)
         if unit:

@@ -95,7 +95,7 @@ def feed(
     place, kept = ws.read(Permission.LABEL, partial(_look, endpoint=endpoint, batch=batch))
     if kept is not None:
         return _again(kept, digest)
-    given = _merged(columns or Columns(), place.columns)
+    given = columns or Columns()
     with Stage(ws.captures(endpoint)) as stage:
         taken = _Taken(ws, endpoint, place, batch, given, name or file.name)
         taken.read(reading.parts(file, name, tell=tell), stage)
@@ -151,8 +151,7 @@ class _Taken:
         usual = self._place.usual
         signature = usual.signature
         there = [name for name in part.columns if name != reading.LINE]
-        given = self._given
-        # What was only remembered may be missing in these rows; what was named may not.
+        given = _merged(self._given, self._place.columns, there)
         columns, said = find(
             there,
             given,
@@ -298,10 +297,14 @@ def _again(kept: Any, digest: str) -> Fed:
     return msgspec.structs.replace(msgspec.json.decode(kept.answer, type=Fed), again=True)
 
 
-def _merged(given: Columns, remembered: Columns) -> Columns:
-    """Return what was said of these rows, and of what was not, what the monitor was told."""
-    said = {k: v for k, v in msgspec.structs.asdict(given).items() if v}
-    return msgspec.structs.replace(remembered, **said)
+def _merged(given: Columns, remembered: Columns, there: Sequence[str]) -> Columns:
+    """Return what was said of these rows, and of what was not, what the monitor was told.
+
+    What was only remembered may be missing in these rows; what was named may not.
+    """
+    told = {k: v for k, v in msgspec.structs.asdict(remembered).items() if v}
+    told = {k: v for k, v in told.items() if set(v if isinstance(v, list) else [v]) <= set(there)}
+    return Columns(**{**told, **{k: v for k, v in msgspec.structs.asdict(given).items() if v}})
 
 
 def _named(batch: str) -> str:
