@@ -15,8 +15,8 @@ from sqlalchemy import select, update
 
 from mainspring.ground.objects import Alarm, Window
 from mainspring.ground.ports import Tx
-from mainspring.monitoring.tables import alarms, monitors, start_monitor
-from mainspring.monitoring.windows import list_windows
+from mainspring.monitoring.tables import alarms, monitors, start_monitor, windows
+from mainspring.monitoring.windows import get
 
 #: Batches that one look takes up at most; the next look goes on from there.
 MOST_BATCHES = 500
@@ -52,12 +52,20 @@ def learn_delay(tx: Tx, endpoint: str, delay: float | None) -> None:
 
 
 def opened(tx: Tx, endpoint: str, most: int) -> list[Window]:
-    """Return the newest judged windows, at most so many, oldest first: late labels change them."""
-    judged = [one for one in list_windows(tx, endpoint, limit=60) if one.performance is not None]
-    return judged[:most][::-1]
+    """Return the newest judged windows, at most so many, oldest first: late labels change them.
+
+    What one version of several answered of a window is a window of its own here.
+    """
+    question = (
+        select(windows.c.id)
+        .where(windows.c.endpoint == endpoint, windows.c.performance.is_not(None))
+        .order_by(windows.c.ends.desc(), windows.c.id)
+        .limit(most)
+    )
+    return [get(tx, row.id) for row in tx.all(question)][::-1]
 
 
-def touched(windows: Sequence[Window], captured: pl.DataFrame, new: pl.DataFrame) -> list[Window]:
+def touched(judged: Sequence[Window], captured: pl.DataFrame, new: pl.DataFrame) -> list[Window]:
     """Return the windows that hold a row whose label came after they were judged, oldest first.
 
     ``captured`` are rows with ``_id`` and ``_time``, ``new`` labels with ``_id`` and ``_batch``.
@@ -66,7 +74,7 @@ def touched(windows: Sequence[Window], captured: pl.DataFrame, new: pl.DataFrame
         new.select("_id", "_batch"), on="_id", how="inner"
     )
     found = []
-    for window in windows:
+    for window in judged:
         seen = int((window.performance or {}).get("batch") or 0)
         inside = (pl.col("_time") >= window.start) & (pl.col("_time") < window.end)
         if rows.filter(inside & (pl.col("_batch") > seen)).height:

@@ -16,7 +16,17 @@ import numpy as np
 import numpy.typing as npt
 
 from mainspring.ground.objects import Finding
-from mainspring.monitoring.graded import Graded, chance, graded, graded_reference, rise_reach
+from mainspring.monitoring.graded import (
+    BLOCKS,
+    CERTAIN_EFFECT,
+    LONG_BLOCKS,
+    Graded,
+    chance,
+    design_effect,
+    graded,
+    graded_reference,
+    rise_reach,
+)
 from mainspring.monitoring.sight import Sight
 from mainspring.numerics.calibration import (
     Platt,
@@ -183,7 +193,10 @@ def _shape(
 ) -> list[Finding]:
     bins = [[one.rows, one.said, one.came] for one in reliability(said, came)]
     error, simulated = ece(said, came), ece_of_calibrated(said)
-    beyond = float(simulated[math.ceil(0.99 * simulated.size) - 1])
+    # The simulated model's rows are independent; where these are not, chance reaches further.
+    effect = max(design_effect(came - said, blocks) for blocks in (BLOCKS, LONG_BLOCKS))
+    wider = math.sqrt(effect) if effect > CERTAIN_EFFECT else 1.0
+    beyond = wider * float(simulated[math.ceil(0.99 * simulated.size) - 1])
     parts = brier_parts(said, came)
     rows = int(came.size)
     off = error > beyond + MATERIAL_ECE
@@ -200,7 +213,7 @@ def _shape(
             why=f"Said and came are {error:.3f} apart over the bins; a calibrated model would"
             f" show {float(simulated.mean()):.3f} on such rows, and one in a hundred"
             f" {beyond:.3f}.",
-            detail={"bins": bins, "expected": float(simulated.mean())},
+            detail={"bins": bins, "expected": float(simulated.mean()), "wider": wider},
         ),
         Finding(
             monitor="calibration",
