@@ -197,7 +197,7 @@ def test_the_cause_page_ranks_columns_and_says_since_when(
     assert ranked.count("<svg viewBox") >= 3
     assert "Estimated without labels" in told
     assert "v1 answered 100 % of the rows as champion" in told
-    assert "8 of 700 rows" in told
+    assert "Those that stick out most of 700 rows" in told
     figure = watching.get(f"/alarms/{alarm}?figure=series").json()
     assert len(figure["data"][0]["x"]) == watched.WINDOWS
 

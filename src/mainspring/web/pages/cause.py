@@ -9,8 +9,7 @@ import msgspec
 from markupsafe import Markup
 
 from mainspring.ground.objects import Alarm, Finding, Window
-from mainspring.ground.permissions import Permission
-from mainspring.ground.rules import AlarmState
+from mainspring.monitoring import findings
 from mainspring.web.pages import drift, figures, watched
 from mainspring.web.pages.alarms import headline
 from mainspring.web.pages.figures import Figure
@@ -18,18 +17,19 @@ from mainspring.web.pages.performance import slices
 from mainspring.web.pages.watched import Spot, Watched
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.reports import drawn
+from mainspring.workspace.views.causes import Cause
 
 _RANKED = 8
-_ROWS = 8
-_CELLS = 14  # columns of example rows
 
 
 class Ranked(msgspec.Struct, frozen=True, kw_only=True):
     """One column of the alarm's window, with a small picture where its rows are kept."""
 
-    found: Finding
+    column: str
+    found: Finding | None  #: of drift, if that was judged
     bar: float  #: how far, 0 to 1, where 0.5 is what matters
     picture: Markup | None
+    why: list[str]
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,27 +46,26 @@ def gather(ws: Workspace, asked: Mapping[str, str]) -> dict[str, Any]:
     Raises:
         NotFoundError: if there is no such alarm.
     """
-    from mainspring.workspace.views import monitoring
+    from mainspring.workspace.views import causes
 
-    one = monitoring.alarm(ws, asked["id"])
+    told = causes.cause(ws, asked["id"])
+    one = told.alarm
     seen = _seen(ws, one)
-    window = next((w for w in seen.windows if w.id == one.window), None)
-    found = seen.of(window)
-    ranked = _ranked(ws, one, window, found)
+    window = told.window
+    found = [] if window is None else findings.of_window(window)
     return {
         "alarm": one,
         "headline": headline([one]),
+        "told": told,
         "window": window,
         "since": since(seen, one),
-        "ranked": ranked,
+        "ranked": _ranked(ws, told, found),
         "others": _others(found),
         "slices": [s for s in slices(found) if s.verdict in ("alarm", "notice")][:8],
         "versions": _versions(window),
-        "changes": _changes(ws, one, window),
         "effect": _effect(found),
-        "state": _state(ws, one),
-        "decisions": monitoring.decisions_about(ws, one),
-        "rows": _rows(ws, one, window, [r.found.subject for r in ranked]),
+        "state": told.state,
+        "decisions": told.did[::-1],
         "same": _same_window(ws, one),
         "drifts": one.kind in drift.MONITORS or one.kind == "quality",
         "column": one.subject.partition("/")[0] if one.kind == "quality" else one.subject,
@@ -98,22 +97,32 @@ def since(seen: Watched, one: Alarm) -> Window | None:
     return first
 
 
-def _ranked(
-    ws: Workspace, one: Alarm, window: Window | None, found: Sequence[Finding]
-) -> list[Ranked]:
-    moved = [f for f in found if f.monitor in drift.MONITORS and f.value is not None]
-    moved.sort(key=lambda f: (f.verdict != "alarm", f.verdict != "notice",
-                              -(watched.reach(f) or 0.0)))  # fmt: skip
-    kept = moved[:_RANKED]
-    pictures = _pictures(ws, one, window, [f.subject for f in kept])
-    return [
-        Ranked(
-            found=f,
-            bar=min((watched.reach(f) or 0.0) / 2, 1.0),
-            picture=pictures.get(f.subject),
+def _ranked(ws: Workspace, told: Cause, found: Sequence[Finding]) -> list[Ranked]:
+    """Return the suspects, most suspect first, then the rest by how far it moved."""
+    moved = {f.subject: f for f in found if f.monitor in drift.MONITORS}
+    known = sorted(moved.values(), key=lambda f: -(watched.reach(f) or 0.0))
+    names = [one.column for one in told.suspects]
+    names += [f.subject for f in known if f.value is not None and f.subject not in names]
+    if told.alarm.kind == "score_drift" and "score" in names:
+        names = ["score", *(name for name in names if name != "score")]
+    why = {one.column: one.why for one in told.suspects}
+    kept = names[:_RANKED]
+    pictures = _pictures(ws, told.alarm, told.window, kept)
+    ranked = []
+    for name in kept:
+        one = moved.get(name)
+        far = None if one is None else watched.reach(one)
+        words = why.get(name) or ([] if one is None else [one.why])
+        ranked.append(
+            Ranked(
+                column=name,
+                found=one,
+                bar=min((far or 0.0) / 2, 1.0),
+                picture=pictures.get(name),
+                why=words,
+            )
         )
-        for f in kept
-    ]
+    return ranked
 
 
 def _pictures(
@@ -154,35 +163,6 @@ def _versions(window: Window | None) -> list[Version]:
     ]
 
 
-def _changes(ws: Workspace, one: Alarm, window: Window | None) -> list[tuple[float, str]]:
-    """Return what changed upstream about the time it began."""
-    from mainspring.ground.ports import Tx
-    from mainspring.readiness import registry
-    from mainspring.scaling.serving import endpoints
-
-    if window is None:
-        return []
-    length = window.end - window.start
-
-    def look(tx: Tx) -> list[tuple[float, str]]:
-        model = next((e.model for e in endpoints.list_endpoints(tx) if e.name == one.endpoint), "")
-        moves = registry.history(tx, model, registry.CHAMPION) if model else []
-        return [
-            (m.at, f"{model}/{m.number} became champion: {m.reason}")
-            for m in moves
-            if window.start - length <= m.at <= window.end
-        ]
-
-    return ws.read(Permission.READ, look)
-
-
-def _state(ws: Workspace, one: Alarm) -> AlarmState | None:
-    """Return how what the alarm is about stands now, if that is known."""
-    from mainspring.monitoring import states
-
-    return ws.read(Permission.READ, lambda tx: states.of_alarm(tx, one.id))
-
-
 def _effect(found: Sequence[Finding]) -> list[Finding]:
     """Return what is known of the quality in the window: measured, and as it was estimated."""
     return [
@@ -191,40 +171,6 @@ def _effect(found: Sequence[Finding]) -> list[Finding]:
         for one in found
         if one.monitor == monitor and one.subject == "loss" and one.value is not None
     ]
-
-
-def _rows(
-    ws: Workspace, one: Alarm, window: Window | None, columns: Sequence[str]
-) -> dict[str, Any]:
-    """Return a few of the window's rows: those at the far end of the column first."""
-    import polars as pl
-
-    from mainspring.workspace.reports.of_window import captured
-
-    if window is None:
-        return {"names": [], "rows": [], "of": 0}
-    frame = captured(ws, window)
-    if frame is None:
-        return {"names": [], "rows": [], "of": 0}
-    raw = [name for name in frame.columns if not name.startswith("_")]
-    first = [one.subject, *columns]
-    names = [n for n in dict.fromkeys(first) if n in raw]
-    names = [*names, *(n for n in raw if n not in names)][:_CELLS]
-    shown = ["_id", "_time", "_version", "_score"]
-    if one.subject in raw and frame[one.subject].dtype.is_numeric():
-        far = (pl.col(one.subject).cast(pl.Float64) - _usual(ws, one, window)).abs()
-        frame = frame.sort(far, descending=True, nulls_last=False, maintain_order=True)
-    head = frame.select(*shown, *names).head(_ROWS)
-    return {"names": names, "rows": head.rows(named=True), "of": window.rows}
-
-
-def _usual(ws: Workspace, one: Alarm, window: Window) -> float:
-    """Return the mean of the alarm's column at training, or 0 if that is not known."""
-    from mainspring.workspace.reports.of_window import stored
-
-    baseline = stored(ws, one.endpoint, window.id).baseline
-    known = [] if baseline is None else baseline.columns
-    return next((c.mean or 0.0 for c in known if c.name == one.subject), 0.0)
 
 
 def _same_window(ws: Workspace, one: Alarm) -> list[Alarm]:

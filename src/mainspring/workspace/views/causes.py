@@ -100,13 +100,14 @@ def _cause(ws: Workspace, tx: Tx, alarm: Alarm) -> Cause:
     line = [*reversed(earlier), *([window] if window is not None else [])]
     model = _model(tx, alarm.endpoint)
     version = _version(tx, model, window.version if window is not None else None)
-    baseline = None if version is None else package.profile(version.package, ws.objects)
+    baseline = _baseline(ws, version)
     found = causes.suspects(window, baseline) if window is not None else []
     series = rules.series_of(rule.series) if rule is not None and rule.series else None
     series = series or causes.series_of_alarm(alarm, window)
     since = causes.onset(line, series) if series is not None else None
     missing = [f"window {alarm.window}"] if window is None else []
     missing += ["the version that served"] if window is not None and version is None else []
+    missing += ["the baseline"] if version is not None and baseline is None else []
     examples, lost = _examples(ws, alarm, window, version, found)
     told = Cause(
         alarm=alarm,
@@ -323,9 +324,7 @@ def _examples(
     others = [c for c in (sample.columns if sample is not None else []) if c in frame.columns]
     plain = [c for c in dict.fromkeys([*leading, *others]) if not c.startswith("_")]
     columns = plain[:MOST_COLUMNS]
-    baseline = None
-    if version is not None:
-        baseline = package.profile(version.package, ws.objects)
+    baseline = _baseline(ws, version)
     out = _sticking_out(frame, leading[0] if leading else None, baseline)
     shown = [c for c in ("_id", "_time", "_score") if c in frame.columns]
     return (
@@ -342,6 +341,16 @@ def _examples(
         ),
         lost,
     )
+
+
+def _baseline(ws: Workspace, version: Version | None) -> Profile | None:
+    """Return the training profile of a version; None where its files are gone."""
+    if version is None:
+        return None
+    try:
+        return package.profile(version.package, ws.objects)
+    except NotFoundError:
+        return None
 
 
 def _sample(ws: Workspace, version: Version | None) -> tuple[pl.DataFrame | None, list[str]]:
