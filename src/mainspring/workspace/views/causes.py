@@ -349,8 +349,8 @@ def _baseline(ws: Workspace, version: Version | None) -> Profile | None:
         return None
     try:
         return package.profile(version.package, ws.objects)
-    except NotFoundError:
-        return None
+    except MainspringError:
+        return None  # its files are gone; the caller says so
 
 
 def _sample(ws: Workspace, version: Version | None) -> tuple[pl.DataFrame | None, list[str]]:
