@@ -13,6 +13,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "howto"
 PAGES = (
     "alarms.md",
     "compare-two-tables.md",
+    "keep-a-contract.md",
     "run-again.md",
     "notebooks.md",
     "keep-more-than-metrics.md",
