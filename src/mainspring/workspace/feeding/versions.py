@@ -25,7 +25,7 @@ ELSEWHERE = "elsewhere:"  #: how the source of a version begins that answers els
 
 
 def usual(tx: Tx, model: str) -> Version:
-    """Return the version that rows without a version belong to: the champion, else the newest.
+    """Return the version of rows that name none: the champion, else the newest without a name.
 
     Raises:
         NotFoundError: if the model has no version, and so no baseline.
@@ -40,7 +40,12 @@ def usual(tx: Tx, model: str) -> Version:
             field="endpoint",
             hint="Give it one: mainspring monitor create NAME --baseline FILE",
         )
-    return found[0]
+    return next((one for one in found if one.source == nameless(model)), found[0])
+
+
+def nameless(model: str) -> str:
+    """Return the source of a baseline that was given without a version's name."""
+    return f"{ELSEWHERE}{model}"
 
 
 def numbers(tx: Tx, endpoint: str, model: str, names: Sequence[str], at: float) -> dict[str, int]:
@@ -89,10 +94,10 @@ def _number(tx: Tx, model: str, name: str, taken: set[int], at: float) -> int:
             pass  # another server's own count
     like = _another(tx, name)
     if like is None:
+        for one in registry.versions(tx, model):
+            if one.source == nameless(model) and one.number not in taken:
+                return one.number  # its baseline was given before its name was known
         like = usual(tx, model)
-        nameless = f"{ELSEWHERE}{model}"
-        if like.source == nameless and like.number not in taken:
-            return like.number  # the one baseline there is was given without a name
     copy = msgspec.structs.replace(
         like,
         model=model,
