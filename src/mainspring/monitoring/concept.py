@@ -27,20 +27,19 @@ from mainspring.ground.objects import Finding
 from mainspring.monitoring.graded import (
     BLOCKS,
     CERTAIN_EFFECT,
+    FEW,
     LONG_BLOCKS,
     Graded,
     chance,
     design_effect,
     graded,
     graded_reference,
+    step_effect,
 )
 from mainspring.monitoring.sight import Sight
 from mainspring.numerics.errors import TooFewError
 from mainspring.numerics.intervals import mean_interval
 from mainspring.numerics.sequential import SHIFTS, EDetector, follow_rise
-
-#: Windows that do not yet say how alike neighbours are.
-_FEW = 3
 
 Floats = npt.NDArray[np.float64]
 State = dict[str, Any]
@@ -63,7 +62,10 @@ def concept_drift(sight: Sight) -> list[Finding]:
     # as long as they are few, the window's own word counts too.
     effect = max(design_effect(own.losses, blocks) for blocks in (BLOCKS, LONG_BLOCKS))
     total, windows = before["effects"]
-    known = max(total / windows if windows else 1.0, effect if windows < _FEW else 1.0)
+    known = total / windows if windows else 1.0
+    if windows < FEW:
+        own_steps = (step_effect(own.losses, blocks) for blocks in (BLOCKS, LONG_BLOCKS))
+        known = max(known, *own_steps)
     known = known if known > CERTAIN_EFFECT else 1.0
     after, first = detector.update(own.losses, 1 / known)
     state = {

@@ -7,16 +7,18 @@ a rise of the loss is certain.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from mainspring.ground.objects import MonitorPolicy, Signature
+from mainspring.ground.objects import MonitorPolicy, Signature, Window
 from mainspring.monitoring.columns import scores_of
 from mainspring.numerics.errors import NumericsError
 from mainspring.numerics.intervals import block_difference, mean_interval
+from mainspring.numerics.quantiles import student_quantile
 from mainspring.numerics.scores import row_losses
 
 Floats = npt.NDArray[np.float64]
@@ -39,6 +41,8 @@ BLOCKS = 30
 LONG_BLOCKS = 16
 #: The 95 % quantile of chi-square with 15 degrees of freedom, divided by 15.
 CERTAIN_EFFECT = 1.67
+#: Windows that are too few to say how alike neighbours usually are.
+FEW = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,12 +98,19 @@ def chance(policy: MonitorPolicy, monitor: str) -> float:
     return policy.alpha * SHARES[monitor]
 
 
-def reach(values: Floats, alpha: float, stretches: npt.NDArray[np.int64] | None = None) -> float:
+def reach(
+    values: Floats,
+    alpha: float,
+    stretches: npt.NDArray[np.int64] | None = None,
+    effect: float | None = None,
+) -> float:
     """Return how far below its mean the true mean of values may lie, but for a chance of alpha.
 
-    Values come in order of time. The widest of these ways: every row for itself, and by
-    stretches of time, which is wider where neighbours are alike. ``stretches`` says in which
-    one each value lies, where they are a part of the rows only; then fewer stretches, in which
+    Values come in order of time. Where neighbours are alike it reaches further than for
+    independent rows, by the design effect: ``effect`` if it is known from windows before, else
+    that of these rows from one stretch of time to the next (so that one step inside of the
+    window, which is what is looked for, does not hide itself). ``stretches`` says in which one
+    each value lies, where they are a part of the rows only; then fewer stretches, in which
     such rows lie, are less to rely on.
 
     Raises:
@@ -111,12 +122,30 @@ def reach(values: Floats, alpha: float, stretches: npt.NDArray[np.int64] | None 
     if stretches is not None:
         apart = block_difference(values, stretches, confidence)
         return max(found, apart.estimate - apart.low)
-    if values.size < 4 * BLOCKS or found == 0:
-        return found
-    found = max(found, _by_stretches(values, BLOCKS, confidence))
-    if design_effect(values, LONG_BLOCKS) > CERTAIN_EFFECT:
-        found = max(found, _by_stretches(values, LONG_BLOCKS, confidence))
+    if effect is not None:
+        return found * math.sqrt(effect) if effect > CERTAIN_EFFECT else found
+    for blocks in (BLOCKS, LONG_BLOCKS):
+        own = step_effect(values, blocks)
+        if own > CERTAIN_EFFECT:
+            degrees = 2 * (blocks - 1) // 3  # a mean of squared differences has so many
+            points = [student_quantile(1 - alpha, n) for n in (degrees, values.size - 1)]
+            reached = alone.estimate - alone.low
+            found = max(found, reached * math.sqrt(own) * points[0] / points[1])
     return found
+
+
+def known_effect(earlier: Sequence[Window], version: int | None) -> float | None:
+    """Return the mean design effect of a version's losses over judged windows, from 3 of them on.
+
+    Ordinary variation from stretch to stretch and from day to day is in it, and a break only
+    for the one window that holds it.
+    """
+    seen = [
+        float(told["effect"])
+        for told in (one.performance for one in earlier if one.version == version)
+        if told is not None and told.get("effect") is not None
+    ]
+    return float(np.mean(seen)) if len(seen) >= FEW else None
 
 
 def design_effect(values: Floats, blocks: int = BLOCKS) -> float:
@@ -125,8 +154,8 @@ def design_effect(values: Floats, blocks: int = BLOCKS) -> float:
     By the means of stretches of time; about 1 for independent rows, and 1 where there are too
     few rows to say.
     """
-    spread = float(values.var())
-    if values.size < 4 * blocks or spread == 0:
+    spread = float(values.var()) if values.size >= 4 * blocks else 0.0
+    if spread == 0:
         return 1.0
     places = stretches_of(values.size, blocks)
     rows = np.bincount(places, minlength=blocks)
@@ -134,14 +163,24 @@ def design_effect(values: Floats, blocks: int = BLOCKS) -> float:
     return float(means.var(ddof=1)) * values.size / blocks / spread
 
 
+def step_effect(values: Floats, blocks: int) -> float:
+    """Return the design effect as :func:`design_effect`, from one stretch to the next alone.
+
+    Source: von Neumann, Distribution of the ratio of the mean square successive difference to
+    the variance, Annals of Mathematical Statistics 12 (1941).
+    """
+    spread = float(values.var()) if values.size >= 4 * blocks else 0.0
+    if spread == 0:
+        return 1.0
+    places = stretches_of(values.size, blocks)
+    rows = np.bincount(places, minlength=blocks)
+    means = np.bincount(places, weights=values, minlength=blocks) / rows
+    return float((np.diff(means) ** 2).mean()) / 2 * values.size / blocks / spread
+
+
 def stretches_of(rows: int, blocks: int = BLOCKS) -> npt.NDArray[np.int64]:
     """Return the stretch of time that each of so many rows lies in, from 0 on."""
     return np.asarray(np.arange(rows) * blocks // max(rows, 1), dtype=np.int64)
-
-
-def _by_stretches(values: Floats, count: int, confidence: float) -> float:
-    apart = block_difference(values, stretches_of(values.size, count), confidence)
-    return apart.estimate - apart.low
 
 
 def rise_reach(
@@ -149,16 +188,17 @@ def rise_reach(
     before: Floats | None,
     alpha: float,
     stretches: npt.NDArray[np.int64] | None = None,
+    effect: float | None = None,
 ) -> float:
     """Return how much of mean(values) - mean(before) chance alone explains, at most.
 
     ``before`` are the held-out losses, None if they were not kept: then the baseline counts as
-    exact. ``stretches`` as in :func:`reach`.
+    exact. ``stretches`` and ``effect`` as in :func:`reach`.
 
     Raises:
         TooFewError: if there are fewer than two values, or all lie in one stretch.
     """
-    mine = reach(values, alpha, stretches)
+    mine = reach(values, alpha, stretches, effect)
     if before is None or before.size < 2:
         return mine
     theirs = mean_interval(before, 1 - 2 * alpha)

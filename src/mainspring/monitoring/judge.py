@@ -126,19 +126,22 @@ def judge_labels(
     signature: Signature,
     open_subjects: Open = (),
     reference: pl.DataFrame | None = None,
+    earlier: Sequence[Window] = (),
 ) -> tuple[Found, list[Alarm]]:
     """Return the performance of a window whose labels are mature, and the alarm it deserves.
 
     ``joined`` is what :func:`mainspring.monitoring.labels.join_counted` returns for the
     window's rows (or its plain frame, then what could not be joined is not known).
     ``baseline_loss`` is the champion's mean bounded loss on its holdout, and ``reference`` rows
-    of it, which say how sure that is.
+    of it, which say how sure that is. ``earlier`` are the windows before, newest first.
     """
     if isinstance(joined, pl.DataFrame):
         joined = Joined(rows=joined, labels=joined.height, replaced=0, unmatched=0, foreign={})
     rows, _ = _inside(joined.rows, (window.start, window.end))
     joined = msgspec.structs.replace(joined, rows=rows)
-    found = measure_performance(window, joined, baseline_loss, policy, signature, reference)
+    found = measure_performance(
+        window, joined, baseline_loss, policy, signature, reference, earlier
+    )
     if found["verdict"] != "alarm" or ("performance", "loss") in open_subjects:
         return found, []
     kept = ("loss", "lower_bound", "line", "baseline_loss", "rows", "coverage", "metrics")

@@ -8,6 +8,7 @@ and more than the tolerance.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,17 @@ import numpy.typing as npt
 import polars as pl
 
 from mainspring.ground.objects import MonitorPolicy, Signature, Window
-from mainspring.monitoring.graded import Graded, chance, graded, graded_reference, rise_reach
+from mainspring.monitoring.graded import (
+    BLOCKS,
+    LONG_BLOCKS,
+    Graded,
+    chance,
+    design_effect,
+    graded,
+    graded_reference,
+    known_effect,
+    rise_reach,
+)
 from mainspring.monitoring.labels import Joined
 from mainspring.monitoring.maturity import arrivals
 from mainspring.monitoring.measures import mean_of, measures, plain
@@ -31,6 +42,7 @@ def measure_performance(
     policy: MonitorPolicy,
     signature: Signature,
     reference: pl.DataFrame | None = None,
+    earlier: Sequence[Window] = (),
 ) -> dict[str, Any]:
     """Return what the labels of a window say.
 
@@ -39,7 +51,8 @@ def measure_performance(
     verdict (quiet, alarm, too few rows, no baseline) compares with ``line``; ``smallest`` the
     least rise of the loss that this window could have alarmed on. ``by_version`` holds the same
     measures for every version that scored rows, ``before`` the metrics on the rows kept at
-    training, ``arrival`` when the labels came.
+    training, ``arrival`` when the labels came, ``effect`` for how many labels one counts where
+    neighbours are alike. ``earlier`` are windows before this one, whose effects are known.
 
     ``repeated`` labels said again what was known, ``contradicted`` said something else; in both
     cases the last one counts. ``batch`` is the newest label batch taken into account.
@@ -68,9 +81,11 @@ def measure_performance(
         "lower_bound": None,
         "radius": None,
         "smallest": None,
+        "effect": max(design_effect(own.losses, blocks) for blocks in (BLOCKS, LONG_BLOCKS)),
         "by_version": {str(v): _of_rows(parts[v], signature) for v in sorted(parts)},
     }
-    return {**found, **_verdict(own, kept, window, found, policy)}
+    usual = known_effect(earlier, window.version)
+    return {**found, **_verdict(own, kept, window, found, policy, usual)}
 
 
 def _verdict(
@@ -79,6 +94,7 @@ def _verdict(
     window: Window,
     found: dict[str, Any],
     policy: MonitorPolicy,
+    effect: float | None,
 ) -> dict[str, Any]:
     if "loss" in found["undefined"]:
         return {"verdict": "too few rows", "why": f"Not judged: {found['undefined']['loss']}"}
@@ -89,7 +105,7 @@ def _verdict(
     if found["line"] is None:
         return {"verdict": "no baseline", "why": "Not judged: the version has no holdout loss."}
     before = None if kept is None else kept.losses
-    radius = rise_reach(own.losses, before, chance(policy, "performance"))
+    radius = rise_reach(own.losses, before, chance(policy, "performance"), effect=effect)
     loss, line = found["loss"]["estimate"], found["line"]
     bound = loss - radius
     told = (

@@ -140,6 +140,7 @@ class Labeller:
             signature=standing.signature,
             open_subjects=standing.open,
             reference=reference,
+            earlier=standing.earlier,
         )
         performance["judged"] = int((window.performance or {}).get("judged") or 0) + 1
         sight = Sight(
