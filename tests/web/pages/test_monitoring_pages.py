@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import html
+import json
 import re
+from pathlib import Path
 from types import ModuleType
 from urllib.parse import quote
 
 import httpx
 import pytest
 
+from mainspring.cli.start import main
 from mainspring.ground.permissions import Permission
 from mainspring.monitoring import alarms
 from mainspring.web.pages.alarms import grouped
@@ -224,6 +227,41 @@ def test_what_is_not_there_is_not_found(watching: httpx.Client, path: str) -> No
 def test_a_window_that_is_not_there_falls_back_to_the_newest(watching: httpx.Client) -> None:
     told = _words(watching.get("/endpoints/loans/drift?window=gone"))
     assert "14 Jan 2026, 00:00 to 15 Jan 2026, 00:00" in told
+
+
+# ---------------------------------------------------------------- reports of windows
+
+
+@pytest.mark.parametrize("far", [False, True])
+def test_a_window_is_reported_by_the_command_on_the_home_and_over_http(
+    watched_home: Workspace,
+    watched_url: str,
+    watched: ModuleType,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    far: bool,
+) -> None:
+    where = ["--url", watched_url] if far else ["--home", str(watched_home.home)]
+    files = ["--out", str(tmp_path / "w.html"), "--markdown", str(tmp_path / "w.md")]
+    window = ["--window", f"loans:{int(watched.START)}"]
+    assert main(["monitor", "report", "loans", *where, *files, *window]) == 0
+    told = capfd.readouterr().out
+    assert "None of 5 columns differs" in told
+    text = (tmp_path / "w.md").read_text("utf-8")
+    assert "loans, 5 Jan 2026, 00:00 to 6 Jan 2026, 00:00" in text
+    assert "region = south/DPPL" in text  # what the other monitors found stands in it
+    assert "<img" not in text
+    assert (tmp_path / "w.html").read_text("utf-8").count("<details") == 5
+    assert main(["monitor", "report", "loans", *where, "--json"]) == 0
+    newest = json.loads(capfd.readouterr().out)
+    assert newest["verdict"] == "alarm"
+    assert newest["columns"][0]["distribution"] is not None
+    assert main(["monitor", "report", "loans", *where, "--window", "gone"]) != 0
+    assert "There is no window 'gone'." in capfd.readouterr().err
+    assert main(["monitor", "report", "calm", *where, *window]) != 0
+    assert "of endpoint 'calm'" in capfd.readouterr().err
+    assert main(["monitor", "report", "empty", *where]) != 0
+    assert "No window of endpoint 'empty' has been judged yet." in capfd.readouterr().err
 
 
 # ---------------------------------------------------------------- what may be settled

@@ -243,6 +243,6 @@ def _numbers(
         before=before,
         now=_shares(now),
         cuts=ends,
-        open_low=low,
-        open_high=high,
+        open_low=bool(low),
+        open_high=bool(high),
     )

@@ -114,12 +114,13 @@ def stored(ws: Workspace, endpoint: str, window: str | None = None) -> Stored:
     def look(tx: Tx) -> tuple[Window, str | None, MonitorPolicy]:
         served = endpoints.get(tx, endpoint)
         one = windows.latest(tx, endpoint) if window is None else windows.get(tx, window)
-        if one is None or one.endpoint != endpoint:
-            raise NotFoundError(
-                f"There is no window {window or ''!r} of endpoint {endpoint!r}.",
-                field="window",
-                hint=f"Windows are listed by: mainspring monitor {endpoint}",
-            )
+        hint = f"Windows are listed by: mainspring monitor {endpoint}"
+        if one is None:
+            told = f"No window of endpoint {endpoint!r} has been judged yet."
+            raise NotFoundError(told, field="window", hint=hint)
+        if one.endpoint != endpoint:
+            told = f"There is no window {window!r} of endpoint {endpoint!r}."
+            raise NotFoundError(told, field="window", hint=hint)
         digest = None
         if one.version is not None:
             digest = registry.get(tx, served.model, one.version).package
@@ -191,10 +192,11 @@ def _now(profile: ColumnProfile, rows: pl.DataFrame, one: Window) -> Described |
 
     if profile.name == SCORE:
         scores = score_column(scores_of(rows, one.version)[0])
-        return describe(pl.Series(SCORE, scores.tolist(), strict=False))
-    if profile.name not in rows.columns:
+        found = describe(pl.Series(SCORE, scores.tolist(), strict=False))
+    elif profile.name in rows.columns:
+        found = describe(rows[profile.name])
+    else:
         return None
-    found = describe(rows[profile.name])
     # Types of captures and of profiles are called otherwise; only a real change is told.
     return msgspec.structs.replace(found, type=profile.type)
 
