@@ -19,8 +19,8 @@ from mainspring.workspace.opening import Workspace
 SEVERAL = 1203
 
 
-def fill(tx: Tx) -> None:
-    for number in range(SEVERAL):
+def fill(tx: Tx, several: int) -> None:
+    for number in range(several):
         values = {"auc": [0.5, math.nan, math.inf, -math.inf][number % 4]}
         run = Run(
             id=f"more_{number:04d}",
@@ -41,8 +41,7 @@ def asked(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    """The house with many runs, asked on its home or over HTTP."""
-    house.write(Permission.LOG, fill)
+    """The house, asked on its home or over HTTP."""
     monkeypatch.chdir(tmp_path)
     if request.param == "home":
         monkeypatch.setenv("MAINSPRING_HOME", str(house.home))
@@ -50,7 +49,19 @@ def asked(
         monkeypatch.setenv("MAINSPRING_URL", request.getfixturevalue("url"))
 
 
-@pytest.mark.usefixtures("asked")
+@pytest.fixture
+def many(house: Workspace, asked: None) -> None:
+    """More runs than a page holds."""
+    house.write(Permission.LOG, lambda tx: fill(tx, SEVERAL))
+
+
+@pytest.fixture
+def few(house: Workspace, asked: None) -> None:
+    """A few runs."""
+    house.write(Permission.LOG, lambda tx: fill(tx, 12))
+
+
+@pytest.mark.usefixtures("many")
 def test_a_search_gives_runs_and_tables_the_same_from_a_home_and_a_server() -> None:
     every = ms.search(experiment="search", limit=None)
     assert len(every) == SEVERAL
@@ -68,7 +79,7 @@ def test_a_search_gives_runs_and_tables_the_same_from_a_home_and_a_server() -> N
     assert ms.search(deleted=True) == []
 
 
-@pytest.mark.usefixtures("asked")
+@pytest.mark.usefixtures("few")
 def test_a_comparison_is_the_same_from_a_home_and_a_server() -> None:
     two = ms.search("id like 'more_000%'", order="started", limit=4)
     told = ms.compare(two, by="params.C")
@@ -78,7 +89,7 @@ def test_a_comparison_is_the_same_from_a_home_and_a_server() -> None:
     assert [group.value for group in told.groups] == ["0", "1", None]
 
 
-@pytest.mark.usefixtures("asked")
+@pytest.mark.usefixtures("few")
 def test_what_is_wrong_is_raised_alike() -> None:
     with pytest.raises(BadInputError, match="at character 1"):
         ms.search("auc > 1")
