@@ -29,13 +29,15 @@ from mainspring.monitoring.streaks import event_order
 from mainspring.numerics.correlation import (
     Changes,
     correlation_changes,
+    correlations_of,
     pair_effects,
     rank_correlations,
+    unit_ranks,
 )
 from mainspring.numerics.profiles import OTHER
 
-#: Rows of a window that are compared; more make a correlation no better than it must be.
-MOST_ROWS = 20_000
+#: Rows of either side that are compared; more make a correlation no better than it must be.
+MOST_ROWS = 10_000
 #: Columns that are compared, those first that the model listens to most: 780 pairs.
 MOST_COLUMNS = 40
 #: Levels of a category that are compared, and columns and levels in all.
@@ -85,7 +87,8 @@ def joint(sight: Sight) -> list[Finding]:
     if reason is not None or sight.reference is None:
         return [_untested(sight, reason or "")]
     parts = _parts(columns)
-    before = _encoded(sight.reference, parts)
+    step = -(-sight.reference.height // MOST_ROWS)
+    before = _encoded(sight.reference.gather_every(step), parts)
     now = _encoded(_sampled(sight.frame), parts)
     kept = [
         place
@@ -95,7 +98,8 @@ def joint(sight: Sight) -> list[Finding]:
     names = [parts[place].column.name for place in kept]
     if len(set(names)) < 2:
         return [_untested(sight, "fewer than two columns have values that differ")]
-    here = rank_correlations(now[:, kept])
+    ranks = unit_ranks(now[:, kept])
+    here = correlations_of(ranks)
     labels = [f"{parts[place].column.name}={parts[place].level or ''}" for place in kept]
     state = _state(sight, labels, here, now.shape[0])
     usual = _usual(sight, labels)
@@ -109,7 +113,7 @@ def joint(sight: Sight) -> list[Finding]:
     alpha = alpha_of("joint", sight.policy.alpha)
     effects: Floats | float = 1.0
     if "_time" in sight.frame.columns:
-        effects = pair_effects(now[:, kept], alpha / (len(kept) * (len(kept) - 1) / 2))
+        effects = pair_effects(ranks, alpha / (len(kept) * (len(kept) - 1) / 2))
     changes = correlation_changes(usual[0], here, usual[1], now.shape[0], alpha, effects)
     state |= {"compared_rows": now.shape[0], "columns_left_out": len(columns) - len(set(names))}
     return _told(sight, names, changes, state)

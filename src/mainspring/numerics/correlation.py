@@ -53,21 +53,36 @@ def rank_correlations(columns: npt.ArrayLike) -> Floats:
 
     Source: scipy.stats.spearmanr, for columns without missing values.
     """
+    return correlations_of(unit_ranks(columns))
+
+
+def unit_ranks(columns: npt.ArrayLike) -> Floats:
+    """Return the centred ranks of every column, of length 1 (0 without scatter), as (rows, k).
+
+    Raises:
+        ShapesDifferError, TooFewError: as :func:`rank_correlations`.
+    """
     matrix = np.asarray(columns, dtype=np.float64)
     if matrix.ndim != 2:
         raise ShapesDifferError(f"Columns are a matrix (rows, k), found {matrix.shape}.")
     if matrix.shape[0] < 3:
         raise TooFewError(f"A correlation needs at least 3 rows, found {matrix.shape[0]}.")
-    ranks = _unit_ranks(matrix)
+    ranks = np.stack([_centred_ranks(column) for column in matrix.T], axis=1)
+    lengths = np.sqrt((ranks**2).sum(axis=0))
+    return np.asarray(ranks / np.where(lengths > 0, lengths, 1.0))
+
+
+def correlations_of(ranks: Floats) -> Floats:
+    """Return :func:`rank_correlations` of columns whose :func:`unit_ranks` are known."""
     found = np.clip(ranks.T @ ranks, -1.0, 1.0)
     np.fill_diagonal(found, 1.0)
     return np.asarray(found.round(12))
 
 
-def pair_effects(columns: npt.ArrayLike, chance: float) -> Floats:
+def pair_effects(ranks: Floats, chance: float) -> Floats:
     """Return for every pair of columns how many rows count as one in their correlation.
 
-    ``columns`` has shape (rows, k), rows in the order of time; the result (k, k) is at least 1.
+    ``ranks`` are :func:`unit_ranks`, rows in the order of time; the result (k, k) is at least 1.
     The design effect of the products of ranks: of rows that depend on each other, and of pairs
     whose correlation scatters more than that of normal columns (heavy tails in common). As
     :meth:`mainspring.numerics.dependence.Dependence.certain` it is raised by Student's factor,
@@ -77,10 +92,9 @@ def pair_effects(columns: npt.ArrayLike, chance: float) -> Floats:
 
     Source: as :func:`mainspring.numerics.dependence.design_effects`.
     """
-    matrix = np.asarray(columns, dtype=np.float64)
-    rows, width = matrix.shape
+    rows, width = ranks.shape
     worst = np.ones((width, width))
-    ranks = _unit_ranks(matrix) * math.sqrt(rows)
+    ranks = ranks * math.sqrt(rows)
     products = ranks.T @ ranks / rows
     spread = (ranks**2).T @ (ranks**2) / rows - products**2
     blocks = LEAST_BLOCKS
@@ -174,17 +188,14 @@ def auc_lower_bound(auc: float, n: int, m: int, chance: float) -> float:
     return max(auc - normal_quantile(1 - chance) * error, 0.0)
 
 
-def _unit_ranks(matrix: Floats) -> Floats:
-    """Return the centred ranks of every column, of length 1 (0 without scatter)."""
-    ranks = np.stack([_centred_ranks(column) for column in matrix.T], axis=1)
-    lengths = np.sqrt((ranks**2).sum(axis=0))
-    return np.asarray(ranks / np.where(lengths > 0, lengths, 1.0))
-
-
 def _centred_ranks(column: Floats) -> Floats:
     known = ~np.isnan(column)
     ranks = np.zeros(column.size)
     if known.any():
-        found = midranks(column[known])
+        present = column[known]
+        low, high = present.min(), present.max()
+        # Of two values the ranks are the values, but for their scale: no need to sort.
+        two = bool(((present == low) | (present == high)).all())
+        found = np.asarray(present == high, np.float64) if two else midranks(present)
         ranks[known] = found - found.mean()
     return ranks
