@@ -56,7 +56,8 @@ def report(
     if told:
         return [_not_judged(facet.column, told)]
     scores, truth = reference_scores(reference)
-    counts = facets.counts(reference[facet.column])
+    cut = facet.disadvantaged or facet.below is not None or facet.above is not None
+    counts = {} if cut else facets.counts(reference[facet.column])
     asked = list(facets.splits(reference, facet, facets.values_of(counts)))
     level = _level(policy, len(asked))
     found: list[Finding] = []
@@ -163,6 +164,8 @@ def _at_training(sight: Sight, facet: Facet, subject: str) -> Figures:
 
 def _values(sight: Sight, facet: Facet) -> list[str]:
     """Return the values to compare: those of training, or comparisons would come and go."""
+    if facet.disadvantaged or facet.below is not None or facet.above is not None:
+        return []
     known = {one.name: one.categories for one in sight.baseline.columns}
     counts = known.get(facet.column) or facets.counts(sight.frame[facet.column])
     return facets.values_of({value: rows for value, rows in counts.items() if value != OTHER})

@@ -15,7 +15,7 @@ from mainspring.monitoring.facets import Bools, Floats, Split
 from mainspring.numerics import fairness
 from mainspring.numerics.errors import NumericsError
 from mainspring.numerics.fairness import Confusion
-from mainspring.numerics.flips import flip_test
+from mainspring.numerics.flips import count_flips, flip_interval
 from mainspring.numerics.intervals import CONFIDENCE, Interval
 
 Ints = npt.NDArray[np.int64]
@@ -64,7 +64,7 @@ def measure(
         groups["CDDPL"] = _by_group(rows, facet.group, said, a, d)
         if good is not None:
             groups["CDDL"] = _by_group(rows, facet.group, good, a, d)
-    flips = _flips(rows, facet, signature, said, a, d)
+    flips = count_flips(*_flips(rows, facet, signature, said, a, d))
     missing: dict[str, str] = {}
 
     def at(confidence: float) -> dict[str, Interval]:
@@ -77,7 +77,7 @@ def measure(
                 found[name] = fairness.conditional_disparity(counted, confidence)
             except NumericsError as error:
                 missing[name] = f"Not judged: {error}"
-        found["FT"] = flip_test(*flips, confidence)
+        found["FT"] = flip_interval(flips, confidence)
         return found
 
     certain = {} if level is None else at(level)

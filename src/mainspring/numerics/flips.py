@@ -1,6 +1,7 @@
 """Ask of every row of a facet how its like in the other facet was judged: the flip test."""
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -8,6 +9,16 @@ import numpy.typing as npt
 from mainspring.numerics.errors import ShapesDifferError, TooFewError
 from mainspring.numerics.intervals import CONFIDENCE, Interval
 from mainspring.numerics.quantiles import two_sided_z
+
+
+@dataclass(frozen=True, slots=True)
+class Flips:
+    """How many rows of a facet were judged better, and worse, than their like in the other."""
+
+    ups: int
+    downs: int
+    asked: int  # rows of the facet
+    rows: int  # of both facets
 
 
 def flip_test(
@@ -34,6 +45,13 @@ def flip_test(
 
     Source: Black, Yeom and Fredrikson, FlipTest, FAT* 2020, as approximated by Clarify.
     """
+    return flip_interval(count_flips(inputs_a, said_a, inputs_d, said_d), confidence)
+
+
+def count_flips(
+    inputs_a: npt.ArrayLike, said_a: npt.ArrayLike, inputs_d: npt.ArrayLike, said_d: npt.ArrayLike
+) -> Flips:
+    """Count the flips of :func:`flip_test`; this is the part that takes its time."""
     a, d = np.asarray(inputs_a, dtype=np.float64), np.asarray(inputs_d, dtype=np.float64)
     answers_a, answers_d = np.asarray(said_a, dtype=np.int64), np.asarray(said_d, dtype=np.int64)
     if len(a) < 1 or len(d) < 1:
@@ -54,11 +72,17 @@ def flip_test(
         nearest = np.argpartition(distances, like - 1, axis=1)[:, :like]
         voted = answers_a[nearest].sum(axis=1) * 2 > like
         flips[start : start + 512] = answers_d[start : start + 512] - voted
-    value = float(flips.mean())
-    ups, downs = float((flips > 0).sum()), float((flips < 0).sum())
-    # Smoothed, or a facet whose rows all agree would be certain.
-    rows = len(d) + 3.0
-    up, down = (ups + 1) / rows, (downs + 1) / rows
+    return Flips(int((flips > 0).sum()), int((flips < 0).sum()), len(d), len(a) + len(d))
+
+
+def flip_interval(flips: Flips, confidence: float = CONFIDENCE) -> Interval:
+    """Return FT of counted flips, with its interval.
+
+    Smoothed for the ends, or a facet whose rows all agree would be certain.
+    """
+    value = (flips.ups - flips.downs) / flips.asked
+    rows = flips.asked + 3.0
+    up, down = (flips.ups + 1) / rows, (flips.downs + 1) / rows
     reach = two_sided_z(confidence) * math.sqrt((up + down - (up - down) ** 2) / rows)
     low, high = min(up - down - reach, value), max(up - down + reach, value)
-    return Interval(value, low, high, confidence, len(a) + len(d))
+    return Interval(value, low, high, confidence, flips.rows)
