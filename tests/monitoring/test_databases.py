@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Iterator
 
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
@@ -13,7 +14,7 @@ from mainspring.ground.clock import TurnedClock
 from mainspring.ground.objects import Alarm, Window
 from mainspring.ground.permissions import Permission, service
 from mainspring.ground.ports import Store
-from mainspring.monitoring import again, alarms, labels, windows
+from mainspring.monitoring import again, alarms, labels, watches, windows
 from mainspring.monitoring.judge import judge_inputs, judge_labels
 from mainspring.monitoring.tables import METADATA
 
@@ -167,3 +168,32 @@ def test_late_labels_are_looked_through_once_and_say_nothing_twice(store):
         found = read(lambda tx, at=at: again.told_since(tx, "late", at))
         assert (("performance", "loss") in found) is known
         assert again.unsaid([told], found) == ([] if known else [told])
+
+
+def test_a_watch_parts_of_windows_and_late_rows_are_kept(store, world):
+    def write(work):
+        return store.write(ENGINE, Permission.WORK, work)
+
+    def read(work):
+        return store.read(ENGINE, Permission.READ, work)
+
+    name = "elsewhere"
+    watch = watches.Watch(endpoint=name, model="m", kind="binary", monitor=world.policy)
+    for kept in (watch, msgspec.structs.replace(watch, target="y")):
+        write(lambda tx, kept=kept: watches.save(tx, kept))
+        assert read(lambda tx: watches.get(tx, name)) == kept
+    whole = windows.not_judged(name, (0.0, 10.0), 5, "why")
+    part = msgspec.structs.replace(
+        whole, id=windows.window_id(name, 0.0, 2), side=2, version=2, found=[]
+    )
+    write(lambda tx: [windows.save(tx, one) for one in (whole, part)])
+    assert read(lambda tx: windows.list_windows(tx, name)) == [whole]
+    assert read(lambda tx: windows.list_windows(tx, name, version=2)) == [part]
+    assert read(lambda tx: windows.count(tx, name)) == 1
+    again = msgspec.structs.replace(whole, version=3, rows=7, found=[])
+    write(lambda tx: windows.replace(tx, again))
+    assert read(lambda tx: windows.get(tx, whole.id)) == again
+    write(lambda tx: windows.count_late(tx, name, 3))
+    assert read(lambda tx: windows.monitor(tx, name)).late == 3
+    write(lambda tx: watches.remove(tx, name))
+    assert name not in {one.endpoint for one in read(watches.every)}
