@@ -318,5 +318,5 @@ def reliability_figure(ws: Workspace, asked: Mapping[str, str]) -> Figure:
         "yaxis": figures.axis(title=figures.titled("share that came true"), range=[0, 1.01],
                               fixedrange=True),
     }  # fmt: skip
-    shape = figures.layout(340, showlegend=True, legend=drift.LEGEND, **axes)
+    shape = figures.layout(322, showlegend=True, legend=drift.LEGEND, **axes)
     return {"data": data, "layout": shape}
