@@ -26,6 +26,7 @@ from mainspring.monitoring.graded import (
     graded,
     graded_reference,
     rise_reach,
+    stretches_of,
 )
 from mainspring.monitoring.sight import Sight
 from mainspring.numerics.calibration import (
@@ -129,6 +130,10 @@ def _in_the_large(
     old = None if before is None else before[1] - before[0]
     usual = 0.0 if old is None else float(old.mean())
     radius = rise_reach(gaps, old, alpha)
+    if max(design_effect(gaps, blocks) for blocks in (BLOCKS, LONG_BLOCKS)) > CERTAIN_EFFECT:
+        # A break in mid-window is for the loss to find; here all that stretches differ by counts.
+        parts = [stretches_of(gaps.size, blocks) for blocks in (BLOCKS, LONG_BLOCKS)]
+        radius = max(radius, *(rise_reach(gaps, old, alpha, part) for part in parts))
     moved = gap.estimate - usual
     off = abs(moved) > radius + MATERIAL
     repair, told = _repair(said, came)
