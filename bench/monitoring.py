@@ -23,8 +23,8 @@ HERE = Path(__file__).parent / "monitors"
 ROOT = Path(__file__).parent.parent
 PEERS = {
     "evidently": ["evidently"],
-    "nannyml": ["nannyml"],
-    "whylogs": ["whylogs"],
+    "nannyml": ["nannyml", "statsmodels", "setuptools<81"],  # the two it uses and does not name
+    "whylogs": ["whylogs", "numpy<2", "pandas<3", "pyarrow<21"],  # it needs numpy 1
 }
 LIMIT_S = 900
 ONE_THREAD = dict.fromkeys(
