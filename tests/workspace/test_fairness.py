@@ -152,6 +152,13 @@ def test_a_bias_report_is_of_the_rows_a_version_was_measured_on(ws: Workspace) -
     assert "income > 0" in by_subject(by_hand)
     with pytest.raises(NotFoundError):
         call(ws, "bias.report", model="loans", number=9)
+    for wrong, told in (
+        ({"column": "hair"}, "no column 'hair'"),
+        ({"column": "sex", "group": "team"}, "no column 'team'"),
+        ({"column": "sex", "disadvantaged": ["f"], "below": 3.0}, "by one of them"),
+    ):
+        with pytest.raises(BadInputError, match=told):
+            call(ws, "bias.report", model="loans", number=1, facets=[wrong])
 
 
 def test_attributions_are_those_of_training(ws: Workspace) -> None:

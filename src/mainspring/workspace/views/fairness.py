@@ -97,8 +97,22 @@ def bias_report(ws: Workspace, model: str, number: int, facets: list[Facet]) -> 
         )
     found: list[Finding] = []
     for facet in asked:
+        _check(facet, reference.columns)
         found += bias.report(reference, facet, version.signature, policy)
     return found
+
+
+def _check(facet: Facet, columns: list[str]) -> None:
+    for field, name in (("column", facet.column), ("group", facet.group)):
+        if name is not None and name not in columns:
+            known = ", ".join(one for one in columns if not one.startswith("_"))
+            raise BadInputError(
+                f"The rows have no column {name!r}.", field=field, hint=f"They have {known}."
+            )
+    if sum((bool(facet.disadvantaged), facet.below is not None, facet.above is not None)) > 1:
+        raise BadInputError(
+            "A facet is cut by disadvantaged, below or above: by one of them.", field="below"
+        )
 
 
 def attribution(ws: Workspace, model: str, number: int) -> Attribution:
