@@ -204,7 +204,10 @@ def test_a_window_is_downloaded_as_one_file(
         assert got.value.suggested_filename == "loans-2026-01-05.html"
         page.goto(file.as_uri())
         expect(page.locator("h1")).to_contain_text("loans, 5 Jan 2026")
-        expect(page.locator("section svg.main-svg").first).to_be_attached(timeout=60_000)
+        # Whether a column of this week stands out is not what is tested here.
+        if not page.locator("details[open]").count():
+            page.locator("details > summary").first.click()
+        expect(page.locator("details[open] svg.main-svg").first).to_be_attached(timeout=60_000)
         assert page.evaluate("[window.owned, window.breaches]") == [None, []]
         assert complaints == []
 
