@@ -33,6 +33,7 @@ SIGNATURE = Signature(
     classes=["0", "1"],
 )
 POLICY = MonitorPolicy(window_s=1000.0)
+IN_SEASON = MonitorPolicy(window_s=21_600.0, season_s=86_400.0)
 ALPHA = POLICY.alpha
 ZIPF = 1 / np.arange(1, 2001) ** 1.1
 ZIPF /= ZIPF.sum()
@@ -146,6 +147,10 @@ def test_windows_of_5000_rows_without_drift_are_quiet():
     assert false_alarms(5_000, 20, "autoregressive 20")["windows with one"] == 0
 
 
+def test_windows_of_a_declared_season_are_quiet():
+    assert false_alarms(500, 24, "seasonal", policy=IN_SEASON)["windows with one"] == 0
+
+
 def test_a_window_of_100000_rows_without_drift_is_quiet():
     assert false_alarms(100_000, 1, "independent")["windows with one"] == 0
 
@@ -154,6 +159,7 @@ SOAK = [
     (500, 3_000, "independent"),
     (500, 3_000, "autoregressive 5"),
     (500, 3_000, "runs 10"),
+    (500, 1_500, "seasonal"),
     (5_000, 1_500, "independent"),
     (5_000, 1_500, "autoregressive 20"),
     (5_000, 1_500, "runs 50"),
@@ -166,7 +172,7 @@ SOAK = [
 @pytest.mark.parametrize(("size", "count", "kind"), SOAK)
 def test_thousands_of_windows_without_drift_keep_the_promise(size, count, kind, capsys):
     count = int(count * float(os.environ.get("MAINSPRING_SOAK", "1")))
-    found = false_alarms(size, count, kind)
+    found = false_alarms(size, count, kind, policy=IN_SEASON if kind == "seasonal" else POLICY)
     alarms = found["windows with one"]
     with capsys.disabled():
         print(
