@@ -322,7 +322,7 @@ def test_nothing_is_settled_while_a_new_version_is_made(served: Workspace) -> No
 
 def made_watcher(served: Workspace) -> watching.Watcher:
     ws = served.acting_as(service("test"))
-    return watching.Watcher(ws, LabelShelf(), standing.Stands(ws))
+    return watching.Watcher(ws, LabelShelf())
 
 
 def alarm(window: str) -> Alarm:
