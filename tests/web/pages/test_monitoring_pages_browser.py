@@ -183,6 +183,7 @@ def test_a_report_of_two_tables_is_drawn_from_its_file_alone(
             page.on("request", lambda r: asked.append(r.url))  # noqa: B023
             page.goto(file.as_uri() + "#column-0")
             expect(page.locator("details[open] svg.main-svg").first).to_be_attached(timeout=60_000)
+            page.locator("section .chart").first.scroll_into_view_if_needed()
             expect(page.locator("section svg.main-svg").first).to_be_attached(timeout=60_000)
             assert asked == [file.as_uri()] or asked == [file.as_uri() + "#column-0"]
             assert page.evaluate("[window.owned, window.breaches]") == [None, []]
