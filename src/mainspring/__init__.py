@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from mainspring.workspace.elsewhere import check_window as check_window
     from mainspring.workspace.elsewhere import create_monitor as create_monitor
     from mainspring.workspace.elsewhere import feed as feed
+    from mainspring.workspace.inputs import monitor_data as monitor_data
     from mainspring.workspace.profiling import merge_profiles as merge_profiles
     from mainspring.workspace.profiling import profile as profile
     from mainspring.workspace.repeating import repeat as repeat
@@ -94,6 +95,7 @@ _PUBLIC = (
     "log",
     "merge_profiles",
     "monitor",
+    "monitor_data",
     "open",
     "pipeline",
     "profile",
@@ -126,6 +128,7 @@ _LIGHT = {
     "series": "mainspring.workspace.series",
     **dict.fromkeys(("AlarmRule", "backtest", "watch"), "mainspring.workspace.backtests.asking"),
     **dict.fromkeys(("check_window", "create_monitor", "feed"), "mainspring.workspace.elsewhere"),
+    "monitor_data": "mainspring.workspace.inputs",
     "autolog": "mainspring.workspace.autologging",
     "compare_data": "mainspring.workspace.reports.comparison",
     "tune": "mainspring.workspace.tuning",

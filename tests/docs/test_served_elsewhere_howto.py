@@ -33,6 +33,7 @@ def test_the_page_can_be_followed(
                 assert main(words[1:]) == 0, (line, capfd.readouterr())
                 said += capfd.readouterr().out
     assert re.search(r"fraud:1700006400 .* alarm: amount, score", said), said
+    assert re.search(r"nightly:\S+ .* alarm: .*amount", said), said
     assert "1,000 rows are kept" in said
     assert "drift" in said
     assert re.search(r"accuracy 0\.\d+", said), "the labels gave a performance"

@@ -223,25 +223,77 @@ def batch(
     *,
     out: Annotated[Path, Parameter(help="Where the scored rows go: .csv or .parquet.")],
     endpoint: Annotated[
-        str | None, Parameter(help="A monitor that the scored rows are fed to.")
+        str | None,
+        Parameter(
+            name=["--endpoint", "--monitor"], help="A monitor that the scored rows are fed to."
+        ),
     ] = None,
+    name: Annotated[
+        str | None,
+        Parameter(name="--batch", help="Your own name of the rows; default: rows and version."),
+    ] = None,
+    judge: Annotated[
+        bool, Parameter(negative=(), help="Judge what is over now, and show it.")
+    ] = False,
+    id_column: Annotated[str | None, Parameter(help="Your own prediction ids.")] = None,
+    time_column: Annotated[str | None, Parameter(help="Event time.")] = None,
+    label_column: Annotated[str | None, Parameter(help="The truth, where known.")] = None,
     options: Everywhere = HERE,
 ) -> None:
-    """Score the rows of a file with a version. With --endpoint they are watched like traffic."""
+    """Score the rows of a file with a version. With --endpoint they are watched like traffic.
+
+    The file may be larger than memory, and appears whole or not at all. The same command again
+    feeds nothing twice.
+    """
+    import msgspec
+
+    from mainspring.workspace.feeding.naming import Columns
     from mainspring.workspace.feeding.scoring import score_file
 
-    file, out = file.expanduser(), out.expanduser()
+    told = {"batch": name, "judge": judge or None}
+    told |= {"id_column": id_column, "time_column": time_column, "label_column": label_column}
+    alone = [key for key, value in told.items() if value is not None]
+    if endpoint is None and alone:
+        option = alone[0].replace("_", "-")
+        raise BadInputError(
+            f"--{option} says something of rows that are fed.",
+            field=alone[0],
+            hint="Name the monitor with --endpoint, or leave it out.",
+        )
+    columns = Columns(id=id_column, time=time_column, label=label_column)
+    file, out_file = file.expanduser(), out.expanduser()
+    judged: list[dict[str, Any]] = []
     with asking(options) as house:
         if isinstance(house, Remote):
             raise BadInputError(
                 "A batch is scored where the model is: in the home, not over --url.", field="url"
             )
         with _bar(options, [file]) as tell:
-            found = score_file(house.workspace, version, file, out, endpoint=endpoint, tell=tell)
-    lines = [f"{found['rows']:,} rows are scored by {found['version']}: {out}"]
-    if endpoint:
-        lines.append(f"They are fed to {endpoint}: mainspring monitor {endpoint}")
-    render.said(options, found, *lines)
+            scored = score_file(
+                house.workspace,
+                version,
+                file,
+                out_file,
+                endpoint=endpoint,
+                batch=name,
+                columns=columns,
+                tell=tell,
+            )
+        if judge and endpoint is not None:
+            judged = _judged(house, endpoint, None)
+    found = msgspec.to_builtins(scored)
+
+    def draw(console: Console) -> None:
+        done = f"{scored.rows:,} rows are scored by {scored.version}: {scored.out}"
+        console.print(render.plain(done))
+        if endpoint is not None:
+            fed = "were fed before; nothing is doubled" if scored.again else "are fed"
+            where = f"They {fed}: mainspring monitor {endpoint}"
+            console.print(render.plain(where))
+        if judge and endpoint is not None:
+            _draw_windows(console, endpoint, judged)
+
+    render.answer(options, found | ({"judged": judged} if judge else {}), draw)
 
 
 # ---------------------------------------------------------------- parts

@@ -1,20 +1,34 @@
-"""Score a file with a version of ours, and watch the scored rows like traffic."""
+"""Score a file with a version of ours, in parts, and watch the scored rows like traffic.
+
+1. The file is read, scored and set aside part by part, so that its size costs disk, not memory.
+2. The parts become one file beside ``out``; where a monitor watches, its rows are fed to it.
+3. One rename puts the file in its place. Whatever failed before leaves no trace there, and the
+   same command again finishes what it began without doubling a row.
+"""
 
 from __future__ import annotations
 
-import os
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-from mainspring.ground.errors import BadInputError
-from mainspring.ground.objects import Signature, Version
+from mainspring.ground.errors import BadInputError, ConflictError, NotExactError
+from mainspring.ground.identity import canonical
+from mainspring.ground.objects import Record, Signature, Version
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
+from mainspring.monitoring import watches
 from mainspring.readiness import registry
 from mainspring.scaling.models import load
+from mainspring.scaling.models.check import Prepared, check_frame
 from mainspring.scaling.serving import endpoints
 from mainspring.workspace.feeding import reading, taking
 from mainspring.workspace.feeding.naming import Columns
@@ -22,6 +36,19 @@ from mainspring.workspace.feeding.shaping import settled
 from mainspring.workspace.opening import Workspace
 
 SCORE, VERSION = "score", "model_version"
+_ENDINGS = (".csv", ".parquet")
+_ROWS_A_GROUP = 50_000
+
+
+class Scored(Record, frozen=True, kw_only=True):
+    """What was done with a file."""
+
+    rows: int
+    version: str  #: MODEL/NUMBER
+    out: str
+    endpoint: str | None = None  #: the monitor that the rows were fed to
+    batch: str | None = None
+    again: bool = False  #: these rows, scored by this version, were fed before: none is doubled
 
 
 def score_file(
@@ -31,76 +58,175 @@ def score_file(
     out: Path,
     *,
     endpoint: str | None = None,
+    batch: str | None = None,
+    columns: Columns | None = None,
     tell: reading.Progress | None = None,
-) -> dict[str, Any]:
+) -> Scored:
     """Write the rows of a file with the scores of a version beside them; return what was done.
 
     ``out`` ends with .csv or .parquet and appears whole or not at all. It has the columns of the
     file, ``score`` (several classes: ``score_CLASS``) and ``model_version``. With ``endpoint``
-    the scored rows are fed to that monitor as one batch, named by their content.
+    the scored rows are fed to that monitor as one batch, named ``batch`` or else by the rows
+    and the version; ``columns`` say which holds ids, times and labels.
 
     Raises:
         NotFoundError: if there is no such version or monitor.
-        BadInputError: naming the row that the version cannot score.
+        ConflictError: if the monitor is served here, or the batch was kept with other rows.
+        BadInputError, NotExactError: naming the line that the version cannot score.
     """
-    version, model = _version(ws, reference, endpoint)
-    if out.suffix.lower() not in (".csv", ".parquet"):
-        raise BadInputError(f"{out} ends neither with .csv nor with .parquet.", field="out")
-    served = load.load(version.package, ws.objects)
+    place = ws.read(Permission.READ, lambda tx: _Place.find(tx, reference, endpoint))
+    version = place.version
+    _check_out(file, out)
     names = _score_names(version.signature)
-    parts = []
-    for part in reading.parts(file, tell=tell):
-        rows = part.drop(reading.LINE)
-        taken = {*names, VERSION} & set(rows.columns)
-        if taken:
-            raise BadInputError(f"{file} has a column {min(taken)!r} already.", field=min(taken))
-        typed = pl.DataFrame(
-            [
-                settled(rows[column.name], column.type)
-                for column in version.signature.columns
-                if column.name in rows.columns
-            ]
-        )
-        scores = np.asarray(served.score(typed), dtype=np.float64)
-        scores = scores.reshape(rows.height, -1)
-        parts.append(
-            rows.with_columns(
-                *(pl.Series(name, scores[:, at]) for at, name in enumerate(names)),
-                pl.Series(VERSION, [str(version.number)] * rows.height),
-            )
-        )
-    if not parts:
-        raise BadInputError(f"{file} has no rows.", field="file")
-    scored = pl.concat(parts, how="diagonal_relaxed")
-    _put(scored, out)
-    found: dict[str, Any] = {
-        "rows": scored.height,
-        "version": f"{model}/{version.number}",
-        "out": str(out),
-    }
-    if endpoint is not None:
-        columns = Columns(score=names, version=VERSION)
-        fed = taking.feed(ws, endpoint, out, columns=columns)
-        found |= {"endpoint": endpoint, "batch": fed.batch, "again": fed.again}
-    return found
-
-
-def _version(ws: Workspace, reference: str, endpoint: str | None) -> tuple[Version, str]:
-    def work(tx: Tx) -> Version:
-        found = registry.resolve(tx, reference)
+    with _beside(out) as folder:
+        served = load.load(version.package, ws.objects)
+        rows = 0
+        for number, part in enumerate(reading.parts(file, tell=tell)):
+            _check_names(part, {*names, VERSION}, file)
+            scores = served.score(_prepared(part, served.signature, file))
+            given = _with_scores(part.drop(reading.LINE), names, scores, version.number)
+            with _writing(out):
+                given.write_parquet(folder / f"{number:08d}", compression="lz4")
+            rows += part.height
+        if not rows:
+            raise BadInputError(f"{file} has no rows.", field="file")
+        with _writing(out):
+            whole = _joined(sorted(folder.iterdir()), folder / f"whole{out.suffix.lower()}", out)
+        told = Scored(rows=rows, version=f"{version.model}/{version.number}", out=str(out))
         if endpoint is not None:
-            place = endpoints.get(tx, endpoint)
-            if place.model != found.model:
-                raise BadInputError(
-                    f"{endpoint} watches {place.model}, not {found.model}.",
-                    field="endpoint",
-                    hint="Make it a monitor: mainspring monitor create NAME --baseline"
-                    f" {found.model}/{found.number}",
-                )
-        return found
+            fed = taking.feed(
+                ws,
+                endpoint,
+                whole,
+                batch=batch,
+                columns=place.columns(columns or Columns(), given.columns, names),
+                name=out.name,
+                digest=_digest(file, version, columns),
+            )
+            told = msgspec.structs.replace(
+                told, endpoint=endpoint, batch=fed.batch, again=fed.again
+            )
+        with _writing(out):
+            whole.replace(out)
+    return told
 
-    found = ws.read(Permission.READ, work)
-    return found, found.model
+
+class _Place(Record, frozen=True, kw_only=True):
+    """The version that scores, and what its monitor was told of columns."""
+
+    version: Version
+    remembered: Columns = Columns()
+
+    @classmethod
+    def find(cls, tx: Tx, reference: str, endpoint: str | None) -> _Place:
+        version = registry.resolve(tx, reference)
+        if endpoint is None:
+            return cls(version=version)
+        place = endpoints.get(tx, endpoint)
+        hint = (
+            f"Make a monitor for it: mainspring monitor create NAME"
+            f" --baseline {version.model}/{version.number}"
+        )
+        if place.kind != "fed":
+            raise ConflictError(
+                f"{endpoint} is served here: what it answers is captured as it answers.",
+                field="endpoint",
+                hint=hint,
+            )
+        if place.model != version.model:
+            raise BadInputError(
+                f"{endpoint} watches {place.model}, not {version.model}.",
+                field="endpoint",
+                hint=hint,
+            )
+        watch = watches.find(tx, endpoint)
+        told = msgspec.convert(watch.columns if watch else {}, Columns)
+        return cls(version=version, remembered=told)
+
+    def columns(self, given: Columns, there: list[str], scores: list[str]) -> Columns:
+        """Return which column of the scored rows is what."""
+        time = given.time or self.remembered.time or self.version.signature.time
+        return Columns(
+            id=given.id,
+            time=given.time or (time if time in there else None),
+            label=given.label,
+            score=scores,
+            version=VERSION,
+        )
+
+
+def _check_out(file: Path, out: Path) -> None:
+    if out.suffix.lower() not in _ENDINGS:
+        raise BadInputError(f"{out} ends neither with .csv nor with .parquet.", field="out")
+    if out.is_dir():
+        raise BadInputError(f"{out} is a folder.", field="out")
+    if out.exists() and file.exists() and out.samefile(file):
+        raise BadInputError(f"{out} is the file itself: name another.", field="out")
+
+
+def _check_names(part: pl.DataFrame, taken: set[str], file: Path) -> None:
+    there = sorted(taken & set(part.columns))
+    if there:
+        raise BadInputError(
+            f"{file} has a column {there[0]!r} already.",
+            field=there[0],
+            hint="The scores are written under that name: rename the column.",
+        )
+
+
+def _typed(part: pl.DataFrame, signature: Signature) -> pl.DataFrame:
+    """Return the inputs of a part in their declared types, where they are of them."""
+    inputs = [column for column in signature.columns if column.name in part.columns]
+    return part.select(settled(part[column.name], column.type) for column in inputs)
+
+
+def _prepared(part: pl.DataFrame, signature: Signature, file: Path) -> Prepared:
+    """Return rows that passed the check; else name the first line that does not."""
+    lacking = [one.name for one in signature.columns if one.name not in part.columns]
+    if lacking:
+        raise BadInputError(
+            f"{file.name} has no column {lacking[0]!r}, which the version takes.",
+            field=lacking[0],
+            hint=f"It has {', '.join(part.drop(reading.LINE).columns[:30])}.",
+        )
+    try:
+        return check_frame(_typed(part, signature), signature)
+    except (BadInputError, NotExactError) as error:
+        row, told = _first_refused(part, signature, error)
+        why = told.message.replace(", row 0:", ":")
+        line = part[reading.LINE][row]
+        raise type(told)(
+            f"{file.name}, line {line}: {why}", field=told.field, hint=told.hint
+        ) from error
+
+
+def _first_refused(
+    part: pl.DataFrame, signature: Signature, told: BadInputError | NotExactError
+) -> tuple[int, BadInputError | NotExactError]:
+    """Return the first row that does not pass by itself, and why; found by halving."""
+    good, bad = 0, part.height  # rows before `good` pass, one before `bad` does not
+    while bad - good > 1:
+        middle = (good + bad) // 2
+        try:
+            check_frame(_typed(part.slice(good, middle - good), signature), signature)
+            good = middle
+        except (BadInputError, NotExactError):
+            bad = middle
+    try:
+        check_frame(_typed(part.slice(good, 1), signature), signature)
+    except (BadInputError, NotExactError) as closer:
+        return good, closer
+    return good, told
+
+
+def _with_scores(
+    rows: pl.DataFrame, names: list[str], scores: npt.NDArray[np.float64], number: int
+) -> pl.DataFrame:
+    table = np.asarray(scores, dtype=np.float64).reshape(rows.height, -1)
+    return rows.with_columns(
+        *(pl.Series(name, table[:, at]) for at, name in enumerate(names)),
+        pl.Series(VERSION, [str(number)] * rows.height, dtype=pl.String),
+    )
 
 
 def _score_names(signature: Signature) -> list[str]:
@@ -109,15 +235,49 @@ def _score_names(signature: Signature) -> list[str]:
     return [SCORE]
 
 
-def _put(rows: pl.DataFrame, out: Path) -> None:
-    part = out.with_name(f".{out.name}.{os.getpid()}.part")
+def _joined(parts: list[Path], whole: Path, out: Path) -> Path:
+    """Return the one file that all parts make, written as they are read."""
+    frames = [pl.scan_parquet(part, glob=False) for part in parts]
+    rows = pl.concat(frames, how="diagonal_relaxed")
+    if whole.suffix == ".parquet":
+        rows.sink_parquet(whole, row_group_size=_ROWS_A_GROUP)
+        return whole
+    for name, dtype in rows.collect_schema().items():
+        if dtype.is_nested():
+            raise BadInputError(
+                f"Column {name!r} holds {dtype}, which a CSV cannot.",
+                field=name,
+                hint=f"Name {out.with_suffix('.parquet').name} instead.",
+            )
+    rows.sink_csv(whole)
+    return whole
+
+
+def _digest(file: Path, version: Version, columns: Columns | None) -> str:
+    """Return what names the scored rows: the file, who scored it, and how it is read."""
+    digest = hashlib.sha256(canonical([version.package, version.number, columns or Columns()]))
+    with file.open("rb") as handle:
+        while chunk := handle.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+@contextmanager
+def _beside(out: Path) -> Iterator[Path]:
+    """Have a folder beside a file to be, so that one rename makes it; taken away at the end."""
+    with _writing(out):
+        folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent))
     try:
-        if out.suffix.lower() == ".csv":
-            rows.write_csv(part)
-        else:
-            rows.write_parquet(part)
-        part.replace(out)
-    except OSError as error:
-        raise BadInputError(f"{out} cannot be written: {error}.", field="out") from error
+        yield folder
     finally:
-        part.unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _writing(out: Path) -> Iterator[None]:
+    """Say where it was that nothing could be written."""
+    try:
+        yield
+    except (OSError, pl.exceptions.ComputeError) as error:
+        short = " ".join(str(error).split())[:300]
+        raise BadInputError(f"{out} cannot be written: {short}.", field="out") from error

@@ -78,19 +78,21 @@ def feed(
     columns: Columns | None = None,
     name: str = "",
     tell: reading.Progress | None = None,
+    digest: str | None = None,
 ) -> Fed:
     """Keep the predictions in a file and the labels beside them; return what became of them.
 
     ``batch`` is the client's own name of it: sent again under it, nothing is doubled. Left out,
     the file's content is its name. ``columns`` say which is what; what is not said is what the
-    monitor was told before, then what is usual.
+    monitor was told before, then what is usual. ``digest`` (64 hexadecimal digits) stands for
+    the rows where their file is made anew each time, and not byte by byte the same.
 
     Raises:
         NotFoundError: if there is no such endpoint.
         ConflictError: if it is served here, or the batch was kept with other rows.
         BadInputError: naming the line that cannot be used; then no row is kept.
     """
-    digest = _digest(file, columns)
+    digest = digest or _digest(file, columns)
     batch = _named(batch or f"sha256:{digest[:32]}")
     place, kept = ws.read(Permission.LABEL, partial(_look, endpoint=endpoint, batch=batch))
     if kept is not None:
