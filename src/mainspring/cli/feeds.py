@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from mainspring.workspace.feeding.comparing import Comparison
+    from mainspring.workspace.feeding.naming import Columns
 
 Monitor = Annotated[str, Parameter(help="The monitor's name.")]
 _COLUMNS = Group("Columns", help="Guessed by usual names where left out, and said.", sort_key=50)
+_WATCHED = Group("Watching", help="What is scored may be watched like traffic.", sort_key=52)
 _WINDOWS = Group("Windows", help="Kept as they were where left out.", sort_key=51)
 
 
@@ -62,8 +64,42 @@ class Cut:
     alpha: Annotated[float | None, Parameter(help="Chance of a false alarm in one window.")] = None
 
 
+@Parameter(name="*", group=_WATCHED)
+@dataclass(frozen=True)
+class Fed:
+    """Which monitor watches a scored file, and as what."""
+
+    endpoint: Annotated[
+        str | None,
+        Parameter(name=["--endpoint", "--monitor"], help="The monitor that rows are fed to."),
+    ] = None
+    batch: Annotated[
+        str | None, Parameter(help="Your own name of the rows; default: rows and version.")
+    ] = None
+    judge: Annotated[bool, Parameter(negative=(), help="Judge what is over now, and show it.")] = (
+        False
+    )
+    id_column: Annotated[str | None, Parameter(help="Your own prediction ids.")] = None
+    time_column: Annotated[str | None, Parameter(help="Event time.")] = None
+    label_column: Annotated[str | None, Parameter(help="The truth, where known.")] = None
+
+    def columns(self) -> Columns:
+        """Return which column is what; without a monitor nothing may be said of it."""
+        from mainspring.workspace.feeding.naming import Columns
+
+        alone = [key for key, value in vars(self).items() if value]
+        if self.endpoint is None and alone:
+            raise BadInputError(
+                f"--{alone[0].replace('_', '-')} says something of rows that are fed.",
+                field=alone[0],
+                hint="Name the monitor with --endpoint, or leave it out.",
+            )
+        return Columns(id=self.id_column, time=self.time_column, label=self.label_column)
+
+
 ALL = Named()
 USUAL = Cut()
+ALONE = Fed()
 
 
 def create(
@@ -222,22 +258,7 @@ def batch(
     /,
     *,
     out: Annotated[Path, Parameter(help="Where the scored rows go: .csv or .parquet.")],
-    endpoint: Annotated[
-        str | None,
-        Parameter(
-            name=["--endpoint", "--monitor"], help="A monitor that the scored rows are fed to."
-        ),
-    ] = None,
-    name: Annotated[
-        str | None,
-        Parameter(name="--batch", help="Your own name of the rows; default: rows and version."),
-    ] = None,
-    judge: Annotated[
-        bool, Parameter(negative=(), help="Judge what is over now, and show it.")
-    ] = False,
-    id_column: Annotated[str | None, Parameter(help="Your own prediction ids.")] = None,
-    time_column: Annotated[str | None, Parameter(help="Event time.")] = None,
-    label_column: Annotated[str | None, Parameter(help="The truth, where known.")] = None,
+    watched: Fed = ALONE,
     options: Everywhere = HERE,
 ) -> None:
     """Score the rows of a file with a version. With --endpoint they are watched like traffic.
@@ -247,53 +268,36 @@ def batch(
     """
     import msgspec
 
-    from mainspring.workspace.feeding.naming import Columns
     from mainspring.workspace.feeding.scoring import score_file
 
-    told = {"batch": name, "judge": judge or None}
-    told |= {"id_column": id_column, "time_column": time_column, "label_column": label_column}
-    alone = [key for key, value in told.items() if value is not None]
-    if endpoint is None and alone:
-        option = alone[0].replace("_", "-")
-        raise BadInputError(
-            f"--{option} says something of rows that are fed.",
-            field=alone[0],
-            hint="Name the monitor with --endpoint, or leave it out.",
-        )
-    columns = Columns(id=id_column, time=time_column, label=label_column)
-    file, out_file = file.expanduser(), out.expanduser()
-    judged: list[dict[str, Any]] = []
+    endpoint, judged = watched.endpoint, []
+    columns = watched.columns()
+    file, out = file.expanduser(), out.expanduser()
     with asking(options) as house:
         if isinstance(house, Remote):
             raise BadInputError(
                 "A batch is scored where the model is: in the home, not over --url.", field="url"
             )
+        named: dict[str, Any] = {"endpoint": endpoint, "batch": watched.batch}
         with _bar(options, [file]) as tell:
             scored = score_file(
-                house.workspace,
-                version,
-                file,
-                out_file,
-                endpoint=endpoint,
-                batch=name,
-                columns=columns,
-                tell=tell,
+                house.workspace, version, file, out, columns=columns, tell=tell, **named
             )
-        if judge and endpoint is not None:
+        if watched.judge and endpoint is not None:
             judged = _judged(house, endpoint, None)
-    found = msgspec.to_builtins(scored)
 
     def draw(console: Console) -> None:
         done = f"{scored.rows:,} rows are scored by {scored.version}: {scored.out}"
         console.print(render.plain(done))
-        if endpoint is not None:
-            fed = "were fed before; nothing is doubled" if scored.again else "are fed"
-            where = f"They {fed}: mainspring monitor {endpoint}"
-            console.print(render.plain(where))
-        if judge and endpoint is not None:
+        if endpoint is None:
+            return
+        fed = "were fed before; nothing is doubled" if scored.again else "are fed"
+        console.print(render.plain(f"They {fed}: mainspring monitor {endpoint}"))
+        if watched.judge:
             _draw_windows(console, endpoint, judged)
 
-    render.answer(options, found | ({"judged": judged} if judge else {}), draw)
+    more = {"judged": judged} if watched.judge else {}
+    render.answer(options, msgspec.to_builtins(scored) | more, draw)
 
 
 # ---------------------------------------------------------------- parts
