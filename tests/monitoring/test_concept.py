@@ -6,11 +6,13 @@ from itertools import pairwise
 import msgspec
 import numpy as np
 import polars as pl
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tests.monitoring.labelled import POLICY, loss_of, rows, sight, window
 
 from mainspring.monitoring.concept import concept_drift
+from mainspring.monitoring.shares import alpha_of
 from mainspring.numerics.sequential import EDetector
 
 
@@ -122,8 +124,8 @@ def test_without_a_baseline_it_says_so():
 def test_a_false_alarm_is_as_rare_for_windows_of_any_size():
     small = watched([rows(300, 1)])[0]
     large = watched([rows(20_000, 1)])[0]
-    assert small.detail["run_length"] == 300 / (0.001 * 0.2)
-    assert large.detail["run_length"] == 20_000 / (0.001 * 0.2)
+    assert small.detail["run_length"] == pytest.approx(300 / alpha_of("concept", 0.001))
+    assert large.detail["run_length"] == pytest.approx(20_000 / alpha_of("concept", 0.001))
 
 
 def test_stable_windows_raise_nothing():

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mainspring.ground.objects import DAY_S, Finding, MonitorPolicy, Window
+from mainspring.monitoring.shares import alpha_of
 from mainspring.monitoring.sight import Sight
 from mainspring.numerics.errors import TooFewError
 from mainspring.numerics.staleness import Curve, fit
@@ -84,7 +85,7 @@ def judged(age_s: float, points: Sequence[Point], policy: MonitorPolicy) -> Find
         told.append(f"no staleness curve yet: {why[:1].lower()}{why[1:].rstrip('.')}")
     else:
         crossing = curve.reaches(policy.loss_tolerance)
-        low = curve.low(age, policy.alpha)
+        low = curve.low(age, alpha_of("age", policy.alpha))
         detail["curve"] = {
             "start": curve.start,
             "per_day": curve.slope,
@@ -104,7 +105,7 @@ def judged(age_s: float, points: Sequence[Point], policy: MonitorPolicy) -> Find
             told.append(f"that much is lost at {crossing:.3g} days")
             line = crossing if line is None else min(line, crossing)
         # A line that does not rise says that models are bad here, and not that this one is old.
-        if low > policy.loss_tolerance and curve.rises(policy.alpha):
+        if low > policy.loss_tolerance and curve.rises(alpha_of("age", policy.alpha)):
             verdict = "alarm"
     return Finding(
         monitor="age",

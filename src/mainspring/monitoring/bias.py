@@ -22,6 +22,7 @@ from mainspring.ground.objects import Facet, Finding, MonitorPolicy, Signature
 from mainspring.monitoring import facets
 from mainspring.monitoring.columns import scores_of
 from mainspring.monitoring.facets import Floats
+from mainspring.monitoring.shares import alpha_of
 from mainspring.monitoring.sight import Sight
 from mainspring.monitoring.treatment import LEAST_ROWS, Figures, measure
 from mainspring.numerics import fairness
@@ -151,7 +152,7 @@ def _joined(labelled: Figures, whole: Figures) -> Figures:
 
 def _level(policy: MonitorPolicy, comparisons: int) -> float:
     """Return the confidence at which an interval must be apart, two-sided."""
-    return 1 - policy.alpha / (max(comparisons, 1) * len(fairness.MEANINGS))
+    return 1 - alpha_of("bias", policy.alpha) / (max(comparisons, 1) * len(fairness.MEANINGS))
 
 
 def _at_training(sight: Sight, facet: Facet, subject: str) -> Figures:

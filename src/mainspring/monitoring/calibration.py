@@ -21,13 +21,13 @@ from mainspring.monitoring.graded import (
     CERTAIN_EFFECT,
     LONG_BLOCKS,
     Graded,
-    chance,
     design_effect,
     graded,
     graded_reference,
     rise_reach,
     stretches_of,
 )
+from mainspring.monitoring.shares import alpha_of
 from mainspring.monitoring.sight import Sight
 from mainspring.numerics.calibration import (
     Platt,
@@ -116,7 +116,7 @@ def _of(
             why=f"Not judged: {why}",
         )
         return [large]
-    alpha = chance(sight.policy, "calibration") / tested / 2  # too high or too low
+    alpha = alpha_of("calibration", sight.policy.alpha) / tested / 2  # too high or too low
     large = _in_the_large(said, came, before, alpha, suffix)
     return [large, *_shape(said, came, before, suffix)]
 

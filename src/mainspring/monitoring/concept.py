@@ -30,12 +30,12 @@ from mainspring.monitoring.graded import (
     FEW,
     LONG_BLOCKS,
     Graded,
-    chance,
     design_effect,
     graded,
     graded_reference,
     step_effect,
 )
+from mainspring.monitoring.shares import alpha_of
 from mainspring.monitoring.sight import Sight
 from mainspring.numerics.errors import TooFewError
 from mainspring.numerics.intervals import mean_interval
@@ -55,7 +55,7 @@ def concept_drift(sight: Sight) -> list[Finding]:
         before = _handed(sight, base)
         told = why or "No labelled row of this version in this window."
         return [_said(sight, own, base, f"Not judged: {told}", before)]
-    run_length = max(sight.policy.run_length, own.rows / chance(sight.policy, "concept"))
+    run_length = max(sight.policy.run_length, own.rows / alpha_of("concept", sight.policy.alpha))
     before = _handed(sight, base) or _fresh(base, sight.version)
     detector = EDetector.from_list([before["detector"][0], run_length, *before["detector"][2:]])
     # How alike neighbours are is known from the windows before, or a rise would hide itself;
@@ -121,7 +121,7 @@ def _base(sight: Sight) -> tuple[float | None, str]:
     kept = graded_reference(sight.reference, sight.signature)
     if kept is not None:
         try:
-            band = mean_interval(kept.losses, 1 - 2 * chance(sight.policy, "concept"))
+            band = mean_interval(kept.losses, 1 - 2 * alpha_of("concept", sight.policy.alpha))
             base += band.high - band.estimate  # the loss at training is an estimate too
         except TooFewError:
             pass  # one row has no scatter

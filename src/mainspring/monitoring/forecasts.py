@@ -18,7 +18,8 @@ import numpy.typing as npt
 import polars as pl
 
 from mainspring.ground.objects import Finding, Forecast
-from mainspring.monitoring.graded import Graded, chance, graded, graded_reference, reach
+from mainspring.monitoring.graded import Graded, graded, graded_reference, reach
+from mainspring.monitoring.shares import alpha_of
 from mainspring.monitoring.sight import Sight
 from mainspring.numerics import forecasts as measures
 from mainspring.numerics.errors import NumericsError
@@ -132,7 +133,7 @@ def _coverage(sight: Sight, own: Graded, policy: Forecast) -> list[Finding]:
     told: dict[str, Any] = {"verdict": "too few rows", "why": f"{least:,} ranges are needed."}
     line = policy.coverage - policy.tolerance
     if inside.size >= least:
-        radius = reach(1 - inside, chance(sight.policy, "forecast"))
+        radius = reach(1 - inside, alpha_of("forecast", sight.policy.alpha))
         most = band.estimate + radius
         told = {
             "radius": radius,

@@ -1,7 +1,6 @@
 """Rows whose truth is known, with the loss of one version on each: what monitors of labels share.
 
-It also says how the chance of a false alarm that a policy allows is shared among them, and when
-a rise of the loss is certain.
+It also says when a rise of the loss is certain.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from mainspring.ground.objects import MonitorPolicy, Signature, Window
+from mainspring.ground.objects import Signature, Window
 from mainspring.monitoring.columns import scores_of
 from mainspring.numerics.errors import NumericsError
 from mainspring.numerics.intervals import block_difference, mean_interval
@@ -23,16 +22,6 @@ from mainspring.numerics.scores import row_losses
 
 Floats = npt.NDArray[np.float64]
 
-#: The parts of ``policy.alpha`` that the monitors of labels may use up; they sum to one, so
-#: that all of them together alarm by chance in at most that share of windows.
-SHARES = {
-    "performance": 0.3,
-    "ranking": 0.1,
-    "forecast": 0.1,
-    "concept": 0.2,
-    "calibration": 0.15,
-    "slice": 0.15,
-}
 #: Stretches of time whose means are compared, so that rows that depend on their neighbours do
 #: not count as more than they are.
 BLOCKS = 30
@@ -91,11 +80,6 @@ def _graded(frame: pl.DataFrame, scores: Floats, signature: Signature) -> Graded
         none = np.empty(0)
         return Graded(frame.head(0), np.empty((0, scores.shape[1])), none, none, str(error))
     return Graded(frame, scores, truth, losses)
-
-
-def chance(policy: MonitorPolicy, monitor: str) -> float:
-    """Return the chance of a false alarm in one window that a monitor of labels may use up."""
-    return policy.alpha * SHARES[monitor]
 
 
 def reach(

@@ -20,7 +20,6 @@ from mainspring.monitoring.graded import (
     BLOCKS,
     LONG_BLOCKS,
     Graded,
-    chance,
     design_effect,
     graded,
     graded_reference,
@@ -30,6 +29,7 @@ from mainspring.monitoring.graded import (
 from mainspring.monitoring.labels import Joined
 from mainspring.monitoring.maturity import arrivals
 from mainspring.monitoring.measures import mean_of, measures, plain
+from mainspring.monitoring.shares import alpha_of
 from mainspring.numerics.intervals import wilson
 
 Floats = npt.NDArray[np.float64]
@@ -105,7 +105,7 @@ def _verdict(
     if found["line"] is None:
         return {"verdict": "no baseline", "why": "Not judged: the version has no holdout loss."}
     before = None if kept is None else kept.losses
-    radius = rise_reach(own.losses, before, chance(policy, "performance"), effect=effect)
+    radius = rise_reach(own.losses, before, alpha_of("performance", policy.alpha), effect=effect)
     loss, line = found["loss"]["estimate"], found["line"]
     bound = loss - radius
     told = (

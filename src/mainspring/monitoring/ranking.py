@@ -14,7 +14,8 @@ import numpy.typing as npt
 import polars as pl
 
 from mainspring.ground.objects import Finding
-from mainspring.monitoring.graded import Graded, chance, graded, graded_reference, rise_reach
+from mainspring.monitoring.graded import Graded, graded, graded_reference, rise_reach
+from mainspring.monitoring.shares import alpha_of
 from mainspring.monitoring.sight import Sight
 from mainspring.numerics.errors import NumericsError
 from mainspring.numerics.intervals import mean_interval
@@ -92,7 +93,7 @@ def _judged(sight: Sight, found: Finding, now: Ranked, before: Ranked | None) ->
         why = f"{found.why} Not judged: {_LEAST} queries are needed on either side."
         return msgspec.structs.replace(found, verdict="too few rows", why=why)
     tolerance = sight.policy.ranking.tolerance
-    radius = rise_reach(1 - now.ndcg, 1 - before.ndcg, chance(sight.policy, "ranking"))
+    radius = rise_reach(1 - now.ndcg, 1 - before.ndcg, alpha_of("ranking", sight.policy.alpha))
     usual = float(before.ndcg.mean())
     line, best = usual - tolerance, float(now.ndcg.mean()) + radius
     return msgspec.structs.replace(

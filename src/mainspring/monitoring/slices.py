@@ -23,12 +23,12 @@ from mainspring.ground.errors import BadInputError
 from mainspring.ground.objects import Finding
 from mainspring.monitoring.graded import (
     Graded,
-    chance,
     graded,
     graded_reference,
     rise_reach,
     stretches_of,
 )
+from mainspring.monitoring.shares import alpha_of
 from mainspring.monitoring.sight import Sight
 from mainspring.monitoring.slicing import Cut, condition, cut_column
 from mainspring.numerics.errors import TooFewError
@@ -64,7 +64,7 @@ def slices(sight: Sight) -> list[Finding]:
         return []
     own = graded(sight.joined.rows, sight.version, sight.signature)
     kept = graded_reference(sight.reference, sight.signature)
-    alpha = chance(sight.policy, "slice")
+    alpha = alpha_of("slice", sight.policy.alpha)
     told, asked = _declared(sight, own, kept)
     mine = alpha * _DECLARED if sight.policy.search_slices else alpha
     found = [_judged(sight, own, kept, one, mine / len(asked)) for one in asked]

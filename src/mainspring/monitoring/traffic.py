@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from mainspring.ground.monitors import LATENCY_EDGES_S
 from mainspring.ground.objects import Finding, MonitorPolicy, Tally, Window
 from mainspring.monitoring import volume
+from mainspring.monitoring.shares import alpha_of
 from mainspring.monitoring.sight import Sight
 from mainspring.numerics.intervals import wilson
 
@@ -41,7 +42,7 @@ def judge_volume(sight: Sight) -> Finding:
     rows, start = sight.frame.height, sight.span[0]
     length = sight.span[1] - start
     state = volume_state(sight.earlier)
-    alpha, season = sight.policy.alpha, season_of(sight.policy)
+    alpha, season = alpha_of("volume", sight.policy.alpha), season_of(sight.policy)
     band = volume.expected(state, start, length, alpha, season)
     detail = {"state": volume.learned(state, start, length, rows, band, season)}
     if band is None:
@@ -74,7 +75,10 @@ def judge_volume(sight: Sight) -> Finding:
         rows=rows,
         verdict="alarm" if outside and material else "notice" if outside else "quiet",
         why=f"{told}.",
-        detail={**detail, "band": "low and high are what was expected, at the policy's alpha"},
+        detail={
+            **detail,
+            "band": "low and high are what was expected, at their share of the policy's alpha",
+        },
     )
 
 
@@ -99,7 +103,7 @@ def expects_traffic(
     """Return whether a window without any row would be a finding."""
     length = span[1] - span[0]
     state, season = volume_state(earlier), season_of(policy)
-    band = volume.expected(state, span[0], length, policy.alpha, season)
+    band = volume.expected(state, span[0], length, alpha_of("volume", policy.alpha), season)
     return band is not None and band.low > 0.5
 
 
@@ -133,7 +137,8 @@ def _errors(tally: Tally, policy: MonitorPolicy, earlier: Sequence[Window]) -> F
     subject = f"error_rate/{tally.version}"
     band = wilson(tally.errors, tally.requests)
     # One-sided at alpha: a two-sided interval with alpha on either side.
-    least = wilson(tally.errors, tally.requests, 1 - 2 * policy.alpha).low
+    confidence = 1 - 2 * alpha_of("errors", policy.alpha)
+    least = wilson(tally.errors, tally.requests, confidence).low
     past = [one for one in _past(earlier, subject) if one.value is not None]
     line, why = policy.max_error_rate, "declared"
     baseline = None
@@ -142,7 +147,7 @@ def _errors(tally: Tally, policy: MonitorPolicy, earlier: Sequence[Window]) -> F
         requests = sum(one.rows for one in past)
         baseline = errors / requests
         if line is None and len(past) >= LEAST_EARLIER:
-            usual = wilson(errors, requests, 1 - 2 * policy.alpha).high
+            usual = wilson(errors, requests, confidence).high
             line, why = usual + MATERIAL_RATE, "the past and a hundredth"
     told = f"{tally.errors:,} of {tally.requests:,} requests failed, at least {least:.2%}"
     if line is not None:
@@ -182,15 +187,16 @@ def _slowest(tally: Tally, policy: MonitorPolicy, earlier: Sequence[Window]) -> 
         rows=answered,
         detail={"latencies": {str(bucket): n for bucket, n in tally.latencies.items()}},
     )
+    alpha = alpha_of("latency", policy.alpha)
     if answered < LEAST_REQUESTS or value is None:
         why = f"Not judged: {answered:,} requests were answered, {LEAST_REQUESTS} are needed."
         return replace(finding, verdict="too few rows", why=why)
-    if policy.max_p99_ms is not None and _surely_slower(tally, policy.max_p99_ms, policy.alpha):
+    if policy.max_p99_ms is not None and _surely_slower(tally, policy.max_p99_ms, alpha):
         why = (
             f"p99 is {value:.3g} ms; more than one in a hundred took above {policy.max_p99_ms:g}."
         )
         return replace(finding, verdict="alarm", why=why)
-    if usual is not None and _surely_slower(tally, usual * SLOWER, policy.alpha):
+    if usual is not None and _surely_slower(tally, usual * SLOWER, alpha):
         why = f"p99 is {value:.3g} ms, {usual:.3g} ms in the windows before."
         return replace(finding, verdict="notice", why=why)
     return replace(finding, why=f"p99 is {value:.3g} ms.")
