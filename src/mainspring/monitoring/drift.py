@@ -40,6 +40,8 @@ LEAST_INDEPENDENT = 20
 #: A category with fewer baseline rows is compared as one of "the rare ones": its own share is
 #: hardly known, and new rare values keep coming without anything having changed.
 RARE_ROWS = 5
+#: From so many rows that count as one on, rows come in runs, and rare is counted by the run.
+CLUSTERED = 2.5
 
 Row = dict[str, Any]
 
@@ -86,18 +88,20 @@ def judge_drift(
     return found
 
 
-def cells_of(summary: Summary) -> Cells:
+def cells_of(summary: Summary, effect: float = 1.0) -> Cells:
     """Return the counts that a distance compares.
 
     Numbers: the cells of the baseline's histogram. Categories: the baseline's frequent values,
-    and one cell for the rare ones, the new ones and those that were not kept by name.
+    and one cell for the rare ones, the new ones and those that were not kept by name. Where
+    ``effect`` rows count as one, a value that came in one run of rows is rare all the same.
     """
     base = summary.baseline
     if base.type == "number":
         before = np.asarray(base.counts, dtype=np.int64)
         now = np.zeros_like(before) if summary.counts is None else summary.counts
         return Cells(before, now)
-    least = RARE_ROWS
+    run = effect if effect >= CLUSTERED else 1.0
+    least = RARE_ROWS * run
     if OTHER in base.categories:  # those kept by name had at least as many rows as the rarest
         least = max(least, min((n for k, n in base.categories.items() if k != OTHER), default=0))
     frequent = [k for k, n in base.categories.items() if n >= least and k != OTHER]
@@ -108,7 +112,8 @@ def cells_of(summary: Summary) -> Cells:
     rare_now = sum(n for k, n in summary.categories.items() if k not in named)
     # Turing's estimate (Good, Biometrika 40, 1953): values seen r + 1 times have about as many
     # rows to come as those seen r times had; summed from r on, r rows of each seen r times leave.
-    turned = least * sum(1 for n in kept_before if n == least) / max(sum(kept_before), 1)
+    # Rows that come in runs are counted by the run.
+    turned = sum(n for n in kept_before if n < least + run) / max(sum(kept_before), 1)
     before, now = np.array([*kept_before, rare_before]), np.array([*kept_now, rare_now])
     return Cells(before, now, turned)
 
@@ -170,7 +175,7 @@ def _row(
     summary: Summary, policy: MonitorPolicy, tested: int, effect: float, *, is_score: bool
 ) -> Row:
     row = _start(summary, is_score=is_score)
-    cells = cells_of(summary)
+    cells = cells_of(summary, effect)
     alpha = alpha_of("drift", policy.alpha)
     n, m = (max(row[side] / effect, 1.0) for side in ("baseline_rows", "rows"))
     radius = certain_radius(n, m, tested, alpha)
