@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -54,6 +55,7 @@ class Labeller:
         self._ws = ws
         self._shelf = shelf
         self._stands = stands
+        self._ids = lru_cache(maxsize=4)(self._asked)
 
     def labels(self, lease: Lease) -> Done:
         """Judge one window on its labels, now that they are mature."""
@@ -86,8 +88,8 @@ class Labeller:
         spec, opened, new, until = self._ws.read(Permission.WORK, look)
         judged: list[Judged] = []
         if opened and new.height:
-            since, to = min(one.start for one in opened), max(one.end for one in opened)
-            captured = capture.read(self._ws.captures(endpoint), since, to, columns=[])
+            span = min(one.start for one in opened), max(one.end for one in opened)
+            captured = self._ids(endpoint, *span)
             for window in again.touched(opened, captured, new):
                 _, window_now, standing, known = self._look(window.id)
                 judged.append(self._judged(spec, window_now, standing, known, anew=True))
@@ -104,6 +106,15 @@ class Labeller:
             again.advance(tx, endpoint, until)
 
         return Done(result={"windows": [one.window.id for one in judged]}, apply=apply)
+
+    def _asked(self, endpoint: str, since: float, to: float) -> pl.DataFrame:
+        """Return the ids of the rows of windows that were judged.
+
+        Read once: labels come far more often than windows end, and a row that comes later than
+        this belongs to no window that was judged.
+        """
+        rows = capture.read(self._ws.captures(endpoint), since, to, columns=[])
+        return rows.select("_id", "_time")
 
     def _look(self, name: str) -> tuple[LoopSpec, Window, Standing, pl.DataFrame]:
         def look(tx: Tx) -> tuple[LoopSpec, Window, Standing, pl.DataFrame]:
