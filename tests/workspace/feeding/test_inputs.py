@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -100,3 +101,12 @@ def test_what_it_cannot_do_it_refuses(monkeypatch):
     monkeypatch.setenv("MAINSPRING_URL", "http://127.0.0.1:1")
     with pytest.raises(BadInputError, match="names a server"):
         ms.monitor_data("orders", orders(10, 0))
+
+
+def test_steps_that_run_at_once_have_a_window_each():
+    ms.monitor_data("orders", orders(2_000, 0))
+    sizes = [400, 500, 600, 700]
+    with ThreadPoolExecutor(4) as pool:
+        seen = list(pool.map(lambda n: ms.monitor_data("orders", orders(n, n)), sizes))
+    assert [one.window.rows for one in seen] == sizes
+    assert len({one.window.id for one in seen}) == 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 from pathlib import Path
 
 import numpy as np
@@ -186,3 +187,14 @@ def test_rows_that_a_monitor_refuses_leave_no_file(ws, version, watched, tmp_pat
     with pytest.raises(BadInputError, match=r"out\.csv, line 2: an id is text"):
         score_file(ws, version, file, out, endpoint=watched, columns=IDS)
     assert not out.exists()
+
+
+def test_what_a_kill_left_behind_is_taken_away_and_what_lives_is_not(ws, version, tmp_path):
+    file, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    loans(5, 3).write_csv(file)
+    dead, living, young = (_folder(tmp_path / f".out.csv.{one}.part") for one in "abc")
+    (dead / ".lock").touch()
+    with (living / ".lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        score_file(ws, version, file, out)
+    assert [one.exists() for one in (dead, living, young, out)] == [False, True, True, True]

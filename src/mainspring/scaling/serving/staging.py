@@ -11,6 +11,8 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -23,6 +25,7 @@ from mainspring.scaling.serving.capture import FED
 from mainspring.scaling.serving.index import Kept, size
 from mainspring.scaling.serving.segments import PARQUET
 
+TURN = ".turn"  #: locked by the batch whose turn it is
 FOLDER = "feeding"  #: what is being written lies below it
 ROWS_A_FILE = 100_000  # so large that compaction leaves the files as they are
 #: Names of batches that the index remembers: those that the store may not know of yet.
@@ -128,6 +131,22 @@ class Stage:
         for other in (self._folder / FOLDER).iterdir():
             if other != self._own and not _alive(other):
                 shutil.rmtree(other, ignore_errors=True)
+
+
+@contextmanager
+def in_turn(folder: Path) -> Iterator[None]:
+    """Let batches that are windows of their own come one after another.
+
+    Each takes its moment from the newest that counts: two at once would be one window, and one
+    that took longer than the next would lie before what was judged already.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fd = os.open(folder / TURN, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)  # the kernel lets go of it however its owner ends
+        yield
+    finally:
+        os.close(fd)
 
 
 def _alive(folder: Path) -> bool:

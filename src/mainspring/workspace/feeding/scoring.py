@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import shutil
 import tempfile
@@ -38,6 +39,7 @@ from mainspring.workspace.opening import Workspace
 SCORE, VERSION = "score", "model_version"
 _ENDINGS = (".csv", ".parquet")
 _ROWS_A_GROUP = 50_000
+_LOCK = ".lock"
 
 
 class Scored(Record, frozen=True, kw_only=True):
@@ -91,7 +93,7 @@ def score_file(
         if not rows:
             raise BadInputError(f"{file} has no rows.", field="file")
         with _writing(out):
-            whole = _joined(sorted(folder.iterdir()), folder / f"whole{out.suffix.lower()}", out)
+            whole = _joined(folder, out)
         told = Scored(rows=rows, version=f"{version.model}/{version.number}", out=str(out))
         if endpoint is not None:
             fed = taking.feed(
@@ -235,8 +237,10 @@ def _score_names(signature: Signature) -> list[str]:
     return [SCORE]
 
 
-def _joined(parts: list[Path], whole: Path, out: Path) -> Path:
-    """Return the one file that all parts make, written as they are read."""
+def _joined(folder: Path, out: Path) -> Path:
+    """Return the one file that all parts in a folder make, written as they are read."""
+    whole = folder / f"whole{out.suffix.lower()}"
+    parts = sorted(folder.glob("[0-9]*"))
     frames = [pl.scan_parquet(part, glob=False) for part in parts]
     rows = pl.concat(frames, how="diagonal_relaxed")
     if whole.suffix == ".parquet":
@@ -264,13 +268,32 @@ def _digest(file: Path, version: Version, columns: Columns | None) -> str:
 
 @contextmanager
 def _beside(out: Path) -> Iterator[Path]:
-    """Have a folder beside a file to be, so that one rename makes it; taken away at the end."""
+    """Have a folder beside a file to be, so that one rename makes it; taken away at the end.
+
+    Those that a kill left behind are taken away as well: nobody holds their lock.
+    """
+    head, tail = f".{out.name}.", ".part"
     with _writing(out):
-        folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent))
+        folder = Path(tempfile.mkdtemp(prefix=head, suffix=tail, dir=out.parent))
     try:
-        yield folder
+        with (folder / ".lock.new").open("wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            (folder / ".lock.new").rename(folder / _LOCK)
+            for other in out.parent.iterdir():
+                if other != folder and other.name.startswith(head) and other.suffix == tail:
+                    _sweep(other)
+            yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sweep(folder: Path) -> None:
+    try:
+        with (folder / _LOCK).open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+    except OSError:
+        return  # it lives, or is being made or taken away
 
 
 @contextmanager

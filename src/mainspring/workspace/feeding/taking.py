@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from mainspring.monitoring import labels, watches, windows
 from mainspring.monitoring.labels import MOST_LABELS
 from mainspring.scaling.models import package
 from mainspring.scaling.serving import capture, endpoints, rollouts
-from mainspring.scaling.serving.staging import Stage
+from mainspring.scaling.serving.staging import Stage, in_turn
 from mainspring.scaling.serving.tables import fed_batches
 from mainspring.workspace.feeding import declared, reading, versions
 from mainspring.workspace.feeding.naming import Columns, find
@@ -98,7 +99,8 @@ def feed(
     if kept is not None:
         return _again(kept, digest)
     given = columns or Columns()
-    with Stage(ws.captures(endpoint)) as stage:
+    turn = in_turn(ws.captures(endpoint)) if place.by_batch else nullcontext()
+    with turn, Stage(ws.captures(endpoint)) as stage:
         taken = _Taken(ws, endpoint, place, batch, given, name or file.name)
         taken.read(reading.parts(file, name, tell=tell), stage)
         fed = taken.answer(stage.seal())
