@@ -239,7 +239,7 @@ def mean_shift_seen(
 
     Example:
         >>> mean_shift_seen(np.arange(1.0, 11.0), [1] * 11, 10.0, 0.25)
-        0.25
+        0.275
     """
     at, below = np.asarray(edges, np.float64), np.asarray(counts, np.float64)
     width = float(at[-1] - at[0]) if at.size >= 8 else 0.0
