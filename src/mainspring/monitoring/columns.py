@@ -16,10 +16,10 @@ from mainspring.numerics.dependence import Dependence
 from mainspring.numerics.profiles import (
     OTHER,
     count_categories,
-    count_sorted,
+    count_single,
+    present_single,
     score_column,
     single,
-    sort_single,
 )
 
 Declared = Literal["float", "int", "str", "bool"]
@@ -176,16 +176,14 @@ def _categories(column: pl.Series, declared: Declared | None) -> tuple[Counter[s
 
 
 def _of_numbers(values: Floats, wrong: int, baseline: ColumnProfile) -> Summary:
-    # Sorted, so that the mean does not depend on the order of rows.
-    ordered = sort_single(values)
-    missing = values.size - ordered.size
-    if ordered.size == 0:
+    found = present_single(values)
+    missing = values.size - found.size
+    if found.size == 0:
         return Summary(baseline=baseline, rows=values.size, missing=missing, wrong=wrong)
     outside = 0
     if baseline.low is not None and baseline.high is not None:
-        below = np.searchsorted(ordered, single(baseline.low), side="left")
-        above = np.searchsorted(ordered, single(baseline.high), side="right")
-        outside = int(below + ordered.size - above)
+        low, high = (np.float32(single(side)) for side in (baseline.low, baseline.high))
+        outside = int(np.count_nonzero(found < low) + np.count_nonzero(found > high))
     finite = values[np.isfinite(values)]
     return Summary(
         baseline=baseline,
@@ -193,18 +191,20 @@ def _of_numbers(values: Floats, wrong: int, baseline: ColumnProfile) -> Summary:
         missing=missing,
         wrong=wrong,
         outside=outside,
-        counts=count_sorted(baseline.edges, ordered),
+        counts=count_single(baseline.edges, found),
         low=float(finite.min()) if finite.size else None,
         high=float(finite.max()) if finite.size else None,
-        mean=_mean(ordered),
+        mean=_mean(finite),
     )
 
 
-def _mean(ordered: Floats) -> float | None:
-    """Return the mean of the finite ones among sorted values."""
-    first = np.searchsorted(ordered, -np.inf, side="right")
-    finite = ordered[first : np.searchsorted(ordered, np.inf, side="left")]
-    return float(finite.mean()) if finite.size else None
+def _mean(finite: Floats) -> float | None:
+    """Return the mean to 12 digits, so that it does not depend on the order of rows."""
+    if finite.size == 0:
+        return None
+    with np.errstate(over="ignore"):
+        mean = float(finite.sum(dtype=np.longdouble) / finite.size)
+    return float(f"{mean:.12g}") if np.isfinite(mean) else None
 
 
 def _of_categories(found: Counter[str], wrong: int, rows: int, baseline: ColumnProfile) -> Summary:

@@ -40,6 +40,8 @@ from mainspring.numerics.scores import HIGHER_IS_BETTER
 Floats = npt.NDArray[np.float64]
 
 ASSUMES = "It assumes that the relation between inputs and target has not changed."
+#: Rows an estimate is made of at most: what more would add is far below what it may be wrong by.
+MOST_ROWS = 100_000
 #: Whose realised value an estimate of another way is compared with.
 _SAME = {"accuracy_atc": "accuracy", "accuracy_doc": "accuracy"}
 _RISES_WHEN_WORSE = {name for name, better in HIGHER_IS_BETTER.items() if not better}
@@ -80,11 +82,25 @@ def estimates(sight: Sight) -> list[Finding]:
             )
         ]
     frame = sight.frame.filter(pl.Series(taken)).filter(pl.Series(sound))
-    found = _estimated(sight, kept, scores[sound], frame)
+    found = _estimated(sight, kept, *_fewer(scores[sound], frame))
     before, _ = measures(kept.scores, kept.truth, kept.losses, sight.signature)
     usual = {name: part["estimate"] for name, part in before.items()}
     usual["loss"] = sight.baseline.loss
     return [_finding(sight, name, one, usual, rows) for name, one in found.items()]
+
+
+def _fewer(scores: Floats, frame: pl.DataFrame) -> tuple[Floats, pl.DataFrame]:
+    """Return at most :data:`MOST_ROWS` rows, taken evenly.
+
+    Of a single score they are its quantiles, so that the order of rows does not matter; rows of
+    several scores are taken as they come.
+    """
+    if frame.height <= MOST_ROWS:
+        return scores, frame
+    taken = np.linspace(0, frame.height - 1, MOST_ROWS).astype(np.int64)
+    if scores.shape[1] == 1:
+        taken = np.argsort(scores[:, 0])[taken]
+    return scores[taken], frame[taken]
 
 
 def _estimated(

@@ -32,6 +32,8 @@ MAX_CATEGORIES = 1000
 # The top probability falls into one of these bands; with the class it makes one category.
 _BANDS = (0.5, 0.7, 0.9)
 
+_GRID = 16_384  # even cells on which values are counted first
+_BLOCK = 8_192
 _NUMBERS = (Real, Decimal, np.number, np.bool_)
 
 Values = npt.NDArray[Any] | Sequence[Any] | Any  # Any: a polars series
@@ -166,26 +168,57 @@ def count_numbers(edges: Sequence[float], values: npt.ArrayLike) -> tuple[Counts
         >>> counts.tolist(), missing
         ([0, 1, 1], 1)
     """
-    ordered = sort_single(values)
-    return count_sorted(edges, ordered), int(np.size(values)) - ordered.size
+    found = present_single(values)
+    return count_single(edges, found), int(np.size(values)) - found.size
 
 
-def count_sorted(edges: Sequence[float], ordered: Floats) -> Counts:
-    """Return the rows per cell of values that :func:`sort_single` has sorted."""
-    below = np.searchsorted(ordered, np.asarray(edges, dtype=np.float64), side="right")
-    return np.diff(below, prepend=0, append=ordered.size).astype(np.int64)
+def count_single(edges: Sequence[float], values: npt.NDArray[np.float32]) -> Counts:
+    """Return the rows per cell of values that :func:`present_single` gives, in any order.
 
+    A million values take 7 ms, where sorting them takes 32: they are counted on a fine even grid,
+    and only those of the few grid cells that hold an edge are searched among the edges.
 
-def sort_single(values: npt.ArrayLike) -> Floats:
-    """Return the present values at single precision, ascending; NaN are left out.
-
-    >>> sort_single([3.0, float("nan"), 1.0]).tolist()
-    [1.0, 3.0]
+    >>> count_single([0.0, 1.0], present_single([0.5, float("nan"), 7.0])).tolist()
+    [0, 1, 1]
     """
+    at = np.asarray(edges, dtype=np.float64)
+    if values.size < _GRID or at.size < 2:
+        return _searched(at, values)
     with np.errstate(over="ignore"):
-        # Sorting 32 bits takes 32 ms a million, 64 bits 54 ms; it is most of a monitor's work.
-        ordered = np.sort(np.asarray(values, dtype=np.float64).astype(np.float32), axis=None)
-    return ordered[: np.searchsorted(ordered, np.float32(np.nan))].astype(np.float64)
+        low, scale = np.float32(at[0]), np.float32(_GRID / (at[-1] - at[0]))
+        if not (np.isfinite(low) and np.isfinite(scale) and scale > 0):
+            return _searched(at, values)
+        # The same operations for values and edges, and each of them keeps the order: what lies
+        # in a cell before an edge's is not above the edge, whatever was rounded.
+        cell_of = np.clip((values - low) * scale, 0, _GRID - 1).astype(np.int32)
+        edge_cell = np.clip((at.astype(np.float32) - low) * scale, 0, _GRID - 1).astype(np.int32)
+    holds = np.zeros(_GRID, dtype=bool)
+    holds[edge_cell] = True
+    near = values[holds[cell_of]]
+    if near.size > values.size // 4:  # nearly all lie in a few cells: the grid is of no use
+        return _searched(at, values)
+    grid = np.bincount(cell_of, minlength=_GRID)
+    grid[holds] = 0
+    whole = np.bincount(np.searchsorted(edge_cell, np.flatnonzero(grid)),
+                        weights=grid[grid > 0], minlength=at.size + 1)  # fmt: skip
+    return whole.astype(np.int64) + _searched(at, near)
+
+
+def present_single(values: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    """Return the present values at single precision, in their order; NaN are left out."""
+    with np.errstate(over="ignore"):
+        found = np.asarray(values, dtype=np.float64).ravel().astype(np.float32)
+    missing = np.isnan(found)
+    return found[~missing] if missing.any() else found
+
+
+def _searched(at: Floats, values: npt.NDArray[np.float32]) -> Counts:
+    # Blocks that fit the cache sort twice as fast as the whole.
+    below = np.zeros(at.size, dtype=np.int64)
+    for start in range(0, values.size, _BLOCK):
+        ordered = np.sort(values[start : start + _BLOCK]).astype(np.float64)
+        below += np.searchsorted(ordered, at, side="right")
+    return np.diff(below, prepend=0, append=values.size).astype(np.int64)
 
 
 def single(values: npt.ArrayLike) -> Floats:
