@@ -435,7 +435,7 @@ def _draw_windows(out: Console, endpoint: str, found: list[dict[str, Any]]) -> N
     for one in found:
         for told in one["found"]:
             if told["monitor"] == "traffic" and told["verdict"] != "quiet":
-                out.print(render.plain(f"{one['id']}: {told['why']}"))
+                out.print(render.plain(f"{one['id']}, {told['subject']}: {told['why']}"))
 
 
 def _alarming(window: dict[str, Any]) -> list[str]:

@@ -188,7 +188,7 @@ def effect(window: Window, found: Sequence[Suspect], baseline: Profile | None) -
         f" up to {high:.3f}"
     )
     if estimated is not None:
-        words += f"; without labels a rise of {estimated:+.3f} is estimated"
+        words += f"; without labels a change of {estimated:+.3f} is estimated"
     if known is not None:
         words += f"; labels showed {known:+.3f}"
     return Effect(
