@@ -59,11 +59,12 @@ def page(one: Dataset) -> Page:
     """Return what is shown of a dataset; of columns and rows where they are told as we tell."""
     profile = _told(one.profile)
     about = {column.get("name"): column for column in _columns(profile)}
+    told = [key for key in _PROFILED if any(key in column for column in about.values())]
     columns = [
         [
             column.get("name"),
             column.get("type"),
-            *(about.get(column.get("name"), {}).get(key) for key in _PROFILED),
+            *(about.get(column.get("name"), {}).get(key) for key in told),
         ]
         for column in _columns(_told(one.schema))
     ]
@@ -77,7 +78,7 @@ def page(one: Dataset) -> Page:
                 ("bytes", profile.get("bytes")),
             ]
         )
-        .table("columns", ("name", "type", *_PROFILED), columns)
+        .table("columns", ("name", "type", *told), columns)
     )
 
 

@@ -49,7 +49,7 @@ class OfSkew(Request, frozen=True, kw_only=True):
     "POST",
     "/api/v1/models/{model}/versions/{number}/bias",
     Permission.READ,
-    example={"facets": [{"column": "carrier"}]},
+    example={"model": "flights", "number": 1, "facets": [{"column": "carrier"}]},
 )
 def bias(ws: Workspace, request: BiasReport) -> list[Finding]:
     """Measure the bias of a version on the rows it was measured on, before it meets traffic.
