@@ -127,6 +127,16 @@ def test_old_thresholds_are_the_share_that_must_agree():
     assert sagemaker.read_constraints(old).columns["age"].wrong == 0
 
 
+def test_a_way_to_compare_categories_that_is_not_ours_is_refused_by_name():
+    asked = {"perform_comparison": "Enabled", "categorical_drift_method": "ChiSquared"}
+    config = {**CONSTRAINTS["monitoring_config"], "distribution_constraints": asked}
+    contract = sagemaker.read_constraints({**CONSTRAINTS, "monitoring_config": config})
+    profile = profile_frames([pl.DataFrame({"plan": ["a", "b"] * 50})])
+    with pytest.raises(BadInputError, match="ChiSquared") as caught:
+        sagemaker.drift(contract, profile, profile)
+    assert caught.value.field == "categorical_drift_method"
+
+
 def test_the_six_violations_have_their_names():
     contract = sagemaker.read_constraints(CONSTRAINTS)
     rows = pl.DataFrame({"age": ["x"] * 50 + [None] * 50, "more": [1] * 100})

@@ -112,3 +112,9 @@ def test_a_table_of_no_rows_has_a_profile(tmp_path):
     file.write_text("a,b\n")
     found = profile_table(file)
     assert [(c.name, c.rows) for c in found.columns] == [("a", 0), ("b", 0)]
+
+
+def test_whole_numbers_beside_others_are_kept_exactly_or_as_text():
+    rows = streams.frame_of_rows([{"a": 1, "b": 2**53 + 1}, {"a": 0.5, "b": 0.5}])
+    assert rows["a"].to_list() == [1.0, 0.5]
+    assert rows["b"].to_list() == ["9007199254740993", "0.5"]

@@ -400,6 +400,12 @@ def _drifted(before: ColumnProfile, after: ColumnProfile, rules: Mapping[str, An
             distance = max(0.0, distance - 1.8 * ((n + m) / (n * m)) ** 0.5)
     else:
         line = float(asked.get("categorical_comparison_threshold", 0.1))
+        if (way := asked.get("categorical_drift_method", "LInfinity")) != "LInfinity":
+            raise BadInputError(
+                f"Categories are compared by LInfinity, found categorical_drift_method {way!r}.",
+                field="categorical_drift_method",
+                hint="Say LInfinity, with a threshold that fits it, or switch the comparison off.",
+            )
         distance = max(_changes(before, after, n, m), default=0.0)
     if distance <= line:
         return None

@@ -236,7 +236,8 @@ def _column(name: str, values: list[Any]) -> pl.Series:
             return pl.Series(name, values, strict=True)
         except (pl.exceptions.PolarsError, TypeError, OverflowError):
             pass  # a whole number beyond 64 bits: as text
-    if kinds == {int, float}:
+    # A whole number that a double does not hold exactly is kept as text, and never altered.
+    if kinds == {int, float} and all(abs(v) <= 2**53 for v in values if type(v) is int):
         return pl.Series(name, [None if v is None else float(v) for v in values], pl.Float64)
     return pl.Series(name, [None if v is None else _written(v) for v in values], pl.String)
 
