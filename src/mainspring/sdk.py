@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from mainspring.ground import objects
+from mainspring.ground.bounds import at_least, share, within
 from mainspring.ground.contracts import Contract, Expect
 from mainspring.ground.durations import seconds
 from mainspring.ground.errors import BadInputError, ProjectError
@@ -21,14 +22,12 @@ from mainspring.ground.objects import (
     Card,
     Finding,
     Forecast,
-    Gate,
     Kind,
     LoopSpec,
     MonitorPolicy,
     Ranking,
     RetrainingPolicy,
     RolloutPolicy,
-    Strategy,
 )
 from mainspring.ground.seasons import check_season
 from mainspring.monitoring.declaring import Facet
@@ -36,6 +35,8 @@ from mainspring.pipelines import expecting
 from mainspring.pipelines.declare import Pipeline, Ref, Step, pipeline, step
 from mainspring.pipelines.graph import target_of
 from mainspring.pipelines.monitors import custom_of, monitor, with_code
+from mainspring.readiness.declaring import Gate
+from mainspring.retraining.declaring import Retraining, Rollout
 from mainspring.scaling.models.model import FittedModel, Model
 from mainspring.workspace.codecs import keep_contract
 from mainspring.workspace.found import Runs, compare, search
@@ -77,42 +78,6 @@ __all__ = [
 
 # A step that is called as plain Python checks what it expects as well.
 expecting.install(keep_contract)
-
-
-def Rollout(  # noqa: N802  reads as the record it makes
-    strategy: Literal["canary", "shadow", "blue_green"] = "canary",
-    *,
-    share: float = 0.2,
-    alpha: float = 0.05,
-    harm_alpha: float = 0.01,
-    margin: float = 0.0,
-    min_period: str | float = 0,
-    max_period: str | float = "28d",
-    watch: str | float = "14d",
-) -> RolloutPolicy:
-    """Say how a passed candidate meets traffic and what decides.
-
-    ``share`` of the rows is answered by the challenger; every row is scored by both, so that
-    losses are paired. It is promoted once its mean bounded loss is shown to be lower than the
-    champion's by more than ``margin`` at level ``alpha``, and rolled back once shown to be higher
-    by more than ``margin`` at ``harm_alpha``, both however often one looks.
-
-    >>> Rollout(share=0.1, min_period="2d").min_period_s
-    172800.0
-    """
-    _inside("share", share, 0, 1)
-    _inside("alpha", alpha, 0, 1)
-    _inside("harm_alpha", harm_alpha, 0, 1)
-    return RolloutPolicy(
-        strategy=Strategy(strategy),
-        share=share,
-        alpha=alpha,
-        harm_alpha=harm_alpha,
-        margin=margin,
-        min_period_s=seconds(min_period, "min_period"),
-        max_period_s=seconds(max_period, "max_period"),
-        watch_s=seconds(watch, "watch"),
-    )
 
 
 def Monitor(  # noqa: N802
@@ -208,55 +173,12 @@ def Monitor(  # noqa: N802
         sources={name: list(columns) for name, columns in (sources or {}).items()},
         slices=_slices(slices),
         search_slices=search_slices,
-        run_length=_at_least("run_length", run_length, 100),
-        reopened=int(_at_least("reopened", reopened, 0)),
+        run_length=at_least("run_length", run_length, 100),
+        reopened=int(at_least("reopened", reopened, 0)),
         **_shaped(query, top, forecast),
         bias=list(bias),
         max_age_s=None if max_age is None else seconds(max_age, "max_age"),
         custom=[custom_of(function) for function in custom],
-    )
-
-
-def Retraining(  # noqa: N802
-    *,
-    on_drift: Literal["check", "retrain", "note"] = "check",
-    on_performance: Literal["check", "retrain", "note"] = "retrain",
-    check_every: str | float | None = "7d",
-    max_age: str | float | None = None,
-    schedule: str | None = None,
-    tz: str = "UTC",
-    cooldown: str | float = "14d",
-    budget: int = 50,
-    history: str | float | None = None,
-    max_rows: int = 200_000,
-    holdout: str | float = "7d",
-    value_per_loss: float = 1.0,
-    cost: float = 0.0,
-) -> RetrainingPolicy:
-    """Say when a new version is trained, and on what.
-
-    ``check`` measures regret first: would a fresh model do better on the newest labelled rows
-    by enough to pay for a retraining? ``holdout`` is the stretch of newest labelled rows kept
-    for the gate. ``schedule`` is cron, such as ``"30 2 * * 1"``, on the wall clock of ``tz``; it
-    asks for a retraining, which the loop declines inside its ``cooldown``.
-
-    >>> Retraining(schedule="30 2 * * 1", tz="Europe/Berlin").schedule_tz
-    'Europe/Berlin'
-    """
-    return RetrainingPolicy(
-        on_drift=on_drift,
-        on_performance=on_performance,
-        check_every_s=None if check_every is None else seconds(check_every, "check_every"),
-        max_age_s=None if max_age is None else seconds(max_age, "max_age"),
-        schedule=schedule,
-        schedule_tz=tz,
-        cooldown_s=seconds(cooldown, "cooldown"),
-        budget=budget,
-        history_s=None if history is None else seconds(history, "history"),
-        max_rows=max_rows,
-        holdout_s=seconds(holdout, "holdout"),
-        value_per_loss=value_per_loss,
-        cost=cost,
     )
 
 
@@ -279,7 +201,7 @@ class Loop:
         endpoint: str | None = None,
         time: str | None = None,
         positive: str | None = None,
-        gate: Gate | None = None,
+        gate: objects.Gate | None = None,
         rollout: RolloutPolicy | None = None,
         monitor: MonitorPolicy | None = None,
         retraining: RetrainingPolicy | None = None,
@@ -303,7 +225,7 @@ class Loop:
             kind=kind,
             time=time,
             positive=positive,
-            gate=gate or Gate(),
+            gate=gate or objects.Gate(),
             rollout=rollout or RolloutPolicy(),
             monitor=monitor or MonitorPolicy(),
             retraining=retraining or RetrainingPolicy(),
@@ -359,12 +281,6 @@ def _slices(given: Sequence[str]) -> list[str]:
     return found
 
 
-def _at_least(field: str, value: Any, least: int) -> Any:
-    if not value >= least:  # written so that NaN fails too
-        raise BadInputError(f"{field} must be at least {least}, found {value}.", field=field)
-    return value
-
-
 def _forecast(given: dict[str, Any]) -> Forecast:
     import msgspec
 
@@ -379,7 +295,7 @@ def _forecast(given: dict[str, Any]) -> Forecast:
         found = msgspec.convert(given, Forecast)
     except msgspec.ValidationError as error:
         raise BadInputError(f"forecast cannot be read: {error}.", field="forecast") from error
-    _inside("coverage", found.coverage, 0, 1)
+    within("coverage", found.coverage, 0, 1)
     if (found.lower is None) != (found.upper is None):
         raise BadInputError(
             "A range has two ends: give both lower and upper, or neither.", field="forecast"
@@ -407,18 +323,6 @@ def _raise_after(given: dict[str, tuple[int, int]]) -> dict[str, tuple[int, int]
     return found
 
 
-def _inside(field: str, value: float, low: float, high: float) -> None:
-    if not low < value <= high:
-        raise BadInputError(
-            f"{field} must be above {low} and at most {high}, found {value}.", field=field
-        )
-
-
-def _share(field: str, value: float) -> None:
-    if not 0 <= value <= 1:
-        raise BadInputError(f"{field} is a share from 0 to 1, found {value}.", field=field)
-
-
 def _limits(
     alpha: float,
     attribution_line: float,
@@ -427,13 +331,13 @@ def _limits(
     skew_rate: float,
 ) -> dict[str, Any]:
     """Return what must lie within bounds, once it was seen to."""
-    _inside("alpha", alpha, 0, 1)
-    _inside("attribution_line", attribution_line, 0, 1)
+    within("alpha", alpha, 0, 1)
+    within("attribution_line", attribution_line, 0, 1)
     if max_error_rate is not None:
-        _share("max_error_rate", max_error_rate)
+        share("max_error_rate", max_error_rate)
     if max_p99_ms is not None and not max_p99_ms > 0:
         raise BadInputError(f"max_p99_ms must be above 0, found {max_p99_ms}.", field="max_p99_ms")
-    _share("skew_rate", skew_rate)
+    share("skew_rate", skew_rate)
     return {
         "alpha": alpha,
         "attribution_line": attribution_line,
@@ -453,6 +357,6 @@ def _label_delay(given: str | float) -> dict[str, Any]:
 def _shaped(query: str | None, top: int, forecast: dict[str, Any] | None) -> dict[str, Any]:
     """Return what rows are, if they are no single predictions."""
     return {
-        "ranking": None if query is None else Ranking(query=query, top=_at_least("top", top, 1)),
+        "ranking": None if query is None else Ranking(query=query, top=at_least("top", top, 1)),
         "forecast": None if forecast is None else _forecast(forecast),
     }

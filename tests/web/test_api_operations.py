@@ -106,6 +106,7 @@ GOOD: dict[str, tuple[dict[str, Any], str | None]] = {
     "channels.list": ({}, None),
     "channels.add": ({"name": "log", "kind": "log"}, "kind"),
     "decisions.list": ({"loop": "flights", "limit": 2}, "cursor"),
+    "evidence.list": ({"subject": "flights/1", "kind": "load"}, None),
     "loops.list": ({}, None),
     "loops.get": ({"name": "flights"}, "words"),
     "loops.declare": ({"spec": SPEC}, "version"),
@@ -156,6 +157,7 @@ APART = {
     "queue.cancel",
     "tunings.get",
     "tunings.resume",
+    "evidence.get",  # tests/cli/test_evidence_commands.py
     "bias.report",  # tests/workspace/test_fairness.py
     "attribution.report",
     "skew.report",

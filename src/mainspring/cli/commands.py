@@ -82,6 +82,10 @@ GROUPS: dict[str, list[Entry]] = {
         ("override", "models:override", "Let a refused version into a canary, never past one.",
          "mainspring override flights/8 --reason 'The latency was measured under load.'"),
     ],
+    "Readiness and debt": [
+        ("evidence", "evidence:evidence", "List what was tried and measured, and what came of it.",
+         "mainspring evidence flights/7 --kind load"),
+    ],
     "Serving": [
         ("serve", "serving:serve", "Serve a model's champion under a name.",
          "mainspring serve flights --name arrivals"),
@@ -111,13 +115,13 @@ GROUPS: dict[str, list[Entry]] = {
 
 #: Where a nested command stands among the groups; the rest stand under Home.
 PLACES = {
-    "channels": 5,
-    "queue": 2,
-    "loop": 5,
-    "log-rules": 5,
-    "schedule": 2,
-    "experiments": 2,
-    "notebook": 2,
+    "channels": "Watching",
+    "queue": "Pipelines and runs",
+    "loop": "Watching",
+    "log-rules": "Watching",
+    "schedule": "Pipelines and runs",
+    "experiments": "Pipelines and runs",
+    "notebook": "Pipelines and runs",
 }
 
 #: A command that is in GROUPS as well does its own work when no word of these follows it.
@@ -320,15 +324,15 @@ def build() -> App:
         suppress_keyboard_interrupt=False,
         help_format="plaintext",
     )
-    groups = [Group(title, sort_key=index) for index, title in enumerate(GROUPS)]
-    for group, entries in zip(groups, GROUPS.values(), strict=True):
+    groups = {title: Group(title, sort_key=index) for index, title in enumerate(GROUPS)}
+    for title, entries in GROUPS.items():
         for entry in entries:
-            add(app, entry, group=group)
+            add(app, entry, group=groups[title])
     leaves = {entry[0] for entries in GROUPS.values() for entry in entries}
     for name, (text, entries) in NESTED.items():
         if name in leaves:
             continue
-        place = groups[PLACES.get(name, 1)]
+        place = groups[PLACES.get(name, "Home")]
         nested = App(name=name, help=text, group=place, help_format="plaintext")
         for entry in entries:
             add(nested, entry)

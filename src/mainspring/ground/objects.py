@@ -9,6 +9,10 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from mainspring.ground.display import run_page
+from mainspring.ground.evidence import Evidence as Evidence
+from mainspring.ground.gates import CheckResult as CheckResult
+from mainspring.ground.gates import Gate as Gate
+from mainspring.ground.gates import GateResult as GateResult
 from mainspring.ground.monitors import Alarm as Alarm
 from mainspring.ground.monitors import CustomMonitor as CustomMonitor
 from mainspring.ground.monitors import Facet as Facet
@@ -157,28 +161,6 @@ class Version(Record, frozen=True, kw_only=True):
     origin: str | None = None  #: digest of the files as they came; ``package`` was made of them
 
 
-class CheckResult(Record, frozen=True, kw_only=True):
-    """What one check of the gate found."""
-
-    name: str
-    passed: bool
-    found: str  #: what was measured, in words with figures
-    wanted: str
-    evidence: dict[str, Any] = {}
-
-
-class GateResult(Record, frozen=True, kw_only=True):
-    """All checks on one version. Passed only if every check passed."""
-
-    id: str
-    model: str
-    number: int
-    passed: bool
-    checks: list[CheckResult]
-    at: float
-    by: str
-
-
 class Decision(Record, frozen=True, kw_only=True):
     """One written reason. The timeline of a loop is its decisions in order."""
 
@@ -243,18 +225,6 @@ class Routing(Record, frozen=True, kw_only=True):
 
 
 # ---------------------------------------------------------------- what a Loop declares
-
-
-class Gate(Record, frozen=True, kw_only=True):
-    """The checks a candidate must pass."""
-
-    at_least: dict[str, float] = {}  #: metric -> lowest value allowed
-    at_most: dict[str, float] = {}  #: metric -> highest value allowed
-    max_latency_ms: float = 100.0  #: 95th percentile for one row, measured
-    tolerance: float = (
-        0.0  #: mean bounded loss by which a candidate may be worse than the champion
-    )
-    needs_card: bool = True
 
 
 class RolloutPolicy(Record, frozen=True, kw_only=True):

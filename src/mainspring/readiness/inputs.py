@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from mainspring.ground.objects import Card
+from mainspring.ground.objects import Card, Evidence, Version
 
 Floats = npt.NDArray[np.float64]
 
@@ -21,7 +21,8 @@ class GateInputs:
     rows, shape (rows,), rows neither version learnt from; None where there is no champion or no
     labelled row. ``blocks`` names the block (the day) of each of these rows. ``latencies_ms``
     are times to score one row. ``contract`` holds one sentence for each way in which the
-    candidate breaks the data contract of the one it shall replace.
+    candidate breaks the data contract of the one it shall replace. ``evidence`` is the newest of
+    each kind on the version, its model and its pipeline; ``now`` is wall time, by which it ages.
     """
 
     metrics: dict[str, float] = field(default_factory=dict)
@@ -32,3 +33,6 @@ class GateInputs:
     contract: Sequence[str] = ()
     card: Card | None = None
     champion: int | None = None  #: for the words
+    version: Version | None = None
+    evidence: Sequence[Evidence] = ()
+    now: float = 0.0

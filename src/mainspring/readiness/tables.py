@@ -133,6 +133,26 @@ decisions = Table(
     Index("decisions_on_subject", "subject", "id"),
 )
 
+evidence = Table(
+    "evidence",
+    METADATA,
+    _serial(),
+    Column("evidence", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("passed", Integer),  # 0 or 1; null: nothing was judged
+    Column("found", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("automatic", Integer, nullable=False),  # 0 or 1
+    Column("code", Text, nullable=False),
+    Column("detail", Text, nullable=False),  # JSON
+    Column("opens", Text, nullable=False),  # JSON: references
+    UniqueConstraint("evidence"),
+    Index("evidence_on_subject", "subject", "kind", "id"),
+    Index("evidence_of_kind", "kind", "id"),
+)
+
 
 # ---------------------------------------------------------------- what may change
 

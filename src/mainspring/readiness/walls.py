@@ -38,6 +38,7 @@ _WRITTEN_ONCE = (
     "alias_history",
     "overrides",
     "decisions",
+    "evidence",
     "deleted_versions",
     "trusted_packages",
 )

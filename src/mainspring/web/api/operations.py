@@ -52,6 +52,7 @@ ROOMS = {
     "reports": "reports",
     "feeds": "feeds",
     "decisions": "loops",
+    "evidence": "evidence",
     "loops": "loops",
     "tokens": "access",
     "audit": "access",

@@ -12,10 +12,17 @@ from mainspring.engine.worker import Done, Handler
 from mainspring.experiments import runs
 from mainspring.ground import messages as m
 from mainspring.ground.killpoints import here
-from mainspring.ground.objects import CheckResult, Gate, GateResult, Signature, Version
+from mainspring.ground.objects import (
+    CheckResult,
+    Evidence,
+    Gate,
+    GateResult,
+    Signature,
+    Version,
+)
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
-from mainspring.readiness import forms, gate, registry
+from mainspring.readiness import evidence, forms, gate, registry
 from mainspring.readiness.inputs import GateInputs
 from mainspring.workspace import calling, running
 
@@ -141,7 +148,9 @@ class Judging:
             env=AS_SERVED,
         )
         here("judge.measured")
-        checks: list[CheckResult] = gate.judge(_inputs(judged, champion, found), policy)
+        known = self._ws.read(Permission.WORK, lambda tx: _evidence(tx, judged))
+        inputs = _inputs(judged, champion, found, known, self._ws.clock.now())
+        checks: list[CheckResult] = gate.judge(inputs, policy)
         result = gate.result(model, number, checks, at=at, by="engine")
         return result, gate.reason(checks)
 
@@ -156,7 +165,20 @@ def handlers(ws: Workspace) -> dict[str, Handler]:
     }
 
 
-def _inputs(candidate: Version, champion: Version | None, found: dict[str, Any]) -> GateInputs:
+def _evidence(tx: Tx, version: Version) -> list[Evidence]:
+    """Return what stands on a version, on its model and on the pipeline that made it."""
+    subjects = [f"{version.model}/{version.number}", f"model:{version.model}", "project"]
+    pipeline = runs.get(tx, version.run).pipeline if version.run else None
+    return evidence.standing(tx, *subjects, *([f"pipeline:{pipeline}"] if pipeline else []))
+
+
+def _inputs(
+    candidate: Version,
+    champion: Version | None,
+    found: dict[str, Any],
+    known: list[Evidence],
+    now: float,
+) -> GateInputs:
     def array(name: str) -> Any:
         return np.asarray(found[name]) if name in found else None
 
@@ -169,4 +191,7 @@ def _inputs(candidate: Version, champion: Version | None, found: dict[str, Any])
         contract=found["contract"],
         card=candidate.card,
         champion=champion.number if champion else None,
+        version=candidate,
+        evidence=known,
+        now=now,
     )

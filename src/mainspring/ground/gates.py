@@ -1,0 +1,42 @@
+"""What a gate asks of a version, and what it found."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mainspring.ground.records import Record
+
+
+class Gate(Record, frozen=True, kw_only=True):
+    """The checks a candidate must pass."""
+
+    at_least: dict[str, float] = {}  #: metric -> lowest value allowed
+    at_most: dict[str, float] = {}  #: metric -> highest value allowed
+    max_latency_ms: float = 100.0  #: 95th percentile for one row, measured
+    tolerance: float = (
+        0.0  #: mean bounded loss by which a candidate may be worse than the champion
+    )
+    needs_card: bool = True
+
+
+class CheckResult(Record, frozen=True, kw_only=True):
+    """What one check of the gate found."""
+
+    name: str
+    passed: bool
+    found: str  #: what was measured, in words with figures
+    wanted: str
+    evidence: dict[str, Any] = {}
+    opens: list[str] = []  #: what can be opened: see :class:`mainspring.ground.evidence.Evidence`
+
+
+class GateResult(Record, frozen=True, kw_only=True):
+    """All checks on one version. Passed only if every check passed."""
+
+    id: str
+    model: str
+    number: int
+    passed: bool
+    checks: list[CheckResult]
+    at: float
+    by: str

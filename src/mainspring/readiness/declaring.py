@@ -1,0 +1,42 @@
+"""Say what a version must show before it may serve: the word ``ms.Gate``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mainspring.ground import objects
+from mainspring.ground.errors import BadInputError
+
+
+def Gate(  # noqa: N802  reads as the record it makes
+    *,
+    at_least: Mapping[str, float] | None = None,
+    at_most: Mapping[str, float] | None = None,
+    max_latency_ms: float = 100.0,
+    tolerance: float = 0.0,
+    needs_card: bool = True,
+) -> objects.Gate:
+    """Say what a candidate must show before it meets anybody.
+
+    ``at_least`` and ``at_most`` bound its metrics on held-out rows. One row must be scored in
+    ``max_latency_ms`` (95th percentile). Its mean bounded loss (0 to 1) must not surely be worse
+    than the champion's by more than ``tolerance``, on the same fresh rows. ``needs_card`` asks
+    for a card with every required field filled.
+
+    >>> Gate(at_least={"auc": 0.7}, tolerance=0.002).at_least
+    {'auc': 0.7}
+
+    Raises:
+        BadInputError: naming the field.
+    """
+    if not max_latency_ms > 0:
+        raise BadInputError(
+            f"max_latency_ms must be above 0, found {max_latency_ms}.", field="max_latency_ms"
+        )
+    return objects.Gate(
+        at_least={name: float(bound) for name, bound in (at_least or {}).items()},
+        at_most={name: float(bound) for name, bound in (at_most or {}).items()},
+        max_latency_ms=max_latency_ms,
+        tolerance=tolerance,
+        needs_card=needs_card,
+    )
