@@ -28,7 +28,7 @@ from typing import Any
 
 from mainspring.ground.environment import environment_digest as environment_digest
 from mainspring.ground.errors import ProjectError
-from mainspring.ground.identity import key_of, sha256
+from mainspring.ground.identity import canonical, key_of, sha256
 from mainspring.pipelines import declare, expecting
 from mainspring.pipelines.declare import Pipeline, Step
 from mainspring.pipelines.graph import Graph
@@ -77,6 +77,11 @@ def graph_code(
             raise ProjectError(f"The module of step {target} is not loaded.")
         out[target] = code_digest(attribute(home, name))
     return out
+
+
+def digest_of(code: Mapping[str, Any]) -> str:
+    """Return the one digest of what ``code_digest`` says of every step: what versions bear."""
+    return sha256(canonical(code))
 
 
 class _Walk:

@@ -12,11 +12,12 @@ import polars as pl
 from mainspring.engine import tasks
 from mainspring.experiments import runs as experiments
 from mainspring.ground.errors import BadInputError, ConflictError
-from mainspring.ground.identity import canonical, new_id, sha256
+from mainspring.ground.identity import canonical, new_id
 from mainspring.ground.objects import Card, Run, RunStatus, Signature, StepRecord, Version
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.pipelines import runs as pipelines
+from mainspring.pipelines.code import digest_of
 from mainspring.pipelines.graph import Graph
 from mainspring.retraining.assemble import seconds
 from mainspring.scaling.models import package
@@ -95,7 +96,7 @@ def plan(
     asked = {"root": root, "pipeline": pipeline, "params": dict(params)}
     found = calling.child(ws, "trace", {**asked, "offered": dict(offered or {})}, lease, root=root)
     graph = msgspec.convert(found["graph"], Graph)
-    told = {RESULT: graph.result or "", CODE: sha256(canonical(found["code"])), ROOT: root}
+    told = {RESULT: graph.result or "", CODE: digest_of(found["code"]), ROOT: root}
     name = graph.pipeline.partition(":")[2]
     run = Run(
         id=new_id("run"),

@@ -40,6 +40,7 @@ ROOMS = {
     "tunings": "tunings",
     "queue": "queue",
     "models": "models",
+    "proofs": "proofs",
     "endpoints": "endpoints",
     "monitor": "monitoring",
     "bias": "fairness",
