@@ -107,6 +107,14 @@ GOOD: dict[str, tuple[dict[str, Any], str | None]] = {
     "channels.add": ({"name": "log", "kind": "log"}, "kind"),
     "decisions.list": ({"loop": "flights", "limit": 2}, "cursor"),
     "evidence.list": ({"subject": "flights/1", "kind": "load"}, None),
+    "proofs.tests": (
+        {
+            "junit": "<testsuite><testcase name='t' time='0.1'/></testsuite>",
+            "pipelines": {"project:train": "ab"},
+            "steps": {},
+        },
+        None,
+    ),
     "loops.list": ({}, None),
     "loops.get": ({"name": "flights"}, "words"),
     "loops.declare": ({"spec": SPEC}, "version"),

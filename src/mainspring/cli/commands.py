@@ -85,6 +85,8 @@ GROUPS: dict[str, list[Entry]] = {
     "Readiness and debt": [
         ("evidence", "evidence:evidence", "List what was tried and measured, and what came of it.",
          "mainspring evidence flights/7 --kind load"),
+        ("test", "proving:run_tests", "Run the project's tests, and keep what they prove.",
+         "mainspring test tests -k features"),
     ],
     "Serving": [
         ("serve", "serving:serve", "Serve a model's champion under a name.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def test(
+def run_tests(
     *words: Annotated[
         str, Parameter(allow_leading_hyphen=True, help="For pytest: paths, -k, and so on.")
     ],

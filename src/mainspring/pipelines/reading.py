@@ -43,6 +43,12 @@ def get(tx: Tx, run: str, step: str) -> StepRecord:
     return _record(row_of(tx, run, step))
 
 
+def codes(tx: Tx, run: str) -> dict[str, str]:
+    """Return the digest of the code of every step of a run, by target."""
+    rows = tx.all(select(steps.c.target, steps.c.code).where(steps.c.run == run))
+    return {row.target: row.code for row in rows}
+
+
 def args_of(tx: Tx, run: str, step: str) -> dict[str, Argument]:
     """Return the arguments of a step as they stand in the graph."""
     args: dict[str, Argument] = msgspec.json.decode(row_of(tx, run, step).args)

@@ -12,13 +12,14 @@ import types
 import typing
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import CodeType
 from typing import Any
 
 import msgspec
 
 from mainspring.ground.environment import environment_digest
 from mainspring.ground.errors import MainspringError
+from mainspring.ground.identity import sha256
 from mainspring.pipelines import project
 from mainspring.pipelines.code import code_digest, digest_of, graph_code
 from mainspring.pipelines.declare import Pipeline, Step
@@ -33,8 +34,8 @@ class Whole(msgspec.Struct, frozen=True, kw_only=True):
 
     pipelines: dict[str, str]  #: the digest that a version of it bears; blank: see ``untraced``
     steps: dict[str, str]
-    files: dict[str, str]  #: step -> the file it stands in
-    lines: dict[str, list[int]]  #: step -> the lines that can run, in that file
+    lines: dict[str, list[int]]  #: step -> the lines of it that can run
+    files: dict[str, str]  #: every file of the project that was read -> digest of its bytes
     environment: str  #: digest
     untraced: dict[str, str] = {}  #: pipeline -> why its graph is not known without a run
 
@@ -66,8 +67,8 @@ def of_project(root: Path, modules: Sequence[str] = (project.DEFAULT,)) -> Whole
     return Whole(
         pipelines=dict(sorted(pipelines.items())),
         steps={name: code_digest(step.function)[0] for name, step in sorted(steps.items())},
-        files={name: step.function.__code__.co_filename for name, step in steps.items()},
         lines={name: runnable(step.function.__code__) for name, step in steps.items()},
+        files=dict(sorted(_files())),
         environment=environment_digest(),
         untraced=untraced,
     )
@@ -96,12 +97,27 @@ def _values() -> Iterator[Any]:
     """Go through what the project's modules hold, each thing once."""
     seen: set[int] = set()
     for module in list(sys.modules.values()):
-        if not isinstance(module, ModuleType) or project.source_of(module.__name__) is None:
+        if project.source_of(getattr(module, "__name__", "")) is None:
             continue
         for value in list(vars(module).values()):
             if id(value) not in seen:
                 seen.add(id(value))
                 yield value
+
+
+def _files() -> Iterator[tuple[str, str]]:
+    for name in list(sys.modules):
+        known = project.source_of(name)
+        if known is not None:
+            yield known[0], sha256(known[1])
+
+
+def same_files(before: Whole) -> bool:
+    """Return whether every file that was read still holds the same bytes."""
+    try:
+        return all(sha256(Path(name).read_bytes()) == told for name, told in before.files.items())
+    except OSError:
+        return False
 
 
 def _standing_in(pipeline: Pipeline[..., Any]) -> dict[str, Any]:
@@ -123,7 +139,8 @@ def _stand_in(wanted: Any) -> Any:
         return members[0]
     if origin is typing.Annotated:
         return _stand_in(members[0])
-    return _STAND_INS.get(origin or wanted, "x")
+    plain: Any = wanted if origin is None else origin
+    return _STAND_INS.get(plain, "x")
 
 
 def main(words: Sequence[str]) -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mainspring.ground import objects
+from mainspring.ground import bounds, objects
+from mainspring.ground.durations import seconds
 from mainspring.ground.errors import BadInputError
 
 
@@ -15,6 +16,9 @@ def Gate(  # noqa: N802  reads as the record it makes
     max_latency_ms: float = 100.0,
     tolerance: float = 0.0,
     needs_card: bool = True,
+    tests: bool = False,
+    tests_share: float = 0.0,
+    proof_age: str | float = "30d",
 ) -> objects.Gate:
     """Say what a candidate must show before it meets anybody.
 
@@ -22,6 +26,10 @@ def Gate(  # noqa: N802  reads as the record it makes
     ``max_latency_ms`` (95th percentile). Its mean bounded loss (0 to 1) must not surely be worse
     than the champion's by more than ``tolerance``, on the same fresh rows. ``needs_card`` asks
     for a card with every required field filled.
+
+    ``tests`` asks that the project's own tests passed on exactly the code that made it
+    (``mainspring test``), having run at least ``tests_share`` of the lines of its steps. What was
+    tried longer than ``proof_age`` ago does not count.
 
     >>> Gate(at_least={"auc": 0.7}, tolerance=0.002).at_least
     {'auc': 0.7}
@@ -33,10 +41,14 @@ def Gate(  # noqa: N802  reads as the record it makes
         raise BadInputError(
             f"max_latency_ms must be above 0, found {max_latency_ms}.", field="max_latency_ms"
         )
+    bounds.share("tests_share", tests_share)
     return objects.Gate(
         at_least={name: float(bound) for name, bound in (at_least or {}).items()},
         at_most={name: float(bound) for name, bound in (at_most or {}).items()},
         max_latency_ms=max_latency_ms,
         tolerance=tolerance,
         needs_card=needs_card,
+        tests=tests or tests_share > 0,
+        tests_share=tests_share,
+        proof_age_s=seconds(proof_age, "proof_age"),
     )

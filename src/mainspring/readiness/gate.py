@@ -8,7 +8,7 @@ from mainspring.ground.identity import new_id
 from mainspring.ground.objects import CheckResult, Decision, Gate, GateResult
 from mainspring.ground.ports import Tx
 from mainspring.readiness import decisions
-from mainspring.readiness.checks import card, champion, data, latency, metrics
+from mainspring.readiness.checks import card, champion, data, latency, metrics, tests
 from mainspring.readiness.inputs import GateInputs
 from mainspring.readiness.verdicts import latest, passed, reason, results, store_result
 
@@ -30,6 +30,7 @@ CHECKS: tuple[Callable[[GateInputs, Gate], list[CheckResult]], ...] = (
     data.check,
     latency.check,
     card.check,
+    tests.check,
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -36,3 +36,4 @@ class GateInputs:
     version: Version | None = None
     evidence: Sequence[Evidence] = ()
     now: float = 0.0
+    steps: Mapping[str, str] = field(default_factory=dict)  #: of its run: target -> code digest

@@ -40,16 +40,14 @@ def _judged(
         return False, "no pipeline of the project made it, so which code to test is not known"
     if held is None:
         differ = proofs.differing(known, inputs)
-        if differ is None:
-            return False, f"no tests ran on this code; {_RUN_THEM}"
-        return False, f"the tests ran on other code: {differ}; {_RUN_THEM}"
+        other = f"the tests ran on other code: {differ}" if differ else "no tests ran on this code"
+        return False, f"{other}; {_RUN_THEM}"
     if not held.passed:
         return False, held.found
     aged = proofs.aged(held, inputs, policy)
     if aged:
         return False, f"{held.found}, but {aged}; {_RUN_THEM}"
     share = proofs.share_of(held, inputs)
-    if policy.tests_share and (share is None or share < policy.tests_share):
-        ran = "which lines ran was not noted" if share is None else f"{share:.0%} of its lines ran"
-        return False, f"{held.found}; {ran}"
-    return True, held.found
+    enough = not policy.tests_share or (share is not None and share >= policy.tests_share)
+    ran = "which lines ran was not noted" if share is None else f"{share:.0%} of its lines ran"
+    return enough, held.found if enough else f"{held.found}; {ran}"

@@ -31,9 +31,9 @@ class TestsRan(Request, frozen=True, kw_only=True):
         ),
     ]
     exit_code: Annotated[int, Meta(ge=-255, le=255, description="pytest's.")] = 0
-    changed: Annotated[
-        bool, Meta(description="The code was not the same before and after.")
-    ] = False
+    changed: Annotated[bool, Meta(description="The code was not the same before and after.")] = (
+        False
+    )
     pipelines: Digests
     steps: Digests
     lines: Annotated[
@@ -61,7 +61,7 @@ _CODE = "5feceb66ffc86f38d952786c6d696c79c2dbc239dd4e91b46729d73a27fb57e9"
         "environment": _CODE,
     },
 )
-def tests(ws: Workspace, request: TestsRan) -> list[Evidence]:
+def keep_tests(ws: Workspace, request: TestsRan) -> list[Evidence]:
     """Keep what a run of the project's tests said, as evidence on each of its pipelines.
 
     The report is read here: how many tests passed is never taken on trust.

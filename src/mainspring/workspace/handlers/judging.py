@@ -22,7 +22,8 @@ from mainspring.ground.objects import (
 )
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
-from mainspring.readiness import evidence, forms, gate, registry
+from mainspring.pipelines import reading as pipelines
+from mainspring.readiness import evidence, forms, gate, proofs, registry
 from mainspring.readiness.inputs import GateInputs
 from mainspring.workspace import calling, running
 
@@ -148,8 +149,8 @@ class Judging:
             env=AS_SERVED,
         )
         here("judge.measured")
-        known = self._ws.read(Permission.WORK, lambda tx: _evidence(tx, judged))
-        inputs = _inputs(judged, champion, found, known, self._ws.clock.now())
+        known, steps = self._ws.read(Permission.WORK, lambda tx: _evidence(tx, judged))
+        inputs = _inputs(judged, champion, found, known, steps, self._ws.clock.now())
         checks: list[CheckResult] = gate.judge(inputs, policy)
         result = gate.result(model, number, checks, at=at, by="engine")
         return result, gate.reason(checks)
@@ -165,11 +166,15 @@ def handlers(ws: Workspace) -> dict[str, Handler]:
     }
 
 
-def _evidence(tx: Tx, version: Version) -> list[Evidence]:
-    """Return what stands on a version, on its model and on the pipeline that made it."""
+def _evidence(tx: Tx, version: Version) -> tuple[list[Evidence], dict[str, str]]:
+    """Return what stands on a version, its model and its pipeline; and the code of its steps."""
     subjects = [f"{version.model}/{version.number}", f"model:{version.model}", "project"]
-    pipeline = runs.get(tx, version.run).pipeline if version.run else None
-    return evidence.standing(tx, *subjects, *([f"pipeline:{pipeline}"] if pipeline else []))
+    run = registry.get(tx, version.model, version.number).run  # one judged by hand names none
+    pipeline = runs.get(tx, run).pipeline if run else None
+    steps = pipelines.codes(tx, run) if run else {}
+    found = evidence.standing(tx, *subjects, *([f"pipeline:{pipeline}"] if pipeline else []))
+    older = proofs.standing(tx, version, pipeline, steps)
+    return found + [one for one in older if one not in found], steps
 
 
 def _inputs(
@@ -177,6 +182,7 @@ def _inputs(
     champion: Version | None,
     found: dict[str, Any],
     known: list[Evidence],
+    steps: dict[str, str],
     now: float,
 ) -> GateInputs:
     def array(name: str) -> Any:
@@ -194,4 +200,5 @@ def _inputs(
         version=candidate,
         evidence=known,
         now=now,
+        steps=steps,
     )

@@ -1,13 +1,14 @@
 """Run the project's own tests, and keep what came of them with the digest of the code they ran on.
 
 1. The digests of all steps and pipelines are taken, in a process of its own.
-2. pytest runs in another, from sources alone: no compiled file of an older state is looked at.
-3. The digests are taken again: code that changed meanwhile was not what was tested.
+2. pytest runs in another, from sources: compiled files of the project are removed first.
+3. The files are read again: code that changed meanwhile was not what was tested.
 4. What came of it is sent to the home or server, which reads it and keeps it as evidence.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -25,7 +26,7 @@ from mainspring.ground.identity import new_id
 from mainspring.ground.objects import Evidence
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
-from mainspring.pipelines.whole import Whole
+from mainspring.pipelines.whole import Whole, same_files
 from mainspring.readiness import evidence, suites
 from mainspring.workspace.opening import Workspace
 
@@ -40,9 +41,7 @@ class Ran(msgspec.Struct, frozen=True, kw_only=True):
     lines: dict[str, tuple[int, int]]  #: step -> lines that ran, lines that can run
 
 
-def run(
-    root: Path, words: Sequence[str], modules: Sequence[str], out: TextIO | int | None
-) -> Ran:
+def run(root: Path, words: Sequence[str], modules: Sequence[str], out: TextIO | int | None) -> Ran:
     """Run pytest in the project's folder and return what it said; its output goes to ``out``.
 
     ``words`` are handed to pytest: paths, ``-k``, and so on.
@@ -56,10 +55,11 @@ def run(
         before = _whole(root, modules, Path(place))
         report, lines = Path(place) / "junit.xml", Path(place) / "lines"
         lines.mkdir()
-        # Kept from the shared cache: a .pyc is trusted by a time stamp in whole seconds.
-        own = {"PYTHONPYCACHEPREFIX": str(Path(place) / "pyc"), "PYTHONDONTWRITEBYTECODE": "1"}
-        own |= {"MAINSPRING_LINES": str(lines), "MAINSPRING_LINES_OF": f"{root.resolve()}{os.sep}"}
-        command = [sys.executable, "-m", "pytest", "-p", "mainspring.testing.lines", *words]
+        for file in before.files:
+            # A .pyc is trusted by a time stamp in whole seconds, so it may be of an older state.
+            Path(importlib.util.cache_from_source(file)).unlink(missing_ok=True)
+        own = {"PYTHONDONTWRITEBYTECODE": "1", "MAINSPRING_LINES": str(lines)}
+        command = [sys.executable, "-m", "pytest", "-p", "mainspring.pipelines.lines", *words]
         command += [f"--junitxml={report}", "-o", "junit_logging=no"]
         done = subprocess.run(command, cwd=root, env=os.environ | own, stdout=out, check=False)  # noqa: S603
         if not report.is_file():
@@ -67,11 +67,10 @@ def run(
                 f"pytest ended with exit code {done.returncode} and wrote no report.",
                 hint="Run it by hand to see why: python -m pytest",
             )
-        after = _whole(root, modules, Path(place))
         return Ran(
             junit=report.read_text("utf-8", "replace"),
             exit_code=done.returncode,
-            changed=before.steps != after.steps or before.pipelines != after.pipelines,
+            changed=not same_files(before),
             whole=before,
             lines=_ran(before, lines),
         )
@@ -153,15 +152,15 @@ def _whole(root: Path, modules: Sequence[str], place: Path) -> Whole:
 
 
 def _ran(whole: Whole, folder: Path) -> dict[str, tuple[int, int]]:
-    """Return how many lines of each step ran; nothing where another tracer was at work."""
+    """Return how many lines of each step ran; nothing where no process said so."""
     files = list(folder.glob("*.json"))
     if not files:
         return {}
     ran: dict[str, set[int]] = {}
     for file in files:
-        for name, lines in json.loads(file.read_text("utf-8")).items():
-            ran.setdefault(name, set()).update(lines)
+        for step, lines in json.loads(file.read_text("utf-8")).items():
+            ran.setdefault(step, set()).update(lines)
     return {
-        step: (len(ran.get(whole.files[step], set()).intersection(lines)), len(lines))
+        step: (len(ran.get(step, set()).intersection(lines)), len(lines))
         for step, lines in sorted(whole.lines.items())
     }
