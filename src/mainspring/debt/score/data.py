@@ -1,0 +1,117 @@
+"""The seven tests of features and data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mainspring.debt.score.claims import NO_CHAMPION, Claim, Proof, no, tried
+from mainspring.debt.score.facts import Facts, Seen
+from mainspring.ground.objects import DAY_S
+
+#: From the first run that had a column to the first champion that uses it, at most.
+QUICK_S = 7 * DAY_S
+
+
+def schema(facts: Facts) -> Claim:
+    """Feature expectations are captured in a schema, and windows were held against it."""
+    if facts.serving is None:
+        return no(NO_CHAMPION)
+    if facts.schema is None:
+        return no(f"{facts.model}/{facts.champion} keeps no contract of its inputs.")
+    window = newest(facts, lambda one: one.quality > 0)
+    if window is None:
+        return no(
+            f"A contract of {facts.schema.columns} columns is kept, and no window of traffic was"
+            " held against it."
+        )
+    broken = len(facts.schema.broken)
+    trained = "which the training rows keep" if not broken else f"broken by training {broken} ways"
+    return Claim(
+        holds=True,
+        found=f"A contract of {facts.schema.columns} columns, {trained}; the newest window was"
+        f" held against it in {window.quality} columns.",
+        proofs=[
+            Proof(at=window.at, opens=[f"artifact:{facts.schema.digest}", window.page]),
+        ],
+    )
+
+
+def beneficial(facts: Facts) -> Claim:
+    """All features are beneficial: leaving any one out costs."""
+    return tried(facts, "ablation", lacks="No feature was ever left out to see what it gives.")
+
+
+def affordable(facts: Facts) -> Claim:
+    """No feature costs more than its declared budget."""
+    return tried(facts, "feature_costs", lacks="What each feature costs was never measured.")
+
+
+def requirements(facts: Facts) -> Claim:
+    """Features keep what the project's policy asks of columns."""
+    return tried(
+        facts, "feature_policy", lacks="No policy of columns is declared, so none was checked."
+    )
+
+
+def privacy(facts: Facts) -> Claim:
+    """The data pipeline has privacy controls: no personal value is trained on or captured."""
+    return tried(facts, "privacy", lacks="Nobody ever looked for personal values.")
+
+
+def quick(facts: Facts) -> Claim:
+    """A new feature reaches production quickly."""
+    if facts.serving is None:
+        return no(NO_CHAMPION)
+    if not facts.arrived:
+        return no("No column of the champion is known from a run.")
+    slowest = max(facts.arrived, key=lambda one: one.seconds)
+    told = f"{slowest.column} took {_took(slowest.seconds)} from its first run to a champion"
+    if slowest.seconds > QUICK_S:
+        return no(f"{told}; {_took(QUICK_S)} is quick.")
+    move = next((one for one in facts.moves if one.number == facts.champion), None)
+    run = facts.serving.run
+    opens = [f"run:{run}"] if run else []
+    opens += [f"decision:{move.decision}"] if move is not None and move.decision else []
+    return Claim(
+        holds=True,
+        found=f"Of {len(facts.arrived)} columns the slowest, {told}.",
+        proofs=[Proof(at=None if move is None else move.at, opens=opens)],
+    )
+
+
+def tested(facts: Facts) -> Claim:
+    """All code that makes features is tested."""
+    return tests_cover(facts, "features", "the code that makes features")
+
+
+def tests_cover(facts: Facts, what: str, words: str) -> Claim:
+    """Return whether the project's tests passed and ran the code in question.
+
+    ``detail["covers"][what]`` of the evidence holds [functions run, functions there are].
+    """
+    claim = tried(facts, "tests", lacks="The project's own tests never ran.")
+    if not claim.holds:
+        return claim
+    name = claim.proofs[0].opens[0].removeprefix("evidence:")
+    run = next(one for one in facts.evidence if one.id == name)
+    covers = run.detail.get("covers", {}).get(what)
+    if not covers:
+        return no(f"{claim.found} Which of them ran {words} is not known.")
+    ran, there = int(covers[0]), int(covers[1])
+    if not there:
+        return no(f"{claim.found} There is no {words.removeprefix('the ')} to run.")
+    told = f"{claim.found} They ran {ran} of {there} functions of {words}."
+    return Claim(holds=True, found=told, proofs=claim.proofs) if ran >= there else no(told)
+
+
+def newest(facts: Facts, wanted: Callable[[Seen], bool]) -> Seen | None:
+    """Return the newest window that a condition holds for and whose age is known."""
+    return next((one for one in facts.windows if one.at is not None and wanted(one)), None)
+
+
+def _took(seconds: float) -> str:
+    if seconds < 3600:
+        return f"{max(seconds, 0) / 60:.0f} minutes"
+    if seconds < 2 * DAY_S:
+        return f"{seconds / 3600:.1f} hours"
+    return f"{seconds / DAY_S:.0f} days"
