@@ -115,6 +115,8 @@ GOOD: dict[str, tuple[dict[str, Any], str | None]] = {
         },
         None,
     ),
+    "scores.get": ({"model": "flights", "max_age_days": 7.0}, "points"),
+    "scores.trend": ({"model": "flights"}, None),
     "loops.list": ({}, None),
     "loops.get": ({"name": "flights"}, "words"),
     "loops.declare": ({"spec": SPEC}, "version"),

@@ -120,6 +120,7 @@ PLACES = {
     "channels": "Watching",
     "queue": "Pipelines and runs",
     "loop": "Watching",
+    "readiness": "Models",
     "log-rules": "Watching",
     "schedule": "Pipelines and runs",
     "experiments": "Pipelines and runs",
@@ -139,6 +140,10 @@ NESTED: dict[str, tuple[str, list[Entry]]] = {
          "mainspring loop resume flights --reason 'Maintenance is over.'"),
         ("retrain", "loops:retrain", "Ask a loop for a new version now.",
          "mainspring loop retrain flights --reason 'A new timetable begins.'"),
+    ]),
+    "readiness": ("Say how ready a model is, and how well it is looked after.", [
+        ("score", "scores:score", "Score a model by the 28 tests, from what really ran.",
+         "mainspring readiness score flights --least 3"),
     ]),
     "models": ("Register what runs logged, guard aliases, trust pickled code.", [
         ("register", "judging:register", "Register a model that a run logged.",

@@ -42,6 +42,7 @@ class Made(Record, frozen=True, kw_only=True):
     commit: str = ""
     branch: str = ""
     dirty: bool = False
+    code: str = ""  #: digest of the pipeline's code
     columns: list[str] = []
     gate: Judged | None = None
     train_s: float | None = None  #: wall time of its run
@@ -155,6 +156,8 @@ class Facts(Record, frozen=True, kw_only=True):
         return next((one for one in self.versions if one.number == self.champion), None)
 
     def of(self, *kinds: str) -> list[Evidence]:
-        """Return the evidence of some kinds, the newest first."""
-        found = [one for one in self.evidence if one.kind in kinds]
+        """Return the evidence of some kinds that holds for the champion's code, newest first."""
+        code = "" if self.serving is None else self.serving.code
+        mine = ("", code)
+        found = [one for one in self.evidence if one.kind in kinds and one.code in mine]
         return sorted(found, key=lambda one: -one.at)

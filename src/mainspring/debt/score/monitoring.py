@@ -124,7 +124,9 @@ def performance(facts: Facts) -> Claim:
 
 def quality(facts: Facts) -> Claim:
     """Quality by late labels holds, and what was said is what came, slice by slice."""
-    window = newest(facts, lambda one: (one.performance or {}).get("verdict") in ("quiet", "alarm"))
+    window = newest(
+        facts, lambda one: (one.performance or {}).get("verdict") in ("quiet", "alarm")
+    )
     if window is None:
         return no("No window was judged by its late labels.")
     judged = window.performance or {}

@@ -50,7 +50,7 @@ def judge(facts: Facts) -> Score:
         )
         for test in TESTS
     ]
-    sums = {name: 0.0 for name in SECTIONS}
+    sums = dict.fromkeys(SECTIONS, 0.0)
     for one in points:
         sums[one.test.split()[0]] += one.points
     least = min(sums.values())
@@ -79,11 +79,6 @@ def band(score: float) -> str:
         ('reasonably tested, more could be automated', 'strong')
     """
     return next((words for above, words in BANDS if score > above), NOTHING)
-
-
-def changed(before: dict[str, float] | None, now: Score) -> bool:
-    """Return whether the points differ from those that were kept last; True for the first."""
-    return before != digest(now)
 
 
 def digest(score: Score) -> dict[str, float]:

@@ -54,6 +54,7 @@ ROOMS = {
     "feeds": "feeds",
     "decisions": "loops",
     "evidence": "evidence",
+    "scores": "scores",
     "loops": "loops",
     "tokens": "access",
     "audit": "access",
