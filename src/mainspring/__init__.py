@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mainspring.sdk import Facet as Facet
     from mainspring.sdk import Finding as Finding
     from mainspring.sdk import FittedModel as FittedModel
+    from mainspring.sdk import Freeze as Freeze
     from mainspring.sdk import Gate as Gate
     from mainspring.sdk import Loop as Loop
     from mainspring.sdk import Model as Model
@@ -70,6 +71,7 @@ _PUBLIC = (
     "Facet",
     "Finding",
     "FittedModel",
+    "Freeze",
     "Gate",
     "Loop",
     "Model",

@@ -13,6 +13,8 @@ Promises (held by tests/loop over thousands of random histories):
 3. Every alarm ends in exactly one of promoted, rejected, rolled_back, dismissed.
 4. A champion that breaks after its promotion goes back by itself, paused or not, whatever
    else is going on.
+5. Once a pause is answered, or in a freeze, nothing begins: no check, training, rollout or
+   promotion. What does harm still goes home, and what waits is written down.
 
 A person's hand goes first. What it makes void (a rollout against another champion) the store
 ends with the same move; ``over`` and ``version`` let rooms refuse commands that come too late.
@@ -24,6 +26,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mainspring.ground import messages as m
+from mainspring.ground.clock import iso
 from mainspring.ground.loops import (
     Draft,
     Phase,
@@ -37,6 +40,7 @@ from mainspring.ground.loops import (
     say,
 )
 from mainspring.ground.objects import LoopSpec
+from mainspring.retraining import triggers
 
 __all__ = ["REACTIONS", "Draft", "Phase", "Reaction", "View", "react"]
 
@@ -47,7 +51,7 @@ def react(event: m.AnyEvent, view: View, spec: LoopSpec) -> Reaction:
     if view.promoted_at == 0.0:  # promoted before the first row told what time it is
         view = but(view, promoted_at=view.now)
     if _must_wait(event, view):
-        return Reaction(view=but(view, held=(*view.held, m.encode(event))))
+        return _hold(event, view)
     reaction = REACTIONS[type(event)](event, view, spec)
     while freed := _next_held(reaction.view):
         waiting, view = freed
@@ -59,11 +63,33 @@ def _must_wait(event: m.AnyEvent, view: View) -> bool:
     """Return whether the event is kept for later: safety and hands never wait for a resume."""
     if isinstance(event, m.ChampionBroke):  # a moment: the champion may be another one then
         return view.phase in (Phase.PROMOTING, Phase.WITHDRAWING, Phase.REVERTING)
+    if isinstance(event, m.LoopStarted) and (event.champion or view.champion):
+        return False  # it begins nothing: it tells who serves
     if view.phase is Phase.REVERTING:
         late = isinstance(event, m.CommandFailed) and event.command != view.command
         return late or isinstance(event, (*_MAKE_IT_ACT, m.Verdict))
     better = isinstance(event, m.Verdict) and event.verdict == "better"
+    if view.frozen_until is not None and (better or isinstance(event, _BEGIN_SOMETHING)):
+        return True
     return view.paused and (better or isinstance(event, _MAKE_IT_ACT))
+
+
+def _hold(event: m.AnyEvent, view: View) -> Reaction:
+    """Keep an event for later; what waits for more than a moment is said."""
+    kept, why = but(view, held=(*view.held, m.encode(event))), _stopped(view)
+    if not why or view.phase in (Phase.PROMOTING, Phase.WITHDRAWING, Phase.REVERTING):
+        return Reaction(view=kept)
+    what = m.tag(event).replace("_", " ")
+    return say(kept, "hold", f"loop:{view.loop}", f"What came is kept for later ({what}): {why}.")
+
+
+def _stopped(view: View) -> str | None:
+    """Return why nothing may begin, if so: safety and hands still act."""
+    if view.paused:
+        return "the loop is paused"
+    if view.frozen_until is not None:
+        return f"a freeze is in force until {iso(view.frozen_until)}"
+    return None
 
 
 def _next_held(view: View) -> tuple[m.AnyEvent, View] | None:
@@ -88,6 +114,9 @@ def _started(event: m.LoopStarted, view: View, spec: LoopSpec) -> Reaction:
 def _window_closed(event: m.WindowClosed, view: View, spec: LoopSpec) -> Reaction:
     known = {alarm.id for alarm in view.alarms}
     view = but(view, alarms=view.alarms + tuple(a for a in event.alarms if a.id not in known))
+    view = but(view, rows=view.rows + event.rows, labels=max(view.labels, event.labels_seen))
+    if view.labels_trained is None:  # what came before anybody counted is not new
+        view = but(view, labels_trained=view.labels)
     noted = tuple(alarm for alarm in view.alarms if _wish(alarm, spec) == "note")
     start = end(view, noted, "dismissed", "The policy only notes alarms of this kind.")
     if view.command is None and view.phase is Phase.WITHDRAWING:
@@ -97,54 +126,36 @@ def _window_closed(event: m.WindowClosed, view: View, spec: LoopSpec) -> Reactio
     return and_then(start, _consider(start.view, spec))
 
 
-def _wish(alarm: m.AlarmRef, spec: LoopSpec) -> str:
-    """Return what the policy wants done about an alarm: check, retrain or note."""
-    wishes: dict[str, str] = {
-        **dict.fromkeys(("drift", "score_drift", "joint"), spec.retraining.on_drift),
-        # They say that something changed, and a fresh version need not do better.
-        **dict.fromkeys(("concept", "calibration", "slice", "age", "regret"), "check"),
-        "performance": spec.retraining.on_performance,
-    }
-    return wishes.get(alarm.kind, "note")
-
-
 def _consider(view: View, spec: LoopSpec) -> Reaction:
     """Decide whether what is known calls for a retraining or for a look at the regret."""
-    policy = spec.retraining
-    if (
-        view.paused
-        or view.phase is not Phase.IDLE
-        or view.champion is None
-        or _cooling(view, spec)
-    ):
+    policy, resting = spec.retraining, view.phase is Phase.IDLE and view.champion is not None
+    if not resting or _stopped(view) or _cooling(view, spec):
         return Reaction(view=view)
     if hindrance := _hindrance(view, spec):
         return end(view, view.alarms, "dismissed", f"No retraining: {hindrance}.")
     urgent = [alarm for alarm in view.alarms if _wish(alarm, spec) == "retrain"]
     if urgent:
-        return _train(view, f"alarm:{urgent[0].id}", f"Alarm: {_told(urgent)}.")
-    since = view.promoted_at if view.promoted_at is not None else view.now
-    if policy.max_age_s is not None and view.now - since >= policy.max_age_s:
-        days = (view.now - since) / 86_400
-        return _train(view, "schedule", f"The champion is {days:.0f} days old.")
-    last = view.checked_at if view.checked_at is not None else since
-    due = policy.check_every_s is not None and view.now - last >= policy.check_every_s
-    if not view.alarms and not due:
+        return _train(view, f"alarm:{urgent[0].id}", f"Alarm: {triggers.told(urgent)}.")
+    if asked := triggers.asked(view, policy):
+        return _train(view, *asked)
+    due = view.alarms or triggers.check_due(view, policy)
+    if not due or not triggers.may_check(view, policy):
         return Reaction(view=view)
-    told = _told(view.alarms) or "the regular check"
+    told = triggers.told(view.alarms) or "the regular check"
     reason = f"Would a fresh version do better? Asked because of {told}."
-    view, given = give(but(view, checked_at=view.now), Phase.CHECKING, reason)
+    view, given = give(view, Phase.CHECKING, reason)
+    view = but(view, checked_at=view.now, compared=True, labels_checked=view.labels)
     return Reaction(view=view, commands=(m.MeasureRegret(**given),))
 
 
-def _told(alarms: Any) -> str:
-    return ", ".join(f"{alarm.kind} of {alarm.subject}" for alarm in alarms)
+def _wish(alarm: m.AlarmRef, spec: LoopSpec) -> str:
+    return triggers.wish(alarm, spec.retraining)
 
 
 def _regret(event: m.RegretMeasured, view: View, spec: LoopSpec) -> Reaction:
     if event.command != view.command:
         return Reaction(view=view)
-    idle = rest(view)
+    idle = rest(but(view, compared=event.compared))
     if not event.pays:
         return _let_be(idle, spec, event.reason, event.evidence)
     if hindrance := _hindrance(idle, spec):  # the loop was declared anew meanwhile
@@ -162,10 +173,15 @@ def _let_be(idle: View, spec: LoopSpec, reason: str, evidence: dict[str, Any]) -
 
 
 def _requested(event: m.RetrainRequested, view: View, spec: LoopSpec) -> Reaction:
-    if hindrance := _hindrance(view, spec):
+    asked, subject = f"{event.by} asked: {event.reason}", f"loop:{view.loop}"
+    hindrance = _hindrance(view, spec)
+    if hindrance and event.patient and triggers.will_pass(view, spec.retraining):
+        view = but(view, wanted=(*(w for w in view.wanted if w != asked), asked))
+        return say(view, "wait", subject, f"{asked} It is not forgotten, but {hindrance}.")
+    if hindrance:
         told = f"{event.by} asked for a retraining ({event.reason}), but {hindrance}."
-        return _decline(view, f"loop:{view.loop}", told)
-    return _train(view, f"request:{event.by}", f"{event.by} asked: {event.reason}")
+        return _decline(view, subject, told)
+    return _train(view, f"request:{event.by}", asked)
 
 
 def _hindrance(view: View, spec: LoopSpec) -> str | None:
@@ -176,16 +192,11 @@ def _hindrance(view: View, spec: LoopSpec) -> str | None:
         return None
     if _cooling(view, spec):
         return "the cool-down is not over"
-    if view.retrainings >= spec.retraining.budget:
-        return (
-            f"the budget of {spec.retraining.budget} retrainings is spent; a person must raise it"
-        )
-    return None
+    return triggers.spent(view, spec.retraining)
 
 
 def _cooling(view: View, spec: LoopSpec) -> bool:
-    began = view.trained_at
-    return began is not None and view.now - began < spec.retraining.cooldown_s
+    return triggers.cooling(view, spec.retraining)
 
 
 # ---------------------------------------------------------------- from training to traffic
@@ -196,6 +207,7 @@ def _train(
 ) -> Reaction:
     view, given = give(view, Phase.TRAINING, reason)
     view = but(view, cause=cause, trained_at=view.now, retrainings=view.retrainings + 1)
+    view = but(view, rows=0, labels_trained=view.labels, wanted=())  # all of it is answered
     command = m.Train(**given, cause=cause)
     return say(view, "retrain", f"loop:{view.loop}", reason, evidence, command)
 
@@ -203,6 +215,7 @@ def _train(
 def _trained(event: m.Trained, view: View, spec: LoopSpec) -> Reaction:
     if event.command != view.command:
         return Reaction(view=view)
+    view = but(view, trained_s=view.trained_s + event.seconds)
     if not event.ok:
         return _reject(view, f"run:{event.run}", f"Training failed: {event.reason}")
     view, given = give(view, Phase.REGISTERING, "Training finished.")
@@ -223,6 +236,7 @@ def _judged(event: m.Judged, view: View, spec: LoopSpec) -> Reaction:
     if not event.passed:
         return _reject(view, f"{spec.model}/{event.version}", event.reason)
     if view.champion is None:
+        view = but(view, proof=m.encode(event))
         return _promote(view, spec, f"The first version; {event.reason}", {})
     return _roll_out(view, spec, event.version, event.reason)
 
@@ -249,7 +263,7 @@ def _verdict(event: m.Verdict, view: View, spec: LoopSpec) -> Reaction:
         return Reaction(view=view)
     reason = event.reason
     if event.verdict == "better" and not view.overridden:
-        return _promote(view, spec, reason, event.evidence)
+        return _promote(but(view, proof=m.encode(event)), spec, reason, event.evidence)
     if event.verdict == "better":
         reason += " But it came by an override, and only a passed gate makes a champion."
     outcome = "rolled_back" if event.verdict == "worse" else "rejected"
@@ -349,13 +363,32 @@ def _go_on(view: View, outcome: str, reason: str) -> Reaction:
 
 def _paused(event: m.Paused, view: View, spec: LoopSpec) -> Reaction:
     told = f"{event.by}: {event.reason}"
-    return say(but(view, paused=True), "pause", f"loop:{view.loop}", told)
+    view = but(view, paused=True)
+    if view.phase is Phase.PROMOTING:
+        view = _before_the_promotion(view)
+    said = say(view, "pause", f"loop:{view.loop}", told)
+    if event.withdraw and view.phase is Phase.ROLLOUT:
+        return and_then(said, _turn_down(view, spec, "rejected", f"Sent home by {told}", {}))
+    return said
+
+
+def _before_the_promotion(view: View) -> View:
+    """Go back to what the promotion rests on: its command is void, and the proof waits."""
+    proof = m.decode_event(view.proof)
+    view = but(view, held=(*view.held, view.proof))
+    if isinstance(proof, m.Judged):
+        return but(view, phase=Phase.JUDGING, command=proof.command)
+    return but(view, phase=Phase.ROLLOUT, command=f"{view.command}:void")
 
 
 def _resumed(event: m.Resumed, view: View, spec: LoopSpec) -> Reaction:
     view = but(view, paused=False)
     said = say(view, "resume", f"loop:{view.loop}", f"{event.by}: {event.reason}")
     return and_then(said, _consider(view, spec))
+
+
+def _thawed(event: m.FreezeEnded, view: View, spec: LoopSpec) -> Reaction:
+    return _consider(view, spec)
 
 
 def _failed(event: m.CommandFailed, view: View, spec: LoopSpec) -> Reaction:
@@ -368,7 +401,7 @@ def _failed(event: m.CommandFailed, view: View, spec: LoopSpec) -> Reaction:
     if view.phase is Phase.PROMOTING and view.champion is not None:
         return _turn_down(view, spec, "rejected", reason, {})
     if view.phase is Phase.CHECKING:
-        return _let_be(rest(view), spec, reason, {})
+        return _let_be(rest(but(view, compared=False)), spec, reason, {})
     return _reject(view, subject, reason)
 
 
@@ -392,6 +425,15 @@ _MAKE_IT_ACT = (
     m.Overridden,
 )
 
+#: What would begin something; a freeze keeps it for later. A training under way goes on.
+_BEGIN_SOMETHING = (
+    m.LoopStarted,
+    m.RegretMeasured,
+    m.RetrainRequested,
+    m.Judged,
+    m.Overridden,
+)
+
 REACTIONS: dict[type, Callable[[Any, View, LoopSpec], Reaction]] = {
     m.LoopStarted: _started,
     m.WindowClosed: _window_closed,
@@ -407,5 +449,6 @@ REACTIONS: dict[type, Callable[[Any, View, LoopSpec], Reaction]] = {
     m.ChampionBroke: _broke,
     m.Paused: _paused,
     m.Resumed: _resumed,
+    m.FreezeEnded: _thawed,
     m.CommandFailed: _failed,
 }

@@ -36,7 +36,7 @@ from mainspring.pipelines.declare import Pipeline, Ref, Step, pipeline, step
 from mainspring.pipelines.graph import target_of
 from mainspring.pipelines.monitors import custom_of, monitor, with_code
 from mainspring.readiness.declaring import Gate
-from mainspring.retraining.declaring import Retraining, Rollout
+from mainspring.retraining.declaring import Freeze, Retraining, Rollout
 from mainspring.scaling.models.model import FittedModel, Model
 from mainspring.workspace.codecs import keep_contract
 from mainspring.workspace.found import Runs, compare, search
@@ -54,6 +54,7 @@ __all__ = [
     "Facet",
     "Finding",
     "FittedModel",
+    "Freeze",
     "Gate",
     "Loop",
     "Model",

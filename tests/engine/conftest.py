@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 from mainspring.backends.sql import SqlStore, open_store
-from mainspring.engine import leases, tasks
+from mainspring.engine import freezes, leases, tasks
 from mainspring.engine.reactor import Reactor
 from mainspring.engine.tables import METADATA
 from mainspring.engine.tables import tasks as table
@@ -58,6 +58,7 @@ class Home:
         self.reactor = Reactor(
             lambda _, decision: self.decisions.append(decision),
             lambda _, *ended: self.ended.append(ended),
+            freezes.until,
         )
 
     def write(self, work: Callable[[Tx], T]) -> T:

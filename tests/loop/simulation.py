@@ -18,12 +18,15 @@ from typing import Any
 
 from mainspring import loop
 from mainspring.ground import messages as m
-from mainspring.ground.loops import Phase, View
+from mainspring.ground.loops import Phase, View, but
 from mainspring.ground.objects import DAY_S, LoopSpec, RetrainingPolicy
 
 NAME = "l"
 OUTCOMES = {"promoted", "rejected", "rolled_back", "dismissed"}
 KINDS = ["drift", "score_drift", "joint", "performance", "concept", "slice", "quality", "rule"]
+WISHES = [{}, {}, {"rule": "retrain", "slice": "note"}, {"drift:x": "note", "quality": "check"}]
+#: What begins something. In a pause or a freeze none of it may be handed out.
+BEGINNINGS = (m.MeasureRegret, m.Train, m.StartRollout, m.Promote)
 ANSWERS = (m.RegretMeasured, m.Trained, m.Registered, m.Judged, m.Promoted, m.RolledBack)
 QUIET_ROUNDS = 12
 
@@ -40,6 +43,7 @@ class Running:
     champion: int
     command: str
     decided: bool = False
+    harmed: bool = False
 
 
 @dataclass
@@ -68,7 +72,14 @@ class World:
     alarms: dict[str, str | None] = field(default_factory=dict)
     raised: int = 0
     last_train: float | None = None
+    last_check: float | None = None
+    well_compared: bool = True
+    labels: int = 0
+    labels_checked: int = 0
     trainings: int = 0
+    trained_s: float = 0.0
+    frozen_until: float | None = None
+    paused: bool = False
     kindly: bool = False  # the quiet end: everything is answered, nothing fails
 
     # ------------------------------------------------------------ what happens
@@ -82,10 +93,16 @@ class World:
         policy = RetrainingPolicy(
             on_drift=rng.choice(["check", "retrain", "note"]),
             on_performance=rng.choice(["check", "retrain", "retrain"]),
+            on=rng.choice(WISHES),
+            every_rows=rng.choice([None, None, 500]),
+            every_labels=rng.choice([None, None, 400]),
+            check_cooldown_s=rng.choice([0.0, 7 * DAY_S, 21 * DAY_S]),
+            check_labels=rng.choice([None, 300]),
             check_every_s=rng.choice([None, 7 * DAY_S, 20 * DAY_S]),
             max_age_s=rng.choice([None, None, 60 * DAY_S]),
             cooldown_s=rng.choice([0.0, 7 * DAY_S, 14 * DAY_S]),
             budget=rng.choice([2, 50, 50]),
+            budget_s=rng.choice([None, None, 300.0]),
         )
         self.spec = LoopSpec(
             name=NAME,
@@ -112,14 +129,17 @@ class World:
             kind = self.rng.choice(KINDS)
             alarms.append(m.AlarmRef(id=one, kind=kind, subject="x"))
             self.alarms[one] = None
-        self.emit(m.WindowClosed(loop=NAME, at=self.now, window="w", alarms=alarms))
+        self.labels += self.rng.choice([0, 100])
+        told = {"rows": 100, "labels_seen": self.labels}
+        self.emit(m.WindowClosed(loop=NAME, at=self.now, window="w", alarms=alarms, **told))
 
     def work(self) -> None:
         """Let some room carry out one command, or fail at it."""
         if self.runs and self.rng.random() < 0.5:
             command = self.runs.pop(0)
             ok = self.kindly or self.rng.random() < 0.85
-            self.emit(m.Trained(loop=NAME, at=self.now, command=command.id, run="r", ok=ok))
+            told = {"command": command.id, "run": "r", "ok": ok, "seconds": 60.0}
+            self.emit(m.Trained(loop=NAME, at=self.now, **told))
             return
         if not self.flight:
             return
@@ -135,8 +155,9 @@ class World:
         self.emit(m.CommandFailed(loop=NAME, at=self.now, command=command.id, error=why))
 
     def do_MeasureRegret(self, command: m.MeasureRegret) -> None:
-        pays = not self.kindly and self.rng.random() < 0.6
-        answer = {"command": command.id, "pays": pays, "reason": "measured"}
+        compared = self.rng.random() < 0.8
+        pays = compared and not self.kindly and self.rng.random() < 0.6
+        answer = {"command": command.id, "pays": pays, "reason": "measured", "compared": compared}
         self.emit(m.RegretMeasured(loop=NAME, at=self.now, **answer))
 
     def do_Train(self, command: m.Train) -> None:
@@ -177,6 +198,7 @@ class World:
         if not self.wanted(command):
             return
         before, version = self.champion, command.version
+        self.hold(not self.paused, "5: promoted while paused")
         self.hold(command.over == before, "1: promoted over another champion")
         self.hold(version in self.passed, f"1: {version} became champion without a passed gate")
         if before is not None:
@@ -214,7 +236,10 @@ class World:
     def decide(self) -> None:
         """Let the rollout's labels decide it."""
         running = self.rollout
-        if running is None or running.decided:
+        if running is None:
+            return
+        if running.decided:  # a proof that waits is no shelter from the harm test
+            self.harm(running)
             return
         running.decided = True
         verdict = self.rng.choice(["better", "better", "worse", "undecided"])
@@ -230,6 +255,21 @@ class World:
                 reason="decided",
             )
         )
+
+    def harm(self, running: Running) -> None:
+        if self.kindly or running.harmed or self.rng.random() < 0.7:
+            return
+        running.harmed = True
+        told = {"rollout": running.command, "version": running.challenger, "verdict": "worse"}
+        self.emit(m.Verdict(loop=NAME, at=self.now, reason="it turned", **told))
+
+    def freeze(self) -> None:
+        """Let a freeze begin, or end."""
+        if self.kindly or self.frozen_until is None:
+            self.frozen_until = None if self.kindly else self.now + 3 * DAY_S
+            return
+        self.frozen_until = None
+        self.emit(m.FreezeEnded(loop=NAME, at=self.now))
 
     def breaks(self) -> None:
         if self.breakable is None:
@@ -260,11 +300,11 @@ class World:
         who = {"loop": NAME, "at": self.now, "by": "bob", "reason": "so"}
         kind = self.rng.choice(["pause", "resume", "resume", "ask", "override", "declare"])
         if kind == "pause":
-            self.emit(m.Paused(**who))
+            self.emit(m.Paused(**who, withdraw=self.rng.random() < 0.4))
         elif kind == "resume":
             self.emit(m.Resumed(**who))
         elif kind == "ask":
-            self.emit(m.RetrainRequested(**who))
+            self.emit(m.RetrainRequested(**who, patient=self.rng.random() < 0.5))
         elif kind == "declare":
             if not self.queue:  # the spec is read when an event is handled
                 self.declare()
@@ -286,9 +326,15 @@ class World:
         if not self.queue:
             return
         event = self.queue.popleft()
-        before = self.view
+        before = self.view = but(self.view, frozen_until=self.frozen_until)
         reaction = loop.react(event, before, self.spec)
         self.view = after = reaction.view
+        self.paused = after.paused
+        if isinstance(event, m.RegretMeasured) and event.command == before.command:
+            self.well_compared = event.compared
+        if isinstance(event, m.CommandFailed) and event.command == before.command:
+            self.well_compared &= before.phase is not Phase.CHECKING
+        self._waits_said(event, before, reaction)
         if self.trace:
             self._tell(event, reaction)
         for command in reaction.commands:
@@ -309,8 +355,13 @@ class World:
         self.hold(command.id not in self.given, f"command {command.id} was given twice")
         self.given[command.id] = command
         self.flight.append(command)
+        name = type(command).__name__
         safe = isinstance(command, m.Withdraw | m.Revert)
-        self.hold(safe or not self.view.paused, f"{type(command).__name__} while paused")
+        self.hold(safe or not self.view.paused, f"5: {name} while paused")
+        begins = isinstance(command, BEGINNINGS)
+        self.hold(not begins or self.frozen_until is None, f"5: {name} in a freeze")
+        if isinstance(command, m.MeasureRegret):
+            self._checked()
         if not isinstance(command, m.Train):
             return
         busy = [c.id for c in (*self.flight, *self.runs) if isinstance(c, m.Train)]
@@ -321,8 +372,28 @@ class World:
             gap = self.view.now - self.last_train
             self.hold(gap >= policy.cooldown_s, f"2: retrained {gap / DAY_S} days after the last")
             self.hold(self.trainings < policy.budget, "2: retrained beyond the budget")
+            spent = policy.budget_s is not None and self.view.trained_s >= policy.budget_s
+            self.hold(not spent, "2: retrained beyond the minutes of the budget")
         self.last_train = self.view.now
         self.trainings += 1
+
+    def _checked(self) -> None:
+        """Hold that a look at the regret comes neither too soon nor without new labels."""
+        policy, last = self.spec.retraining, self.last_check
+        if last is not None and self.well_compared:
+            rested = self.view.now - last >= policy.check_cooldown_s
+            new = self.view.labels - self.labels_checked
+            news = policy.check_labels is not None and new >= policy.check_labels
+            self.hold(rested or news, "2: regret was measured again too soon")
+        self.last_check, self.labels_checked = self.view.now, self.view.labels
+
+    def _waits_said(self, event: m.AnyEvent, before: View, reaction: loop.Reaction) -> None:
+        """Hold that nobody who asks is left without an answer, or with two."""
+        if isinstance(event, m.RetrainRequested):
+            said = [draft.kind for draft in reaction.decisions]
+            moment = before.phase in (Phase.PROMOTING, Phase.WITHDRAWING, Phase.REVERTING)
+            answered = {"retrain", "decline", "wait", "hold"} & set(said)
+            self.hold(bool(answered) or moment, "a request got no answer")
 
     def _consistent(self) -> None:
         view = self.view
@@ -381,6 +452,7 @@ class World:
             (self.breaks, self.rng.choice([0.2, 2])),
             (self.hand, self.rng.choice([0, 0, 0.3, 1])),
             (self.person, self.rng.choice([0, 0.3, 1])),
+            (self.freeze, self.rng.choice([0, 0, 0.3])),
             (self.again, self.rng.choice([0, 0.4])),
         ]
         acts, weights = [act for act, _ in chances], [weight for _, weight in chances]
@@ -391,6 +463,8 @@ class World:
     def settle(self) -> None:
         """Let the world become quiet, and see that the loop does too."""
         self.kindly = True
+        self.freeze()
+        self.emit(m.FreezeEnded(loop=NAME, at=self.now))
         self.emit(m.Resumed(loop=NAME, at=self.now, by="bob", reason="all is well"))
         for _ in range(QUIET_ROUNDS):
             for _ in range(200):

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from mainspring import loop
+from mainspring.ground import loops
 from mainspring.ground import messages as m
 from mainspring.ground.loops import Phase, Reaction, View
 from mainspring.ground.objects import DAY_S, LoopSpec, RetrainingPolicy
@@ -62,6 +63,10 @@ def alarm(kind: str = "drift", one: str = "a1") -> m.AlarmRef:
 
 def closed(*alarms: m.AlarmRef, at: float = NOW) -> m.WindowClosed:
     return m.WindowClosed(loop="l", at=at, window="w", alarms=list(alarms))
+
+
+def closed_with(**told: int) -> m.WindowClosed:
+    return m.WindowClosed(loop="l", at=NOW, window="w", **told)
 
 
 def verdict(said: str, version: int = 5) -> m.Verdict:
@@ -460,6 +465,162 @@ def test_safety_that_failed_is_asked_again_at_the_next_window(phase: Phase, comm
 @pytest.mark.parametrize("phase", [p for p in Phase if p is not Phase.REVERTING])
 def test_an_answer_to_an_old_command_changes_nothing(old: Any, phase: Phase) -> None:
     assert react(old, view(phase)) == Reaction(view=view(phase))
+
+
+# ---------------------------------------------------------------- counts, looks and budgets
+
+
+def test_so_many_rows_or_labels_train_and_begin_to_count_anew() -> None:
+    busy = spec(every_labels=500)
+    first = react(closed_with(labels_seen=10_000), view(), busy)
+    assert (names(first), first.view.labels_trained) == ([], 10_000)
+    later = react(closed_with(labels_seen=10_500), first.view, busy)
+    assert (names(later), later.view.cause) == (["Train"], "labels")
+    assert later.view.labels_trained == 10_500
+    served = react(closed_with(rows=60), view(rows=40), spec(every_rows=100))
+    assert (names(served), served.view.rows) == (["Train"], 0)
+
+
+def test_an_alarm_does_not_ask_again_before_a_look_may_say_something_new() -> None:
+    looked = view(checked_at=NOW - 2 * DAY_S, labels_checked=100, labels=100)
+    waits = react(closed(alarm()), looked)
+    assert (names(waits), len(waits.view.alarms)) == ([], 1)
+    assert names(react(closed(at=NOW + 5 * DAY_S), waits.view)) == ["MeasureRegret"]
+    news = react(closed_with(labels_seen=400), waits.view, spec(check_labels=300))
+    assert names(news) == ["MeasureRegret"]
+
+
+def test_a_look_that_had_too_little_to_compare_on_does_not_count() -> None:
+    checking = view(Phase.CHECKING, checked_at=NOW, alarms=(alarm(),))
+    done = react(answer(m.RegretMeasured, pays=False, compared=False), checking)
+    assert (names(done), done.ended) == ([], (("a1", "dismissed"),))
+    assert names(react(closed(alarm(one="a2"), at=NOW + 1), done.view)) == ["MeasureRegret"]
+
+
+def test_the_greatest_age_is_a_floor_under_a_check_that_says_no() -> None:
+    old = view(Phase.CHECKING, checked_at=NOW, promoted_at=NOW - 90 * DAY_S)
+    done = react(answer(m.RegretMeasured, pays=False), old, spec(max_age_s=60 * DAY_S))
+    assert (names(done), done.view.cause) == (["Train"], "schedule")
+    for above in [view(retrainings=3), view(trained_at=NOW), view(frozen_until=NOW + 1)]:
+        old = loops.but(above, promoted_at=NOW - 90 * DAY_S)
+        assert names(react(closed(), old, spec(max_age_s=60 * DAY_S))) == []
+
+
+def test_minutes_of_training_are_counted_and_are_a_budget() -> None:
+    failed = react(answer(m.Trained, run="r", ok=False, seconds=90.0), view(Phase.TRAINING))
+    assert failed.view.trained_s == 90.0
+    reaction = react(closed(alarm("performance")), failed.view, spec(budget_s=60))
+    assert reaction.ended == (("a1", "dismissed"),)
+    assert "budget of 1 minutes of training is spent" in reaction.decisions[0].reason
+
+
+def test_a_patient_request_waits_for_the_cool_down_and_is_answered_by_one_training() -> None:
+    cooling = view(trained_at=NOW - 10 * DAY_S)
+    asked = event(m.RetrainRequested, patient=True)
+    waits = react(asked, cooling)
+    assert (names(waits), kinds(waits)) == ([], ["wait"])
+    again = react(asked, waits.view)
+    assert again.view.wanted == waits.view.wanted
+    later = react(closed(at=NOW + 4 * DAY_S), again.view)
+    assert (names(later), later.view.wanted) == (["Train"], ())
+    assert "ann asked: so" in later.decisions[0].reason
+
+
+def test_a_patient_request_is_declined_where_only_a_person_can_help() -> None:
+    spent = view(trained_at=NOW - DAY_S, retrainings=3)
+    assert kinds(react(event(m.RetrainRequested, patient=True), spent)) == ["decline"]
+
+
+# ---------------------------------------------------------------- freezes and pauses
+
+
+@pytest.mark.parametrize(
+    ("phase", "comes"),
+    [
+        (Phase.IDLE, event(m.RetrainRequested)),
+        (Phase.IDLE, event(m.Overridden, version=8)),
+        (Phase.CHECKING, answer(m.RegretMeasured, pays=True)),
+        (Phase.JUDGING, answer(m.Judged, version=5, passed=True)),
+        (Phase.ROLLOUT, verdict("better")),
+    ],
+)
+def test_in_a_freeze_nothing_begins_and_at_its_end_it_does(phase: Phase, comes: Any) -> None:
+    frozen = view(phase, frozen_until=NOW + DAY_S)
+    held = react(comes, frozen)
+    assert (names(held), kinds(held), len(held.view.held)) == ([], ["hold"], 1)
+    assert "a freeze is in force until" in held.decisions[0].reason
+    thawed = react(event(m.FreezeEnded), loops.but(held.view, frozen_until=None))
+    assert names(thawed) == names(react(comes, view(phase))) != []
+
+
+def test_in_a_freeze_alarms_wait_and_are_taken_up_at_its_end() -> None:
+    waits = react(closed(alarm("performance")), view(frozen_until=NOW + DAY_S))
+    assert (names(waits), len(waits.view.alarms)) == ([], 1)
+    assert names(react(event(m.FreezeEnded), loops.but(waits.view, frozen_until=None))) == [
+        "Train"
+    ]
+
+
+@pytest.mark.parametrize("stop", [{"frozen_until": NOW + DAY_S}, {"paused": True}])
+def test_harm_ends_a_rollout_and_a_broken_champion_goes_back_in_freeze_and_pause(stop) -> None:
+    assert names(react(verdict("worse"), view(Phase.ROLLOUT, **stop))) == ["Withdraw"]
+    broke = event(m.ChampionBroke, version=4)
+    assert names(react(broke, view(previous=3, **stop))) == ["Revert"]
+
+
+def test_a_training_under_way_goes_on_in_a_freeze_up_to_its_judgement() -> None:
+    frozen = {"frozen_until": NOW + DAY_S}
+    trained = react(answer(m.Trained, run="r", ok=True), view(Phase.TRAINING, **frozen))
+    assert names(trained) == ["Register"]
+    assert names(react(answer(m.Registered, version=5), view(Phase.REGISTERING, **frozen))) == [
+        "Judge"
+    ]
+
+
+def test_a_hand_moves_the_champion_in_a_freeze_too() -> None:
+    moved = event(m.Promoted, version=7, previous=4, by="ann")
+    assert react(moved, view(frozen_until=NOW + DAY_S)).view.champion == 7
+
+
+def test_a_pause_before_a_promotion_is_done_holds_its_proof_and_voids_its_command() -> None:
+    better = react(verdict("better"), view(Phase.ROLLOUT))
+    command = better.commands[0]
+    paused = react(event(m.Paused), better.view)
+    assert (paused.view.phase, paused.view.candidate) == (Phase.ROLLOUT, 5)
+    assert paused.view.command != command.id
+    assert kinds(paused) == ["pause"]
+    late = react(event(m.CommandFailed, command=command.id, error="not wanted"), paused.view)
+    assert late == Reaction(view=paused.view)
+    resumed = react(event(m.Resumed), paused.view)
+    assert (names(resumed), resumed.commands[0].version) == (["Promote"], 5)
+    assert resumed.commands[0].id != command.id
+
+
+def test_a_pause_before_the_first_promotion_is_done_holds_its_judgement() -> None:
+    judged = answer(m.Judged, version=5, passed=True)
+    first = react(judged, view(Phase.JUDGING, champion=None))
+    paused = react(event(m.Paused), first.view)
+    assert (names(paused), paused.view.phase) == ([], Phase.JUDGING)
+    assert names(react(event(m.Resumed), paused.view)) == ["Promote"]
+
+
+def test_a_proof_that_waits_is_no_shelter_from_harm() -> None:
+    held = react(verdict("better"), view(Phase.ROLLOUT, paused=True))
+    assert names(held) == []
+    harm = react(verdict("worse"), held.view)
+    assert names(harm) == ["Withdraw"]
+    home = react(event(m.RolledBack, command="l-0010", version=5, champion=4), harm.view)
+    assert names(react(event(m.Resumed), home.view)) == []
+
+
+def test_a_pause_may_send_the_challenger_home_first() -> None:
+    asked = event(m.Paused, withdraw=True)
+    reaction = react(asked, view(Phase.ROLLOUT))
+    assert (names(reaction), kinds(reaction)) == (["Withdraw"], ["pause", "reject"])
+    assert reaction.view.paused
+    promoting = react(verdict("better"), view(Phase.ROLLOUT)).view
+    assert names(react(asked, promoting)) == ["Withdraw"]
+    assert names(react(asked, view(Phase.TRAINING))) == []
 
 
 def test_time_never_goes_backwards() -> None:

@@ -17,6 +17,7 @@ from mainspring import loop
 from mainspring.ground import loops
 from mainspring.ground import messages as m
 from mainspring.ground.loops import Phase, Reaction
+from mainspring.retraining import triggers
 
 ROOT = Path(__file__).parents[2]
 SEEDS = 20_000
@@ -130,6 +131,29 @@ def act_while_paused(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(loop, "_MAKE_IT_ACT", (m.LoopStarted,))
 
 
+def go_on_with_a_promotion_in_a_pause(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(loop, "_before_the_promotion", lambda view: view)
+
+
+def forget_the_freeze(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(loop, "_BEGIN_SOMETHING", ())
+
+
+def measure_after_every_alarm(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(triggers, "may_check", lambda view, policy: True)
+
+
+def count_no_minutes(patch: pytest.MonkeyPatch) -> None:
+    def blind(view: Any, policy: Any) -> str | None:
+        return f"the budget of {policy.budget}" if view.retrainings >= policy.budget else None
+
+    patch.setattr(triggers, "spent", blind)
+
+
+def forget_who_asked(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(loop.REACTIONS, m.RetrainRequested, lambda _, view, spec: Reaction(view=view))
+
+
 def keep_a_broken_champion(patch: pytest.MonkeyPatch) -> None:
     patch.setitem(loop.REACTIONS, m.ChampionBroke, lambda _, view, spec: Reaction(view=view))
 
@@ -180,6 +204,11 @@ def _before(patch: pytest.MonkeyPatch, kind: type, change: Callable[[Any], Any])
         (promote_without_a_rollout, "1: "),
         (believe_an_old_answer, ""),
         (act_while_paused, "while paused"),
+        (go_on_with_a_promotion_in_a_pause, "5: promoted while paused"),
+        (forget_the_freeze, "in a freeze"),
+        (measure_after_every_alarm, "2: regret was measured again too soon"),
+        (count_no_minutes, "2: retrained beyond the minutes"),
+        (forget_who_asked, "a request got no answer"),
         (keep_a_broken_champion, "4: "),
         (let_a_roll_back_wait_for_the_training, "4: "),
         (give_up_on_a_roll_back, ""),

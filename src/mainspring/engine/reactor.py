@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -16,8 +16,8 @@ from mainspring.ground import messages as m
 from mainspring.ground.errors import ConflictError, NotFoundError, UnavailableError
 from mainspring.ground.identity import canonical, new_id
 from mainspring.ground.killpoints import here
-from mainspring.ground.loops import Reaction, View
-from mainspring.ground.objects import Decision, LoopSpec
+from mainspring.ground.loops import Reaction, View, but
+from mainspring.ground.objects import Decision, Freeze, LoopSpec
 from mainspring.ground.ports import Tx
 
 T = TypeVar("T")
@@ -25,6 +25,11 @@ COMMAND_ATTEMPTS = 5
 
 RecordDecision = Callable[[Tx, Decision], Any]
 EndAlarm = Callable[[Tx, str, str, str | None], Any]  # tx, alarm id, outcome, decision id
+FrozenUntil = Callable[[Sequence[Freeze], float], float | None]
+
+
+#: Decisions that no alarm ends by: they say that nothing was done.
+_OF_NO_EFFECT = ("dismiss", "decline", "hold", "pause", "resume")
 
 
 class LoopRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -163,11 +168,21 @@ def check_awaited(tx: Tx, command: m.Command) -> None:
 
 
 class Reactor:
-    """Joins the pure loop to the store. Two callables say where decisions and alarms live."""
+    """Joins the pure loop to the store.
 
-    def __init__(self, record_decision: RecordDecision, end_alarm: EndAlarm) -> None:
+    Two callables say where decisions and alarms live, a third whether a freeze is in force: the
+    loop asks no clock, so it is told.
+    """
+
+    def __init__(
+        self,
+        record_decision: RecordDecision,
+        end_alarm: EndAlarm,
+        frozen_until: FrozenUntil = lambda *_: None,
+    ) -> None:
         self._record_decision = record_decision
         self._end_alarm = end_alarm
+        self._frozen_until = frozen_until
 
     def react_once(self, tx: Tx, now: float, loop: str | None = None) -> bool:
         """Handle the oldest event (of one loop, if given); return False if there is none.
@@ -189,6 +204,7 @@ class Reactor:
         event = m.decode_event(row.body)
         known = msgspec.json.decode(kept.view, type=View)
         declared = spec(tx, loop)
+        known = but(known, frozen_until=self._frozen_until(declared.retraining.freeze, now))
         reaction = policy.react(event, known, declared)
         # 3. Keep what follows.
         decision = self._decide(tx, reaction, declared, now, row.key, kept.decision)
@@ -226,7 +242,7 @@ class Reactor:
             )
             self._record_decision(tx, made)
             by_subject[draft.subject] = made.id
-            if draft.kind not in ("dismiss", "decline", "pause", "resume"):
+            if draft.kind not in _OF_NO_EFFECT:
                 decision = made.id
         for alarm, outcome in reaction.ended:
             self._end_alarm(tx, alarm, outcome, by_subject.get(f"alarm:{alarm}", decision))

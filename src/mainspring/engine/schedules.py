@@ -96,7 +96,7 @@ def due(tx: Tx, now: float) -> list[Firing]:
     for row in tx.all(select(schedules)):
         schedule = _schedule(row)
         after = max(row.since, fired.get(row.name, row.since))
-        latest = _latest(schedule, now)
+        latest = last_before(schedule, now)
         if latest > after:
             missed = 0
             for time in _times(schedule, after):
@@ -138,7 +138,7 @@ def _fire(tx: Tx, firing: Firing, now: float) -> bool:
     return bool(submit(tx, [NewTask(id=key, kind=schedule.kind, payload=payload)]))
 
 
-def _latest(schedule: Schedule, now: float) -> float:
+def last_before(schedule: Schedule, now: float) -> float:
     """Return the newest fire time at or before ``now``."""
     back = _times(schedule, float(int(now)) + 1.0, reverse=True)
     latest = next(back).timestamp()

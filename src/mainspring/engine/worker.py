@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from mainspring.engine import leases, marks, reactor, schedules, tasks
+from mainspring.engine import freezes, leases, marks, reactor, schedules, tasks
 from mainspring.engine.heartbeat import Heartbeat
 from mainspring.engine.tasks import Lease, NewTask
 from mainspring.ground import logs
@@ -180,6 +180,8 @@ class Engine:
         here("scan.done")
         if self._read(lambda tx: bool(schedules.due(tx, now))):
             found |= bool(self._write(lambda tx: schedules.fire(tx, now)))
+        if self._read(lambda tx: bool(freezes.over(tx, now))):
+            found |= self._write(lambda tx: freezes.thaw(tx, now))
         found |= self._react()
         if self._read(leases.expired):
             found |= self._write(self._expire)

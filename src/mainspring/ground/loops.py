@@ -40,10 +40,19 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     alarms: tuple[m.AlarmRef, ...] = ()  #: raised and not yet ended
     outcome: str = "rolled_back"  #: how the alarms end once the candidate is withdrawn
     paused: bool = False
+    frozen_until: float | None = None  #: a freeze is in force until then (wall time)
     held: tuple[str, ...] = ()  #: events that wait for a resume or for the loop to be idle
     trained_at: float | None = None  #: when the last retraining began
     checked_at: float | None = None
+    compared: bool = True  #: the last check had enough labels to compare on
+    proof: str = ""  #: the verdict that the promotion under way rests on
+    wanted: tuple[str, ...] = ()  #: patient requests, in words; the next training answers them
     retrainings: int = 0
+    trained_s: float = 0.0  #: seconds of training so far
+    rows: int = 0  #: served since the last training began
+    labels: int = 0  #: labels received so far
+    labels_trained: int | None = None  #: of them when the last training began
+    labels_checked: int = 0  #: of them when regret was measured last
     serial: int = 0  #: commands given so far
     now: float = 0.0
 
@@ -111,7 +120,7 @@ def give(view: View, phase: Phase, reason: str) -> tuple[View, dict[str, Any]]:
 def rest(view: View) -> View:
     """Return the view with nothing in flight."""
     none: dict[str, Any] = {"command": None, "candidate": None, "suspended": None}
-    return but(view, phase=Phase.IDLE, cause="", overridden=False, **none)
+    return but(view, phase=Phase.IDLE, cause="", proof="", overridden=False, **none)
 
 
 def but(view: View, **changes: Any) -> View:

@@ -40,6 +40,8 @@ class WindowClosed(Event, frozen=True, kw_only=True, tag="window_closed"):
     window: str
     alarms: list[AlarmRef] = []
     labelled_rows: int = 0
+    rows: int = 0  #: served in it; 0 when it is told of again
+    labels_seen: int = 0  #: labels received so far, in all
 
 
 class RegretMeasured(Event, frozen=True, kw_only=True, tag="regret_measured"):
@@ -49,13 +51,15 @@ class RegretMeasured(Event, frozen=True, kw_only=True, tag="regret_measured"):
     pays: bool
     reason: str
     evidence: dict[str, Any] = {}
+    compared: bool = True  #: False: there was too little to compare on
 
 
 class RetrainRequested(Event, frozen=True, kw_only=True, tag="retrain_requested"):
-    """A person or a schedule asked for a new version."""
+    """A person, a schedule, a data version or another program asked for a new version."""
 
     by: str
     reason: str
+    patient: bool = False  #: what only time hinders is waited for, not declined
 
 
 class Trained(Event, frozen=True, kw_only=True, tag="trained"):
@@ -65,6 +69,7 @@ class Trained(Event, frozen=True, kw_only=True, tag="trained"):
     run: str
     ok: bool
     reason: str = ""
+    seconds: float = 0.0  #: how long its steps took, taken together
 
 
 class Registered(Event, frozen=True, kw_only=True, tag="registered"):
@@ -134,6 +139,7 @@ class Paused(Event, frozen=True, kw_only=True, tag="paused"):
 
     by: str
     reason: str
+    withdraw: bool = False  #: a challenger in traffic is sent home first
 
 
 class Resumed(Event, frozen=True, kw_only=True, tag="resumed"):
@@ -141,6 +147,10 @@ class Resumed(Event, frozen=True, kw_only=True, tag="resumed"):
 
     by: str
     reason: str
+
+
+class FreezeEnded(Event, frozen=True, kw_only=True, tag="freeze_ended"):
+    """A freeze is over, so that what waited for its end may go on."""
 
 
 class CommandFailed(Event, frozen=True, kw_only=True, tag="command_failed"):
@@ -165,6 +175,7 @@ AnyEvent = (
     | Overridden
     | Paused
     | Resumed
+    | FreezeEnded
     | CommandFailed
 )
 
@@ -230,6 +241,11 @@ class Revert(Command, frozen=True, kw_only=True, tag="revert"):
 
 
 AnyCommand = MeasureRegret | Train | Register | Judge | StartRollout | Promote | Withdraw | Revert
+
+
+def tag(message: Event | Command) -> str:
+    """Return the name of what kind of message it is, such as ``window_closed``."""
+    return str(type(message).__struct_config__.tag)
 
 
 def encode(message: Event | Command) -> str:

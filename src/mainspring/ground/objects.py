@@ -240,17 +240,38 @@ class RolloutPolicy(Record, frozen=True, kw_only=True):
     watch_s: float = 14 * DAY_S  #: the previous champion is kept ready that long after a promotion
 
 
+#: What is done about an alarm: measure regret, train at once, or write it down.
+Wish = Literal["check", "retrain", "note"]
+
+
+class Freeze(Record, frozen=True, kw_only=True):
+    """A stretch that comes back, in which the loop begins nothing. The wall clock counts."""
+
+    cron: str  #: five fields: when it begins
+    for_s: float  #: how long it lasts
+    tz: str = "UTC"
+    why: str = ""
+
+
 class RetrainingPolicy(Record, frozen=True, kw_only=True):
     """When a new version is trained, and on what."""
 
-    on_drift: Literal["check", "retrain", "note"] = "check"
-    on_performance: Literal["check", "retrain", "note"] = "retrain"
+    on_drift: Wish = "check"
+    on_performance: Wish = "retrain"
+    on: dict[str, Wish] = {}  #: alarm kind, or "kind:subject", -> what to do; over the two above
+    every_rows: int | None = None  #: retrain once so many rows were served since the last time
+    every_labels: int | None = None  #: the same of labels received
+    on_data: list[str] = []  #: datasets whose new version asks for a retraining
     check_every_s: float | None = 7 * DAY_S  #: regret is measured at least that often
+    check_cooldown_s: float = 7 * DAY_S  #: and not again within that time ...
+    check_labels: int | None = None  #: ... unless so many labels came since
     max_age_s: float | None = None  #: retrain a champion older than this
     schedule: str | None = None  #: cron, five fields: ask for a retraining at these times
     schedule_tz: str = "UTC"  #: whose wall clock the schedule follows
     cooldown_s: float = 14 * DAY_S
     budget: int = 50  #: retrainings in all; then a person must raise it
+    budget_s: float | None = None  #: seconds of training in all
+    freeze: list[Freeze] = []  #: when nothing begins; safety still acts
     history_s: float | None = None  #: only the newest rows; None: all there are
     max_rows: int = 200_000
     holdout_s: float = 7 * DAY_S  #: newest labelled rows kept for the gate, never trained on

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Literal, get_args
 
 from mainspring.ground.bounds import within
 from mainspring.ground.durations import seconds
-from mainspring.ground.objects import RetrainingPolicy, RolloutPolicy, Strategy
+from mainspring.ground.errors import BadInputError
+from mainspring.ground.monitors import AlarmKind
+from mainspring.ground.objects import (
+    Freeze as FreezeRecord,
+)
+from mainspring.ground.objects import RetrainingPolicy, RolloutPolicy, Strategy, Wish
 
 
 def Rollout(  # noqa: N802  reads as the record it makes
@@ -45,16 +51,38 @@ def Rollout(  # noqa: N802  reads as the record it makes
     )
 
 
+def Freeze(  # noqa: N802
+    cron: str, lasts: str | float, *, tz: str = "UTC", why: str = ""
+) -> FreezeRecord:
+    """Say when a loop begins nothing: no training, no rollout, no promotion.
+
+    It begins whenever ``cron`` says so on the wall clock of ``tz`` and ``lasts`` that long.
+    A champion that breaks goes back all the same, and a challenger that does harm goes home.
+
+    >>> Freeze("0 18 * * 5", "62h", tz="Europe/Berlin").for_s  # from Friday evening on
+    223200.0
+    """
+    return FreezeRecord(cron=cron, for_s=seconds(lasts, "lasts"), tz=tz, why=why)
+
+
 def Retraining(  # noqa: N802
     *,
-    on_drift: Literal["check", "retrain", "note"] = "check",
-    on_performance: Literal["check", "retrain", "note"] = "retrain",
+    on_drift: Wish = "check",
+    on_performance: Wish = "retrain",
+    on: Mapping[str, Wish] | None = None,
+    every_rows: int | None = None,
+    every_labels: int | None = None,
+    on_data: Sequence[str] = (),
     check_every: str | float | None = "7d",
+    check_cooldown: str | float = "7d",
+    check_labels: int | None = None,
     max_age: str | float | None = None,
     schedule: str | None = None,
     tz: str = "UTC",
     cooldown: str | float = "14d",
     budget: int = 50,
+    budget_minutes: float | None = None,
+    freeze: FreezeRecord | Sequence[FreezeRecord] = (),
     history: str | float | None = None,
     max_rows: int = 200_000,
     holdout: str | float = "7d",
@@ -68,12 +96,27 @@ def Retraining(  # noqa: N802
     for the gate. ``schedule`` is cron, such as ``"30 2 * * 1"``, on the wall clock of ``tz``; it
     asks for a retraining, which the loop declines inside its ``cooldown``.
 
+    ``on`` says what each kind of alarm is worth, over ``on_drift`` and ``on_performance``:
+    ``{"concept": "retrain", "rule:hot": "check", "drift:price": "note"}``. ``every_rows`` and
+    ``every_labels`` train once so many came since the last training; a new version of a dataset
+    that ``on_data`` names asks for one, and waits for the cool-down. Regret is measured again
+    only after ``check_cooldown``, or once ``check_labels`` new labels came. ``freeze`` holds
+    everything that would begin; ``max_age`` trains what is merely old, though a check said no.
+
     >>> Retraining(schedule="30 2 * * 1", tz="Europe/Berlin").schedule_tz
     'Europe/Berlin'
     """
     return RetrainingPolicy(
         on_drift=on_drift,
         on_performance=on_performance,
+        on=_wishes(on or {}),
+        every_rows=_count("every_rows", every_rows),
+        every_labels=_count("every_labels", every_labels),
+        on_data=list(on_data),
+        check_cooldown_s=seconds(check_cooldown, "check_cooldown"),
+        check_labels=_count("check_labels", check_labels),
+        budget_s=None if budget_minutes is None else budget_minutes * 60,
+        freeze=[freeze] if isinstance(freeze, FreezeRecord) else list(freeze),
         check_every_s=None if check_every is None else seconds(check_every, "check_every"),
         max_age_s=None if max_age is None else seconds(max_age, "max_age"),
         schedule=schedule,
@@ -86,3 +129,41 @@ def Retraining(  # noqa: N802
         value_per_loss=value_per_loss,
         cost=cost,
     )
+
+
+def _wishes(on: Mapping[str, Wish]) -> dict[str, Wish]:
+    """Return what is to be done about alarms, if every kind and every wish is known.
+
+    Raises:
+        BadInputError: naming the one that is not.
+    """
+    check_wishes(on, "on")
+    return dict(on)
+
+
+def check_wishes(on: Mapping[str, str], field: str) -> None:
+    """Refuse a kind of alarm that there is not, or a wish that is none.
+
+    Raises:
+        BadInputError: naming it and what there is.
+    """
+    kinds, wishes = get_args(AlarmKind), get_args(Wish)
+    for key, wish in on.items():
+        kind = key.partition(":")[0]
+        if kind not in kinds:
+            raise BadInputError(
+                f"{field} names alarms by kind, found {key[:80]!r}.",
+                field=field,
+                hint=f"Kinds: {', '.join(kinds)}; one subject of them: drift:price.",
+            )
+        if wish not in wishes:
+            raise BadInputError(
+                f"{field}[{key!r}] must be one of {', '.join(wishes)}, found {wish!r}.",
+                field=field,
+            )
+
+
+def _count(field: str, number: int | None) -> int | None:
+    if number is not None and number < 1:
+        raise BadInputError(f"{field} must be 1 or more, found {number}.", field=field)
+    return number

@@ -36,6 +36,7 @@ class Regret(NamedTuple):
     pays: bool
     reason: str
     evidence: dict[str, Any]
+    compared: bool = True  #: False: there was too little to compare on
 
 
 def measure(
@@ -164,4 +165,4 @@ def _too_few(training: int, fresh: int) -> Regret:
         f"There are too few labelled rows to say whether a new version pays: {training} to learn "
         f"from and {fresh} to compare on; {LEAST_TRAINING} and {LEAST_FRESH} are needed."
     )
-    return Regret(False, reason, {"training_rows": training, "rows": fresh})
+    return Regret(False, reason, {"training_rows": training, "rows": fresh}, compared=False)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from mainspring.engine import reactor
+from mainspring.engine import freezes, reactor
 from mainspring.ground import messages as m
 from mainspring.ground.errors import BadInputError, ConflictError, NotFoundError
 from mainspring.ground.identity import new_id
@@ -19,6 +19,7 @@ from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.monitoring import labels
 from mainspring.readiness import decisions, registry
+from mainspring.retraining.declaring import check_wishes
 from mainspring.scaling.serving import capture, endpoints, rollouts
 from mainspring.workspace import crons
 from mainspring.workspace.opening import Workspace
@@ -27,6 +28,8 @@ from mainspring.workspace.opening import Workspace
 def declare(ws: Workspace, spec: LoopSpec) -> int:
     """Store a loop as declared, with its endpoint; return its version (the same for the same)."""
     now = ws.clock.now()
+    freezes.check(spec.retraining.freeze)
+    check_wishes(spec.retraining.on, "retraining.on")
 
     def work(tx: Tx) -> int:
         registry.ensure_model(tx, spec.model, at=now)

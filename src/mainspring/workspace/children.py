@@ -165,7 +165,7 @@ def regret(payload: dict[str, Any]) -> dict[str, Any]:
     losses = row_losses(
         signature.kind, served.score(fresh), fresh["_y"].to_numpy(), signature.scale
     )
-    pays, reason, evidence = measuring.measure(
+    found = measuring.measure(
         training,
         fresh,
         losses,
@@ -174,7 +174,7 @@ def regret(payload: dict[str, Any]) -> dict[str, Any]:
         msgspec.convert(payload["policy"], RetrainingPolicy),
         volume=payload["volume"],
     )
-    return {"pays": pays, "reason": reason, "evidence": evidence}
+    return found._asdict()
 
 
 def estimator(payload: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Collection, Iterator
 
+from mainspring.engine import freezes
 from mainspring.engine.reactor import Reactor
 from mainspring.engine.worker import Engine
 from mainspring.experiments import families, runs
@@ -46,7 +47,7 @@ def make_engine(
     return Engine(
         ws.store,
         handlers.table(own, drive_until),
-        Reactor(decisions.record, _end_alarm),
+        Reactor(decisions.record, _end_alarm, freezes.until),
         ws.clock,
         [scans.all] if scanning else [],
         name=f"{name}:{os.getpid()}:{new_id('w')[-6:]}",

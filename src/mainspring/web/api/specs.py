@@ -19,6 +19,9 @@ _ABOVE_ZERO = (
     "monitor.run_length",
     "gate.max_latency_ms",
     "retraining.max_rows",
+    "retraining.every_rows",
+    "retraining.every_labels",
+    "retraining.check_labels",
 )
 
 

@@ -209,5 +209,6 @@ class Labeller:
             window=window.id,
             alarms=raise_all(tx, new, window.side) if serves or window.side is not None else [],
             labelled_rows=judged.labelled,
+            labels_seen=labels.received(tx, spec.endpoint).labels,
         )
         reactor.emit(tx, event, key)

@@ -46,6 +46,7 @@ class Renewal:
                 "pays": False,
                 "reason": "There are too few labelled rows yet to say whether a new version pays.",
                 "evidence": {},
+                "compared": False,
             }
         else:
             found = calling.child(

@@ -14,7 +14,7 @@ from mainspring.experiments import runs as experiments
 from mainspring.ground import messages as m
 from mainspring.ground.errors import StepFailedError
 from mainspring.ground.killpoints import here
-from mainspring.ground.objects import Gate, LoopSpec, Run, RunStatus, StepState
+from mainspring.ground.objects import Gate, LoopSpec, Run, RunStatus, StepRecord, StepState
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Outcome, Tx
 from mainspring.pipelines import runs as pipelines
@@ -165,7 +165,7 @@ class Steps:
             tasks.submit(tx, follow)
 
         told = next((s.error for s in broken if s.error), next(iter(lost.values()), ""))
-        return Done(apply=apply, events=_trained(record, spec, status, told))
+        return Done(apply=apply, events=_trained(record, steps, spec, status, told))
 
     def start_run(self, lease: Lease) -> Done:
         """Start the run that a schedule asks for; the same firing again starts no second one."""
@@ -250,7 +250,7 @@ def _register(record: Run) -> tasks.NewTask:
 
 
 def _trained(
-    record: Run, spec: LoopSpec | None, status: RunStatus, told: str
+    record: Run, steps: list[StepRecord], spec: LoopSpec | None, status: RunStatus, told: str
 ) -> list[tuple[str, m.AnyEvent]]:
     """Tell the loop that asked for the run how it ended."""
     kind, _, command = (record.cause or "").partition(":")
@@ -263,5 +263,7 @@ def _trained(
         run=record.id,
         ok=status is RunStatus.FINISHED,
         reason=told or str(status),
+        # What was reused took nobody's time this time.
+        seconds=sum(s.wall_s for s in steps if s.state is not StepState.REUSED),
     )
     return [(f"trained:{command}", event)]

@@ -147,6 +147,7 @@ def _told(rollout: Rollout, found: Any, loop: str, at: float) -> list[tuple[str,
             loop=loop, at=at, version=rollout.champion, reason=reason, evidence=evidence
         )
         return [(f"broke:{rollout.id}", broke)]
+    # Each outcome has a key: a proof that waits in a pause must not keep harm from being told.
     event = m.Verdict(
         loop=loop,
         at=at,
@@ -156,4 +157,4 @@ def _told(rollout: Rollout, found: Any, loop: str, at: float) -> list[tuple[str,
         reason=reason,
         evidence=evidence,
     )
-    return [(f"verdict:{rollout.id}", event)]
+    return [(f"verdict:{rollout.id}:{verdict}", event)]

@@ -16,7 +16,7 @@ from mainspring.ground.killpoints import here
 from mainspring.ground.objects import Alarm, Finding, LoopSpec, Window
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
-from mainspring.monitoring import alarms, judge, rules, windows
+from mainspring.monitoring import alarms, judge, labels, rules, windows
 from mainspring.monitoring.traffic import expects_traffic, main_version, measure_traffic
 from mainspring.readiness import registry
 from mainspring.scaling.serving import capture, endpoints
@@ -72,7 +72,7 @@ class Windower:
             refs = [ref for one, some in judged for ref in self._keep(tx, spec, one, some, again)]
             if not again:
                 windows.advance(tx, spec.endpoint, end)
-            _tell(tx, spec, first, refs, lease.task.id if again else "")
+            _tell(tx, spec, first, refs, lease.task.id if again else "", frame.height)
 
         rows, alarmed = frame.height, sum(len(some) for _, some in judged)
         return Done(result={"rows": rows, "alarms": alarmed}, apply=apply)
@@ -267,11 +267,20 @@ def _late_rows(times: Any, earlier: list[Window]) -> Finding:
     )
 
 
-def _tell(tx: Tx, spec: LoopSpec, window: Window, refs: list[m.AlarmRef], again: str) -> None:
+def _tell(
+    tx: Tx, spec: LoopSpec, window: Window, refs: list[m.AlarmRef], again: str, rows: int = 0
+) -> None:
     """Tell the loop, if one watches; of a window judged again only what is new."""
     if not spec.name or (again and not refs):
         return
-    event = m.WindowClosed(loop=spec.name, at=window.end, window=window.id, alarms=refs)
+    event = m.WindowClosed(
+        loop=spec.name,
+        at=window.end,
+        window=window.id,
+        alarms=refs,
+        rows=0 if again else rows,
+        labels_seen=labels.received(tx, spec.endpoint).labels,
+    )
     reactor.emit(tx, event, f"window:{window.id}{f':{again}' if again else ''}"[:255])
 
 
