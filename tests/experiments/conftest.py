@@ -33,6 +33,9 @@ class EachTx:
     def audit(self, *args: Any, **kwargs: Any) -> None:
         raise AssertionError("nothing here is audited")
 
+    def now(self) -> float:
+        return 0.0
+
     def lease_now(self) -> float:
         return 0.0
 

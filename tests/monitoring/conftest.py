@@ -112,6 +112,9 @@ class MemoryTx:
     def audit(self, action: str, subject: str, detail: Any, reason: str = "") -> None:
         raise NotImplementedError
 
+    def now(self) -> float:
+        raise NotImplementedError
+
     def lease_now(self) -> float:
         raise NotImplementedError
 

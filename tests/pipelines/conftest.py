@@ -47,6 +47,9 @@ class MemoryTx:
     ) -> None:
         pass
 
+    def now(self) -> float:
+        return 0.0
+
     def lease_now(self) -> float:
         return 0.0
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mainspring.ground.objects import Card, Gate
 from mainspring.numerics.errors import ShapesDifferError
-from mainspring.readiness import decisions, gate
+from mainspring.readiness import decisions, gate, verdicts
 from mainspring.readiness.inputs import GateInputs
 
 CARD = Card(purpose="p", owner="o", limitations="l")
@@ -182,7 +182,7 @@ def test_evidence_is_plain_json(reg, new_version):
     judged = gate.result("churn", 1, checks, at=4.0, by="engine")
     reg.do(gate.store_result, judged)
     reg.do(gate.store_result, judged)
-    assert reg.do(gate.results, "churn", 1) == [judged]
+    assert reg.do(gate.results, "churn", 1) == [verdicts.dated(judged, 1e9)]
     assert not reg.do(gate.passed, "churn", 1)
 
 

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import mainspring
+from mainspring.ground.clock import SystemClock
 from mainspring.readiness import gate, registry, tables
 
 PROMOTER = """
@@ -29,7 +30,11 @@ store.close()
 """
 
 
-def test_promotions_of_two_processes_follow_each_other(reg, new_version, gated, database_url):
+def test_promotions_of_two_processes_follow_each_other(
+    open_test_store, new_version, gated, database_url
+):
+    # Processes have the machine's own clock, and a gate must be fresh by it.
+    reg = Registry(open_test_store([tables.METADATA], tables.GUARDS, clock=SystemClock()))
     for number in (1, 2, 3):
         reg.do(registry.register, new_version())
         reg.do(gate.store_result, gated("churn", number))

@@ -6,6 +6,9 @@ from typing import Any
 
 from mainspring.ground.records import DAY_S, Record
 
+#: The check that a person answers.
+APPROVAL = "approval"
+
 
 class Gate(Record, frozen=True, kw_only=True):
     """The checks a candidate must pass."""
@@ -20,6 +23,8 @@ class Gate(Record, frozen=True, kw_only=True):
     tests: bool = False  #: the project's own tests passed on exactly the code that made it
     tests_share: float = 0.0  #: of the lines of its steps that those tests ran, at least
     proof_age_s: float = 30 * DAY_S  #: what was tried longer ago does not count any more
+    valid_s: float = 30 * DAY_S  #: how long a result holds, by the wall clock
+    approval: bool = False  #: another person than the author must approve
 
 
 class CheckResult(Record, frozen=True, kw_only=True):
@@ -41,5 +46,18 @@ class GateResult(Record, frozen=True, kw_only=True):
     number: int
     passed: bool
     checks: list[CheckResult]
-    at: float
+    at: float  #: event time of the loop, else wall time
     by: str
+    made: float | None = None  #: wall time of the measuring; the store dates what it keeps
+    until: float | None = None  #: wall time until when it holds; the store fills it in
+    gate: Gate | None = None  #: what was asked for, as it was declared
+    rows: str | None = None  #: digest of the labelled rows it was judged on
+
+    def fresh(self, now: float) -> bool:
+        """Return whether it still holds at a wall time; ``until`` itself is over."""
+        return self.until is None or now < self.until
+
+    @property
+    def waits(self) -> bool:
+        """Whether nothing is missing but an approval by another person."""
+        return [check.name for check in self.checks if not check.passed] == [APPROVAL]

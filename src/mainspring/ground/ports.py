@@ -55,6 +55,10 @@ class Tx(Protocol):
         """Append one row to the hash-chained audit log, in this same transaction."""
         ...
 
+    def now(self) -> float:
+        """Return wall time, UTC seconds: the clock by which evidence ages and audit rows are dated."""
+        ...
+
     def lease_now(self) -> float:
         """Return seconds on the clock by which leases are kept; it never goes backwards.
 

@@ -19,6 +19,8 @@ def Gate(  # noqa: N802  reads as the record it makes
     tests: bool = False,
     tests_share: float = 0.0,
     proof_age: str | float = "30d",
+    valid: str | float = "30d",
+    approval: bool = False,
 ) -> objects.Gate:
     """Say what a candidate must show before it meets anybody.
 
@@ -30,6 +32,10 @@ def Gate(  # noqa: N802  reads as the record it makes
     ``tests`` asks that the project's own tests passed on exactly the code that made it
     (``mainspring test``), having run at least ``tests_share`` of the lines of its steps. What was
     tried longer than ``proof_age`` ago does not count.
+
+    What it found holds for as long as it is ``valid``, by the wall clock; then the gate must look
+    again before the version may be given a guarded alias. ``approval`` asks for the word of
+    another person than the author (``mainspring approve``).
 
     >>> Gate(at_least={"auc": 0.7}, tolerance=0.002).at_least
     {'auc': 0.7}
@@ -51,4 +57,12 @@ def Gate(  # noqa: N802  reads as the record it makes
         tests=tests or tests_share > 0,
         tests_share=tests_share,
         proof_age_s=seconds(proof_age, "proof_age"),
+        valid_s=_valid(valid),
+        approval=approval,
     )
+
+
+def _valid(valid: str | float) -> float:
+    found = seconds(valid, "valid")
+    bounds.within("valid", found, 0, 100 * 365 * objects.DAY_S)
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -43,6 +44,16 @@ class VersionFacts(Record, frozen=True, kw_only=True):
     stage: str = "None"
     changed: float | None = None
     tags: dict[str, str] = {}
+
+
+class StageMove(Record, frozen=True, kw_only=True):
+    """One entry of the history of stages; ``at`` is wall time."""
+
+    number: int
+    stage: str
+    previous: str
+    at: float
+    by: str
 
 
 # ---------------------------------------------------------------- titles
@@ -284,13 +295,23 @@ def set_stage(
             " 'Production')",
             field="archive_existing_versions",
         )
+    now = tx.now()
     if wanted == "Production" and is_guarded(tx, model, PRODUCTION):
-        refuse_ungated(tx, model, number, "go to the stage Production")
+        back = _was_in(tx, model, number, wanted) and verdicts.ever_passed(tx, model, number)
+        if not back:
+            refuse_ungated(tx, model, number, "go to the stage Production")
+    before = {n: said.stage for n, said in of_versions(tx, model).items()}
+    moves = {number: (before.get(number, "None"), wanted)}
     if archive:
+        moves |= {n: (s, "Archived") for n, s in before.items() if s == wanted and n != number}
         there = (t.version_facts.c.model == model) & (t.version_facts.c.stage == wanted)
         others = update(t.version_facts).where(there, t.version_facts.c.number != number)
-        tx.run(others.values(stage="Archived", changed=at))
-    _set_version(tx, model, number, at, stage=wanted)
+        tx.run(others.values(stage="Archived", changed=at, staged=now))
+    _set_version(tx, model, number, at, stage=wanted, staged=_dated(tx, model, number, now))
+    for one, (was, to) in sorted(moves.items()):
+        if was != to:
+            row = {"model": model, "number": one, "stage": to, "previous": was, "at": now}
+            tx.run(insert(t.stage_history).values(**row, by=tx.who.name))
     touch(tx, model, at)
     tx.audit("version.stage", f"version:{model}/{number}", {"stage": wanted, "archive": archive})
     return wanted
@@ -322,6 +343,30 @@ def _set_version(tx: Tx, model: str, number: int, at: float, **cells: Any) -> No
         tx.run(insert(t.version_facts).values(**row, **values))
 
 
+def stage_moves(tx: Tx, model: str) -> list[StageMove]:
+    """Return every move of a model's versions between stages, the oldest first."""
+    asked = select(t.stage_history).where(t.stage_history.c.model == model)
+    return [
+        StageMove(
+            number=row.number, stage=row.stage, previous=row.previous, at=row.at, by=row.by
+        )
+        for row in tx.all(asked.order_by(t.stage_history.c.id))
+    ]
+
+
+def _was_in(tx: Tx, model: str, number: int, stage: str) -> bool:
+    return any(m.number == number and m.stage == stage for m in stage_moves(tx, model))
+
+
+def _dated(tx: Tx, model: str, number: int, now: float) -> float:
+    """Return when a version moves to a stage: never before its gate, nor twice at one time."""
+    newest = verdicts.latest(tx, model, number)
+    now = max(now, (newest.made if newest else None) or now)
+    here = (t.version_facts.c.model == model) & (t.version_facts.c.number == number)
+    row = tx.one(select(t.version_facts.c.staged).where(here))
+    return math.nextafter(now, math.inf) if row is not None and row.staged == now else now
+
+
 # ---------------------------------------------------------------- guards
 
 
@@ -340,13 +385,13 @@ def refuse_ungated(tx: Tx, model: str, number: int, what: str) -> None:
     """Refuse what needs a passed gate.
 
     Raises:
-        GateRefusedError: if the newest gate of the version did not pass, or there is none.
+        GateRefusedError: if the newest gate of the version did not pass, is stale, or there is
+            none.
     """
-    if not verdicts.passed(tx, model, number):
-        raise GateRefusedError(
-            f"{model}/{number} cannot {what}: it has no passed gate.",
-            hint=f"See what failed: mainspring models {model}/{number}.",
-        )
+    missing = verdicts.why_not(tx, model, number)
+    if missing is not None:
+        why, hint = missing
+        raise GateRefusedError(f"{model}/{number} cannot {what}: {why}.", hint=hint)
 
 
 def drop_all(tx: Tx, model: str) -> None:

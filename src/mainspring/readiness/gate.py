@@ -40,7 +40,14 @@ def judge(inputs: GateInputs, policy: Gate) -> list[CheckResult]:
 
 
 def result(
-    model: str, number: int, checks: Sequence[CheckResult], at: float, by: str
+    model: str,
+    number: int,
+    checks: Sequence[CheckResult],
+    at: float,
+    by: str,
+    *,
+    policy: Gate | None = None,
+    rows: str | None = None,
 ) -> GateResult:
     """Return the checks on one version as the record that is kept, with a new id."""
     return GateResult(
@@ -51,6 +58,8 @@ def result(
         checks=list(checks),
         at=at,
         by=by,
+        gate=policy,
+        rows=rows,
     )
 
 

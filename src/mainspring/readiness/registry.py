@@ -7,6 +7,7 @@ the audit log, in the same transaction. What was deleted is not found here.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -42,8 +43,9 @@ class AliasMove(Record, frozen=True, kw_only=True):
     number: int | None
     previous: int | None
     reason: str
-    at: float
+    at: float  #: event time where a loop moved it, else wall time
     by: str
+    made: float | None = None  #: wall time; None: moved by a release that did not keep it
 
 
 # ---------------------------------------------------------------- versions
@@ -216,12 +218,12 @@ def set_alias(tx: Tx, model: str, alias: str, number: int, reason: str, at: floa
     """Move an alias to a version and return the number it named before.
 
     An alias that is there already is left alone and leaves no trace. Guarded aliases, such as
-    champion, ask for a passed gate: the newest one must have passed, unless the alias named the
-    version before (so that a roll-back is always possible).
+    champion, ask for a passed gate that is fresh by the wall clock: the newest one, unless the
+    alias named the version before (so that a roll-back is always possible, however old its gate).
 
     Raises:
         NotFoundError: if there is no such version.
-        GateRefusedError: if the alias is guarded and the version has no passed gate.
+        GateRefusedError: if the alias is guarded and the version has no passed, fresh gate.
         BadInputError: if the alias cannot be a name or the reason is blank.
     """
     check_name(alias, "alias")
@@ -235,10 +237,11 @@ def set_alias(tx: Tx, model: str, alias: str, number: int, reason: str, at: floa
         what = "become champion" if alias == CHAMPION else f"be called {alias}"
         facts.refuse_ungated(tx, model, number, what)
     here = (t.aliases.c.model == model) & (t.aliases.c.alias == alias)
+    moved = _dated(tx, model, alias, number)
     if previous is None:
-        tx.run(insert(t.aliases).values(model=model, alias=alias, number=number, moved=at))
+        tx.run(insert(t.aliases).values(model=model, alias=alias, number=number, moved=moved))
     else:
-        tx.run(update(t.aliases).where(here).values(number=number, moved=at))
+        tx.run(update(t.aliases).where(here).values(number=number, moved=moved))
     move = {"model": model, "alias": alias, "number": number, "previous": previous}
     _note(tx, move, reason, at)
     return previous
@@ -330,6 +333,7 @@ def history(tx: Tx, model: str, alias: str | None = None) -> list[AliasMove]:
             reason=row.reason,
             at=row.at,
             by=row.by,
+            made=row.made,
         )
         for row in tx.all(query.order_by(t.alias_history.c.id))
     ]
@@ -352,6 +356,18 @@ def _next_number(tx: Tx, model: str, at: float) -> int:
 def _aliased(tx: Tx, model: str, alias: str) -> int | None:
     row = tx.one(select(t.aliases).where(t.aliases.c.model == model, t.aliases.c.alias == alias))
     return None if row is None else row.number
+
+
+def _dated(tx: Tx, model: str, alias: str, number: int) -> float:
+    """Return the wall time of a move: never before the version's gate, nor twice the same.
+
+    The database's guard asks both of the row; a clock that was set back must not make it refuse.
+    """
+    newest = verdicts.latest(tx, model, number)
+    now = max(tx.now(), (newest.made if newest else None) or 0.0)
+    here = (t.aliases.c.model == model) & (t.aliases.c.alias == alias)
+    row = tx.one(select(t.aliases.c.moved).where(here))
+    return math.nextafter(now, math.inf) if row is not None and row.moved == now else now
 
 
 def _was_named(tx: Tx, model: str, alias: str, number: int) -> bool:
@@ -380,7 +396,8 @@ def _gone() -> ColumnElement[bool]:
 
 
 def _note(tx: Tx, move: dict[str, Any], reason: str, at: float) -> None:
-    tx.run(insert(t.alias_history).values(**move, reason=reason, at=at, by=tx.who.name))
+    who = {"at": at, "by": tx.who.name, "made": tx.now()}
+    tx.run(insert(t.alias_history).values(**move, reason=reason, **who))
     tx.audit("alias.move", f"model:{move['model']}", move, reason)
     facts.touch(tx, move["model"], at)
     told = {"name": facts.of_model(tx, move["model"]).title, "alias": move["alias"]}

@@ -67,7 +67,7 @@ aliases = Table(
     Column("model", Text, primary_key=True),
     Column("alias", Text, primary_key=True),
     Column("number", Integer, nullable=False),
-    Column("moved", Float, nullable=False),
+    Column("moved", Float, nullable=False),  # wall time, by which the gate must hold
     ForeignKeyConstraint(["model", "number"], ["versions.model", "versions.number"]),
 )
 
@@ -82,7 +82,22 @@ alias_history = Table(
     Column("reason", Text, nullable=False),
     Column("at", Float, nullable=False),
     Column("by", Text, nullable=False),
+    Column("made", Float),  # wall time; ``at`` is event time where a loop moved it
     Index("history_of_alias", "model", "alias"),
+)
+
+stage_history = Table(
+    "stage_history",
+    METADATA,
+    _serial(),
+    Column("model", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("stage", Text, nullable=False),
+    Column("previous", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("by", Text, nullable=False),
+    ForeignKeyConstraint(["model", "number"], ["versions.model", "versions.number"]),
+    Index("history_of_stages", "model", "number"),
 )
 
 gates = Table(
@@ -96,6 +111,10 @@ gates = Table(
     Column("checks", Text, nullable=False),  # the CheckResults as JSON
     Column("at", Float, nullable=False),
     Column("by", Text, nullable=False),
+    Column("made", Float),  # wall time; null: by a release in which gates did not age
+    Column("until", Float),  # wall time
+    Column("policy", Text),  # the Gate as JSON, as it was declared then
+    Column("rows", Text),  # digest of the rows it was judged on
     UniqueConstraint("gate"),
     ForeignKeyConstraint(["model", "number"], ["versions.model", "versions.number"]),
     Index("gates_of_version", "model", "number"),
@@ -186,6 +205,7 @@ version_facts = Table(
     Column("description", Text, nullable=False),
     Column("stage", Text, nullable=False),  # None, Staging, Production or Archived
     Column("changed", Float, nullable=False),
+    Column("staged", Float),  # wall time of the newest move to that stage
     ForeignKeyConstraint(["model", "number"], ["versions.model", "versions.number"]),
 )
 

@@ -2,14 +2,21 @@
 
 The first wall is :mod:`mainspring.readiness.registry`. The second stands in the database, so
 that no other program, no forgotten code path and no hand on the SQL prompt can give a guarded
-alias to a version without a passed gate, leave a model without its champion, hide a version that
-serves, or rewrite what the gate and the history have said.
+alias to a version without a passed and fresh gate, leave a model without its champion, hide a
+version that serves, or rewrite what the gate and the history have said.
+
+Evidence ages by the wall clock, and so do gates here: a row that gives an alias says when
+(``moved``, ``staged``), and the version's newest gate must have passed and hold at that time.
+The time in the row is asked and not the database's clock, so that an invariant is kept that
+can be checked of every row later, also in a home that was moved. A version that the alias named
+before may always come back, if any gate on it ever passed.
 """
 
 from __future__ import annotations
 
 REFUSED = "mainspring refuses: "
-_NO_GATE = REFUSED + "a guarded alias needs a passed gate"
+_NO_GATE = REFUSED + "a guarded alias needs a passed gate that is fresh when the alias moves"
+_UNTOLD = REFUSED + "a guarded alias that moves says when"
 _GONE = REFUSED + "an alias cannot name a deleted version"
 _SERVES = REFUSED + "the champion cannot be deleted"
 _JUDGED = REFUSED + "the form of a version that passed its gate stays"
@@ -17,11 +24,37 @@ _STAYS = REFUSED + "a model that has a champion keeps one"
 _PASSED = """EXISTS (
   SELECT 1 FROM gates
   WHERE gates.model = NEW.model AND gates.number = NEW.number AND gates.passed = 1)"""
+#: The newest gate passed and holds at the time put in. A gate of a release in which they did
+#: not age has no times: it counts thirty days from the one it carries.
+_HELD = """EXISTS (
+  SELECT 1 FROM gates
+  WHERE gates.id = (
+    SELECT max(newest.id) FROM gates AS newest
+    WHERE newest.model = NEW.model AND newest.number = NEW.number)
+  AND gates.passed = 1 AND coalesce(gates.made, 0) <= {0}
+  AND {0} < coalesce(gates.until, gates.at + 2592000))"""
 _GUARDED = """EXISTS (
   SELECT 1 FROM guarded_aliases
   WHERE guarded_aliases.model = NEW.model AND guarded_aliases.alias = lower({}))"""
-_UNGATED = f"(lower(NEW.alias) = 'champion' OR {_GUARDED.format('NEW.alias')}) AND NOT {_PASSED}"
-_UNGATED_STAGE = f"NEW.stage = 'Production' AND {_GUARDED.format('NEW.stage')} AND NOT {_PASSED}"
+_BACK = f"""(EXISTS (
+  SELECT 1 FROM alias_history AS moves
+  WHERE moves.model = NEW.model AND moves.alias = NEW.alias AND moves.number = NEW.number)
+  AND {_PASSED})"""
+_BACK_TO_STAGE = f"""(EXISTS (
+  SELECT 1 FROM stage_history AS moves
+  WHERE moves.model = NEW.model AND moves.stage = NEW.stage AND moves.number = NEW.number)
+  AND {_PASSED})"""
+_IS_GUARDED = f"(lower(NEW.alias) = 'champion' OR {_GUARDED.format('NEW.alias')})"
+_MOVES = "(NEW.number <> OLD.number OR NEW.model <> OLD.model OR NEW.alias <> OLD.alias)"
+_UNGATED = f"{_IS_GUARDED} AND NOT {_HELD.format('NEW.moved')} AND NOT {_BACK}"
+_UNDATED = f"{_IS_GUARDED} AND {_MOVES} AND NEW.moved = OLD.moved"
+_IS_GUARDED_STAGE = f"NEW.stage = 'Production' AND {_GUARDED.format('NEW.stage')}"
+_STAGE_MOVES = "(NEW.number <> OLD.number OR NEW.model <> OLD.model OR NEW.stage <> OLD.stage)"
+_STAGED = "coalesce(NEW.staged, NEW.changed)"
+_UNGATED_STAGE = f"{_IS_GUARDED_STAGE} AND NOT {_HELD.format(_STAGED)} AND NOT {_BACK_TO_STAGE}"
+_UNDATED_STAGE = (
+    f"{_IS_GUARDED_STAGE} AND {_STAGE_MOVES} AND coalesce(NEW.staged, 0) = coalesce(OLD.staged, 0)"
+)
 _DELETED = """EXISTS (
   SELECT 1 FROM deleted_versions
   WHERE deleted_versions.model = NEW.model AND deleted_versions.number = NEW.number)"""
@@ -36,6 +69,7 @@ _WRITTEN_ONCE = (
     "versions",
     "gates",
     "alias_history",
+    "stage_history",
     "overrides",
     "decisions",
     "evidence",
@@ -67,19 +101,24 @@ def _raise(message: str, when: str) -> str:
 
 
 def _champion_guard() -> dict[str, list[str]]:
+    moved = f"{_MOVES} AND {_UNGATED}"
     return {
         "sqlite": [
             _sqlite("champion_insert", "INSERT", "aliases", _UNGATED, _NO_GATE),
-            _sqlite("champion_update", "UPDATE", "aliases", _UNGATED, _NO_GATE),
+            _sqlite("champion_update", "UPDATE", "aliases", moved, _NO_GATE),
+            _sqlite("champion_undated", "UPDATE", "aliases", _UNDATED, _UNTOLD),
             _sqlite("champion_leaves", "UPDATE", "aliases", _LEAVES, _STAYS),
             _sqlite("champion_delete", "DELETE", "aliases", "OLD.alias = 'champion'", _STAYS),
         ],
         "postgresql": [
             *_postgresql(
-                "champion_gated",
-                "INSERT OR UPDATE",
+                "champion_gated", "INSERT", "aliases", f"{_raise(_NO_GATE, _UNGATED)} RETURN NEW;"
+            ),
+            *_postgresql(
+                "champion_moved",
+                "UPDATE",
                 "aliases",
-                f"{_raise(_NO_GATE, _UNGATED)} RETURN NEW;",
+                f"{_raise(_NO_GATE, moved)} {_raise(_UNTOLD, _UNDATED)} RETURN NEW;",
             ),
             *_postgresql(
                 "champion_leaves", "UPDATE", "aliases", f"{_raise(_STAYS, _LEAVES)} RETURN NEW;"
@@ -89,6 +128,31 @@ def _champion_guard() -> dict[str, list[str]]:
                 "DELETE",
                 "aliases",
                 _raise(_STAYS, "OLD.alias = 'champion'") + " RETURN OLD;",
+            ),
+        ],
+    }
+
+
+def _stage_guard() -> dict[str, list[str]]:
+    moved = f"{_STAGE_MOVES} AND {_UNGATED_STAGE}"
+    return {
+        "sqlite": [
+            _sqlite("stage_gated_insert", "INSERT", "version_facts", _UNGATED_STAGE, _NO_GATE),
+            _sqlite("stage_gated_update", "UPDATE", "version_facts", moved, _NO_GATE),
+            _sqlite("stage_undated", "UPDATE", "version_facts", _UNDATED_STAGE, _UNTOLD),
+        ],
+        "postgresql": [
+            *_postgresql(
+                "stage_gated",
+                "INSERT",
+                "version_facts",
+                f"{_raise(_NO_GATE, _UNGATED_STAGE)} RETURN NEW;",
+            ),
+            *_postgresql(
+                "stage_moved",
+                "UPDATE",
+                "version_facts",
+                f"{_raise(_NO_GATE, moved)} {_raise(_UNTOLD, _UNDATED_STAGE)} RETURN NEW;",
             ),
         ],
     }
@@ -123,7 +187,7 @@ def _when_written(name: str, table: str, when: str, message: str) -> dict[str, l
 GUARDS: list[tuple[str, dict[str, list[str]]]] = [
     ("champion", _champion_guard()),
     ("alias_gone", _when_written("alias_gone", "aliases", _DELETED, _GONE)),
-    ("stage_gated", _when_written("stage_gated", "version_facts", _UNGATED_STAGE, _NO_GATE)),
+    ("stage_gated", _stage_guard()),
     ("champion_hidden", _when_written("champion_hidden", "deleted_versions", _CHAMPION, _SERVES)),
     ("form_judged", _when_written("form_judged", "version_forms", _PASSED, _JUDGED)),
     *((f"{table}_once", _once_guard(table)) for table in _WRITTEN_ONCE),

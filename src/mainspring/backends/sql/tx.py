@@ -93,6 +93,10 @@ class SqlTx:
         """Append one row to the hash-chained audit log, in this same transaction."""
         audit.append(self, self._clock.now(), action, subject, detail, reason)
 
+    def now(self) -> float:
+        """Return wall time, UTC seconds."""
+        return self._clock.now()
+
     def lease_now(self) -> float:
         """Return seconds on the clock by which leases are kept; it never goes backwards."""
         with self._explained():

@@ -18,6 +18,7 @@ _ABOVE_ZERO = (
     "monitor.window_s",
     "monitor.run_length",
     "gate.max_latency_ms",
+    "gate.valid_s",
     "retraining.max_rows",
     "retraining.every_rows",
     "retraining.every_labels",
