@@ -31,10 +31,10 @@ store.close()
 
 
 def test_promotions_of_two_processes_follow_each_other(
-    open_test_store, new_version, gated, database_url
+    reg, open_test_store, new_version, gated, database_url
 ):
     # Processes have the machine's own clock, and a gate must be fresh by it.
-    reg = Registry(open_test_store([tables.METADATA], tables.GUARDS, clock=SystemClock()))
+    reg = type(reg)(open_test_store([tables.METADATA], tables.GUARDS, clock=SystemClock()))
     for number in (1, 2, 3):
         reg.do(registry.register, new_version())
         reg.do(gate.store_result, gated("churn", number))

@@ -40,6 +40,7 @@ class LoopRow(msgspec.Struct, frozen=True, kw_only=True):
     declared: float
     spec: LoopSpec
     view: View
+    by: str | None = None  #: who declared it, where it is known
 
 
 def emit(tx: Tx, event: m.AnyEvent, key: str) -> bool:
@@ -70,6 +71,7 @@ def declare(tx: Tx, spec: LoopSpec, at: float, champion: int | None = None) -> i
     version = 1 if last is None else int(last.version) + 1
     tx.run(update(t.loops).where(t.loops.c.name == spec.name).values(active=False))
     row = {"name": spec.name, "version": version, "spec": body, "active": True, "declared": at}
+    row["by"] = tx.who.name
     tx.run(t.loops.insert().values(**row))
     if last is None:
         fresh = canonical(View(loop=spec.name, now=at)).decode()
@@ -127,6 +129,7 @@ def loop_rows(tx: Tx) -> list[LoopRow]:
             declared=row.declared,
             spec=msgspec.json.decode(row.spec, type=LoopSpec),
             view=msgspec.json.decode(row.view, type=View),
+            by=row.by,
         )
         for row in rows
     ]

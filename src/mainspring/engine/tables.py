@@ -80,6 +80,7 @@ loops = Table(
     Column("spec", Text, nullable=False),
     Column("active", Boolean, nullable=False),
     Column("declared", Float, nullable=False),
+    Column("by", String),  # who declared it; null: in a release that did not keep it
     PrimaryKeyConstraint("name", "version"),
 )
 

@@ -60,4 +60,6 @@ class GateResult(Record, frozen=True, kw_only=True):
     @property
     def waits(self) -> bool:
         """Whether nothing is missing but an approval by another person."""
-        return [check.name for check in self.checks if not check.passed] == [APPROVAL]
+        missing = [check for check in self.checks if not check.passed]
+        refused = any(check.evidence.get("refused") for check in missing)
+        return [check.name for check in missing] == [APPROVAL] and not refused

@@ -8,9 +8,11 @@ import msgspec
 from sqlalchemy import Select, insert, select
 
 from mainspring.ground.errors import BadInputError, ConflictError, NotFoundError
-from mainspring.ground.identity import canonical
-from mainspring.ground.objects import Decision, Record
+from mainspring.ground.gates import GateResult
+from mainspring.ground.identity import canonical, new_id
+from mainspring.ground.objects import Decision, Evidence, Record
 from mainspring.ground.ports import Tx
+from mainspring.readiness import evidence as ledger
 from mainspring.readiness import registry, verdicts
 from mainspring.readiness.tables import decisions, overrides
 
@@ -88,20 +90,49 @@ def override(tx: Tx, model: str, number: int, reason: str, at: float) -> Overrid
 
     Raises:
         NotFoundError: if there is no such version.
-        ConflictError: if its gate passed, so that nothing needs overriding.
+        ConflictError: if its gate passed and is fresh, so that nothing needs overriding.
         BadInputError: if the reason is blank.
     """
     if not reason.strip():
         raise BadInputError("An override needs a reason.", field="reason")
     registry.get(tx, model, number)
     newest = verdicts.latest(tx, model, number)
-    if newest is not None and newest.passed:
+    if newest is not None and newest.passed and newest.fresh(tx.now()):
         raise ConflictError(f"The gate of {model}/{number} passed; it needs no override.")
     who = tx.who.name
     tx.run(insert(overrides).values(model=model, number=number, reason=reason, at=at, by=who))
     failed = [check.name for check in newest.checks if not check.passed] if newest else []
-    tx.audit("gate.override", f"version:{model}/{number}", {"failed": failed}, reason)
+    over = newest.id if newest else None
+    told = {"failed": failed, "stale": bool(newest and newest.passed), "gate": over}
+    tx.audit("gate.override", f"version:{model}/{number}", told, reason)
+    given = Evidence(
+        id=new_id("ev"),
+        kind="override",
+        subject=f"{model}/{number}",
+        passed=None,
+        found=f"{who} let it into a canary, past {', '.join(failed) or _gap(newest)}: {reason}",
+        at=tx.now(),
+        by=who,
+        automatic=False,
+        detail=told,
+        opens=[f"gate:{over}"] if over else [],
+    )
+    ledger.record(tx, given)
     return Override(model=model, number=number, reason=reason, at=at, by=who)
+
+
+def _gap(newest: GateResult | None) -> str:
+    return "a gate that never looked" if newest is None else "a gate that is stale"
+
+
+def overridden(tx: Tx, model: str, number: int) -> bool:
+    """Return whether an override lets a version meet traffic: one given over its newest gate.
+
+    A gate that looks again after the override has the word again.
+    """
+    newest = verdicts.latest(tx, model, number)
+    given = ledger.newest(tx, "override", f"{model}/{number}")
+    return given is not None and given.detail.get("gate") == (newest.id if newest else None)
 
 
 def overrides_of(tx: Tx, model: str, number: int) -> list[Override]:

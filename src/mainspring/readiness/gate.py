@@ -8,7 +8,7 @@ from mainspring.ground.identity import new_id
 from mainspring.ground.objects import CheckResult, Decision, Gate, GateResult
 from mainspring.ground.ports import Tx
 from mainspring.readiness import decisions
-from mainspring.readiness.checks import card, champion, data, latency, metrics, tests
+from mainspring.readiness.checks import approval, card, champion, data, latency, metrics, tests
 from mainspring.readiness.inputs import GateInputs
 from mainspring.readiness.verdicts import latest, passed, reason, results, store_result
 
@@ -31,6 +31,7 @@ CHECKS: tuple[Callable[[GateInputs, Gate], list[CheckResult]], ...] = (
     latency.check,
     card.check,
     tests.check,
+    approval.check,
 )
 
 

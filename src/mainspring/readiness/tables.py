@@ -120,6 +120,19 @@ gates = Table(
     Index("gates_of_version", "model", "number"),
 )
 
+# Of models that no loop looks after; the newest stands.
+declared_gates = Table(
+    "declared_gates",
+    METADATA,
+    _serial(),
+    Column("model", Text, nullable=False),
+    Column("gate", Text, nullable=False),  # the Gate as JSON
+    Column("at", Float, nullable=False),
+    Column("by", Text, nullable=False),
+    ForeignKeyConstraint(["model"], ["models.name"]),
+    Index("gates_of_model", "model"),
+)
+
 overrides = Table(
     "overrides",
     METADATA,

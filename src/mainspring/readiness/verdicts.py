@@ -21,10 +21,11 @@ from mainspring.readiness.tables import gates
 def reason(checks: Sequence[CheckResult]) -> str:
     """Return one sentence that says how the gate ended and why."""
     failed = [check for check in checks if not check.passed]
-    if [check.name for check in failed] == [APPROVAL]:
+    refused = any(check.evidence.get("refused") for check in failed)
+    if [check.name for check in failed] == [APPROVAL] and not refused:
         return (
             f"The gate passed {len(checks) - 1} of {len(checks)} checks and waits for approval by"
-            f" another person than {', '.join(failed[0].evidence.get('authors') or ['the author'])}."
+            " another person than the author."
         )
     if not failed:
         compared = [c.found for c in checks if c.name == "champion" and c.evidence.get("rows")]

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 REFUSED = "mainspring refuses: "
 _NO_GATE = REFUSED + "a guarded alias needs a passed gate that is fresh when the alias moves"
-_UNTOLD = REFUSED + "a guarded alias that moves says when"
+_UNTOLD = REFUSED + "a guarded alias needs a passed gate at the time it moves: say when"
 _GONE = REFUSED + "an alias cannot name a deleted version"
 _SERVES = REFUSED + "the champion cannot be deleted"
 _JUDGED = REFUSED + "the form of a version that passed its gate stays"
@@ -68,6 +68,7 @@ _LEAVES = "OLD.alias = 'champion' AND (NEW.alias <> 'champion' OR NEW.model <> O
 _WRITTEN_ONCE = (
     "versions",
     "gates",
+    "declared_gates",
     "alias_history",
     "stage_history",
     "overrides",

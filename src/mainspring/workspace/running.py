@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from mainspring.engine.tasks import Lease
     from mainspring.workspace.opening import Workspace
 
+#: The tag that says who started a run by hand.
+BY = "mainspring.by"
 #: Tags by which a run carries what its end needs to know.
 REGISTER, RESULT, CODE, ROOT, FRESH, CAPTURED, SCHEDULE = (
     "mainspring.register",
@@ -133,7 +135,7 @@ def start_run(
     put through the gate. ``fresh`` names steps that run even if a result could be reused;
     ``start`` names one, and those that follow it are fresh too.
     """
-    tags = {REGISTER: register} if register else {}
+    tags = {BY: ws.who.name} | ({REGISTER: register} if register else {})
     planned = plan(
         ws, ws.settings.root, pipeline, params or {}, tags=tags, fresh=fresh, cause=None
     )

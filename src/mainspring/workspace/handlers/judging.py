@@ -23,9 +23,9 @@ from mainspring.ground.objects import (
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.pipelines import reading as pipelines
-from mainspring.readiness import evidence, forms, gate, proofs, registry
+from mainspring.readiness import approvals, evidence, forms, gate, proofs, registry
 from mainspring.readiness.inputs import GateInputs
-from mainspring.workspace import calling, running
+from mainspring.workspace import approving, calling, running
 
 if TYPE_CHECKING:
     from mainspring.engine.tasks import Lease
@@ -60,11 +60,15 @@ class Judging:
             passed=result.passed,
             reason=told,
         )
-        return Done(
-            result={"passed": result.passed},
-            apply=lambda tx: gate.store_result(tx, result),
-            events=[(f"judged:{command.id}", event)],
-        )
+
+        def apply(tx: Tx) -> None:
+            kept = self._keep(tx, result)
+            if kept.waits or kept.passed != result.passed:
+                approving.answer(tx, kept)  # a person has the last word
+            else:
+                reactor.emit(tx, event, f"judged:{command.id}")
+
+        return Done(result={"passed": result.passed}, apply=apply)
 
     def judge_version(self, lease: Lease) -> Done:
         """Judge a version that a person's run registered; the loop is not involved."""
@@ -74,8 +78,8 @@ class Judging:
         result, told = self._judged(model, number, policy, at, lease)
 
         def apply(tx: Tx) -> None:
-            gate.store_result(tx, result)
-            gate.note(tx, result, told)
+            kept = self._keep(tx, result)
+            gate.note(tx, kept, gate.reason(kept.checks))
 
         return Done(result={"passed": result.passed, "reason": told}, apply=apply)
 
@@ -109,11 +113,19 @@ class Judging:
         def apply(tx: Tx) -> None:
             if convert:
                 forms.set_form(tx, came, candidate.package, signature, candidate.metrics, at)
-            gate.store_result(tx, result)
-            gate.note(tx, result, told)
+            kept = self._keep(tx, result)
+            gate.note(tx, kept, gate.reason(kept.checks))
+            approving.answer(tx, kept, by_hand=True)
 
         answer = {"passed": result.passed, "reason": told, "notes": ready["notes"]}
         return Done(result=answer, apply=apply)
+
+    def _keep(self, tx: Tx, result: GateResult) -> GateResult:
+        """Keep a gate result with the approval that stands by now, and return it so."""
+        version = registry.get(tx, result.model, result.number)
+        kept = approvals.settled(tx, result, version)
+        gate.store_result(tx, kept)
+        return kept
 
     def _judged(
         self,
@@ -129,21 +141,21 @@ class Judging:
         def look(tx: Tx) -> tuple[Version, Version | None, str | None]:
             judged = candidate or registry.get(tx, model, number)
             champion = registry.champion(tx, model)
-            rows = runs.get(tx, judged.run).tags.get(running.FRESH) if judged.run else fresh
+            before = runs.get(tx, judged.run).tags.get(running.FRESH) if judged.run else None
             return (
                 judged,
                 None if champion is None else registry.get(tx, model, champion),
-                rows,
+                fresh or before,
             )
 
-        judged, champion, fresh = self._ws.read(Permission.WORK, look)
+        judged, champion, rows = self._ws.read(Permission.WORK, look)
         found = calling.child(
             self._ws,
             "judge",
             {
                 "candidate": judged.package,
                 "champion": champion.package if champion else None,
-                "fresh": fresh,
+                "fresh": rows,
             },
             lease,
             env=AS_SERVED,
@@ -152,7 +164,7 @@ class Judging:
         known, steps = self._ws.read(Permission.WORK, lambda tx: _evidence(tx, judged))
         inputs = _inputs(judged, champion, found, known, steps, self._ws.clock.now())
         checks: list[CheckResult] = gate.judge(inputs, policy)
-        result = gate.result(model, number, checks, at=at, by="engine")
+        result = gate.result(model, number, checks, at=at, by="engine", policy=policy, rows=rows)
         return result, gate.reason(checks)
 
 

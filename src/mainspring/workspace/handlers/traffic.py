@@ -9,12 +9,13 @@ import msgspec
 from mainspring.engine import reactor
 from mainspring.engine.worker import Done, Handler
 from mainspring.ground import messages as m
+from mainspring.ground.clock import iso
 from mainspring.ground.errors import ConflictError
 from mainspring.ground.identity import new_id
-from mainspring.ground.objects import LoopSpec, Rollout, Strategy
+from mainspring.ground.objects import CheckResult, LoopSpec, Rollout, Strategy
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
-from mainspring.readiness import registry
+from mainspring.readiness import decisions, facts, registry, verdicts
 from mainspring.scaling.serving import endpoints, rollouts
 
 if TYPE_CHECKING:
@@ -121,6 +122,8 @@ def _start(tx: Tx, spec: LoopSpec, command: m.StartRollout) -> None:
         raise ConflictError(f"{spec.model} has no champion to compare {command.version} with.")
     if champion != command.over:
         raise ConflictError(f"The champion of {spec.model} changed meanwhile; nothing started.")
+    if not decisions.overridden(tx, spec.model, command.version):
+        facts.refuse_ungated(tx, spec.model, command.version, "meet traffic")
     _end_running(tx, spec.endpoint, "ended", command.at)
     policy = spec.rollout
     # Elsewhere we answer nobody: the challenger scores the rows that are fed.
@@ -151,6 +154,7 @@ def _promote(tx: Tx, spec: LoopSpec, command: m.Promote, previous: int | None) -
     reactor.check_awaited(tx, command)
     if registry.champion(tx, spec.model) != previous or previous != command.over:
         raise ConflictError(f"The champion of {spec.model} changed meanwhile; not promoted.")
+    _renew(tx, spec, command)
     _end_running(tx, spec.endpoint, "promoted", command.at)
     registry.promote(tx, spec.model, command.version, reason=command.reason, at=command.at)
     if previous is None or spec.rollout.watch_s <= 0:
@@ -171,6 +175,22 @@ def _promote(tx: Tx, spec: LoopSpec, command: m.Promote, previous: int | None) -
         ),
         command.reason,
     )
+
+
+def _renew(tx: Tx, spec: LoopSpec, command: m.Promote) -> None:
+    """Make a gate young again that grew stale during the rollout which proved its version."""
+    running = rollouts.running(tx, spec.endpoint)
+    if running is None or running.purpose != "challenge" or running.challenger != command.version:
+        return
+    proof = CheckResult(
+        name="rollout",
+        passed=True,
+        found=f"{command.reason} {running.rows:,} paired rows since {iso(running.started)}",
+        wanted=f"better than version {running.champion} in traffic",
+        evidence={"rollout": running.id, "rows": running.rows, "champion": running.champion},
+        opens=[f"rollout:{running.id}"],
+    )
+    verdicts.renew(tx, spec.model, command.version, proof, command.at)
 
 
 def _end_running(tx: Tx, endpoint: str, state: str, at: float) -> None:
