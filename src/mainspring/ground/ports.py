@@ -56,7 +56,7 @@ class Tx(Protocol):
         ...
 
     def now(self) -> float:
-        """Return wall time, UTC seconds: the clock by which evidence ages and audit rows are dated."""
+        """Return wall time, UTC seconds: evidence ages and audit rows are dated by it."""
         ...
 
     def lease_now(self) -> float:

@@ -347,9 +347,7 @@ def stage_moves(tx: Tx, model: str) -> list[StageMove]:
     """Return every move of a model's versions between stages, the oldest first."""
     asked = select(t.stage_history).where(t.stage_history.c.model == model)
     return [
-        StageMove(
-            number=row.number, stage=row.stage, previous=row.previous, at=row.at, by=row.by
-        )
+        StageMove(number=row.number, stage=row.stage, previous=row.previous, at=row.at, by=row.by)
         for row in tx.all(asked.order_by(t.stage_history.c.id))
     ]
 

@@ -12,8 +12,8 @@ import msgspec
 from sqlalchemy import insert, select
 
 from mainspring.ground.clock import iso
-from mainspring.ground.identity import canonical, new_id
 from mainspring.ground.gates import APPROVAL, CheckResult, Gate, GateResult
+from mainspring.ground.identity import canonical, new_id
 from mainspring.ground.ports import Tx
 from mainspring.readiness.tables import gates
 

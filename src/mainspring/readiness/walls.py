@@ -36,14 +36,11 @@ _HELD = """EXISTS (
 _GUARDED = """EXISTS (
   SELECT 1 FROM guarded_aliases
   WHERE guarded_aliases.model = NEW.model AND guarded_aliases.alias = lower({}))"""
-_BACK = f"""(EXISTS (
-  SELECT 1 FROM alias_history AS moves
-  WHERE moves.model = NEW.model AND moves.alias = NEW.alias AND moves.number = NEW.number)
-  AND {_PASSED})"""
-_BACK_TO_STAGE = f"""(EXISTS (
-  SELECT 1 FROM stage_history AS moves
-  WHERE moves.model = NEW.model AND moves.stage = NEW.stage AND moves.number = NEW.number)
-  AND {_PASSED})"""
+_NAMED_BEFORE = """EXISTS (
+  SELECT 1 FROM {0}_history AS moves
+  WHERE moves.model = NEW.model AND moves.{0} = NEW.{0} AND moves.number = NEW.number)"""
+_BACK = f"({_NAMED_BEFORE.format('alias')} AND {_PASSED})"
+_BACK_TO_STAGE = f"({_NAMED_BEFORE.format('stage')} AND {_PASSED})"
 _IS_GUARDED = f"(lower(NEW.alias) = 'champion' OR {_GUARDED.format('NEW.alias')})"
 _MOVES = "(NEW.number <> OLD.number OR NEW.model <> OLD.model OR NEW.alias <> OLD.alias)"
 _UNGATED = f"{_IS_GUARDED} AND NOT {_HELD.format('NEW.moved')} AND NOT {_BACK}"

@@ -7,6 +7,8 @@ does, into a rollout. Nobody skips the canary by approving.
 
 from __future__ import annotations
 
+import contextlib
+
 from mainspring.engine import reactor, tasks
 from mainspring.experiments import runs
 from mainspring.ground import messages as m
@@ -53,14 +55,12 @@ def authors(tx: Tx, version: Version) -> list[str]:
     Services are nobody: what the engine registered has the author of what it was told to do.
     """
     found = {version.by}
-    for name, text in ((version.cause or "").partition(":")[::2],):
-        if name == "request":
-            found.add(text)
+    kind, _, who = (version.cause or "").partition(":")
+    if kind == "request":
+        found.add(who)
     if version.run is not None:
-        try:
+        with contextlib.suppress(NotFoundError):  # deleted since
             found.add(runs.get(tx, version.run).tags.get(running.BY, ""))
-        except NotFoundError:  # deleted since
-            pass
     for row in reactor.loop_rows(tx):
         if row.spec.model == version.model and row.by:
             found.add(row.by)
@@ -126,5 +126,3 @@ def _waiting(tx: Tx, model: str, number: int) -> list[tuple[LoopSpec, View, str]
         if row.spec.model == model and view.candidate == number and phase is Phase.JUDGING:
             found.append((row.spec, view, command or ""))
     return found
-
-

@@ -37,9 +37,7 @@ def of_model(tx: Tx, model: str) -> ModelGate:
             )
     known = declared.of_model(tx, model)
     if known is not None:
-        return ModelGate(
-            model=model, gate=known.gate, source="model", at=known.at, by=known.by
-        )
+        return ModelGate(model=model, gate=known.gate, source="model", at=known.at, by=known.by)
     return ModelGate(model=model, gate=DEFAULT, source="default")
 
 

@@ -21,9 +21,7 @@ def check(inputs: GateInputs, policy: Gate) -> list[CheckResult]:
     return [judged(given, inputs.version, policy, inputs.now)]
 
 
-def judged(
-    given: Sequence[Evidence], version: Version, policy: Gate, now: float
-) -> CheckResult:
+def judged(given: Sequence[Evidence], version: Version, policy: Gate, now: float) -> CheckResult:
     """Return the check by the newest approval, or refusal, of a version."""
     newest = max(given, key=lambda one: one.at, default=None)
     if newest is None:

@@ -49,9 +49,7 @@ class Rejudging(Judging):
 
         version, asked, spec, at, before = self._ws.read(Permission.WORK, look)
         rows, count = self._newest_rows(spec, version, at) if spec else (None, 0)
-        result, told = self._judged(
-            model, number, asked.gate, at, lease, fresh=rows or before
-        )
+        result, told = self._judged(model, number, asked.gate, at, lease, fresh=rows or before)
 
         def apply(tx: Tx) -> None:
             kept = self._keep(tx, result)
@@ -71,9 +69,7 @@ class Rejudging(Judging):
 
         return Done(apply=apply)
 
-    def _newest_rows(
-        self, spec: LoopSpec, version: Version, at: float
-    ) -> tuple[str | None, int]:
+    def _newest_rows(self, spec: LoopSpec, version: Version, at: float) -> tuple[str | None, int]:
         """Return the digest and number of the newest labelled rows of the loop's endpoint."""
         policy = spec.retraining
         since = 0.0 if policy.history_s is None else at - policy.history_s - policy.holdout_s
