@@ -13,6 +13,7 @@ from mainspring.ground.version import __version__ as __version__
 if TYPE_CHECKING:
     from mainspring.experiments.trial import Pruned as Pruned
     from mainspring.experiments.trial import trial as trial
+    from mainspring.sdk import Assumption as Assumption
     from mainspring.sdk import Card as Card
     from mainspring.sdk import Contract as Contract
     from mainspring.sdk import Expect as Expect
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
 
 _PUBLIC = (
     "AlarmRule",
+    "Assumption",
     "Card",
     "Contract",
     "Expect",

@@ -19,6 +19,7 @@ from mainspring.ground.errors import BadInputError, ProjectError
 from mainspring.ground.identity import check_name
 from mainspring.ground.monitors import AlarmKind
 from mainspring.ground.objects import (
+    Assumption,
     Card,
     Finding,
     Forecast,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from mainspring.workspace.opening import Workspace
 
 __all__ = [
+    "Assumption",
     "Card",
     "Contract",
     "Expect",

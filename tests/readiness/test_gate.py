@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mainspring.ground.objects import Card, Gate
+from mainspring.ground.objects import Assumption, Card, Gate
 from mainspring.numerics.errors import ShapesDifferError
 from mainspring.readiness import decisions, gate, verdicts
 from mainspring.readiness.inputs import GateInputs
@@ -78,6 +78,18 @@ def test_broken_contracts_are_named():
 )
 def test_a_card_is_wanted_with_its_required_fields(card, needed, passes):
     assert (not _failed(_inputs(card=card), Gate(needs_card=needed))) is passes
+
+
+def test_a_gate_may_require_more_of_a_card_and_assumptions_that_are_not_overdue():
+    said = Assumption(text="Fares are in euro.", owner="ops", review_by="1970-01-02")
+    card = msgspec.structs.replace(CARD, assumptions=[said])
+    day, asked = 86_400.0, Gate(card_requires=["assumptions"])
+    assert _failed(_inputs(card=CARD), asked) == ["card"]
+    assert not _failed(_inputs(card=card, now=day), asked)
+    assert _failed(_inputs(card=card, now=2 * day), asked) == ["card"]
+    [told] = [c for c in gate.judge(_inputs(card=card, now=2 * day), Gate()) if c.name == "card"]
+    assert told.passed  # told, where the gate does not require them
+    assert "overdue for review: Fares are in euro. (ops, 1970-01-02)" in told.found
 
 
 def _pair(difference, rows=400, seed=1):

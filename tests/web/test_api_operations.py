@@ -106,6 +106,9 @@ GOOD: dict[str, tuple[dict[str, Any], str | None]] = {
     "channels.list": ({}, None),
     "channels.add": ({"name": "log", "kind": "log"}, "kind"),
     "decisions.list": ({"loop": "flights", "limit": 2}, "cursor"),
+    "cards.export": ({"ref": "flights/1", "form": "json"}, "text"),
+    "cards.set": ({"model": "flights", "number": 1, "ethics": "None is judged."}, "ethics"),
+    "cards.history": ({"model": "flights", "number": 1}, None),
     "evidence.list": ({"subject": "flights/1", "kind": "load"}, None),
     "proofs.tests": (
         {
@@ -167,6 +170,8 @@ APART = {
     "queue.cancel",
     "tunings.get",
     "tunings.resume",
+    "datasheets.export",  # tests/workspace/cards
+    "datasheets.set",
     "evidence.get",  # tests/cli/test_evidence_commands.py
     "bias.report",  # tests/workspace/test_fairness.py
     "attribution.report",

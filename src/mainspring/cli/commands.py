@@ -83,6 +83,8 @@ GROUPS: dict[str, list[Entry]] = {
          "mainspring override flights/8 --reason 'The latency was measured under load.'"),
     ],
     "Readiness and debt": [
+        ("datasheet", "cards:datasheet", "Show what is known and said of a dataset.",
+         "mainspring datasheet flights --form html --out flights.html"),
         ("evidence", "evidence:evidence", "List what was tried and measured, and what came of it.",
          "mainspring evidence flights/7 --kind load"),
         ("test", "proving:run_tests", "Run the project's tests, and keep what they prove.",
@@ -117,6 +119,7 @@ GROUPS: dict[str, list[Entry]] = {
 
 #: Where a nested command stands among the groups; the rest stand under Home.
 PLACES = {
+    "card": "Readiness and debt",
     "channels": "Watching",
     "queue": "Pipelines and runs",
     "loop": "Watching",
@@ -152,6 +155,18 @@ NESTED: dict[str, tuple[str, list[Entry]]] = {
          "mainspring models guard flights --aliases champion,production"),
         ("trust", "judging:trust", "Let a version's pickled code run when it is converted.",
          "mainspring models trust flights/3 --reason 'Our nightly training wrote it.'"),
+    ]),
+    "card": ("Read and write the cards of versions, and the sheets of datasets.", [
+        ("show", "cards:show", "Show a version's card, or write it in another form.",
+         "mainspring card show flights@champion --form sagemaker --out card.json"),
+        ("set", "cards:set_", "Say your part of a version's card.",
+         "mainspring card set flights/7 --ethics 'Nobody is judged by it.' --risk low"),
+        ("check", "cards:check", "Say what is missing or overdue. Exit code 1 if something is.",
+         "mainspring card check flights/7 --require ethics,assumptions"),
+        ("history", "cards:history", "List the cards a version had, newest first.",
+         "mainspring card history flights/7"),
+        ("data", "cards:data", "Say your part of a dataset's sheet.",
+         "mainspring card data flights --owner ops --licence CC0"),
     ]),
     "runs": ("Delete and restore runs.", [
         ("delete", "keeping:delete", "Delete runs, so that they can be restored.",

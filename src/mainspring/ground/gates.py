@@ -25,6 +25,7 @@ class Gate(Record, frozen=True, kw_only=True):
     proof_age_s: float = 30 * DAY_S  #: what was tried longer ago does not count any more
     valid_s: float = 30 * DAY_S  #: how long a result holds, by the wall clock
     approval: bool = False  #: another person than the author must approve
+    card_requires: list[str] = []  #: fields of the card beyond purpose, owner and limitations
 
 
 class CheckResult(Record, frozen=True, kw_only=True):

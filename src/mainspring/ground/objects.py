@@ -8,6 +8,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any, Literal
 
+from mainspring.ground.cards import Assumption as Assumption
+from mainspring.ground.cards import Card as Card
+from mainspring.ground.cards import DataSheet as DataSheet
 from mainspring.ground.display import run_page
 from mainspring.ground.evidence import Evidence as Evidence
 from mainspring.ground.gates import CheckResult as CheckResult
@@ -125,17 +128,6 @@ class StepRecord(Record, frozen=True, kw_only=True):
 
 
 # ---------------------------------------------------------------- versions, gate, decisions
-
-
-class Card(Record, frozen=True, kw_only=True):
-    """What a person should know of a version before trusting it."""
-
-    purpose: str
-    owner: str
-    limitations: str
-    data: str = ""  #: which rows, from when to when
-    metrics: dict[str, float] = {}
-    notes: str = ""
 
 
 class Version(Record, frozen=True, kw_only=True):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from mainspring.ground import bounds, objects
+from mainspring.ground.cards import check_fields
 from mainspring.ground.durations import seconds
 from mainspring.ground.errors import BadInputError
 
@@ -21,13 +22,15 @@ def Gate(  # noqa: N802  reads as the record it makes
     proof_age: str | float = "30d",
     valid: str | float = "30d",
     approval: bool = False,
+    card_requires: Sequence[str] = (),
 ) -> objects.Gate:
     """Say what a candidate must show before it meets anybody.
 
     ``at_least`` and ``at_most`` bound its metrics on held-out rows. One row must be scored in
     ``max_latency_ms`` (95th percentile). Its mean bounded loss (0 to 1) must not surely be worse
     than the champion's by more than ``tolerance``, on the same fresh rows. ``needs_card`` asks
-    for a card with every required field filled.
+    for a card with every required field filled; ``card_requires`` adds to those fields, such as
+    ``["ethics", "assumptions"]``: where assumptions are required, none may be overdue.
 
     ``tests`` asks that the project's own tests passed on exactly the code that made it
     (``mainspring test``), having run at least ``tests_share`` of the lines of its steps. What was
@@ -59,6 +62,7 @@ def Gate(  # noqa: N802  reads as the record it makes
         proof_age_s=seconds(proof_age, "proof_age"),
         valid_s=_valid(valid),
         approval=approval,
+        card_requires=check_fields(card_requires),
     )
 
 

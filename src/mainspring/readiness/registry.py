@@ -18,7 +18,7 @@ from mainspring.ground.errors import BadInputError, ConflictError, NotFoundError
 from mainspring.ground.identity import canonical, check_digest, check_name
 from mainspring.ground.objects import Card, Record, Version
 from mainspring.ground.ports import Tx
-from mainspring.readiness import facts, notices, verdicts
+from mainspring.readiness import cards, facts, notices, verdicts
 from mainspring.readiness import tables as t
 from mainspring.readiness.forms import with_forms
 from mainspring.readiness.references import parse
@@ -125,7 +125,7 @@ def get(tx: Tx, model: str, number: int) -> Version:
         raise _absent(tx, model, f"version {number}")
     version = msgspec.json.decode(row.record, type=Version)
     [version] = with_forms(tx, model, [version])
-    return _with_card(version, _newest_cards(tx, model, number).get(number))
+    return _with_card(version, cards.newest(tx, model, number).get(number))
 
 
 def versions(tx: Tx, model: str) -> list[Version]:
@@ -135,7 +135,7 @@ def versions(tx: Tx, model: str) -> list[Version]:
         .where(t.versions.c.model == model, ~_gone())
         .order_by(t.versions.c.number.desc())
     )
-    newest = _newest_cards(tx, model)
+    newest = cards.newest(tx, model)
     found = [msgspec.json.decode(row.record, type=Version) for row in rows]
     return [_with_card(v, newest.get(v.number)) for v in with_forms(tx, model, found)]
 
@@ -405,13 +405,6 @@ def _note(tx: Tx, move: dict[str, Any], reason: str, at: float) -> None:
         notices.tell(tx, "alias.removed", told, at)
     else:
         notices.tell(tx, "alias.set", {**told, "version": str(move["number"])}, at)
-
-
-def _newest_cards(tx: Tx, model: str, number: int | None = None) -> dict[int, Card]:
-    query = select(t.cards).where(t.cards.c.model == model).order_by(t.cards.c.id)
-    if number is not None:
-        query = query.where(t.cards.c.number == number)
-    return {row.number: msgspec.json.decode(row.card, type=Card) for row in tx.all(query)}
 
 
 def _with_card(version: Version, card: Card | None) -> Version:

@@ -143,6 +143,7 @@ def steps() -> list[Any]:
 
 
 def _rooms() -> list[Any]:
+    from mainspring.debt import tables as debt
     from mainspring.engine import tables as engine
     from mainspring.experiments import tables as experiments
     from mainspring.monitoring import alarm_tables
@@ -154,7 +155,7 @@ def _rooms() -> list[Any]:
     from mainspring.workspace.logs import rules as log_rules
 
     rooms = [engine, experiments, monitoring, alarm_tables, pipelines, readiness, serving]
-    return [*rooms, tokens, log_rules]
+    return [*rooms, debt, tokens, log_rules]
 
 
 def guards() -> list[Any]:

@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-from msgspec.structs import fields
-
-from mainspring.ground.objects import Card, CheckResult, Gate
+from mainspring.ground.cards import REQUIRED, missing, overdue
+from mainspring.ground.objects import CheckResult, Gate
 from mainspring.readiness.inputs import GateInputs
-
-#: The fields a Card cannot be made without.
-REQUIRED = tuple(field.name for field in fields(Card) if field.required)
 
 
 def check(inputs: GateInputs, policy: Gate) -> list[CheckResult]:
-    """Return whether a card is there with every required field filled."""
+    """Return whether a card is there with every required field filled.
+
+    An assumption whose day of review is over is told; where the gate requires assumptions, it
+    fails the check.
+    """
     if not policy.needs_card:
         return []
-    card = inputs.card
-    blank = [name for name in REQUIRED if card is None or not getattr(card, name).strip()]
-    if card is None:
-        found = "no card"
-    else:
-        found = f"{', '.join(blank)} left blank" if blank else "complete"
+    card, wanted = inputs.card, [*dict.fromkeys((*REQUIRED, *policy.card_requires))]
+    blank = missing(card, policy.card_requires)
+    late = [f"{one.text} ({one.owner}, {one.review_by})" for one in overdue(card, inputs.now)]
+    told = [f"{', '.join(blank)} left blank"] if blank else []
+    told += [f"overdue for review: {'; '.join(late)}"] if late else []
+    found = "no card" if card is None else "; ".join(told) or "complete"
+    stale = late if "assumptions" in policy.card_requires else []
     return [
         CheckResult(
             name="card",
-            passed=not blank,
+            passed=not blank and not stale,
             found=found,
-            wanted=f"a card with {', '.join(REQUIRED)}",
-            evidence={"missing": blank},
+            wanted=f"a card with {', '.join(wanted)}",
+            evidence={"missing": blank, "overdue": late},
         )
     ]

@@ -52,6 +52,8 @@ ROOMS = {
     "backtests": "backtests",
     "reports": "reports",
     "feeds": "feeds",
+    "cards": "cards",
+    "datasheets": "cards",
     "decisions": "loops",
     "evidence": "evidence",
     "scores": "scores",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from mainspring.debt import cards
 from mainspring.experiments import runs
+from mainspring.ground.cards import missing
 from mainspring.ground.errors import NotFoundError
 from mainspring.ground.objects import Alarm, Rollout, Run, Version, Window
 from mainspring.ground.permissions import Permission
@@ -105,7 +105,7 @@ def version_detail(ws: Workspace, asked: str, number: int) -> VersionDetail:
             gates=gate.results(tx, model, number),
             overrides=[one for one in made if one.kind == "override"],
             card=version.card,
-            card_missing=cards.missing(version.card),
+            card_missing=missing(version.card),
         )
 
     return ws.read(Permission.READ, work)
@@ -117,8 +117,9 @@ def card(ws: Workspace, ref: str) -> str:
     Raises:
         NotFoundError: if there is no such version.
     """
-    version = ws.read(Permission.READ, lambda tx: registry.resolve(tx, ref))
-    return cards.markdown(version)
+    from mainspring.workspace.cards import writing
+
+    return writing.card(ws, ref)
 
 
 def why(ws: Workspace, ref: str) -> Why:
