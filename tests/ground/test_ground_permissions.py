@@ -1,4 +1,4 @@
-"""Four roles, one table, denied by default."""
+"""A few roles, one table, denied by default."""
 
 from __future__ import annotations
 
@@ -44,6 +44,12 @@ def test_the_table_decides(role: Role, permission: Permission) -> None:
     ) as caught:
         authorise(who, permission)
     assert "role" in str(caught.value.hint)
+
+
+def test_a_trigger_asks_for_a_new_version_and_for_nothing_else() -> None:
+    assert ALLOWED[Role.TRIGGER] == {Permission.RETRAIN}
+    assert Permission.RETRAIN not in ALLOWED[Role.VIEWER]
+    assert Permission.RETRAIN in ALLOWED[Role.CONTRIBUTOR]
 
 
 def test_the_hint_names_the_least_role_that_is_enough() -> None:

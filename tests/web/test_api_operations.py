@@ -125,7 +125,7 @@ GOOD: dict[str, tuple[dict[str, Any], str | None]] = {
     "loops.declare": ({"spec": SPEC}, "version"),
     "loops.pause": ({"name": "flights", "reason": "Rest."}, "done"),
     "loops.resume": ({"name": "flights", "reason": "On."}, "done"),
-    "loops.retrain": ({"name": "flights", "reason": "Now."}, "done"),
+    "loops.retrain": ({"name": "flights", "reason": "Now.", "key": "b1"}, "asked"),
     "loops.timeline": ({"name": "flights"}, None),
     "loops.settled": ({"name": "flights"}, "settled"),
     "tokens.create": ({"name": "ci", "role": "viewer"}, "token"),

@@ -20,7 +20,7 @@ def create(
     /,
     *,
     role: Annotated[
-        Literal["viewer", "contributor", "approver", "admin"],
+        Literal["trigger", "viewer", "contributor", "approver", "admin"],
         Parameter(help="What its bearer may do."),
     ],
     ttl: Annotated[str | None, Parameter(help="How long it lives, such as 30d.")] = None,

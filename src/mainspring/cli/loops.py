@@ -36,9 +36,20 @@ def status(
     def draw(out: Console) -> None:
         draw_loops(out, [one])
         out.print(f"\n{render.plain(one['words'])}\n")
+        draw_stopped(out, one)
         draw_decisions(out, [entry["decision"] for entry in entries])
 
     render.answer(options, one | {"timeline": entries}, draw)
+
+
+def draw_stopped(out: Console, one: dict[str, Any]) -> None:
+    """Print what is on hold and what acts all the same, where there is any."""
+    for head, key in (("On hold:", "on_hold"), ("Still acts:", "still_acts")):
+        if one[key]:
+            out.print(head)
+            for line in one[key]:
+                out.print(render.plain(f"  {line}"))
+            out.print("")
 
 
 def draw_loops(out: Console, found: list[dict[str, Any]]) -> None:
@@ -46,7 +57,7 @@ def draw_loops(out: Console, found: list[dict[str, Any]]) -> None:
     rows = [
         (
             one["name"],
-            f"{one['phase']} (paused)" if one["paused"] else one["phase"],
+            one["phase"] + _stopped(one),
             f"{one['model']}/{one['champion']}" if one["champion"] else "none",
             one["candidate"] or "",
             one["open_alarms"],
@@ -59,6 +70,12 @@ def draw_loops(out: Console, found: list[dict[str, Any]]) -> None:
     render.table(
         out, columns, rows, "No loops yet. Declare the project's: mainspring loop declare"
     )
+
+
+def _stopped(one: dict[str, Any]) -> str:
+    if one["paused"]:
+        return " (paused)"
+    return " (frozen)" if one["frozen_until"] is not None else ""
 
 
 def declare(
@@ -74,10 +91,24 @@ def declare(
     render.said(options, made, *(lines or ["The project declares no loop."]))
 
 
-def pause(loop: Name, /, *, reason: Reason, options: Everywhere = HERE) -> None:
-    """Stop a loop from acting. It still watches, and a roll-back that must be goes on."""
-    done = call(options, "loops.pause", name=loop, reason=reason)
-    render.said(options, done, f"Loop {loop} is paused.")
+def pause(
+    loop: Name,
+    /,
+    *,
+    reason: Reason,
+    withdraw: Annotated[
+        bool, Parameter(help="Send a challenger in traffic home first.", negative=())
+    ] = False,
+    options: Everywhere = HERE,
+) -> None:
+    """Stop a loop from acting. It still watches, and a roll-back that must be goes on.
+
+    What waits and what acts all the same is said by: mainspring loop status NAME
+    """
+    done = call(options, "loops.pause", name=loop, reason=reason, withdraw=withdraw)
+    told = f"Loop {loop} is paused"
+    told += " and its challenger is being sent home." if withdraw else "."
+    render.said(options, done, told, f"What is on hold: mainspring loop status {loop}")
 
 
 def resume(loop: Name, /, *, reason: Reason, options: Everywhere = HERE) -> None:
@@ -86,10 +117,23 @@ def resume(loop: Name, /, *, reason: Reason, options: Everywhere = HERE) -> None
     render.said(options, done, f"Loop {loop} may act again.")
 
 
-def retrain(loop: Name, /, *, reason: Reason, options: Everywhere = HERE) -> None:
+def retrain(
+    loop: Name,
+    /,
+    *,
+    reason: Reason,
+    key: Annotated[
+        str | None, Parameter(help="The same key asks once, however often it is sent.")
+    ] = None,
+    patient: Annotated[
+        bool, Parameter(help="Wait for the cool-down instead of being declined.", negative=())
+    ] = False,
+    options: Everywhere = HERE,
+) -> None:
     """Ask a loop for a new version now. Inside its cool-down it declines, and says so."""
-    done = call(options, "loops.retrain", name=loop, reason=reason)
-    render.said(options, done, f"Loop {loop} is asked. See: mainspring loop status {loop}")
+    done = call(options, "loops.retrain", name=loop, reason=reason, key=key, patient=patient)
+    told = f"Loop {loop} is asked." if done["asked"] else f"Loop {loop} was asked with {key}."
+    render.said(options, done, f"{told} See: mainspring loop status {loop}")
 
 
 def decisions(

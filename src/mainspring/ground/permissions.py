@@ -1,4 +1,4 @@
-"""Who may do what: four roles, one table, one question, denied by default."""
+"""Who may do what: a few roles, one table, one question, denied by default."""
 
 from __future__ import annotations
 
@@ -19,15 +19,17 @@ class Permission(StrEnum):
     REGISTER = "register"  #: register a candidate version and its card
     LABEL = "label"  #: send ground truth
     SERVE = "serve"  #: create and change endpoints
-    LOOP = "loop"  #: declare, pause, resume a loop, ask for a retraining
+    RETRAIN = "retrain"  #: ask a loop for a new version
+    LOOP = "loop"  #: declare, pause and resume a loop
     PROMOTE = "promote"  #: move an alias, roll back, override, acknowledge alarms
     WORK = "work"  #: be the engine: claim tasks, apply commands, write what monitors see
     ADMIN = "admin"  #: tokens, audit, settings
 
 
 class Role(StrEnum):
-    """What a principal may be. Each role may all that the one before it may."""
+    """What a principal may be. From viewer on each may all that the one before it may."""
 
+    TRIGGER = "trigger"  #: for a program of others: it asks for a new version and sees nothing
     VIEWER = "viewer"
     CONTRIBUTOR = "contributor"
     APPROVER = "approver"
@@ -42,11 +44,13 @@ _CONTRIBUTOR = _VIEWER | {
     Permission.REGISTER,
     Permission.LABEL,
     Permission.SERVE,
+    Permission.RETRAIN,
     Permission.LOOP,
 }
 _APPROVER = _CONTRIBUTOR | {Permission.PROMOTE}
 
 ALLOWED: dict[Role, frozenset[Permission]] = {
+    Role.TRIGGER: frozenset({Permission.RETRAIN}),
     Role.VIEWER: frozenset(_VIEWER),
     Role.CONTRIBUTOR: frozenset(_CONTRIBUTOR),
     Role.APPROVER: frozenset(_APPROVER),

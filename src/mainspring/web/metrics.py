@@ -91,6 +91,21 @@ def _house(ws: Workspace) -> list[Family]:
             [({"loop": one.name, "phase": one.phase}, 1) for one in loops],
         ),
         gauge(
+            "mainspring_loop_paused",
+            "1 while a person has stopped a loop from acting.",
+            [({"loop": one.name}, float(one.paused)) for one in loops],
+        ),
+        gauge(
+            "mainspring_loop_frozen",
+            "1 while a freeze keeps a loop from beginning anything.",
+            [({"loop": one.name}, float(one.frozen_until is not None)) for one in loops],
+        ),
+        gauge(
+            "mainspring_loop_on_hold",
+            "What waits in a loop for a resume, the end of a freeze or a cool-down.",
+            [({"loop": one.name}, len(one.on_hold)) for one in loops],
+        ),
+        gauge(
             "mainspring_loop_champion",
             "Number of the version that serves.",
             [

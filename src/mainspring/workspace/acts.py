@@ -146,9 +146,12 @@ def override(ws: Workspace, model: str, number: int, reason: str) -> None:
     ws.write(Permission.PROMOTE, work)
 
 
-def pause(ws: Workspace, loop: str, reason: str) -> None:
-    """Stop a loop from acting. Monitoring, and a roll-back that must be, go on."""
-    _tell(ws, loop, m.Paused, _needed(reason), "loop.pause")
+def pause(ws: Workspace, loop: str, reason: str, *, withdraw: bool = False) -> None:
+    """Stop a loop from acting. Monitoring, and a roll-back that must be, go on.
+
+    ``withdraw`` sends a challenger in traffic home; without it, only harm ends its rollout.
+    """
+    _tell(ws, loop, m.Paused, _needed(reason), "loop.pause", withdraw=withdraw)
 
 
 def resume(ws: Workspace, loop: str, reason: str) -> None:
@@ -156,19 +159,44 @@ def resume(ws: Workspace, loop: str, reason: str) -> None:
     _tell(ws, loop, m.Resumed, _needed(reason), "loop.resume")
 
 
-def retrain(ws: Workspace, loop: str, reason: str) -> None:
-    """Ask a loop for a new version now; it declines inside its cool-down, and says so."""
-    _tell(ws, loop, m.RetrainRequested, _needed(reason), "loop.retrain")
+def retrain(
+    ws: Workspace, loop: str, reason: str, *, key: str | None = None, patient: bool = False
+) -> bool:
+    """Ask a loop for a new version; inside its cool-down it declines, or waits if ``patient``.
+
+    The same ``key`` asks once, however often it is sent: then the answer is False.
+    """
+    reason = _needed(reason)
+    permission = Permission.RETRAIN
+    known = None if key is None else f"asked:{loop}:{key}"
+    if known is not None and len(known) > 255:
+        raise BadInputError("A key is at most 100 characters.", field="key")
+    more = {"patient": patient}
+    return _tell(
+        ws, loop, m.RetrainRequested, reason, "loop.retrain", permission, key=known, **more
+    )
 
 
-def _tell(ws: Workspace, loop: str, kind: type[Any], reason: str, action: str) -> None:
-    def work(tx: Tx) -> None:
+def _tell(
+    ws: Workspace,
+    loop: str,
+    kind: type[Any],
+    reason: str,
+    action: str,
+    permission: Permission = Permission.LOOP,
+    key: str | None = None,
+    **more: Any,
+) -> bool:
+    def work(tx: Tx) -> bool:
         reactor.spec(tx, loop)
         at = _event_time(tx, loop, ws.clock.now())
-        reactor.emit(tx, kind(loop=loop, at=at, by=tx.who.name, reason=reason), key=new_id("hand"))
-        tx.audit(action, f"loop:{loop}", {}, reason)
+        event = kind(loop=loop, at=at, by=tx.who.name, reason=reason, **more)
+        new = reactor.emit(tx, event, key=key or new_id("hand"))
+        if new:
+            tx.audit(action, f"loop:{loop}", {k: v for k, v in more.items() if v}, reason)
+        return new
 
-    ws.write(Permission.LOOP, work)
+    return ws.write(permission, work)
 
 
 def add_labels(ws: Workspace, endpoint: str, ids: list[str], values: list[Any]) -> int:

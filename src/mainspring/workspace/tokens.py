@@ -28,7 +28,7 @@ TOKENS = Table(
     Column("revoked", Float),
 )
 
-_GIVEN = (Role.VIEWER, Role.CONTRIBUTOR, Role.APPROVER, Role.ADMIN)
+_GIVEN = (Role.TRIGGER, Role.VIEWER, Role.CONTRIBUTOR, Role.APPROVER, Role.ADMIN)
 
 
 class TokenInfo(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,7 +18,7 @@ class CreateToken(Request, frozen=True, kw_only=True):
     """Whom the token is for, what they may, and for how long."""
 
     name: TokenName
-    role: Literal["viewer", "contributor", "approver", "admin"]
+    role: Literal["trigger", "viewer", "contributor", "approver", "admin"]
     ttl_s: Annotated[float, Meta(gt=0, le=1e10, description="Seconds it lives.")] | None = None
 
 

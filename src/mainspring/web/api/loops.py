@@ -42,6 +42,42 @@ class TellLoop(Request, frozen=True, kw_only=True):
     reason: Reason
 
 
+class Pause(Request, frozen=True, kw_only=True):
+    """Which loop, why, and whether a challenger in traffic is sent home first."""
+
+    name: LoopName
+    reason: Reason
+    withdraw: bool = False
+
+
+class Retrain(Request, frozen=True, kw_only=True):
+    """Which loop, why, and how it is asked."""
+
+    name: LoopName
+    reason: Reason
+    key: (
+        Annotated[
+            str,
+            Meta(
+                min_length=1,
+                max_length=100,
+                description="The same key asks once, however often it is sent.",
+                examples=["build-1234"],
+            ),
+        ]
+        | None
+    ) = None
+    patient: Annotated[
+        bool, Meta(description="Wait for the cool-down instead of being declined.")
+    ] = False
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether the loop was asked now; false if it was with this key before."""
+
+    asked: bool
+
+
 class OfTimeline(Request, frozen=True, kw_only=True):
     """Which loop, and how many of its newest decisions."""
 
@@ -105,13 +141,17 @@ def declare(ws: Workspace, request: Declare) -> Declared:
     "POST",
     "/api/v1/loops/{name}/pause",
     Permission.LOOP,
-    example={"name": "flights", "reason": "Maintenance tonight."},
+    example={"name": "flights", "reason": "Maintenance tonight.", "withdraw": False},
 )
-def pause(ws: Workspace, request: TellLoop) -> Done:
-    """Stop a loop from acting. Monitoring, and a roll-back that must be, go on."""
+def pause(ws: Workspace, request: Pause) -> Done:
+    """Stop a loop from acting. Monitoring, and a roll-back that must be, go on.
+
+    What is on hold and what acts all the same stands in the loop's status. With ``withdraw`` a
+    challenger in traffic is sent home; without it goes on as it is, and only harm ends it.
+    """
     from mainspring.workspace import acts
 
-    acts.pause(ws, request.name, request.reason)
+    acts.pause(ws, request.name, request.reason, withdraw=request.withdraw)
     return Done()
 
 
@@ -134,15 +174,26 @@ def resume(ws: Workspace, request: TellLoop) -> Done:
     "loops.retrain",
     "POST",
     "/api/v1/loops/{name}/retrain",
-    Permission.LOOP,
-    example={"name": "flights", "reason": "A new timetable begins."},
+    Permission.RETRAIN,
+    example={
+        "name": "flights",
+        "reason": "A new timetable begins.",
+        "key": "build-1234",
+        "patient": False,
+    },
 )
-def retrain(ws: Workspace, request: TellLoop) -> Done:
-    """Ask a loop for a new version now; inside its cool-down it declines, and says so."""
+def retrain(ws: Workspace, request: Retrain) -> Asked:
+    """Ask a loop for a new version now; inside its cool-down it declines, and says so.
+
+    Made for other programs: a token with the role trigger may do this and nothing else, and the
+    same key asks once. What came of it is a decision of the loop.
+    """
     from mainspring.workspace import acts
 
-    acts.retrain(ws, request.name, request.reason)
-    return Done()
+    asked = acts.retrain(
+        ws, request.name, request.reason, key=request.key, patient=request.patient
+    )
+    return Asked(asked=asked)
 
 
 @operation("loops.timeline", "GET", "/api/v1/loops/{name}/timeline", Permission.READ)

@@ -24,7 +24,7 @@ _LANES = (
     ("other", "other", "circle-open", "--grey"),
 )
 _LANE_OF = {"shadow": "canary", "blue_green": "canary"}
-_OF_A_HAND = ("override", "pause", "resume", "decline")
+_OF_A_HAND = ("override", "pause", "resume", "decline", "hold")
 _MARKED = ("promote", "roll_back")  # with a line through the whole chart
 
 

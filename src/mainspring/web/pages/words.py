@@ -83,6 +83,7 @@ _WORDS = {
     "dismiss": "dismissed",
     "wait": "no retraining",
     "decline": "declined",
+    "hold": "on hold",
     "override": "override",
     "blue_green": "blue-green",
     "idle": "watching",

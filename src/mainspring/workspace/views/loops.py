@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mainspring.engine import marks, reactor, tasks
+from mainspring.engine import freezes, marks, reactor, tasks
 from mainspring.engine.reactor import LoopRow
 from mainspring.ground.clock import iso
 from mainspring.ground.loops import Phase
@@ -15,6 +15,7 @@ from mainspring.monitoring import alarms, windows
 from mainspring.readiness import decisions, registry
 from mainspring.scaling.serving import rollouts
 from mainspring.workspace.opening import Workspace
+from mainspring.workspace.views import holding
 from mainspring.workspace.views.shapes import (
     DecisionPage,
     Link,
@@ -38,7 +39,12 @@ _WORDS = {
 
 def loop_statuses(ws: Workspace) -> list[LoopStatus]:
     """Return every loop as it stands, by name."""
-    return ws.read(Permission.READ, lambda tx: [_status(tx, row) for row in reactor.loop_rows(tx)])
+    now = ws.clock.now()
+
+    def work(tx: Tx) -> list[LoopStatus]:
+        return [_status(tx, row, now) for row in reactor.loop_rows(tx)]
+
+    return ws.read(Permission.READ, work)
 
 
 def loop_status(ws: Workspace, name: str) -> LoopStatus:
@@ -47,7 +53,8 @@ def loop_status(ws: Workspace, name: str) -> LoopStatus:
     Raises:
         NotFoundError: if there is no such loop.
     """
-    return ws.read(Permission.READ, lambda tx: _status(tx, _row(tx, name)))
+    now = ws.clock.now()
+    return ws.read(Permission.READ, lambda tx: _status(tx, _row(tx, name), now))
 
 
 def _row(tx: Tx, name: str) -> LoopRow:
@@ -55,8 +62,10 @@ def _row(tx: Tx, name: str) -> LoopRow:
     return next(row for row in reactor.loop_rows(tx) if row.name == name)
 
 
-def _status(tx: Tx, row: LoopRow) -> LoopStatus:
+def _status(tx: Tx, row: LoopRow, now: float) -> LoopStatus:
     spec, view = row.spec, row.view
+    frozen_until = freezes.until(spec.retraining.freeze, now)
+    running = rollouts.running(tx, spec.endpoint)
     made = decisions.list_decisions(tx, loop=row.name, limit=1)
     return LoopStatus(
         name=row.name,
@@ -65,7 +74,7 @@ def _status(tx: Tx, row: LoopRow) -> LoopStatus:
         model=spec.model,
         endpoint=spec.endpoint,
         phase=str(view.phase),
-        words=in_words(row),
+        words=in_words(row, frozen_until),
         paused=view.paused,
         champion=registry.champion(tx, spec.model),
         candidate=view.candidate,
@@ -74,14 +83,17 @@ def _status(tx: Tx, row: LoopRow) -> LoopStatus:
         versions=next((m.newest for m in registry.models(tx) if m.name == spec.model), 0),
         windows=windows.count(tx, spec.endpoint),
         retrainings=view.retrainings,
-        rollout=rollouts.running(tx, spec.endpoint),
+        rollout=running,
         last_decision=made[0] if made else None,
         view=view,
         spec=spec,
+        frozen_until=frozen_until,
+        on_hold=holding.on_hold(row, frozen_until),
+        still_acts=holding.still_acts(row, frozen_until, running),
     )
 
 
-def in_words(row: LoopRow) -> str:
+def in_words(row: LoopRow, frozen_until: float | None = None) -> str:
     """Return what a loop is doing, as a sentence."""
     view = row.view
     said = _WORDS[view.phase].format(
@@ -94,6 +106,8 @@ def in_words(row: LoopRow) -> str:
         said = "Waiting for its first version."
     if view.paused:
         return f"Paused by hand. {said}"
+    if frozen_until is not None:
+        return f"Frozen until {iso(frozen_until)}. {said}"
     cooling = row.spec.retraining.cooldown_s
     until = None if view.trained_at is None else view.trained_at + cooling
     if view.phase is Phase.IDLE and until is not None and view.now < until:

@@ -49,6 +49,9 @@ class LoopStatus(Record, frozen=True, kw_only=True):
     last_decision: Decision | None
     view: View
     spec: LoopSpec
+    frozen_until: float | None = None  #: wall time: a freeze is in force until then
+    on_hold: list[str] = []  #: what waits and for what, a sentence each
+    still_acts: list[str] = []  #: what goes on though the loop is paused or frozen
 
 
 class Settled(Record, frozen=True, kw_only=True):
