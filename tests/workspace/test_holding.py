@@ -94,7 +94,8 @@ def test_alarms_that_wait_say_for_what() -> None:
     assert cooling == ["1 alarm waits for the end of the cool-down, 2027-01-28T08:00:00Z."]
     looked = holding.on_hold(row(alarms=alarms * 2, checked_at=NOW - DAY_S), None)
     assert looked == [
-        "2 alarms wait for the next look at the regret, 2027-01-21T08:00:00Z, or for 300 new labels."
+        "2 alarms wait for the next look at the regret, 2027-01-21T08:00:00Z, or for 300 new"
+        " labels."
     ]
     assert "It waits until the loop" in holding.on_hold(row(alarms=alarms, paused=True), None)[0]
     assert holding.on_hold(row(alarms=alarms), None) == []
