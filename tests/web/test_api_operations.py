@@ -172,6 +172,7 @@ APART = {
     "tunings.resume",
     "datasheets.export",  # tests/workspace/cards
     "datasheets.set",
+    "drills.rollback",  # tests/workspace/scoring/test_drill.py
     "evidence.get",  # tests/cli/test_evidence_commands.py
     "bias.report",  # tests/workspace/test_fairness.py
     "attribution.report",

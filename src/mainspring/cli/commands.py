@@ -124,6 +124,7 @@ PLACES = {
     "queue": "Pipelines and runs",
     "loop": "Watching",
     "readiness": "Models",
+    "drill": "Serving",
     "log-rules": "Watching",
     "schedule": "Pipelines and runs",
     "experiments": "Pipelines and runs",
@@ -143,6 +144,10 @@ NESTED: dict[str, tuple[str, list[Entry]]] = {
          "mainspring loop resume flights --reason 'Maintenance is over.'"),
         ("retrain", "loops:retrain", "Ask a loop for a new version now.",
          "mainspring loop retrain flights --reason 'A new timetable begins.'"),
+    ]),
+    "drill": ("Rehearse what must work on a bad day.", [
+        ("rollback", "drills:rollback", "Roll a copy of an endpoint back under load, and measure.",
+         "mainspring drill rollback flights"),
     ]),
     "readiness": ("Say how ready a model is, and how well it is looked after.", [
         ("score", "scores:score", "Score a model by the 28 tests, from what really ran.",

@@ -25,7 +25,8 @@ def ev(kind: str, subject: str = "tide/2", **given: Any) -> Evidence:
     return Evidence(kind=kind, subject=subject, **{**told, **given})
 
 
-TESTS_RAN = ev("tests", "project", detail={"covers": {"features": [2, 2], "train": [1, 1]}})
+LINES = {"project:load": [8, 10], "project:train": [5, 5]}
+TESTS_RAN = ev("tests", "pipeline:project:tide", detail={"lines": LINES})
 EVIDENCE = [
     TESTS_RAN,
     ev("ablation"),
@@ -62,6 +63,8 @@ def made(number: int, **given: Any) -> f.Made:
         "commit": "ab" * 20,
         "branch": "main",
         "columns": ["a", "b"],
+        "feature_steps": ["load"],
+        "train_steps": ["train"],
         "gate": judged(number),
         "train_s": 10.0 + number,
         "latency_ms": 0.5,

@@ -50,6 +50,11 @@ def test_evidence_on_the_champion_its_model_endpoint_and_the_project_counts(
     assert not {"Infra 5", "Infra 1"} & set(found)
 
 
+def test_what_was_tried_on_other_code_proves_nothing_of_this(served: Workspace) -> None:
+    keep(served, "smoke", "pipeline:project:tide", code="ee" * 32)
+    assert "Infra 3" not in points(scores.score(served, "tide"))
+
+
 def test_the_score_falls_when_the_clock_is_turned_and_the_trend_tells(
     served: Workspace,
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from mainspring.debt.score.claims import NO_CHAMPION, Claim, Proof, no, tried
 from mainspring.debt.score.facts import Facts, Seen
@@ -10,6 +10,8 @@ from mainspring.ground.objects import DAY_S
 
 #: From the first run that had a column to the first champion that uses it, at most.
 QUICK_S = 7 * DAY_S
+#: Share of the lines of a step that tests must run, or it counts as untested.
+COVERED = 0.8
 
 
 def schema(facts: Facts) -> Claim:
@@ -81,27 +83,37 @@ def quick(facts: Facts) -> Claim:
 
 def tested(facts: Facts) -> Claim:
     """All code that makes features is tested."""
-    return tests_cover(facts, "features", "the code that makes features")
+    made = facts.serving
+    return no(NO_CHAMPION) if made is None else tests_cover(facts, made.feature_steps, "features")
 
 
-def tests_cover(facts: Facts, what: str, words: str) -> Claim:
-    """Return whether the project's tests passed and ran the code in question.
+def tests_cover(facts: Facts, steps: list[str], what: str) -> Claim:
+    """Return whether the project's tests passed, and ran most lines of each of these steps.
 
-    ``detail["covers"][what]`` of the evidence holds [functions run, functions there are].
+    ``detail["lines"]`` of the evidence holds, by ``module:function``, the lines that ran and
+    those that can run.
     """
-    claim = tried(facts, "tests", lacks="The project's own tests never ran.")
+    claim = tried(facts, "tests", lacks="The project's own tests never ran on this code.")
     if not claim.holds:
         return claim
+    if not steps:
+        return no(f"{claim.found} Which steps make its {what} is not known.")
     name = claim.proofs[0].opens[0].removeprefix("evidence:")
     run = next(one for one in facts.evidence if one.id == name)
-    covers = run.detail.get("covers", {}).get(what)
-    if not covers:
-        return no(f"{claim.found} Which of them ran {words} is not known.")
-    ran, there = int(covers[0]), int(covers[1])
-    if not there:
-        return no(f"{claim.found} There is no {words.removeprefix('the ')} to run.")
-    told = f"{claim.found} They ran {ran} of {there} functions of {words}."
-    return Claim(holds=True, found=told, proofs=claim.proofs) if ran >= there else no(told)
+    lines = {key.partition(":")[2]: pair for key, pair in run.detail.get("lines", {}).items()}
+    short = [step for step in steps if not _covered(lines.get(step))]
+    if short:
+        return no(f"{claim.found} They do not run {COVERED:.0%} of the lines of {_listed(short)}.")
+    told = f"{claim.found} They run {_listed(steps)}."
+    return Claim(holds=True, found=told, proofs=claim.proofs)
+
+
+def _covered(pair: Sequence[int] | None) -> bool:
+    return pair is not None and pair[1] > 0 and pair[0] >= COVERED * pair[1]
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def newest(facts: Facts, wanted: Callable[[Seen], bool]) -> Seen | None:

@@ -42,7 +42,8 @@ class Made(Record, frozen=True, kw_only=True):
     commit: str = ""
     branch: str = ""
     dirty: bool = False
-    code: str = ""  #: digest of the pipeline's code
+    feature_steps: list[str] = []  #: steps of its run that the fitted model was made from
+    train_steps: list[str] = []  #: the step that fitted it
     columns: list[str] = []
     gate: Judged | None = None
     train_s: float | None = None  #: wall time of its run
@@ -148,7 +149,8 @@ class Facts(Record, frozen=True, kw_only=True):
     biases: list[SliceBias] = []
     schema: Schema | None = None
     finite: Finite | None = None
-    evidence: list[Evidence] = []  #: on the champion, its pipeline, the model, its endpoints
+    #: On the champion, its pipeline, the model, its endpoints; where code matters, on its code.
+    evidence: list[Evidence] = []
 
     @property
     def serving(self) -> Made | None:
@@ -156,8 +158,6 @@ class Facts(Record, frozen=True, kw_only=True):
         return next((one for one in self.versions if one.number == self.champion), None)
 
     def of(self, *kinds: str) -> list[Evidence]:
-        """Return the evidence of some kinds that holds for the champion's code, newest first."""
-        code = "" if self.serving is None else self.serving.code
-        mine = ("", code)
-        found = [one for one in self.evidence if one.kind in kinds and one.code in mine]
+        """Return the evidence of some kinds, the newest first."""
+        found = [one for one in self.evidence if one.kind in kinds]
         return sorted(found, key=lambda one: -one.at)

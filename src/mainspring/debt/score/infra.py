@@ -25,7 +25,8 @@ def reproducible(facts: Facts) -> Claim:
 
 def unit_tested(facts: Facts) -> Claim:
     """The code that trains is unit tested."""
-    return tests_cover(facts, "train", "the code that trains")
+    made = facts.serving
+    return no(NO_CHAMPION) if made is None else tests_cover(facts, made.train_steps, "training")
 
 
 def integration_tested(facts: Facts) -> Claim:

@@ -57,6 +57,7 @@ ROOMS = {
     "decisions": "loops",
     "evidence": "evidence",
     "scores": "scores",
+    "drills": "drills",
     "loops": "loops",
     "tokens": "access",
     "audit": "access",

@@ -31,7 +31,8 @@ from mainspring.ground.objects import (
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.monitoring import channels, windows
-from mainspring.readiness import decisions, evidence, gate, registry
+from mainspring.pipelines import reading
+from mainspring.readiness import decisions, evidence, gate, proofs, registry
 from mainspring.scaling.models import package
 from mainspring.scaling.serving import endpoints, rollouts
 from mainspring.workspace.opening import Workspace
@@ -101,6 +102,7 @@ def _made(tx: Tx, version: Version, seen: Sequence[Window]) -> f.Made:
     judged = gate.latest(tx, version.model, version.number)
     offline, online, rows = _losses(version.number, seen)
     tags = run.tags if run is not None else {}
+    before, fitted = ([], []) if run is None else _steps(tx, run.id, version.package)
     return f.Made(
         number=version.number,
         created=version.created,
@@ -110,7 +112,8 @@ def _made(tx: Tx, version: Version, seen: Sequence[Window]) -> f.Made:
         commit=tags.get("mainspring.git.commit", ""),
         branch=tags.get("mainspring.git.branch", ""),
         dirty=tags.get("mainspring.git.dirty") == "true",
-        code=version.code,
+        feature_steps=before,
+        train_steps=fitted,
         columns=[column.name for column in version.signature.columns],
         gate=None if judged is None else _judged(judged, version),
         train_s=None if run is None or run.ended is None else run.ended - run.started,
@@ -161,6 +164,22 @@ def _run(tx: Tx, run: str | None) -> Run | None:
         return None if run is None else runs.get(tx, run)
     except NotFoundError:
         return None
+
+
+def _steps(tx: Tx, run: str, made: str) -> tuple[list[str], list[str]]:
+    """Return the steps that a fitted model was made from, and the one that fitted it."""
+    every = {one.step: one for one in reading.steps_of(tx, run)}
+    fitted = next((one.step for one in every.values() if one.output == made), None)
+    if fitted is None:
+        return [], []
+    before: list[str] = []
+    left = list(every[fitted].needs)
+    while left:
+        name = left.pop()
+        if name not in before and name in every:
+            before.append(name)
+            left += every[name].needs
+    return [name for name in every if name in before], [fitted]
 
 
 def _numbers(run: Run | None) -> dict[str, float]:
@@ -253,7 +272,14 @@ def _evidence(
             subjects += [f"pipeline:{run.pipeline}"] if run.pipeline else []
     subjects += [f"pipeline:{one.pipeline}" for one in reactor.loops(tx) if one.model == model]
     found = [one for name in dict.fromkeys(subjects) for one in evidence.listing(tx, name)]
-    return [one for one in found if one.kind != "score"]
+    steps = reading.codes(tx, champion.run) if champion is not None and champion.run else {}
+    # What was tried on other code says nothing of this one.
+    return [
+        one
+        for one in found
+        if one.kind != "score"
+        and (not one.code or (champion is not None and proofs.holds(one, champion, steps)))
+    ]
 
 
 def _tunings(tx: Tx) -> list[f.Tuned]:

@@ -1,0 +1,34 @@
+"""Rehearsals: what must work on a bad day is tried on a good one, and kept as evidence."""
+
+from __future__ import annotations
+
+from mainspring.ground.permissions import Permission
+from mainspring.web.api.fields import EndpointName, Number, Request
+from mainspring.web.api.operations import operation
+from mainspring.workspace.opening import Workspace
+from mainspring.workspace.scoring.drill import Drilled
+
+
+class RollBackDrill(Request, frozen=True, kw_only=True):
+    """Which endpoint, and to which version; the champion before, if none is named."""
+
+    endpoint: EndpointName
+    to: Number | None = None
+
+
+@operation(
+    "drills.rollback",
+    "POST",
+    "/api/v1/endpoints/{endpoint}/drill",
+    Permission.SERVE,
+    example={"endpoint": "flights", "to": 6},
+)
+def rollback(ws: Workspace, request: RollBackDrill) -> Drilled:
+    """Rehearse a roll-back under load on a copy of an endpoint; some seconds.
+
+    Nobody is touched: the copy is a process of its own on a free port, with the same packages.
+    What came of it, failed requests and seconds to recovery, is evidence on the endpoint.
+    """
+    from mainspring.workspace.scoring import drill
+
+    return drill.rollback(ws, request.endpoint, request.to)
