@@ -173,6 +173,9 @@ APART = {
     "datasheets.export",  # tests/workspace/cards
     "datasheets.set",
     "drills.rollback",  # tests/workspace/scoring/test_drill.py
+    "drills.rollback",  # tests/workspace/scoring
+    "drills.exercise",
+    "endpoints.follow",
     "evidence.get",  # tests/cli/test_evidence_commands.py
     "bias.report",  # tests/workspace/test_fairness.py
     "attribution.report",

@@ -95,6 +95,8 @@ GROUPS: dict[str, list[Entry]] = {
          "mainspring serve flights --name arrivals"),
         ("predict", "serving:predict", "Ask an endpoint about rows.",
          "mainspring predict flights --rows rows.csv"),
+        ("explain", "drills:explain", "Follow a prediction from its raw values to its score.",
+         "mainspring explain flights 3f9a-17"),
         ("batch", "feeds:batch", "Score the rows of a file with a version.",
          "mainspring batch flights@champion rows.csv --out scored.csv"),
         ("label", "serving:label", "Send ground truth by prediction id.",
@@ -152,6 +154,8 @@ NESTED: dict[str, tuple[str, list[Entry]]] = {
     "readiness": ("Say how ready a model is, and how well it is looked after.", [
         ("score", "scores:score", "Score a model by the 28 tests, from what really ran.",
          "mainspring readiness score flights --least 3"),
+        ("exercise", "drills:exercise", "Try what the score asks for and a machine can do.",
+         "mainspring readiness exercise flights"),
     ]),
     "models": ("Register what runs logged, guard aliases, trust pickled code.", [
         ("register", "judging:register", "Register a model that a run logged.",

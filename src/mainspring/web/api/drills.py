@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from mainspring.ground.permissions import Permission
-from mainspring.web.api.fields import EndpointName, Number, Request
+from mainspring.web.api.fields import EndpointName, Number, OfModel, Request
 from mainspring.web.api.operations import operation
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.scoring.drill import Drilled
+from mainspring.workspace.scoring.exercise import Act
 
 
 class RollBackDrill(Request, frozen=True, kw_only=True):
@@ -32,3 +33,22 @@ def rollback(ws: Workspace, request: RollBackDrill) -> Drilled:
     from mainspring.workspace.scoring import drill
 
     return drill.rollback(ws, request.endpoint, request.to)
+
+
+@operation(
+    "drills.exercise",
+    "POST",
+    "/api/v1/models/{model}/exercise",
+    Permission.SERVE,
+    example={"model": "flights"},
+)
+def exercise(ws: Workspace, request: OfModel) -> list[Act]:
+    """Try what the ML Test Score asks for and a machine can do, and keep each as evidence.
+
+    Personal values are looked for, columns held against ``columns.toml``, a captured row is
+    followed to its score, dependencies are changed on a copy, a roll-back is rehearsed. What
+    cannot be tried yet is answered with its reason.
+    """
+    from mainspring.workspace.scoring import exercise as acts
+
+    return list(acts.exercise(ws, request.model))

@@ -19,6 +19,7 @@ from mainspring.web.api.fields import (
 )
 from mainspring.web.api.operations import operation
 from mainspring.workspace.opening import Workspace
+from mainspring.workspace.scoring.shapes import Followed
 from mainspring.workspace.views.shapes import Boards, EndpointBoard
 
 
@@ -34,6 +35,16 @@ class Predict(Request, frozen=True, kw_only=True):
 
     name: EndpointName
     rows: Rows
+
+
+class OfPrediction(Request, frozen=True, kw_only=True):
+    """One prediction of one endpoint."""
+
+    name: EndpointName
+    prediction: Annotated[
+        str,
+        Meta(min_length=1, max_length=200, description="Its id, from the answer."),
+    ]
 
 
 class AddLabels(Request, frozen=True, kw_only=True):
@@ -132,3 +143,19 @@ def series(ws: Workspace, request: OfEndpoint) -> Boards:
         quality=monitoring.quality_series(ws, request.name),
         windows=monitoring.window_list(ws, request.name),
     )
+
+
+@operation(
+    "endpoints.follow",
+    "GET",
+    "/api/v1/endpoints/{name}/predictions/{prediction}",
+    Permission.READ,
+)
+def follow(ws: Workspace, request: OfPrediction) -> Followed:
+    """Follow a captured prediction from its raw values over its features to its score.
+
+    The version that answered it scores it again, and each column says what it carried.
+    """
+    from mainspring.workspace.scoring import debugging
+
+    return debugging.follow(ws, request.name, request.prediction)

@@ -152,7 +152,7 @@ def _furnish(tx: Tx, endpoint: str, model: str, line: Sequence[Whole]) -> None:
     for version, passed in line:
         plain = msgspec.structs.replace(version, model=model, run=None, command=None, number=0)
         made = registry.register(tx, plain)
-        mine = msgspec.structs.replace(passed, number=made.number, model=model)
+        mine = msgspec.structs.replace(passed, number=made.number, made=None, until=None)
         gate.store_result(tx, mine)
         registry.promote(tx, model, made.number, reason="For the drill.", at=version.created)
     endpoints.ensure(tx, endpoint, model, at=line[0][0].created)

@@ -127,7 +127,7 @@ def _made(tx: Tx, version: Version, seen: Sequence[Window]) -> f.Made:
 
 def _judged(found: GateResult, version: Version) -> f.Judged:
     # A loop dates its gates by event time; no gate is older than the version it judged.
-    at = getattr(found, "made", None) or version.created
+    at = found.made or version.created
     checks = [f.Check(name=c.name, passed=c.passed, found=c.found) for c in found.checks]
     return f.Judged(id=found.id, passed=found.passed, at=at, checks=checks)
 
