@@ -172,7 +172,6 @@ APART = {
     "tunings.resume",
     "datasheets.export",  # tests/workspace/cards
     "datasheets.set",
-    "drills.rollback",  # tests/workspace/scoring/test_drill.py
     "drills.rollback",  # tests/workspace/scoring
     "drills.exercise",
     "endpoints.follow",
