@@ -61,11 +61,13 @@ def fit(
     kind: Kind,
     classes: int = 2,
     most: int = MOST_ROWS,
+    weights: npt.ArrayLike | None = None,
 ) -> QuickModel:
     """Grow trees on the newest ``most`` rows; the same rows always give the same trees.
 
     ``frame`` holds the oldest row first. ``target`` has shape (rows,): the class's number, or
     the value. ``classes`` counts those of the whole problem, as some may be missing here.
+    ``weights`` say how much each row counts, shape (rows,).
     """
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
@@ -93,7 +95,8 @@ def fit(
     else:
         estimator = HistGradientBoostingClassifier(**given)
         truth = truth.astype(np.int64)
-    _on_one_thread(estimator.fit, numbers, truth)
+    counts = None if weights is None else np.asarray(weights, dtype=np.float64)[-most:]
+    _on_one_thread(estimator.fit, numbers, truth, counts)
     return QuickModel(kind, tuple(columns), codes, estimator, width)
 
 

@@ -68,7 +68,7 @@ def measure(
     if training.height < LEAST_TRAINING or fresh.height < LEAST_FRESH:
         return _too_few(training.height, fresh.height)
     names = list(features) if features else [c.name for c in signature.columns]
-    older, newer = (_features(part, features, names) for part in (training, fresh))
+    older, newer = (chosen_features(part, features, names) for part in (training, fresh))
     learnt, truth = targets(training, signature), targets(fresh, signature)
     model = quick.fit(older, learnt, names, signature.kind, max(len(signature.classes), 2))
     scores = model.score(newer)
@@ -145,9 +145,14 @@ def volume_ahead(times: npt.ArrayLike, policy: RetrainingPolicy) -> float:
     return float(seconds.size) if span < 3600 else seconds.size * ahead / span
 
 
-def _features(
+def chosen_features(
     rows: pl.DataFrame, features: Mapping[str, str] | None, names: list[str]
 ) -> pl.DataFrame:
+    """Return the features of raw rows: the columns named, or SQL over them.
+
+    Raises:
+        BadInputError: if one cannot be computed.
+    """
     try:
         if not features:
             return rows.select(names)
