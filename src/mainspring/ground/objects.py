@@ -29,6 +29,7 @@ from mainspring.ground.profiles import ColumnProfile as ColumnProfile
 from mainspring.ground.profiles import Profile as Profile
 from mainspring.ground.records import DAY_S as DAY_S
 from mainspring.ground.records import Record as Record
+from mainspring.ground.training import RowsPolicy as RowsPolicy
 
 Kind = Literal["binary", "multiclass", "regression"]
 
@@ -269,6 +270,7 @@ class RetrainingPolicy(Record, frozen=True, kw_only=True):
     holdout_s: float = 7 * DAY_S  #: newest labelled rows kept for the gate, never trained on
     value_per_loss: float = 1.0  #: worth of one unit of bounded loss on one prediction
     cost: float = 0.0  #: of one retraining, in the same unit
+    rows: RowsPolicy = RowsPolicy()  #: what it learns from
 
 
 class LoopSpec(Record, frozen=True, kw_only=True):

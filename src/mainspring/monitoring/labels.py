@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import polars as pl
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import ColumnElement, and_, func, insert, select, update
 
 from mainspring.ground.errors import BadInputError, DamagedError, NotExactError, TooLargeError
 from mainspring.ground.objects import Signature
@@ -136,13 +136,21 @@ def keep(tx: Tx, endpoint: str, ready: Ready, at: float, watermark: float | None
     return int(tx.all(statement.returning(label_batches.c.id))[0].id)
 
 
-def read(tx: Tx, endpoint: str, after: int = 0, until: int | None = None) -> pl.DataFrame:
+def read(
+    tx: Tx,
+    endpoint: str,
+    after: int = 0,
+    until: int | None = None,
+    known_at: float | None = None,
+) -> pl.DataFrame:
     """Return the labels of the batches ``after < number <= until``, one row an id.
 
     Columns ``_id``, ``_label`` (as text, see :func:`mainspring.monitoring.truth.written`),
     ``_batch``, ``_arrived`` (event time by which it had come), ``_given`` (how often the id was
     given in these batches) and ``_changed`` (whether it was given different labels). Of several
-    labels of an id the last one stays, so rows are in batch order.
+    labels of an id the last one stays, so rows are in batch order. With ``known_at`` only what
+    had come by that event time is read: a label that came later, or was corrected later, is not
+    there, or is what it was.
 
     Raises:
         DamagedError: if a stored batch fails its checksum.
@@ -153,6 +161,8 @@ def read(tx: Tx, endpoint: str, after: int = 0, until: int | None = None) -> pl.
     )
     if until is not None:
         question = question.where(kept.id <= until)
+    if known_at is not None:
+        question = question.where(~_later(known_at))
     parts = [
         _decode(row.id, row.payload).with_columns(
             _arrived=pl.lit(
@@ -171,6 +181,23 @@ def newest(tx: Tx, endpoint: str) -> int:
     kept = label_batches.c
     row = tx.one(select(func.max(kept.id).label("id")).where(kept.endpoint == endpoint))
     return 0 if row is None or row.id is None else int(row.id)
+
+
+def came_after(tx: Tx, endpoint: str, at: float) -> int:
+    """Return how many labels of an endpoint came after an event time."""
+    kept = label_batches.c
+    counted = select(func.coalesce(func.sum(kept.n), 0).label("n"))
+    row = tx.one(counted.where(kept.endpoint == endpoint, _later(at)))
+    return 0 if row is None else int(row.n)
+
+
+def _later(at: float) -> ColumnElement[bool]:
+    """Return whether a batch came after an event time.
+
+    What came before any row was captured has no event time of its own, and was there first.
+    """
+    mark = label_batches.c.watermark
+    return and_(mark.is_not(None), mark > at)
 
 
 def later(tx: Tx, endpoint: str, after: int, most: int) -> int:

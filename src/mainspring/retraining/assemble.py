@@ -50,6 +50,22 @@ def assemble(
     Raises:
         BadInputError: if base and captured rows hold a column in types that do not meet.
     """
+    found = split(joined, base, policy, until, signature)
+    return None if found is None else (bare(found[0]), found[1])
+
+
+def split(
+    joined: pl.DataFrame,
+    base: pl.DataFrame | None,
+    policy: RetrainingPolicy,
+    until: float,
+    signature: Signature,
+) -> tuple[pl.DataFrame, pl.DataFrame] | None:
+    """Return what :func:`assemble` does, and of training rows also when and whose they are.
+
+    They keep ``_time`` (minus infinity for rows without one) and, where they were captured,
+    ``_id`` and ``_version``; both are null for rows of the base.
+    """
     captured = joined
     if joined.height:
         captured = _captured(joined, signature, base).filter(pl.col("_time") <= until)
@@ -67,7 +83,7 @@ def assemble(
     training = _newest(training, policy, float(fresh["_time"].max()))  # type: ignore[arg-type]
     if training.height < LEAST_TRAINING or fresh.height < LEAST_FRESH:
         return None
-    return _clean(training), _dated(fresh, signature, base)
+    return training, _dated(fresh, signature, base)
 
 
 def first_split(
@@ -82,15 +98,15 @@ def first_split(
     Raises:
         BadInputError: if there are too few rows, saying how many were found and needed.
     """
-    split = _split_base(base, policy, float("inf"), signature)
-    if split is None:
+    found = _split_base(base, policy, float("inf"), signature)
+    if found is None:
         needed = LEAST_TRAINING + LEAST_FRESH
         raise BadInputError(
             f"Training needs at least {LEAST_TRAINING} rows to learn from and {LEAST_FRESH} to "
             f"judge by, found {base.height} in all.",
             hint=f"Bring at least {needed} rows with a target, from more than one moment.",
         )
-    return split
+    return bare(found[0]), found[1]
 
 
 def seconds(values: pl.Series) -> pl.Series:
@@ -214,7 +230,7 @@ def _with_base(
 ) -> pl.DataFrame:
     known = _timed(base, signature).filter(pl.col("_time") <= cut)
     captured = _dated(older, signature, base)
-    captured = captured.drop([name for name in _KEPT if name != "_time" and name in older.columns])
+    captured = captured.drop([name for name in ("_score", "_y") if name in older.columns])
     for name in set(captured.columns) & set(known.columns):
         before, now = known.schema[name], captured.schema[name]
         if _sort(before) != _sort(now) and pl.Null not in (before, now):
@@ -271,7 +287,8 @@ def _newest(training: pl.DataFrame, policy: RetrainingPolicy, last: float) -> pl
     return training.sort("_time", maintain_order=True).tail(policy.max_rows)
 
 
-def _clean(training: pl.DataFrame) -> pl.DataFrame:
+def bare(training: pl.DataFrame) -> pl.DataFrame:
+    """Return training rows without what only tells of them: as a pipeline is given them."""
     return training.drop([name for name in _KEPT if name in training.columns])
 
 
@@ -295,4 +312,4 @@ def _split_base(
     fresh = fresh.with_columns(truth, moment).filter(pl.col("_y").is_not_null())
     if training.height < LEAST_TRAINING or fresh.height < LEAST_FRESH:
         return None
-    return _clean(training), fresh
+    return training, fresh

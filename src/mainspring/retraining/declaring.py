@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Literal, get_args
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, get_args
 
 from mainspring.ground.bounds import within
 from mainspring.ground.durations import seconds
@@ -12,7 +12,14 @@ from mainspring.ground.monitors import AlarmKind
 from mainspring.ground.objects import (
     Freeze as FreezeRecord,
 )
-from mainspring.ground.objects import RetrainingPolicy, RolloutPolicy, Strategy, Wish
+from mainspring.ground.objects import (
+    RetrainingPolicy,
+    RolloutPolicy,
+    RowsPolicy,
+    Strategy,
+    Wish,
+)
+from mainspring.ground.training import check_windows
 
 
 def Rollout(  # noqa: N802  reads as the record it makes
@@ -88,6 +95,13 @@ def Retraining(  # noqa: N802
     holdout: str | float = "7d",
     value_per_loss: float = 1.0,
     cost: float = 0.0,
+    source: Callable[[float, float], Any] | str | None = None,
+    source_id: str | None = None,
+    known_at: str | None = None,
+    windows: Sequence[str] = (),
+    decision: str | None = None,
+    random_share: float | None = None,
+    leaks: Literal["report", "refuse"] = "report",
 ) -> RetrainingPolicy:
     """Say when a new version is trained, and on what.
 
@@ -102,6 +116,19 @@ def Retraining(  # noqa: N802
     that ``on_data`` names asks for one, and waits for the cool-down. Regret is measured again
     only after ``check_cooldown``, or once ``check_labels`` new labels came. ``freeze`` holds
     everything that would begin; ``max_age`` trains what is merely old, though a check said no.
+
+    It learns from captured rows with their labels, as they were known at that moment. ``source``
+    adds rows of your own: a function ``rows(since, until)`` of the project (UTC seconds; it
+    returns a frame), or a file, with the loop's time column. ``known_at`` names its column of when
+    the target became known, ``source_id`` that of prediction ids: of a row that was captured too,
+    what was captured counts. ``windows`` are tried, and the first stands unless another is surely
+    better: ``"all"``, ``"half"`` (the newer half of the time), ``"90d"``,
+    ``"weighted:half_life=60d"``.
+
+    ``decision`` says when your answer is acted on, such as ``"score >= 0.5"``, and
+    ``random_share`` which share of rows gets a label whatever it is: the more of the training
+    rows the model's own decisions shaped, the louder the warning. A sure leak is a finding, and
+    with ``leaks="refuse"`` the end of the retraining.
 
     >>> Retraining(schedule="30 2 * * 1", tz="Europe/Berlin").schedule_tz
     'Europe/Berlin'
@@ -128,6 +155,9 @@ def Retraining(  # noqa: N802
         holdout_s=seconds(holdout, "holdout"),
         value_per_loss=value_per_loss,
         cost=cost,
+        rows=rows_policy(
+            source, source_id, known_at, windows, decision, random_share, leaks == "refuse"
+        ),
     )
 
 
@@ -167,3 +197,49 @@ def _count(field: str, number: int | None) -> int | None:
     if number is not None and number < 1:
         raise BadInputError(f"{field} must be 1 or more, found {number}.", field=field)
     return number
+
+
+def rows_policy(
+    source: Callable[[float, float], Any] | str | None,
+    source_id: str | None,
+    known_at: str | None,
+    windows: Sequence[str],
+    decision: str | None,
+    random_share: float | None,
+    refuse: bool,
+) -> RowsPolicy:
+    """Return what a retraining learns from, checked.
+
+    Raises:
+        BadInputError: naming the option that cannot be.
+    """
+    for field, value in (("source_id", source_id), ("known_at", known_at)):
+        if value is not None and source is None:
+            raise BadInputError(
+                f"{field} is a column of a source, and none is named.", field=field
+            )
+    if decision is not None and not decision.strip():
+        raise BadInputError("decision is a condition, such as score >= 0.5.", field="decision")
+    if random_share is not None:
+        within("random_share", random_share, 0, 1)
+    return RowsPolicy(
+        source=_named(source),
+        source_id=source_id,
+        known_at=known_at,
+        windows=check_windows(windows),
+        decision=decision,
+        random_share=random_share,
+        refuse_leaks=refuse,
+    )
+
+
+def _named(source: Callable[[float, float], Any] | str | None) -> str | None:
+    """Return a file as it was named, or how another process finds a function."""
+    if source is None or isinstance(source, str):
+        return source
+    if "<" in getattr(source, "__qualname__", "<"):
+        raise BadInputError(
+            f"source is a function at the top level of the project, or a file, found {source!r}.",
+            field="source",
+        )
+    return f"{source.__module__}:{source.__qualname__}"

@@ -14,10 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from mainspring.ground.durations import seconds
-from mainspring.ground.errors import BadInputError
 from mainspring.ground.identity import sha256
 from mainspring.ground.objects import Record, Signature
+from mainspring.ground.training import ALL, Window, window
 from mainspring.numerics.intervals import block_difference
 from mainspring.numerics.scores import row_losses
 from mainspring.retraining import quick
@@ -25,22 +24,9 @@ from mainspring.retraining.blocks import time_blocks
 from mainspring.retraining.regret import chosen_features
 from mainspring.retraining.truth import targets
 
-ALL, HALF = "all", "half"
-#: What is tried where nobody says: all there is, and the newer half of the time.
-DEFAULT = (ALL, HALF)
-MOST_WINDOWS = 6
 #: Fewer rows than that are no window: a model of so few is compared with nothing.
 LEAST_ROWS = 100
 _CONFIDENCE = 0.95
-
-
-class Window(Record, frozen=True, kw_only=True):
-    """A stretch of the past, or a weight by age."""
-
-    name: str
-    span_s: float | None = None  #: the newest rows of that stretch
-    half: bool = False  #: the newer half of the time
-    half_life_s: float | None = None  #: a row that much older counts half as much
 
 
 class Tried(Record, frozen=True, kw_only=True):
@@ -60,57 +46,6 @@ class Choice(Record, frozen=True, kw_only=True):
     name: str
     tried: list[Tried]
     found: str  #: one sentence with figures
-
-
-def window(text: str) -> Window:
-    """Return the window that a text names.
-
-    >>> window("90d").span_s, window("weighted:half_life=60d").half_life_s
-    (7776000.0, 5184000.0)
-
-    Raises:
-        BadInputError: if it is none of ``all``, ``half``, a duration and
-            ``weighted:half_life=DURATION``.
-    """
-    plain = text.strip()
-    if plain == ALL:
-        return Window(name=plain)
-    if plain == HALF:
-        return Window(name=plain, half=True)
-    kind, _, rest = plain.partition(":")
-    name, _, value = rest.partition("=")
-    weighted = kind == "weighted" and name == "half_life"
-    try:
-        length = seconds(value if weighted else plain, "windows")
-    except BadInputError as error:
-        raise BadInputError(
-            f"A window is all, half, a duration or weighted:half_life=DURATION, found {text!r}.",
-            field="windows",
-            hint='For example ["all", "90d", "weighted:half_life=60d"].',
-        ) from error
-    if length <= 0:
-        raise BadInputError(f"A window is longer than 0 s, found {text!r}.", field="windows")
-    return (
-        Window(name=plain, half_life_s=length) if weighted else Window(name=plain, span_s=length)
-    )
-
-
-def check(texts: Sequence[str]) -> list[str]:
-    """Return the names of several windows, each once and all of them good.
-
-    Raises:
-        BadInputError: naming the one that is not, or if there are more than six.
-    """
-    if isinstance(texts, str):
-        raise BadInputError(f"windows is a list of texts, found {texts!r}.", field="windows")
-    names = [window(one).name for one in texts]
-    if len(set(names)) != len(names):
-        raise BadInputError(f"A window is named twice in {names}.", field="windows")
-    if len(names) > MOST_WINDOWS:
-        raise BadInputError(
-            f"At most {MOST_WINDOWS} windows are tried, found {len(names)}.", field="windows"
-        )
-    return names
 
 
 def weights(rows: pl.DataFrame, one: Window) -> npt.NDArray[np.float64]:

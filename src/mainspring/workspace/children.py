@@ -148,6 +148,20 @@ def adopt(payload: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def source(payload: dict[str, Any]) -> dict[str, Any]:
+    """Ask the project's own source for rows, and keep them."""
+    from mainspring.workspace import training_sets
+
+    return training_sets.source(payload, _objects(payload))
+
+
+def training_set(payload: dict[str, Any]) -> dict[str, Any]:
+    """Look at a training set: what leaks in it, and which window is worth learning from."""
+    from mainspring.workspace import training_sets
+
+    return training_sets.examined(payload, _objects(payload))
+
+
 def regret(payload: dict[str, Any]) -> dict[str, Any]:
     """Train a cheap fresh challenger and compare it with the champion on the newest rows."""
     import msgspec

@@ -65,6 +65,13 @@ class Models:
         return self._load(digest).features(rows)
 
 
+def labels_known(shelf: LabelShelf, tx: Tx, endpoint: str, at: float) -> pl.DataFrame:
+    """Return the labels of an endpoint as they were known at an event time."""
+    if labels.came_after(tx, endpoint, at):
+        return labels.read(tx, endpoint, known_at=at)
+    return shelf.all(tx, endpoint)[1]
+
+
 def labelled(
     ws: Workspace,
     shelf: LabelShelf,

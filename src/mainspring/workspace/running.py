@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 #: The tag that says who started a run by hand.
 BY = "mainspring.by"
 #: Tags by which a run carries what its end needs to know.
-REGISTER, RESULT, CODE, ROOT, FRESH, CAPTURED, SCHEDULE = (
+REGISTER, RESULT, CODE, ROOT, FRESH, CAPTURED, SCHEDULE, TRAINING_SET = (
     "mainspring.register",
     "mainspring.result",
     "mainspring.code",
@@ -38,6 +38,7 @@ REGISTER, RESULT, CODE, ROOT, FRESH, CAPTURED, SCHEDULE = (
     "mainspring.fresh",
     "mainspring.captured",
     "mainspring.schedule",
+    "mainspring.training_set",
 )
 
 
@@ -55,6 +56,11 @@ class RunPlan(msgspec.Struct, frozen=True, kw_only=True):
     code: dict[str, Any]
     environment: dict[str, str]
     fresh: tuple[str, ...] = ()
+
+    def tagged(self, tags: Mapping[str, str]) -> RunPlan:
+        """Return the plan with more tags on its run."""
+        run = msgspec.structs.replace(self.run, tags={**self.run.tags, **tags})
+        return msgspec.structs.replace(self, run=run)
 
     def submit(self, tx: Tx) -> None:
         """Write the run, its steps and its tasks; twice is as good as once."""
