@@ -22,7 +22,7 @@ from mainspring.retraining.truth import targets
 Floats = npt.NDArray[np.float64]
 
 #: A column alone that orders the target so well, at the lower bound, is hardly an honest input.
-ALONE = 0.99
+ALONE = 0.98
 #: So few rows, or rows of one class, prove no copy.
 LEAST_COPY, LEAST_CLASS = 50, 10
 #: Columns are looked at on so many rows at most, evenly over them.
@@ -32,6 +32,8 @@ _TWINS = 0.005
 _BINS = 64
 #: A column whose values are different in so many rows names rows.
 _DISTINCT = 0.98
+#: A column that parts that many pairs of an old and a new row keeps time.
+_APART = 0.99
 
 
 class Leak(Record, frozen=True, kw_only=True):
@@ -242,7 +244,7 @@ def _names_rows(column: str, before: pl.Series, now: pl.Series) -> list[Leak]:
             values = np.concatenate(numbers)
             side = np.concatenate([np.zeros(numbers[0].size), np.ones(numbers[1].size)])
             apart = abs(auc(np.nan_to_num(values), side) - 0.5) * 2
-            if apart > ALONE:
+            if apart > _APART:
                 found = f"{column} alone parts the fresh rows from the training rows"
                 found += f" ({apart:.2%} of all pairs): it counts or keeps time, and a row to come"
                 found += " lies outside of all that was learnt."

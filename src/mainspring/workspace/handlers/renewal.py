@@ -98,7 +98,7 @@ class Renewal:
 
         def apply(tx: Tx) -> None:
             plan.submit(tx)
-            begun = runs.find(tx, cause=plan.run.cause)
+            begun = runs.find(tx, cause=f"command:{command.id}")
             if noted is not None and begun is not None and begun.id == plan.run.id:
                 assembling.note(tx, self._ws, plan.run.id, spec.model, noted, digest)
 
