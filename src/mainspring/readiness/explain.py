@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from mainspring.ground.clock import iso
+from mainspring.ground.evidence import Evidence as Proof
 from mainspring.ground.objects import (
     Alarm,
     CheckResult,
@@ -62,6 +63,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     alarm: Alarm | None = None
     window: Window | None = None
     run: Run | None = None
+    learnt: Proof | None = None  #: the training set, where a loop assembled it
 
 
 def explain_version(evidence: Evidence) -> Explanation:
@@ -181,6 +183,13 @@ def _data(evidence: Evidence) -> list[Link]:
     return [Link(what="data", name=told, text=told + until, detail=dict(version.data))]
 
 
+def _learnt(evidence: Evidence) -> list[Link]:
+    learnt = evidence.learnt
+    if learnt is None:
+        return []
+    return [Link(what="training set", name=learnt.id, text=learnt.found, detail=learnt.detail)]
+
+
 def _code(evidence: Evidence) -> list[Link]:
     code = evidence.version.code
     if not code:
@@ -209,6 +218,7 @@ _PARTS: tuple[Callable[[Evidence], list[Link]], ...] = (
     _cause,
     _window,
     _data,
+    _learnt,
     _code,
     _run,
 )

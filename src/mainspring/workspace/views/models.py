@@ -11,7 +11,7 @@ from mainspring.ground.objects import Alarm, Rollout, Run, Version, Window
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.monitoring import alarms, windows
-from mainspring.readiness import decisions, explain, facts, gate, listing, registry
+from mainspring.readiness import decisions, evidence, explain, facts, gate, listing, registry
 from mainspring.scaling.serving import endpoints, rollouts
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.views.shapes import (
@@ -153,6 +153,7 @@ def _evidence(tx: Tx, version: Version) -> explain.Evidence:
         alarm=alarm,
         window=_window(tx, alarm),
         run=_run(tx, version.run),
+        learnt=evidence.newest(tx, "training_set", name),
     )
 
 
