@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _OVER = ("done", "failed", "skipped", "cancelled")
+Latency = Annotated[float | None, Parameter(help="95th percentile for one row. [default: 100]")]
+Tolerance = Annotated[
+    float | None,
+    Parameter(help="How much worse than the champion it may be, in mean loss. [default: 0]"),
+]
 Bounds = Annotated[
     list[str] | None, Parameter(negative=(), help="A bound of the gate, such as auc=0.7.")
 ]
@@ -32,10 +37,8 @@ def judge(
     target: Annotated[str, Parameter(help="The column of the rows that it predicts.")],
     at_least: Bounds = None,
     at_most: Bounds = None,
-    max_latency_ms: Annotated[float, Parameter(help="95th percentile for one row.")] = 100.0,
-    tolerance: Annotated[
-        float, Parameter(help="How much worse than the champion it may be, in mean loss.")
-    ] = 0.0,
+    max_latency_ms: Latency = None,
+    tolerance: Tolerance = None,
     purpose: Annotated[str | None, Parameter(help="For its card: what it is for.")] = None,
     owner: Annotated[str | None, Parameter(help="For its card: who answers for it.")] = None,
     limitations: Annotated[
@@ -45,39 +48,55 @@ def judge(
 ) -> int:
     """Put a version through the gate by hand. Exit code 1 if the gate refuses it.
 
-    A version that an MLflow client registered is made ready to be served on the way.
+    Bounds that are given become the gate of the model; without any, its gate stands. A version
+    that an MLflow client registered is made ready to be served on the way.
     """
     from mainspring.cli.serving import read_rows
 
     model, number = reference(version)
     told = {"purpose": purpose, "owner": owner, "limitations": limitations}
     card = {key: text or "" for key, text in told.items()} if any(told.values()) else None
-    gate = {
-        "at_least": _bounds(at_least),
-        "at_most": _bounds(at_most),
-        "max_latency_ms": max_latency_ms,
-        "tolerance": tolerance,
-        "needs_card": card is not None,
-    }
+    gate = bounds(at_least, at_most, max_latency_ms, tolerance, needs_card=card is not None)
     asked = {"model": model, "number": number, "rows": read_rows(rows), "target": target}
     with asking(options) as house:
         task = house.call("models.judge", **asked, gate=gate, card=card)["task"]
-        found = _ended(house, task, options)
+        found = ended(house, task, options)
         detail = house.call("models.version", model=model, number=number)
     if found["passed"] is None:
         raise StepFailedError(f"{version} could not be judged: {found['reason']}")
 
-    def draw(out: Console) -> None:
-        for check in detail["gates"][0]["checks"]:
-            mark = "ok " if check["passed"] else "bad"
-            told = f"{mark} {check['name']}: {check['found']}, wanted {check['wanted']}"
-            out.print(render.plain(told))
-        for note in found["notes"]:
-            out.print(render.plain(f"note: {note}"))
-        out.print(render.plain(found["reason"]))
+    gate = detail["gates"][0]
+    render.answer(options, found | {"gate": gate}, lambda out: draw_gate(out, gate, found))
+    return 0 if gate["passed"] else 1
 
-    render.answer(options, found | {"gate": detail["gates"][0]}, draw)
-    return 0 if found["passed"] else 1
+
+def draw_gate(out: Console, gate: dict[str, Any], found: dict[str, Any]) -> None:
+    """Print a gate that was run: a line a check, what came to mind, and how it ended."""
+    for check in gate["checks"]:
+        mark = "ok " if check["passed"] else "bad"
+        told = f"{mark} {check['name']}: {check['found']}, wanted {check['wanted']}"
+        out.print(render.plain(told))
+    for note in found["notes"]:
+        out.print(render.plain(f"note: {note}"))
+    out.print(render.plain(found["reason"]))
+
+
+def bounds(
+    at_least: list[str] | None,
+    at_most: list[str] | None,
+    max_latency_ms: float | None,
+    tolerance: float | None,
+    **more: Any,
+) -> dict[str, Any] | None:
+    """Return the gate that options describe; None if none of them was given."""
+    given = {
+        "at_least": _bounds(at_least) or None,
+        "at_most": _bounds(at_most) or None,
+        "max_latency_ms": max_latency_ms,
+        "tolerance": tolerance,
+    }
+    found = {key: value for key, value in given.items() if value is not None}
+    return found | more if found else None
 
 
 def trust(version: VersionRef, /, *, reason: Reason, options: Everywhere = HERE) -> None:
@@ -127,7 +146,7 @@ def guard(
     render.said(options, done, f"{model} guards {', '.join(done['aliases'])}.")
 
 
-def _ended(house: Local | Remote, task: str, options: Everywhere) -> dict[str, Any]:
+def ended(house: Local | Remote, task: str, options: Everywhere) -> dict[str, Any]:
     """Return how a gate ended, doing the work here where the home is ours."""
     if isinstance(house, Local):
         from mainspring.workspace import engines

@@ -19,6 +19,7 @@ from mainspring.ground.ports import Tx
 from mainspring.readiness import decisions, facts, forms, registry, removal
 from mainspring.scaling.models import foreign, package
 from mainspring.scaling.serving import endpoints, rollouts
+from mainspring.workspace import gates
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.tracking.catching_up import caught_up
 
@@ -197,13 +198,17 @@ def judge(
     number: int,
     rows: list[dict[str, Any]],
     target: str,
-    policy: Gate,
+    policy: Gate | None,
     card: Card | None,
 ) -> str:
     """Ask for a gate on a version by rows that it did not learn from; return the task's id.
 
+    A model has one gate: a ``policy`` that is given becomes it, and without one the version is
+    judged by it.
+
     Raises:
         NotFoundError: if there is no such version.
+        ConflictError: if a loop declares another gate for the model.
         BadInputError: if the rows are none, or lack the target.
     """
     frame = pl.DataFrame(rows, infer_schema_length=None, strict=False)
@@ -233,11 +238,54 @@ def judge(
             )
         if card is not None:
             registry.set_card(tx, version.model, number, card, ws.clock.now())
+        if policy is not None:
+            gates.put(tx, version.model, policy)
+        asked_for = gates.of_model(tx, version.model).gate
         asked = {"model": version.model, "number": number, "rows": digest, "target": target}
-        told = {"policy": msgspec.to_builtins(policy), "at": ws.clock.now()}
+        told = {"policy": msgspec.to_builtins(asked_for), "at": ws.clock.now()}
         tasks.submit(
             tx,
             [tasks.NewTask(id=name, kind="judge_rows", payload={**asked, **told}, group=name)],
+        )
+
+    ws.write(Permission.REGISTER, work)
+    return name
+
+
+def judge_again(
+    ws: Workspace,
+    model: str,
+    number: int,
+    rows: list[dict[str, Any]] | None = None,
+    target: str | None = None,
+) -> str:
+    """Ask for a version's gate once more; return the task's id.
+
+    Without ``rows`` it is judged on the newest labelled rows of its loop's endpoint, else on those
+    its gate saw before.
+
+    Raises:
+        NotFoundError: if there is no such version.
+        ConflictError: if it is of another tool and was never judged, so that no rows are known.
+        BadInputError: if rows are given without the column they are judged by.
+    """
+    if rows is not None:
+        if target is None:
+            raise BadInputError("Rows need the name of the column to predict.", field="target")
+        return judge(ws, model, number, rows, target, None, None)
+    name = new_id("gate")
+
+    def work(tx: Tx) -> None:
+        version = registry.get(tx, facts.called(tx, model), number)
+        if version.source is not None and version.origin is None:
+            raise ConflictError(
+                f"{model}/{number} was never judged, so no rows are known to judge it on.",
+                field="number",
+                hint=f"Give some: mainspring gate run {model}/{number} --rows ROWS --target COLUMN",
+            )
+        asked = {"model": version.model, "number": number}
+        tasks.submit(
+            tx, [tasks.NewTask(id=name, kind="judge_again", payload=asked, group=name)]
         )
 
     ws.write(Permission.REGISTER, work)
@@ -255,7 +303,7 @@ def judging(ws: Workspace, name: str) -> tasks.Task:
         return tasks.get(tx, name)
 
     found = ws.read(Permission.READ, look)
-    if found is None or found.kind != "judge_rows":
+    if found is None or found.kind not in ("judge_rows", "judge_again"):
         raise NotFoundError(f"No gate {name[:80]!r} was asked for.", field="task")
     return found
 

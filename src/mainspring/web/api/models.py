@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
 from mainspring.ground.contracts import Contract
-from mainspring.ground.objects import Card, Gate, Version
+from mainspring.ground.objects import Card, Evidence, Gate, GateResult, Version
 from mainspring.ground.permissions import Permission
+from mainspring.readiness.checklist import Checklist
 from mainspring.web.api.fields import (
     ColumnName,
     Done,
@@ -34,6 +35,15 @@ class MoveVersion(Request, frozen=True, kw_only=True):
     model: ModelName
     number: Number
     reason: Reason
+
+
+class Approve(Request, frozen=True, kw_only=True):
+    """Which version is approved or refused, and why."""
+
+    model: ModelName
+    number: Number
+    reason: Reason
+    refuse: Annotated[bool, Meta(description="Refuse it instead.")] = False
 
 
 class RollBack(Request, frozen=True, kw_only=True):
@@ -76,13 +86,16 @@ class GuardAliases(Request, frozen=True, kw_only=True):
 
 
 class JudgeVersion(Request, frozen=True, kw_only=True):
-    """Which version to judge, on which labelled rows, by which gate."""
+    """Which version to judge, on which labelled rows, by which gate.
+
+    Without a gate it is judged by its model's. One that is given becomes the gate of the model.
+    """
 
     model: ModelName
     number: Number
     rows: Rows
     target: ColumnName
-    gate: Gate = Gate(needs_card=False)
+    gate: Gate | None = None
     card: Card | None = None
 
 
@@ -90,6 +103,14 @@ class OfJudging(Request, frozen=True, kw_only=True):
     """Which gate that was asked for by hand."""
 
     task: Annotated[str, Meta(min_length=1, max_length=128, description="The answer of judge.")]
+
+
+class Approved(msgspec.Struct, frozen=True, kw_only=True):
+    """What was kept, and how the version's gate stands now."""
+
+    evidence: Evidence
+    gate: GateResult | None
+    standing: Literal["passed", "refused", "waits", "not judged"]
 
 
 class Guarded(msgspec.Struct, frozen=True, kw_only=True):
@@ -203,6 +224,39 @@ def override(ws: Workspace, request: MoveVersion) -> Done:
 
     acts.override(ws, request.model, request.number, request.reason)
     return Done()
+
+
+@operation(
+    "models.approve",
+    "POST",
+    "/api/v1/models/{model}/versions/{number}/approve",
+    Permission.PROMOTE,
+    example={"model": "flights", "number": 7, "reason": "Looked at the slices with the team."},
+)
+def approve(ws: Workspace, request: Approve) -> Approved:
+    """Approve a version that another person made, or refuse it."""
+    from mainspring.workspace import approving
+
+    given, gate = approving.approve(
+        ws, request.model, request.number, request.reason, refuse=request.refuse
+    )
+    standing: Literal["passed", "refused", "waits", "not judged"] = "not judged"
+    if gate is not None:
+        standing = "passed" if gate.passed else "waits" if gate.waits else "refused"
+    return Approved(evidence=given, gate=gate, standing=standing)
+
+
+@operation(
+    "models.readiness",
+    "GET",
+    "/api/v1/models/{model}/versions/{number}/readiness",
+    Permission.READ,
+)
+def readiness(ws: Workspace, request: OfVersion) -> Checklist:
+    """Show the production checklist of a version, each item with what shows it."""
+    from mainspring.workspace.views import readiness
+
+    return readiness.checklist(ws, request.model, request.number)
 
 
 @operation(

@@ -40,6 +40,7 @@ ROOMS = {
     "tunings": "tunings",
     "queue": "queue",
     "models": "models",
+    "gates": "gates",
     "proofs": "proofs",
     "endpoints": "endpoints",
     "monitor": "monitoring",

@@ -196,7 +196,7 @@ class Steps:
                 self._ws, tx, run, model, card, f"run:{run}", command=lease.task.id
             )
             at = view.now if view and view.now else self._ws.clock.now()
-            return made, spec.gate if spec else Gate(needs_card=False), at
+            return made, gates.of_model(tx, model).gate, at
 
         made, policy, at = self._ws.read(Permission.WORK, look)
 
