@@ -58,6 +58,12 @@ GOOD: dict[str, tuple[dict[str, Any], str | None]] = {
     "models.history": ({"model": "flights"}, None),
     "models.promote": ({"model": "flights", "number": 2, "reason": "Better."}, "champion"),
     "models.override": ({"model": "flights", "number": 3, "reason": "Try it."}, "done"),
+    "models.approve": ({"model": "flights", "number": 2, "reason": "Looked at it."}, "standing"),
+    "models.readiness": ({"model": "flights", "number": 2}, "items"),
+    "gates.show": ({"model": "flights"}, "gate"),
+    "gates.declare": ({"model": "flights", "gate": {}}, "source"),
+    "gates.run": ({"model": "flights", "number": 2}, "task"),
+    "gates.comment": ({"model": "flights", "number": 2}, "markdown"),
     "models.guard": ({"model": "flights", "aliases": ["champion", "live"]}, "aliases"),
     "models.judge": (
         {"model": "flights", "number": 3, "rows": [{"distance": 1.0, "delayed": 1}]}

@@ -136,12 +136,10 @@ def comment(
     markdown: MarkdownFile = None,
     options: Everywhere = HERE,
 ) -> None:
-    """Write what a pull request should be told: metrics, params, data and the gate, as Markdown."""
+    """Write what a pull request should be told of a version: what differs, and its gate."""
     model, number = reference(version)
     base = links if links is not None else settings_of(options).url or ""
-    found = call(
-        options, "gates.comment", model=model, number=number, against=against, links=base
-    )
+    found = call(options, "gates.comment", model=model, number=number, against=against, links=base)
     _write(markdown, found["markdown"])
     if options.json or markdown is None:
         render.answer(options, found, lambda _: _print(found["markdown"]))
@@ -227,18 +225,14 @@ def _said(name: str, value: Any) -> str:
 
 
 def _from_file(options: Everywhere, model: str) -> dict[str, Any]:
-    import tomllib
-
-    file = Path(settings_of(options).root) / "mainspring.toml"
-    told = tomllib.loads(file.read_text("utf-8")) if file.is_file() else {}
-    found = told.get("gates", {}).get(model)
-    if not isinstance(found, dict):
+    settings = settings_of(options)
+    if model not in settings.gates:
         raise BadInputError(
-            f"Say what the gate asks for: {file} has no table [gates.{model}].",
+            f"Say what the gate asks for: mainspring.toml has no table [gates.{model}].",
             field="gates",
             hint=f"For example: mainspring gate declare {model} --at-least auc=0.7",
         )
-    return found
+    return dict(settings.gates[model])
 
 
 def _write(file: Path | None, text: str) -> None:

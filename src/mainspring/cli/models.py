@@ -57,25 +57,36 @@ def _draw_model(out: Console, detail: dict[str, Any]) -> None:
     names: dict[int, list[str]] = {}
     for alias, number in detail["aliases"].items():
         names.setdefault(number, []).append(alias)
-    rows = []
-    for version in detail["versions"]:
-        passed = detail["verdicts"].get(str(version["number"]))
-        rows.append(
-            (
-                f"{detail['name']}/{version['number']}",
-                ", ".join(names.get(version["number"], [])),
-                "not judged" if passed is None else "passed" if passed else "refused",
-                render.when(version["created"]),
-                version["cause"] or "by hand",
-                render.figures(version["metrics"]),
-            )
+    rows = [
+        (
+            f"{detail['name']}/{version['number']}",
+            ", ".join(names.get(version["number"], [])),
+            detail["standings"].get(str(version["number"]), "not judged"),
+            render.when(version["created"]),
+            version["cause"] or "by hand",
+            render.figures(version["metrics"]),
         )
+        for version in detail["versions"]
+    ]
     columns = ("VERSION", "ALIAS", "GATE", "CREATED (UTC)", "CAUSE", "METRICS")
     render.table(out, columns, rows, "No versions yet.")
+    for _, line in sorted(_moves(detail), reverse=True):
+        out.print(render.plain(line))
+
+
+def _moves(detail: dict[str, Any]) -> list[tuple[float, str]]:
+    """Return every move of aliases and stages by wall time: who moved what, when, and why."""
+    found = []
     for move in detail["history"]:
         number = "nobody" if move["number"] is None else move["number"]
-        reason = render.plain(move["reason"])
-        out.print(f"{render.when(move['at'])}  {move['alias']} -> {number}: {reason}")
+        was = "" if move["previous"] is None else f" (was {move['previous']})"
+        made = move["made"] if move["made"] is not None else move["at"]
+        told = f"{move['alias']} -> {number}{was} by {move['by']}: {move['reason']}"
+        found.append((made, f"{render.when(made)}  {told}"))
+    for move in detail["stages"]:
+        told = f"{move['number']}: {move['previous']} -> {move['stage']} by {move['by']}"
+        found.append((move["at"], f"{render.when(move['at'])}  stage of {told}"))
+    return found
 
 
 def _version(text: str, options: Everywhere) -> None:
@@ -94,6 +105,9 @@ def _version(text: str, options: Everywhere) -> None:
             ("package", version["package"]),
             *((f"metric {key}", value) for key, value in version["metrics"].items()),
             *(("card lacks", what) for what in detail["card_missing"]),
+            ("gate", detail["standing"]),
+            *(("OVERRIDE", f"{one['by']}: {one['reason']}") for one in detail["overrides"]),
+            *((f"{one['kind']} by {one['by']}", one["reason"]) for one in detail["approvals"]),
         ]
         render.table(out, ("", ""), facts)
         for gate in detail["gates"][:1]:

@@ -40,6 +40,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = []  #: hosts of this network that webhooks may go to, such as "ci:8080"
     max_body_mb: int = 32  #: largest body of a request
     max_depth: int = 64  #: of nested JSON
+    gates: dict[str, dict[str, Any]] = {}  #: by model, for those without a loop, as ms.Gate
 
     @property
     def database_url(self) -> str:

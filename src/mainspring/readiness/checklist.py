@@ -28,7 +28,9 @@ class Item(Record, frozen=True, kw_only=True):
     state: State
     found: str
     at: float | None = None  #: wall time of the newest evidence
-    opens: list[str] = []  #: what can be opened, as of :class:`mainspring.ground.evidence.Evidence`
+    opens: list[
+        str
+    ] = []  #: what can be opened, as of :class:`mainspring.ground.evidence.Evidence`
 
 
 class Checklist(Record, frozen=True, kw_only=True):

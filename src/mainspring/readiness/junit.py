@@ -109,6 +109,4 @@ def _text(text: str) -> str:
 
 def _quoted(text: str) -> str:
     """Return an attribute's value; line ends as references, or a parser makes them spaces."""
-    return quoteattr(
-        _FORBIDDEN.sub("\ufffd", text), {"\n": "&#10;", "\r": "&#13;", "\t": "&#9;"}
-    )
+    return quoteattr(_FORBIDDEN.sub("\ufffd", text), {"\n": "&#10;", "\r": "&#13;", "\t": "&#9;"})

@@ -11,6 +11,7 @@ from sqlalchemy import Table, select
 from mainspring.ground.objects import Record, Version
 from mainspring.ground.ports import Tx
 from mainspring.readiness import tables as t
+from mainspring.readiness import verdicts
 from mainspring.readiness.facts import ModelFacts, VersionFacts
 from mainspring.readiness.forms import with_forms
 
@@ -37,6 +38,8 @@ class ListedVersion(Record, frozen=True, kw_only=True):
     facts: VersionFacts
     aliases: list[str]
     passed: bool | None  #: what its newest gate said; None: there is none
+    stale: bool = False  #: its newest gate does not hold any more
+    overridden: bool = False  #: somebody let it into a canary past its gate
 
     @property
     def changed(self) -> float:
@@ -83,10 +86,11 @@ def versions(tx: Tx, model: str | None = None) -> list[ListedVersion]:
     for row in _rows(tx, t.version_tags, model):
         tags[row.model, row.number][row.key] = row.value
     facts = {(row.model, row.number): row for row in _rows(tx, t.version_facts, model)}
-    passed = {
-        (row.model, row.number): bool(row.passed)
+    gates = {
+        (row.model, row.number): (bool(row.passed), verdicts.until_of(row) <= tx.now())
         for row in _rows(tx, t.gates, model, order=t.gates.c.id)
     }
+    overridden = {(row.model, row.number) for row in _rows(tx, t.overrides, model)}
     several: dict[str, list[Version]] = defaultdict(list)
     for row in _rows(tx, t.versions, model):
         if row.model in known and (row.model, row.number) not in gone:
@@ -109,7 +113,9 @@ def versions(tx: Tx, model: str | None = None) -> list[ListedVersion]:
                     title=known[name].facts.title,
                     facts=told,
                     aliases=named,
-                    passed=passed.get(place),
+                    passed=gates[place][0] if place in gates else None,
+                    stale=gates[place][1] if place in gates else False,
+                    overridden=place in overridden,
                 )
             )
     return found

@@ -10,7 +10,7 @@ from mainspring.ground.clock import iso
 from mainspring.ground.gates import GateResult
 from mainspring.readiness.checklist import Checklist
 
-MARKS = {"pass": "✅", "fail": "❌", "stale": "⏳", "not asked": "–"}
+MARKS = {"pass": "✅", "fail": "❌", "stale": "⏳", "not asked": "⚪"}
 _PAGES = {
     "run": "/runs/{}",
     "endpoint": "/endpoints/{}",

@@ -7,6 +7,7 @@ may be replayed, a year of it in minutes, and says nothing about how old a measu
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 from sqlalchemy import insert, select
@@ -141,6 +142,14 @@ def latest(tx: Tx, model: str, number: int) -> GateResult | None:
     return found[0] if found else None
 
 
+def until_of(row: Any) -> float:
+    """Return the wall time until when a gate's row holds.
+
+    One of a release in which gates did not age counts from the time it carries.
+    """
+    return float(row.at + Gate().valid_s if row.until is None else row.until)
+
+
 def results(tx: Tx, model: str, number: int, limit: int = 100) -> list[GateResult]:
     """Return the gates on a version, the newest first."""
     rows = tx.all(
@@ -159,8 +168,7 @@ def results(tx: Tx, model: str, number: int, limit: int = 100) -> list[GateResul
             at=row.at,
             by=row.by,
             made=row.made,
-            # One of a release in which gates did not age counts from the time it carries.
-            until=row.at + Gate().valid_s if row.until is None else row.until,
+            until=until_of(row),
             gate=None if row.policy is None else msgspec.json.decode(row.policy, type=Gate),
             rows=row.rows,
         )

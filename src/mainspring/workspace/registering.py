@@ -281,12 +281,10 @@ def judge_again(
             raise ConflictError(
                 f"{model}/{number} was never judged, so no rows are known to judge it on.",
                 field="number",
-                hint=f"Give some: mainspring gate run {model}/{number} --rows ROWS --target COLUMN",
+                hint="Give some: --rows ROWS --target COLUMN.",
             )
         asked = {"model": version.model, "number": number}
-        tasks.submit(
-            tx, [tasks.NewTask(id=name, kind="judge_again", payload=asked, group=name)]
-        )
+        tasks.submit(tx, [tasks.NewTask(id=name, kind="judge_again", payload=asked, group=name)])
 
     ws.write(Permission.REGISTER, work)
     return name

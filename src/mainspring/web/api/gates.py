@@ -92,9 +92,7 @@ def run(ws: Workspace, request: RunGate) -> Judging:
     """Run a version's gate again, on the newest labelled rows; an engine does it."""
     from mainspring.workspace import registering
 
-    task = registering.judge_again(
-        ws, request.model, request.number, request.rows, request.target
-    )
+    task = registering.judge_again(ws, request.model, request.number, request.rows, request.target)
     return Judging(task=task, state="ready")
 
 

@@ -295,7 +295,11 @@ def version_message(one: listing.ListedVersion) -> dict[str, Any]:
     version = one.version
     tags = {"mainspring.package": version.package}
     if one.passed is not None:
-        tags["mainspring.gate"] = "passed" if one.passed else "refused"
+        tags["mainspring.gate"] = (
+            "refused" if not one.passed else "stale" if one.stale else "passed"
+        )
+    if one.overridden:
+        tags["mainspring.override"] = "let into a canary past its gate"
     if version.source is not None:
         del tags["mainspring.package"]  # what a client registered has the tags it gave
     purpose = version.card.purpose if version.card else None

@@ -23,7 +23,7 @@ from mainspring.ground.objects import (
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.pipelines import reading as pipelines
-from mainspring.readiness import approvals, evidence, forms, gate, proofs, registry
+from mainspring.readiness import approvals, evidence, forms, gate, proofs, registry, verdicts
 from mainspring.readiness.inputs import GateInputs
 from mainspring.workspace import approving, calling, running
 
@@ -123,7 +123,7 @@ class Judging:
     def _keep(self, tx: Tx, result: GateResult) -> GateResult:
         """Keep a gate result with the approval that stands by now, and return it so."""
         version = registry.get(tx, result.model, result.number)
-        kept = approvals.settled(tx, result, version)
+        kept = verdicts.dated(approvals.settled(tx, result, version), tx.now())
         gate.store_result(tx, kept)
         return kept
 

@@ -19,7 +19,7 @@ from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Outcome, Tx
 from mainspring.pipelines import runs as pipelines
 from mainspring.readiness import registry
-from mainspring.workspace import calling, running
+from mainspring.workspace import calling, gates, running
 
 if TYPE_CHECKING:
     from mainspring.engine.tasks import Lease

@@ -18,6 +18,7 @@ from mainspring.workspace.views.shapes import (
     ModelDetail,
     ModelRow,
     Move,
+    StageMove,
     VersionDetail,
     Why,
     WhyLink,
@@ -67,7 +68,12 @@ def model_detail(ws: Workspace, asked: str) -> ModelDetail:
             aliases=registry.aliases_of(tx, model),
             versions=versions,
             verdicts={str(n): found.passed for n, found in judged.items() if found is not None},
+            standings={str(v.number): _standing(tx, model, v.number) for v in versions},
             history=_moves(tx, model),
+            stages=[
+                StageMove(**msgspec.structs.asdict(one))
+                for one in reversed(facts.stage_moves(tx, model))
+            ],
         )
 
     return ws.read(Permission.READ, work)
@@ -104,6 +110,8 @@ def version_detail(ws: Workspace, asked: str, number: int) -> VersionDetail:
             aliases=[alias for alias, named in aliases.items() if named == number],
             gates=gate.results(tx, model, number),
             overrides=[one for one in made if one.kind == "override"],
+            approvals=[one for one in made if one.kind in ("approve", "refuse")],
+            standing=_standing(tx, model, number),
             card=version.card,
             card_missing=missing(version.card),
         )
@@ -206,6 +214,18 @@ def _check(tx: Tx, model: str) -> None:
         raise NotFoundError(f"There is no model {model!r}.", field="model")
 
 
+def _standing(tx: Tx, model: str, number: int) -> str:
+    """Return how a version's newest gate stands today, and whether an override was given."""
+    newest = gate.latest(tx, model, number)
+    if newest is None:
+        said = "not judged"
+    elif newest.passed:
+        said = "passed" if newest.fresh(tx.now()) else "stale"
+    else:
+        said = "waits for approval" if newest.waits else "refused"
+    return f"{said}, OVERRIDDEN" if decisions.overrides_of(tx, model, number) else said
+
+
 def _moves(tx: Tx, model: str) -> list[Move]:
     return [
         Move(
@@ -215,6 +235,7 @@ def _moves(tx: Tx, model: str) -> list[Move]:
             reason=one.reason,
             at=one.at,
             by=one.by,
+            made=one.made,
         )
         for one in reversed(registry.history(tx, model))
     ]

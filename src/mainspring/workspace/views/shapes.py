@@ -276,6 +276,17 @@ class Move(Record, frozen=True, kw_only=True):
     number: int | None
     previous: int | None
     reason: str
+    at: float  #: event time where a loop moved it, else wall time
+    by: str
+    made: float | None = None  #: wall time; None: moved by a release that did not keep it
+
+
+class StageMove(Record, frozen=True, kw_only=True):
+    """One move of a version from a stage to another."""
+
+    number: int
+    stage: str
+    previous: str
     at: float
     by: str
 
@@ -291,7 +302,9 @@ class ModelDetail(Record, frozen=True, kw_only=True):
     aliases: dict[str, int]
     versions: list[Version]
     verdicts: dict[str, bool]  #: number -> whether its newest gate passed; absent: not judged
+    standings: dict[str, str] = {}  #: number -> how its newest gate stands today, in words
     history: list[Move]
+    stages: list[StageMove] = []  #: newest first, as ``history``
 
 
 class VersionDetail(Record, frozen=True, kw_only=True):
@@ -301,6 +314,8 @@ class VersionDetail(Record, frozen=True, kw_only=True):
     aliases: list[str]
     gates: list[GateResult]
     overrides: list[Decision]
+    approvals: list[Decision] = []  #: newest first; kind approve or refuse
+    standing: str = ""  #: how its newest gate stands today, in words
     card: Card | None
     card_missing: list[str]  #: what a person should still write
 
