@@ -51,9 +51,7 @@ def waiting(served: Workspace) -> Workspace:
     command = m.Judge(id=COMMAND, loop="tide", at=view(served).now, reason="Try.", version=2)
 
     def work(tx: Tx) -> None:
-        known = but(
-            reactor.view(tx, "tide"), phase=Phase.JUDGING, command=COMMAND, candidate=2
-        )
+        known = but(reactor.view(tx, "tide"), phase=Phase.JUDGING, command=COMMAND, candidate=2)
         tx.run(update(tables.views).values(view=canonical(known).decode()))
         payload = msgspec.to_builtins(command)
         tasks.submit(tx, [tasks.NewTask(id=COMMAND, kind="judge", payload=payload)])
@@ -66,7 +64,8 @@ def waiting(served: Workspace) -> Workspace:
 def test_a_candidate_waits_in_its_loop_and_says_for_what(waiting: Workspace) -> None:
     assert view(waiting).phase is Phase.JUDGING
     gate = newest(waiting)
-    assert gate.waits and not gate.passed
+    assert gate.waits
+    assert not gate.passed
     assert "waits for approval by another person" in verdicts.reason(gate.checks)
     assert version_detail(waiting, "tide", 2).standing == "waits for approval"
 
@@ -75,12 +74,14 @@ def test_an_approval_lets_the_loop_take_it_into_a_rollout_and_no_further(
     waiting: Workspace,
 ) -> None:
     given, gate = approving.approve(waiting.acting_as(BEN), "tide", 2, "Looked at the slices.")
-    assert gate is not None and gate.passed
+    assert gate is not None
+    assert gate.passed
     assert (given.by, given.automatic, given.passed) == ("ben", False, True)
     settle(waiting)
     assert view(waiting).phase is Phase.ROLLOUT
     running = acts.running_rollout(waiting, "tide")
-    assert running is not None and running.challenger == 2
+    assert running is not None
+    assert running.challenger == 2
     champion = waiting.read(Permission.READ, lambda tx: registry.champion(tx, "tide"))
     assert champion == 1, "the canary is not skipped"
 
@@ -153,7 +154,8 @@ def test_an_approval_that_comes_while_a_version_is_measured_counts(waiting: Work
     settled = work_as_engine(
         waiting, lambda tx: approvals.settled(tx, before, registry.get(tx, "tide", 2))
     )
-    assert before.waits and settled.passed
+    assert before.waits
+    assert settled.passed
 
 
 def test_a_gate_that_asks_for_none_keeps_an_approval_as_evidence(served: Workspace) -> None:

@@ -129,7 +129,6 @@ PLACES = {
     "channels": "Watching",
     "queue": "Pipelines and runs",
     "loop": "Watching",
-    "readiness": "Models",
     "drill": "Serving",
     "gate": "Readiness and debt",
     "log-rules": "Watching",

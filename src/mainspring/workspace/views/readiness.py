@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from mainspring.debt import cards
 from mainspring.engine import reactor
 from mainspring.experiments import runs
+from mainspring.ground.cards import missing
 from mainspring.ground.errors import NotFoundError
 from mainspring.ground.objects import Evidence, Version
 from mainspring.ground.permissions import Permission
@@ -45,7 +45,7 @@ def of_version(tx: Tx, version: Version) -> Checklist:
             policy=asked.gate,
             evidence=_evidence(tx, version, served),
             now=tx.now(),
-            card_missing=cards.missing(version.card),
+            card_missing=missing(version.card, asked.gate.card_requires),
             loop=reactor.spec(tx, asked.loop) if asked.loop else None,
             endpoint=served[0] if served else None,
             channels=[one.name for one in channels.every(tx) if one.active],
@@ -71,13 +71,13 @@ def _pipeline(tx: Tx, version: Version) -> str | None:
 
 def _missing(tx: Tx, version: Version) -> list[str]:
     """Return what is not known of where a version comes from."""
-    missing = []
+    lacking = []
     if version.run is None:
-        missing.append("the run that made it")
+        lacking.append("the run that made it")
     else:
         try:
             runs.get(tx, version.run)
         except NotFoundError:
-            missing.append(f"run {version.run}, which is deleted")
-    missing += [] if version.data else ["the data it learnt from"]
-    return missing + ([] if version.code else ["the code that made it"])
+            lacking.append(f"run {version.run}, which is deleted")
+    lacking += [] if version.data else ["the data it learnt from"]
+    return lacking + ([] if version.code else ["the code that made it"])
