@@ -50,6 +50,10 @@ def test_host_names_are_a_list_in_the_file_and_commas_in_the_environment(tmp_pat
         ("", {}, {"lease_s": "long"}, "--lease-s: Expected `float`"),
         ("hosts = 3", {}, {}, "mainspring.toml: Expected `array`"),
         ("port = ", {}, {}, "is not valid TOML"),
+        ("wokers = 3", {}, {}, "unknown key 'wokers'. Did you mean 'workers'?"),
+        ("workers = 0", {}, {}, "mainspring.toml: Expected `int` >= 1"),
+        ("port = 70000", {}, {}, "mainspring.toml: Expected `int` <= 65535"),
+        ("lease_s = 0", {}, {}, "mainspring.toml: Expected `float` > 0"),
     ],
 )
 def test_a_wrong_setting_says_where_it_stands(tmp_path: Path, file, environ, given, says) -> None:
@@ -63,3 +67,21 @@ def test_a_remote_database_and_bucket_are_taken_as_given(tmp_path: Path) -> None
     given = {"database": "postgresql://h/d", "objects": "s3://b/p"}
     found = settings.load(given, start=tmp_path, environ={})
     assert (found.database_url, found.objects_url) == ("postgresql://h/d", "s3://b/p")
+
+
+def test_everything_wrong_is_found_at_once_and_names_of_ours_are_not_taken_for_settings(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / settings.FILE).write_text("prot = 1\nworkers = 0\nslots = 3\n")
+    environ = {"MAINSPRING_SLOTS": "x", "MAINSPRING_LEASE": "3", "MAINSPRING_RUN": "run_1"}
+    found = settings.wrong(tmp_path, environ)
+    assert [line.split(": ")[0].rpartition("/")[2].split(" ")[0] for line in found] == [
+        "mainspring.toml",
+        "mainspring.toml",
+        "MAINSPRING_SLOTS",
+        "The",
+    ]
+    assert "Did you mean 'port'?" in found[0]
+    assert "MAINSPRING_LEASE, which is no setting. Did you mean 'lease_s'?" in found[3]
+    (tmp_path / settings.FILE).write_text("slots = 3\n")
+    assert settings.wrong(tmp_path, {}) == []

@@ -338,7 +338,7 @@ def test_params_are_read_as_their_annotation(name: str, given_: Any, wanted: Any
         ("layers", ["x"], "must be list"),
         ("more", [1], "must be dict"),
         ("free", object(), "must be None, a bool"),
-        ("nothing", 1, "has no parameter 'nothing'. It has: count, rate"),
+        ("nothing", 1, "has no parameter 'nothing'. Known are: count, rate"),
     ],
 )
 def test_a_param_of_another_type_is_refused_by_name(name: str, given_: Any, words: str) -> None:

@@ -112,6 +112,7 @@ GOOD: dict[str, tuple[dict[str, Any], str | None]] = {
     "channels.list": ({}, None),
     "channels.add": ({"name": "log", "kind": "log"}, "kind"),
     "decisions.list": ({"loop": "flights", "limit": 2}, "cursor"),
+    "configs.get": ({"ref": "loop:flights"}, "keys"),
     "cards.export": ({"ref": "flights/1", "form": "json"}, "text"),
     "cards.set": ({"model": "flights", "number": 1, "ethics": "None is judged."}, "ethics"),
     "cards.history": ({"model": "flights", "number": 1}, None),

@@ -179,6 +179,14 @@ NESTED: dict[str, tuple[str, list[Entry]]] = {
         ("trust", "judging:trust", "Let a version's pickled code run when it is converted.",
          "mainspring models trust flights/3 --reason 'Our nightly training wrote it.'"),
     ]),
+    "config": ("Compare configurations, and check the project's own.", [
+        ("diff", "configs:diff", "Say in which keys two configurations differ.",
+         "mainspring config diff flights/7 flights@champion --only params,packages"),
+        ("check", "configs:check", "Find everything that is wrong with the configuration.",
+         "mainspring config check"),
+        ("schema", "configs:schema", "Print the JSON schema of mainspring.toml, for editors.",
+         "mainspring config schema"),
+    ]),
     "card": ("Read and write the cards of versions, and the sheets of datasets.", [
         ("show", "cards:show", "Show a version's card, or write it in another form.",
          "mainspring card show flights@champion --form sagemaker --out card.json"),

@@ -4,15 +4,37 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from mainspring.ground.errors import BadInputError
+from mainspring.ground.nearest import meant
 
 FILE = "mainspring.toml"
+#: Names in the environment that begin as settings do and are none of them: what one process of
+#: ours tells another, or a user tells a run.
+NOT_SETTINGS = frozenset(
+    f"MAINSPRING_{name}"
+    for name in (
+        "AGAIN",
+        "ALARM_EVENT",
+        "CHANNEL_SECRET",
+        "CHANNEL_URL",
+        "JOIN",
+        "KILL_AT",
+        "LINES",
+        "RUN",
+        "SEED",
+        "WEBHOOK_SECRET",
+    )
+)
+
+Count = Annotated[int, Meta(ge=1)]
+Length = Annotated[float, Meta(gt=0)]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,23 +45,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     url: str | None = None  #: a server to talk to instead of the home
     token: str | None = None  #: what we show that server
     host: str = "127.0.0.1"  #: address that `up` listens on; beyond loopback only with tokens
-    port: int = 8750  #: where `up` answers; 0 takes a free one
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 8750  #: where `up` answers; 0 takes a free one
     hosts: list[str] = []  #: other names callers use, such as a proxy's; "a,b" in the environment
     database: str | None = None  #: sqlite:///... or postgresql://...; default in the home
     objects: str | None = None  #: folder or s3://bucket/prefix; default in the home
-    workers: int = 2  #: tasks the engine works on at once
-    slots: int = 2  #: runs of the queue that one worker works on at once
-    lease_s: float = 10.0  #: a dead worker's task is taken over after this long
+    workers: Count = 2  #: tasks the engine works on at once
+    slots: Count = 2  #: runs of the queue that one worker works on at once
+    lease_s: Length = 10.0  #: a dead worker's task is taken over after this long
     capture: bool = True  #: a run keeps its commit, changes, packages, machine and load
-    capture_budget_mb: int = 1024  #: per endpoint; the oldest sealed segments go first
+    capture_budget_mb: Count = 1024  #: per endpoint; the oldest sealed segments go first
     log_level: str = "info"  #: from where on our processes log; debug adds every HTTP request
-    log_days: float = 14.0  #: lines of logs are kept for so long
-    log_mb: int = 256  #: all logs together; the oldest go first
+    log_days: Length = 14.0  #: lines of logs are kept for so long
+    log_mb: Count = 256  #: all logs together; the oldest go first
     webhook_hosts: list[
         str
     ] = []  #: hosts of this network that webhooks may go to, such as "ci:8080"
-    max_body_mb: int = 32  #: largest body of a request
-    max_depth: int = 64  #: of nested JSON
+    max_body_mb: Count = 32  #: largest body of a request
+    max_depth: Count = 64  #: of nested JSON
     gates: dict[str, dict[str, Any]] = {}  #: by model, for those without a loop, as ms.Gate
 
     @property
@@ -78,23 +100,53 @@ def load(
     root = find_root(start)
     values: dict[str, Any] = {}
     source: dict[str, str] = {}
+    for key, value, name in _said(root, os.environ if environ is None else environ):
+        values[key], source[key] = value, name
+    for key, value in (given or {}).items():
+        if value is not None:
+            values[key], source[key] = value, f"--{key.replace('_', '-')}"
+    return _made(values, source, root)
 
-    def take(pairs: Mapping[str, Any], name: Callable[[str], str]) -> None:
-        for key, value in pairs.items():
-            values[key], source[key] = value, name(key)
 
-    environ = os.environ if environ is None else environ
-    take(_read(root / FILE), lambda _: str(root / FILE))
+def wrong(start: Path | None = None, environ: Mapping[str, str] | None = None) -> list[str]:
+    """Return everything that is wrong with a project's configuration, one sentence each.
+
+    Unlike :func:`load`, which stops at the first, it looks at every key by itself; and it names
+    variables of the environment that look like settings and are none.
+
+    Raises:
+        BadInputError: if mainspring.toml is no TOML.
+    """
+    root, environ = find_root(start), os.environ if environ is None else environ
+    found = []
+    for key, value, name in _said(root, environ):
+        try:
+            _made({key: value}, {key: name}, root)
+        except BadInputError as error:
+            found.append(f"{error.message}{f' {error.hint}' if error.hint else ''}")
     known = Settings.__struct_fields__
-    set_there = {key: environ.get(f"MAINSPRING_{key.upper()}") for key in known}
-    take({k: v for k, v in set_there.items() if v}, lambda key: f"MAINSPRING_{key.upper()}")
-    given = {k: v for k, v in (given or {}).items() if v is not None}
-    take(given, lambda key: f"--{key.replace('_', '-')}")
+    for name in sorted(environ):
+        key = name.removeprefix("MAINSPRING_").lower()
+        if name.startswith("MAINSPRING_") and name not in NOT_SETTINGS and key not in known:
+            found.append(f"The environment has {name}, which is no setting. {meant(key, known)}")
+    return found
+
+
+def _said(root: Path, environ: Mapping[str, str]) -> Iterator[tuple[str, Any, str]]:
+    """Yield key, value and where it stands: of the file first, then of the environment."""
+    for key, value in _read(root / FILE).items():
+        yield key, value, str(root / FILE)
+    for key in Settings.__struct_fields__:
+        name = f"MAINSPRING_{key.upper()}"
+        if environ.get(name):
+            yield key, environ[name], name
+
+
+def _made(values: dict[str, Any], source: Mapping[str, str], root: Path) -> Settings:
+    known = Settings.__struct_fields__
     for key in values.keys() - set(known):
         raise BadInputError(
-            f"{source[key]} has an unknown key {key!r}.",
-            field=key,
-            hint=f"Known keys: {', '.join(known)}.",
+            f"{source[key]} has an unknown key {key!r}.", field=key, hint=meant(key, known)
         )
     for key in ("hosts", "webhook_hosts"):
         if isinstance(values.get(key), str):

@@ -12,6 +12,7 @@ from typing import Any, Literal, Union
 import msgspec
 
 from mainspring.ground.errors import BadInputError, NotExactError, ProjectError
+from mainspring.ground.nearest import meant
 from mainspring.pipelines.declare import Pipeline
 from mainspring.pipelines.literals import check_literal
 
@@ -81,7 +82,7 @@ def fitted(
                 f"{pipeline.word.capitalize()} {pipeline.name} has no parameter"
                 f" {str(name)[:80]!r}.",
                 field=str(name),
-                hint=f"It has: {', '.join(declared) or 'none'}.",
+                hint=meant(str(name), declared),
             )
     wanted = _annotations(pipeline)
     out: dict[str, Any] = {}

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from mainspring.ground.errors import BadInputError, NotExactError
+from mainspring.ground.nearest import meant
 
 _LOWEST, _HIGHEST = -(2**63), 2**63 - 1
 
@@ -46,7 +47,7 @@ def refuse_unknown(given: Any, made: Any, where: str = "") -> None:
                 raise BadInputError(
                     f"There is no field {field!r}.",
                     field=field,
-                    hint=f"Fields are: {', '.join(known)}.",
+                    hint=meant(str(key), known),
                 )
             refuse_unknown(value, getattr(made, known[key]), field)
     elif isinstance(made, list | tuple) and isinstance(given, list | tuple):

@@ -54,6 +54,7 @@ ROOMS = {
     "reports": "reports",
     "feeds": "feeds",
     "cards": "cards",
+    "configs": "configs",
     "datasheets": "cards",
     "decisions": "loops",
     "evidence": "evidence",
