@@ -22,6 +22,8 @@ from mainspring.numerics.scores import midranks
 
 Floats = npt.NDArray[np.float64]
 CONFIDENCE = 0.95
+#: Below this many blocks an interval by block says nothing, and rows count on their own.
+LEAST_BLOCKS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +163,28 @@ def block_difference(
     sums = np.bincount(at, weights=rows - mean, minlength=groups)
     error = math.sqrt(groups / (groups - 1) * float((sums**2).sum())) / rows.size
     return _student(mean, error, groups, confidence)
+
+
+def by_block_or_row(
+    values: npt.ArrayLike,
+    blocks: npt.ArrayLike | None,
+    confidence: float = CONFIDENCE,
+    least_blocks: int = LEAST_BLOCKS,
+) -> tuple[Interval, bool]:
+    """Return the interval of a mean, and whether it is by block.
+
+    By block where blocks are given and there are at least ``least_blocks`` of them, else by row.
+
+    Raises:
+        as :func:`block_difference` and :func:`mean_interval`.
+
+    Example:
+        >>> by_block_or_row([1.0, 2.0, 3.0], [0, 0, 1])[1]
+        False
+    """
+    if blocks is not None and np.unique(np.asarray(blocks)).size >= least_blocks:
+        return block_difference(values, blocks, confidence), True
+    return mean_interval(values, confidence), False
 
 
 def delong(
