@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
+from mainspring.ground.limits import CalibrationBounds, LoadLimits, RobustnessLimits
+from mainspring.ground.monitors import Facet
 from mainspring.ground.records import DAY_S, Record
 
 #: The check that a person answers.
@@ -26,6 +28,20 @@ class Gate(Record, frozen=True, kw_only=True):
     valid_s: float = 30 * DAY_S  #: how long a result holds, by the wall clock
     approval: bool = False  #: another person than the author must approve
     card_requires: list[str] = []  #: fields of the card beyond purpose, owner and limitations
+    better: bool = False  #: it must be shown to be better than the champion, by ``margin``
+    margin: float = 0.0  #: mean bounded loss by which it must be better
+    few_rows: Literal["pass", "refuse"] = "pass"  #: when too few rows can show anything
+    slices: list[str] = []  #: columns, or conditions in SQL, that are judged apart
+    search_slices: bool = True  #: look for bad slices that nobody declared
+    slice_tolerance: float = 0.05  #: mean loss by which a slice may be worse than the champion's
+    worst_slice: float | None = None  #: mean loss that no slice may surely exceed
+    calibration: CalibrationBounds | None = None
+    trained_within_s: float | None = None  #: of the fresh rows, by event time
+    load: LoadLimits | None = None  #: None: no load test
+    bias: list[Facet] = []  #: facets whose figures must lie within their allowed ranges
+    robustness: RobustnessLimits | None = RobustnessLimits()  #: None: not tried
+    baselines: bool = True  #: it must not surely be worse than a constant
+    simpler: Literal["tell", "refuse"] = "tell"  #: what becomes of one that is no better
 
 
 class CheckResult(Record, frozen=True, kw_only=True):

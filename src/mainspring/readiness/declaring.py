@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any, Literal, TypeVar
+
+from msgspec.structs import fields
 
 from mainspring.ground import bounds, objects
 from mainspring.ground.cards import check_fields
 from mainspring.ground.durations import seconds
 from mainspring.ground.errors import BadInputError
+from mainspring.ground.limits import CalibrationBounds, LoadLimits, RobustnessLimits
+from mainspring.ground.objects import Facet
+
+T = TypeVar("T", LoadLimits, RobustnessLimits)
 
 
 def Gate(  # noqa: N802  reads as the record it makes
@@ -16,6 +24,20 @@ def Gate(  # noqa: N802  reads as the record it makes
     at_most: Mapping[str, float] | None = None,
     max_latency_ms: float = 100.0,
     tolerance: float = 0.0,
+    better: bool = False,
+    margin: float = 0.0,
+    few_rows: Literal["pass", "refuse"] = "pass",
+    slices: Sequence[str] = (),
+    search_slices: bool = True,
+    slice_tolerance: float = 0.05,
+    worst_slice: float | None = None,
+    calibration: float | Mapping[str, Any] | None = None,
+    trained_within: str | float | None = None,
+    load: Mapping[str, float] | None = None,
+    bias: Sequence[Facet] = (),
+    robustness: bool | Mapping[str, Any] = True,
+    baselines: bool = True,
+    simpler: Literal["tell", "refuse"] = "tell",
     needs_card: bool = True,
     tests: bool = False,
     tests_share: float = 0.0,
@@ -28,8 +50,10 @@ def Gate(  # noqa: N802  reads as the record it makes
 
     ``at_least`` and ``at_most`` bound its metrics on held-out rows. One row must be scored in
     ``max_latency_ms`` (95th percentile). Its mean bounded loss (0 to 1) must not surely be worse
-    than the champion's by more than ``tolerance``, on the same fresh rows. ``needs_card`` asks
-    for a card with every required field filled; ``card_requires`` adds to those fields, such as
+    than the champion's by more than ``tolerance``, on the same fresh rows; with ``better`` it must
+    surely be better by more than ``margin``. Fewer than 30 rows show neither: it then passes
+    (the rollout judges it), or not, as ``few_rows`` says. ``needs_card`` asks for a card with
+    every required field filled; ``card_requires`` adds to those fields, such as
     ``["ethics", "assumptions"]``: where assumptions are required, none may be overdue.
 
     ``tests`` asks that the project's own tests passed on exactly the code that made it
@@ -40,22 +64,50 @@ def Gate(  # noqa: N802  reads as the record it makes
     again before the version may be given a guarded alias. ``approval`` asks for the word of
     another person than the author (``mainspring approve``).
 
-    >>> Gate(at_least={"auc": 0.7}, tolerance=0.002).at_least
-    {'auc': 0.7}
+    ``slices`` are columns, or conditions in SQL such as ``"distance > 1000"``: none of them, and
+    none that a search finds, may surely be worse than the champion's there by more than
+    ``slice_tolerance``, or lose more than ``worst_slice``. ``calibration`` is the highest expected
+    calibration error, or ``{"max_ece": 0.05, "slope": (0.8, 1.25)}``. ``trained_within`` is how
+    far its newest training row may lie before the newest fresh one. ``load`` asks for a load test
+    over HTTP and bounds it: ``max_p95_ms``, ``max_p99_ms``, ``max_memory_mb``,
+    ``max_cold_start_s``, ``least_rps`` (and ``connections``, ``requests``, ``rounds``,
+    ``round_s``). ``bias`` are facets (:func:`Facet`) whose figures must not surely lie outside of
+    their allowed ranges.
+
+    ``robustness`` tries gaps, values out of range and small changes: never an error or an answer
+    that is no number, and at most ``max_moved`` (0.25) of the rows moved by small changes; False
+    leaves it out, a mapping sets ``max_moved``, ``max_flipped`` (by one strange value), ``noise``,
+    ``epsilon``, ``extreme``, ``rows``, ``columns``. ``baselines`` refuses what is surely worse
+    than a constant answer; with ``simpler="refuse"`` also what a linear model or a shallow tree
+    does as well.
+
+    >>> gate = Gate(at_least={"auc": 0.7}, slices=["carrier"], load={"max_p99_ms": 20})
+    >>> gate.load.max_p99_ms, Gate(trained_within="30d").trained_within_s
+    (20.0, 2592000.0)
 
     Raises:
         BadInputError: naming the field.
     """
-    if not max_latency_ms > 0:
-        raise BadInputError(
-            f"max_latency_ms must be above 0, found {max_latency_ms}.", field="max_latency_ms"
-        )
     bounds.share("tests_share", tests_share)
+    bounds.within("max_latency_ms", max_latency_ms, 0, float("inf"))
+    _one_of("few_rows", few_rows, ("pass", "refuse"))
+    _one_of("simpler", simpler, ("tell", "refuse"))
     return objects.Gate(
         at_least={name: float(bound) for name, bound in (at_least or {}).items()},
         at_most={name: float(bound) for name, bound in (at_most or {}).items()},
         max_latency_ms=max_latency_ms,
         tolerance=tolerance,
+        better=better,
+        margin=bounds.at_least("margin", margin, 0),
+        few_rows=few_rows,
+        **_slices(slices, search_slices, slice_tolerance, worst_slice),
+        calibration=_calibration(calibration),
+        trained_within_s=_seconds("trained_within", trained_within),
+        load=None if load is None else _load(load),
+        bias=_facets(bias),
+        robustness=_robustness(robustness),
+        baselines=baselines,
+        simpler=simpler,
         needs_card=needs_card,
         tests=tests or tests_share > 0,
         tests_share=tests_share,
@@ -70,3 +122,110 @@ def _valid(valid: str | float) -> float:
     found = seconds(valid, "valid")
     bounds.within("valid", found, 0, 100 * 365 * objects.DAY_S)
     return found
+
+
+def _seconds(field: str, given: str | float | None) -> float | None:
+    return None if given is None else seconds(given, field)
+
+
+def _slices(
+    given: Sequence[str], search: bool, tolerance: float, worst: float | None
+) -> dict[str, Any]:
+    if worst is not None:
+        bounds.share("worst_slice", worst)
+    return {
+        "slices": _texts("slices", given),
+        "search_slices": search,
+        "slice_tolerance": bounds.at_least("slice_tolerance", tolerance, 0),
+        "worst_slice": worst,
+    }
+
+
+def _calibration(given: float | Mapping[str, Any] | None) -> CalibrationBounds | None:
+    if given is None:
+        return None
+    if not isinstance(given, Mapping):
+        given = {"max_ece": given}
+    strange = sorted(given.keys() - {"max_ece", "slope"})
+    if strange or not given:
+        raise BadInputError(
+            f"calibration bounds max_ece or slope, found {', '.join(strange) or 'neither'}.",
+            field="calibration",
+            hint='Such as {"max_ece": 0.05, "slope": (0.8, 1.25)}.',
+        )
+    ece, slope = given.get("max_ece"), given.get("slope")
+    if ece is not None:
+        bounds.share("calibration.max_ece", ece)
+    if slope is not None and not (len(slope) == 2 and slope[0] <= slope[1]):
+        raise BadInputError(
+            f"calibration.slope is a range (low, high), found {slope}.", field="calibration.slope"
+        )
+    return CalibrationBounds(
+        max_ece=None if ece is None else float(ece),
+        slope=None if slope is None else (float(slope[0]), float(slope[1])),
+    )
+
+
+def _load(given: Mapping[str, float]) -> LoadLimits:
+    found = _made(LoadLimits, "load", given)
+    for name in ("connections", "requests", "rounds"):
+        bounds.within(f"load.{name}", getattr(found, name), 0, 10_000)
+    bounds.within("load.round_s", found.round_s, 0, 600)
+    return found
+
+
+def _robustness(given: bool | Mapping[str, Any]) -> RobustnessLimits | None:
+    if isinstance(given, bool):
+        return RobustnessLimits() if given else None
+    found = _made(RobustnessLimits, "robustness", given)
+    for name in ("max_moved", "max_flipped"):
+        if (value := getattr(found, name)) is not None:
+            bounds.share(f"robustness.{name}", value)
+    bounds.within("robustness.rows", found.rows, 0, 2_000)
+    bounds.within("robustness.columns", found.columns, 0, 1_000)
+    return found
+
+
+def _made(kind: type[T], field: str, given: Mapping[str, Any]) -> T:
+    """Return limits by their names; a number is 0 or more, and made what its field holds."""
+    known = {one.name: one for one in fields(kind)}
+    values: dict[str, Any] = {}
+    for name, value in given.items():
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            raise BadInputError(
+                f"{field} has no {name!r}.",
+                field=f"{field}.{name}"[:80],
+                hint=f"Did you mean {near[0]}?" if near else f"It has {', '.join(known)}.",
+            )
+        if isinstance(known[name].default, bool):
+            values[name] = bool(value)
+        elif value is None:
+            values[name] = None
+        else:
+            bounds.at_least(f"{field}.{name}", value, 0)
+            whole = isinstance(known[name].default, int)
+            values[name] = int(value) if whole else float(value)
+    return kind(**values)
+
+
+def _facets(given: Sequence[Facet]) -> list[Facet]:
+    for one in given:
+        if not isinstance(one, Facet):
+            raise BadInputError(
+                f"bias takes facets, found {one!r}.", field="bias", hint="Such as ms.Facet('sex')."
+            )
+    return list(given)
+
+
+def _texts(field: str, given: Sequence[str]) -> list[str]:
+    if isinstance(given, str) or not all(str(one).strip() for one in given):
+        raise BadInputError(
+            f"{field} is a list of columns or conditions, found {given!r}.", field=field
+        )
+    return list(dict.fromkeys(given))
+
+
+def _one_of(field: str, given: str, known: tuple[str, ...]) -> None:
+    if given not in known:
+        raise BadInputError(f"{field} is {' or '.join(known)}, found {given!r}.", field=field)

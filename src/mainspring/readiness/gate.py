@@ -8,7 +8,22 @@ from mainspring.ground.identity import new_id
 from mainspring.ground.objects import CheckResult, Decision, Gate, GateResult
 from mainspring.ground.ports import Tx
 from mainspring.readiness import decisions
-from mainspring.readiness.checks import approval, card, champion, data, latency, metrics, tests
+from mainspring.readiness.checks import (
+    approval,
+    baselines,
+    bias,
+    calibration,
+    card,
+    champion,
+    data,
+    freshness,
+    latency,
+    load,
+    metrics,
+    robustness,
+    slices,
+    tests,
+)
 from mainspring.readiness.inputs import GateInputs
 from mainspring.readiness.verdicts import latest, passed, reason, results, store_result
 
@@ -27,8 +42,15 @@ __all__ = [
 CHECKS: tuple[Callable[[GateInputs, Gate], list[CheckResult]], ...] = (
     metrics.check,
     champion.check,
+    slices.check,
+    calibration.check,
+    baselines.check,
     data.check,
+    freshness.check,
     latency.check,
+    load.check,
+    robustness.check,
+    bias.check,
     card.check,
     tests.check,
     approval.check,

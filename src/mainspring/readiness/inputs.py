@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mainspring.ground.objects import Card, Evidence, Version
+from mainspring.readiness.measured import Measured
 
 Floats = npt.NDArray[np.float64]
 
@@ -37,3 +38,7 @@ class GateInputs:
     evidence: Sequence[Evidence] = ()
     now: float = 0.0
     steps: Mapping[str, str] = field(default_factory=dict)  #: of its run: target -> code digest
+    measured: Measured = field(
+        default_factory=Measured
+    )  #: everything beyond losses, latency and contract
+    at: float | None = None  #: event time of the gate

@@ -96,6 +96,7 @@ class Probe(Record, frozen=True, kw_only=True):
     moved: int | None = None  #: rows whose score moved by more than epsilon
     not_finite: int = 0
     error: str = ""
+    refused: bool = False  #: its own contract keeps such rows from it
 
 
 class RobustnessMeasured(Record, frozen=True, kw_only=True):
@@ -130,7 +131,7 @@ class BaselinesMeasured(Record, frozen=True, kw_only=True):
 
 
 class BiasFigures(Record, frozen=True, kw_only=True):
-    """One comparison of two facets, judged by its figures on the rows a version was measured on."""
+    """Two facets compared, by figures on the rows a version was measured on."""
 
     subject: str  #: such as "sex = F"
     outside: list[str] = []  #: figures surely outside of what is allowed, in words

@@ -7,7 +7,6 @@ objects, by digest. ``objects`` in a payload is the URL of the objects.
 from __future__ import annotations
 
 import io
-import time
 from pathlib import Path
 from typing import Any
 
@@ -66,58 +65,24 @@ def project(payload: dict[str, Any]) -> dict[str, Any]:
 
 
 def judge(payload: dict[str, Any]) -> dict[str, Any]:
-    """Measure a candidate: losses beside the champion's on fresh rows, latency, contract.
+    """Measure a candidate before the gate: see :mod:`mainspring.workspace.measuring`."""
+    from mainspring.workspace.measuring import candidate
 
-    ``candidate`` and ``champion`` are packages, ``fresh`` labelled rows neither learnt from.
-    """
-    from mainspring.numerics.scores import quality, row_losses
-    from mainspring.scaling.models import load, package
-
-    objects = _objects(payload)
-    candidate = load.load(payload["candidate"], objects)
-    signature = candidate.signature
-    found: dict[str, Any] = {
-        "contract": [],
-        "latencies_ms": _latencies_ms(candidate, package.example(payload["candidate"], objects)),
-        "form": candidate.form,
-    }
-    if payload.get("champion"):
-        champion = load.load(payload["champion"], objects)
-        found["contract"] = _breaches(champion.signature, signature)
-    if payload.get("fresh"):
-        rows = _frame(objects, payload["fresh"])
-        target = rows["_y"].to_numpy()
-        scores = candidate.score(rows)
-        scale = signature.scale
-        found["rows"] = rows.height
-        found["metrics"] = quality(signature.kind, scores, target, scale)
-        losses = row_losses(signature.kind, scores, target, scale)
-        found["candidate_losses"] = losses.tolist()
-        found["blocks"] = (rows["_time"] // 86_400).cast(int).to_list()
-        if payload.get("champion") and not found["contract"]:
-            theirs = champion.score(rows)
-            found["champion_losses"] = row_losses(signature.kind, theirs, target, scale).tolist()
-    fresh = _frame(objects, payload["fresh"]) if payload.get("fresh") else None
-    found["contract"] += _unkept(package.contract(payload["candidate"], objects), fresh)
-    return found
+    return candidate.measure(payload)
 
 
-def _unkept(told: Any, fresh: Any) -> list[str]:
-    """Return in which ways a candidate's training rows, and fresh ones, break its contract."""
+def load_test(payload: dict[str, Any]) -> dict[str, Any]:
+    """Measure how a packaged version answers over HTTP, and nothing else of it."""
     import msgspec
 
-    from mainspring.monitoring.constraints import check_frames
+    from mainspring.ground.limits import LoadLimits
+    from mainspring.scaling.models import package
+    from mainspring.workspace.measuring import load_test as measuring
 
-    if told is None:
-        return []
-    lines = [f"Training rows: {one.sentence}" for one in told.training.violations]
-    if fresh is not None and fresh.height:
-        # How many rows there must be is asked of what it learnt from.
-        contract = msgspec.structs.replace(told.contract, least_rows=None, most_rows=None)
-        names = [name for name in fresh.columns if name in contract.columns or name[:1] != "_"]
-        found = check_frames(contract, [fresh.select(names)])
-        lines += [f"Fresh rows: {one.sentence}" for one in found.violations]
-    return lines
+    digest, limits = payload["candidate"], msgspec.convert(payload["limits"], LoadLimits)
+    example = package.example(digest, _objects(payload))
+    found = measuring.measure(digest, payload["objects"], example, limits)
+    return {"load": msgspec.to_builtins(found)}
 
 
 def adopt(payload: dict[str, Any]) -> dict[str, Any]:
@@ -241,40 +206,6 @@ def command(payload: dict[str, Any]) -> dict[str, Any]:
     from mainspring.workspace.handlers import commands
 
     return commands.run(payload)
-
-
-def _latencies_ms(served: Any, example: Any, rounds: int = 5, rows: int = 20) -> list[float]:
-    """Return how long one row takes, a row at a time, in the calmest of some rounds.
-
-    The calmest, because a busy machine only ever adds to what the version itself takes.
-    """
-    best: list[float] = []
-    for count in range(rounds + 1):
-        found = []
-        for place in range(rows):
-            row = example.slice((count * rows + place) % example.height, 1)
-            start = time.perf_counter()
-            served.score(row)
-            found.append((time.perf_counter() - start) * 1000)
-        if count and (not best or sorted(found)[-2] < sorted(best)[-2]):  # the first warms up
-            best = found
-    return best
-
-
-def _breaches(old: Any, new: Any) -> list[str]:
-    """Return how a candidate breaks what callers of the champion rely on."""
-    found = []
-    if new.kind != old.kind or new.classes != old.classes:
-        found.append(f"it answers {new.kind} {new.classes}, the champion {old.kind} {old.classes}")
-    sent = {column.name: column.type for column in old.columns}
-    for column in new.columns:
-        if column.name not in sent:
-            found.append(f"it needs the column {column.name!r}, which callers do not send")
-        elif {sent[column.name], column.type} not in ({"int", "float"}, {column.type}):
-            found.append(
-                f"column {column.name!r} was {sent[column.name]} and would be {column.type}"
-            )
-    return found
 
 
 def _frame(objects: Objects, digest: str) -> Any:

@@ -1,8 +1,8 @@
 """Is the candidate worth its trouble: better than a constant, a linear model, a shallow tree?
 
-A candidate that is surely worse than a constant answer is refused. A linear model or a shallow tree
-that is not surely worse than the candidate does the same work and is easier to keep: that is
-told, and refused only where the gate says so.
+A candidate that is surely worse than a constant answer is refused. A linear model or a shallow
+tree that is not surely worse than the candidate does the same work and is easier to keep: that
+is told, and refused only where the gate says so.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ def check(inputs: GateInputs, policy: Gate) -> list[CheckResult]:
     known = {one.name: one for one in found.models}
     simple = [known[name] for name in _SIMPLER if name in known]
     constant = known.get("constant")
-    bad, told = [], []
+    bad: list[str] = []
+    told: list[str] = []
     if constant is not None and constant.low is not None:
         (bad if constant.low > 0 else told).append(_said(constant))
     for one in simple:

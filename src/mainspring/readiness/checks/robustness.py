@@ -1,8 +1,8 @@
 """Does the version bear what will be sent to it: gaps, strange values, small changes?
 
 Never an error and never an answer that is no number, for any value that a request may hold and
-the signature allows. Beyond that: small changes must not move many answers (on by default), and one
-missing or strange value must not flip more than was declared.
+the signature allows. Beyond that: small changes must not move many answers (on by default), and
+one missing or strange value must not flip more than was declared.
 """
 
 from __future__ import annotations
@@ -35,23 +35,23 @@ def check(inputs: GateInputs, policy: Gate) -> list[CheckResult]:
 
 
 def _bad(one: Probe, limits: RobustnessLimits) -> str:
-    what = f"{one.kind} {one.column}".strip()
+    """Return why a change was not borne, or nothing."""
+    told = ""
     if one.kind == "extreme" and not limits.extreme:
         return ""
     if one.error:
-        return f"{what}: {one.error}"
-    if one.not_finite:
-        return f"{what}: {one.not_finite} of {one.rows} answers are no number"
-    if one.flipped is None or one.moved is None or one.rows < LEAST_ROWS:
-        return ""
-    if one.kind == "noise":
-        hit = max(one.flipped, one.moved)
-        if limits.max_moved is not None and hit > limits.max_moved * one.rows:
-            return f"{what}: {hit} of {one.rows} answers flip or move by {limits.epsilon:.3g}"
-        return ""
-    if limits.max_flipped is not None and one.flipped > limits.max_flipped * one.rows:
-        return f"{what}: {one.flipped} of {one.rows} answers flip"
-    return ""
+        told = one.error
+    elif one.not_finite:
+        told = f"{one.not_finite} of {one.rows} answers are no number"
+    elif one.flipped is not None and one.moved is not None and one.rows >= LEAST_ROWS:
+        if one.kind == "noise":
+            hit, most = max(one.flipped, one.moved), limits.max_moved
+            words = f"flip or move by more than {limits.epsilon:.3g}"
+        else:
+            hit, most, words = one.flipped, limits.max_flipped, "flip"
+        if most is not None and hit > most * one.rows:
+            told = f"{hit} of {one.rows} answers {words}"
+    return told and f"{one.kind} {one.column}".strip() + f": {told}"
 
 
 def _calm(probes: list[Probe], rows: int) -> str:

@@ -26,7 +26,7 @@ def check(inputs: GateInputs, policy: Gate) -> list[CheckResult]:
         return []
     if found.why and not found.unread:
         return [] if not policy.slices else [_result(True, found.why, policy, {"rows": 0})]
-    bad = [told for one in found.slices if (told := _bad(one, policy))]
+    bad = [text for one in found.slices if (text := _bad(one, policy))]
     few = [one.name for one in found.slices if one.loss is None]
     told = [f"slice {text}" for text in found.unread] + bad
     evidence = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,6 +16,7 @@ from mainspring.ground.killpoints import here
 from mainspring.ground.objects import (
     CheckResult,
     Evidence,
+    Facet,
     Gate,
     GateResult,
     Signature,
@@ -25,7 +27,9 @@ from mainspring.ground.ports import Tx
 from mainspring.pipelines import reading as pipelines
 from mainspring.readiness import approvals, evidence, forms, gate, proofs, registry, verdicts
 from mainspring.readiness.inputs import GateInputs
+from mainspring.readiness.measured import Measured
 from mainspring.workspace import approving, calling, running
+from mainspring.workspace.measuring import written
 
 if TYPE_CHECKING:
     from mainspring.engine.tasks import Lease
@@ -34,6 +38,19 @@ if TYPE_CHECKING:
 
 #: A version is measured as an endpoint would run it: one thread for one row.
 AS_SERVED = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A gate's result, and the evidence that was made on the way."""
+
+    result: GateResult
+    proofs: list[Evidence]
+
+    @property
+    def told(self) -> str:
+        """The result in one sentence."""
+        return gate.reason(self.result.checks)
 
 
 class Judging:
@@ -51,18 +68,19 @@ class Judging:
             return spec.model, spec.gate
 
         model, policy = self._ws.read(Permission.WORK, look)
-        result, told = self._judged(model, command.version, policy, command.at, lease)
+        judged = self._judged(model, command.version, policy, command.at, lease)
+        result = judged.result
         event = m.Judged(
             loop=command.loop,
             at=command.at,
             command=command.id,
             version=command.version,
             passed=result.passed,
-            reason=told,
+            reason=judged.told,
         )
 
         def apply(tx: Tx) -> None:
-            kept = self._keep(tx, result)
+            kept = self._keep(tx, judged)
             if kept.waits or kept.passed != result.passed:
                 approving.answer(tx, kept)  # a person has the last word
             else:
@@ -75,13 +93,13 @@ class Judging:
         model, number = lease.task.payload["model"], int(lease.task.payload["number"])
         policy = msgspec.convert(lease.task.payload["policy"], Gate)
         at = float(lease.task.payload["at"])
-        result, told = self._judged(model, number, policy, at, lease)
+        judged = self._judged(model, number, policy, at, lease)
 
         def apply(tx: Tx) -> None:
-            kept = self._keep(tx, result)
+            kept = self._keep(tx, judged)
             gate.note(tx, kept, gate.reason(kept.checks))
 
-        return Done(result={"passed": result.passed, "reason": told}, apply=apply)
+        return Done(result={"passed": judged.result.passed, "reason": judged.told}, apply=apply)
 
     def judge_rows(self, lease: Lease) -> Done:
         """Judge a version on rows that a person gave; one of another tool's is converted first."""
@@ -106,25 +124,28 @@ class Judging:
             run=None,
         )
         policy, at = msgspec.convert(asked["policy"], Gate), float(asked["at"])
-        result, told = self._judged(
+        judged = self._judged(
             model, number, policy, at, lease, candidate=candidate, fresh=ready["fresh"]
         )
 
         def apply(tx: Tx) -> None:
             if convert:
                 forms.set_form(tx, came, candidate.package, signature, candidate.metrics, at)
-            kept = self._keep(tx, result)
+            kept = self._keep(tx, judged)
             gate.note(tx, kept, gate.reason(kept.checks))
             approving.answer(tx, kept, by_hand=True)
 
-        answer = {"passed": result.passed, "reason": told, "notes": ready["notes"]}
+        answer = {"passed": judged.result.passed, "reason": judged.told, "notes": ready["notes"]}
         return Done(result=answer, apply=apply)
 
-    def _keep(self, tx: Tx, result: GateResult) -> GateResult:
+    def _keep(self, tx: Tx, judged: Judged) -> GateResult:
         """Keep a gate result with the approval that stands by now, and return it so."""
+        result = judged.result
         version = registry.get(tx, result.model, result.number)
         kept = verdicts.dated(approvals.settled(tx, result, version), tx.now())
         gate.store_result(tx, kept)
+        for one in judged.proofs:
+            evidence.record(tx, one)
         return kept
 
     def _judged(
@@ -137,8 +158,8 @@ class Judging:
         *,
         candidate: Version | None = None,
         fresh: str | None = None,
-    ) -> tuple[GateResult, str]:
-        def look(tx: Tx) -> tuple[Version, Version | None, str | None]:
+    ) -> Judged:
+        def look(tx: Tx) -> tuple[Version, Version | None, str | None, list[Facet]]:
             judged = candidate or registry.get(tx, model, number)
             champion = registry.champion(tx, model)
             before = runs.get(tx, judged.run).tags.get(running.FRESH) if judged.run else None
@@ -146,9 +167,10 @@ class Judging:
                 judged,
                 None if champion is None else registry.get(tx, model, champion),
                 fresh or before,
+                [facet for s in reactor.loops(tx) if s.model == model for facet in s.monitor.bias],
             )
 
-        judged, champion, rows = self._ws.read(Permission.WORK, look)
+        judged, champion, rows, watched = self._ws.read(Permission.WORK, look)
         found = calling.child(
             self._ws,
             "judge",
@@ -156,16 +178,22 @@ class Judging:
                 "candidate": judged.package,
                 "champion": champion.package if champion else None,
                 "fresh": rows,
+                "policy": msgspec.to_builtins(policy),
+                "data": list(judged.data.values()),
+                "facets": msgspec.to_builtins(watched),
             },
             lease,
             env=AS_SERVED,
         )
         here("judge.measured")
         known, steps = self._ws.read(Permission.WORK, lambda tx: _evidence(tx, judged))
-        inputs = _inputs(judged, champion, found, known, steps, self._ws.clock.now())
+        now = self._ws.clock.now()
+        inputs = _inputs(judged, champion, found, known, steps, now=now, at=at)
         checks: list[CheckResult] = gate.judge(inputs, policy)
         result = gate.result(model, number, checks, at=at, by="engine", policy=policy, rows=rows)
-        return result, gate.reason(checks)
+        subject, opens = f"{model}/{number}", f"gate:{result.id}"
+        made = written.evidence_of(subject, inputs.measured, policy, opens, now, "engine")
+        return Judged(result, made)
 
 
 def handlers(ws: Workspace) -> dict[str, Handler]:
@@ -195,7 +223,9 @@ def _inputs(
     found: dict[str, Any],
     known: list[Evidence],
     steps: dict[str, str],
+    *,
     now: float,
+    at: float,
 ) -> GateInputs:
     def array(name: str) -> Any:
         return np.asarray(found[name]) if name in found else None
@@ -213,4 +243,6 @@ def _inputs(
         evidence=known,
         now=now,
         steps=steps,
+        measured=msgspec.convert(found["measured"], Measured),
+        at=at,
     )

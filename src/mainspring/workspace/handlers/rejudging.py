@@ -49,15 +49,17 @@ class Rejudging(Judging):
 
         version, asked, spec, at, before = self._ws.read(Permission.WORK, look)
         rows, count = self._newest_rows(spec, version, at) if spec else (None, 0)
-        result, told = self._judged(model, number, asked.gate, at, lease, fresh=rows or before)
+        judged = self._judged(model, number, asked.gate, at, lease, fresh=rows or before)
 
         def apply(tx: Tx) -> None:
-            kept = self._keep(tx, result)
+            kept = self._keep(tx, judged)
             gate.note(tx, kept, gate.reason(kept.checks))
             approving.answer(tx, kept, by_hand=True)
 
         notes = [f"judged on {count:,} labelled rows newer than its training"] if rows else []
-        answer = {"passed": result.passed, "reason": told, "notes": notes, "gate": result.id}
+        result = judged.result
+        answer = {"passed": result.passed, "reason": judged.told, "notes": notes}
+        answer["gate"] = result.id
         return Done(result=answer, apply=apply)
 
     def approval_over(self, lease: Lease) -> Done:
