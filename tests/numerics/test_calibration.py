@@ -165,3 +165,20 @@ def test_what_is_no_probability_is_refused():
         cal.ece([], [])
     with pytest.raises(TooFewError):
         cal.isotonic([], [])
+
+
+def test_the_interval_of_the_error_holds_that_of_a_calibrated_model_and_leaves_out_a_bad_one():
+    rng = np.random.default_rng(0)
+    held = 0
+    for _ in range(60):
+        said = rng.random(600)
+        came = (rng.random(600) < said).astype(float)
+        band = cal.ece_interval(said, came, confidence=0.95)
+        assert band.low <= band.estimate <= band.high
+        held += band.low <= 0.01  # a calibrated model's own error is 0
+    assert held >= 54
+    sure = np.where(rng.random(2000) < 0.5, 0.99, 0.01)
+    came = (rng.random(2000) < 0.5 + 0.3 * np.sign(sure - 0.5)).astype(float)
+    band = cal.ece_interval(sure, came)
+    assert band.low < 0.19 < band.high  # |0.99 - 0.8|, on both sides
+    assert band.low > 0.12

@@ -147,6 +147,8 @@ def _columns(
 def labelled(rows: pl.DataFrame, digest: str, objects: Objects) -> pl.DataFrame:
     """Return rows as the gate reads them: raw columns, ``_y`` and ``_time``.
 
+    ``_time`` is that of the signature's time column, in UTC seconds; 0 where rows have none.
+
     Raises:
         BadInputError: naming the column that is missing or holds what it may not.
     """
@@ -156,7 +158,18 @@ def labelled(rows: pl.DataFrame, digest: str, objects: Objects) -> pl.DataFrame:
     signature = package.signature(digest, objects)
     truth = target_numbers(check_target_values(rows, signature.target), signature)
     ready = typed(rows, signature.columns)
-    return ready.with_columns(_y=pl.Series(truth), _time=pl.lit(0.0))
+    return ready.with_columns(_y=pl.Series(truth), _time=_times(rows, signature.time))
+
+
+def _times(rows: pl.DataFrame, name: str | None) -> pl.Series:
+    from mainspring.scaling.models.check import event_times
+
+    if name is None or name not in rows.columns:
+        return pl.zeros(rows.height, dtype=pl.Float64, eager=True)
+    values = rows[name]
+    if values.dtype in (pl.Datetime, pl.Date):
+        values = values.cast(pl.Datetime("us")).dt.epoch("us") / 1e6
+    return pl.Series(event_times(values.to_list(), name), dtype=pl.Float64)
 
 
 def frame(digest: str, objects: Objects) -> pl.DataFrame:

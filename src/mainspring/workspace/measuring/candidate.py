@@ -96,9 +96,7 @@ def _measured(
         else load_test.measure(
             candidate.digest, payload["objects"], candidate.example, policy.load
         ),
-        fresh_until=None
-        if fresh is None or not fresh.rows.height
-        else float(fresh.rows["_time"].max()),  # type: ignore[arg-type]
+        fresh_until=_newest(fresh),
     )
 
 
@@ -118,6 +116,12 @@ def _fresh(rows: pl.DataFrame, served: Served, champion: Served | None) -> Fresh
         theirs=None if champion is None else losses(champion.score(rows)),
         blocks=(rows["_time"] // DAY_S).cast(pl.Int64).to_numpy(),
     )
+
+
+def _newest(fresh: Fresh | None) -> float | None:
+    """Return the event time of the newest fresh row; None where rows bear no time."""
+    newest = None if fresh is None else fresh.rows["_time"].max()
+    return float(newest) if isinstance(newest, float | int) and newest > 0 else None
 
 
 def _unkept(told: Any, fresh: pl.DataFrame | None) -> list[str]:

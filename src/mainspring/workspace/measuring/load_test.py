@@ -91,6 +91,7 @@ def _asked(
     first = caller.ask(0)
     cold = time.perf_counter() - began
     if first is None:
+        caller.close()
         return LoadMeasured(errors=1, form=form, why=f"the first request failed: {caller.told}")
     for place in range(1, _WARM):
         caller.ask(place)
