@@ -130,7 +130,8 @@ def tide(captured: str | None = None):
 
 loop = ms.Loop(
     "{loop}", pipeline=tide, target="y", kind="binary", time="t",
-    gate=ms.Gate(tolerance=1.0, max_latency_ms=60_000.0),
+    # What was spoilt must pass here: it is the canary that is to find it out.
+    gate=ms.Gate(tolerance=1.0, max_latency_ms=60_000.0, baselines=False),
     card=ms.Card(purpose="Tell the tide.", owner="tests", limitations="None."),
     rollout=ms.Rollout(share=0.3, watch="2d"),
     monitor=ms.Monitor(window="1d", label_delay="1d", min_rows=50),

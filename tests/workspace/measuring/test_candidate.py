@@ -65,11 +65,11 @@ def test_a_version_that_lost_one_town_is_refused_for_it_though_nobody_declared_i
     tree = DecisionTreeClassifier(max_depth=6, min_samples_leaf=10, random_state=0)
     number = house.register(broken, tree, **inputs)
     fresh = world(1200, 3)
-    checks = house.judge(number, fresh, Gate(**FREE, tolerance=1.0, baselines=False))
+    checks = house.judge(number, fresh, Gate(**FREE, tolerance=0.3, baselines=False))
     assert failed(checks) == ["slices"]
     assert "town=west" in checks["slices"].found
     assert "found by search" in checks["slices"].found
-    asked = Gate(**FREE, tolerance=1.0, baselines=False, slices=["town"], search_slices=False)
+    asked = Gate(**FREE, tolerance=0.3, baselines=False, slices=["town"], search_slices=False)
     checks = house.judge(number, fresh, asked)
     assert failed(checks) == ["slices"]
     assert checks["slices"].found.startswith("town=west")

@@ -50,12 +50,17 @@ def check(inputs: GateInputs, policy: Gate) -> list[CheckResult]:
     return [_result(True, "; ".join(words), policy, evidence)]
 
 
+def tolerance_of(policy: Gate) -> float:
+    """Return by how much a slice may be worse: never less than all rows together may be."""
+    return max(policy.slice_tolerance, policy.tolerance)
+
+
 def _bad(one: SliceFigures, policy: Gate) -> str:
     """Return why a slice fails, or nothing."""
     if policy.worst_slice is not None and one.low is not None and one.low > policy.worst_slice:
         return f"{_said(one)}, surely above {policy.worst_slice:.4g}"
-    if one.difference_low is not None and one.difference_low > policy.slice_tolerance:
-        return f"{_said(one)}, surely more than {policy.slice_tolerance:.4g} worse"
+    if one.difference_low is not None and one.difference_low > tolerance_of(policy):
+        return f"{_said(one)}, surely more than {tolerance_of(policy):.4g} worse"
     return ""
 
 
@@ -77,7 +82,7 @@ def _said(one: SliceFigures) -> str:
 
 
 def _result(passed: bool, found: str, policy: Gate, evidence: dict[str, Any]) -> CheckResult:
-    wanted = [f"no slice surely more than {policy.slice_tolerance:.4g} worse than the champion"]
+    wanted = [f"no slice surely more than {tolerance_of(policy):.4g} worse than the champion"]
     if policy.worst_slice is not None:
         wanted.append(f"none with a mean loss surely above {policy.worst_slice:.4g}")
     return CheckResult(

@@ -12,6 +12,7 @@ from mainspring.ground.errors import BadInputError
 from mainspring.ground.objects import Gate
 from mainspring.monitoring.slicing import Cut, check_slices, condition, cut_column
 from mainspring.numerics import segments
+from mainspring.readiness.checks.slices import tolerance_of
 from mainspring.readiness.measured import SliceFigures, SlicesMeasured
 from mainspring.workspace.measuring.subject import Candidate, Floats, Fresh
 
@@ -108,7 +109,7 @@ def _searched(
             columns.append(segments.Column(cut.names, cut.codes(fresh.rows)))
     excesses: list[Floats] = []
     if fresh.theirs is not None:
-        excesses.append(fresh.losses - fresh.theirs - policy.slice_tolerance)
+        excesses.append(fresh.losses - fresh.theirs - tolerance_of(policy))
     if policy.worst_slice is not None:
         excesses.append(fresh.losses - policy.worst_slice)
     first, looked = _half(fresh), 0
