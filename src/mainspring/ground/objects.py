@@ -11,6 +11,7 @@ from typing import Any, Literal
 from mainspring.ground.cards import Assumption as Assumption
 from mainspring.ground.cards import Card as Card
 from mainspring.ground.cards import DataSheet as DataSheet
+from mainspring.ground.deprecations import Deprecation as Deprecation
 from mainspring.ground.display import run_page
 from mainspring.ground.evidence import Evidence as Evidence
 from mainspring.ground.gates import CheckResult as CheckResult
@@ -215,6 +216,7 @@ class Routing(Record, frozen=True, kw_only=True):
     strategy: Strategy | None = None
     share: float = 0.0
     rollout: str | None = None
+    deprecation: Deprecation | None = None  #: of the endpoint, its model or its champion
 
 
 # ---------------------------------------------------------------- what a Loop declares

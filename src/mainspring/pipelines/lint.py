@@ -179,12 +179,12 @@ def _module_values(tree: ast.Module) -> set[str]:
 
 
 def _is_step(node: Function) -> bool:
-    return any(_named(one) == "step" for one in node.decorator_list)
+    return any(named(one) == "step" for one in node.decorator_list)
 
 
 def _is_uncached(node: Function) -> bool:
     for one in node.decorator_list:
-        if isinstance(one, ast.Call) and _named(one) == "step":
+        if isinstance(one, ast.Call) and named(one) == "step":
             return any(
                 key.arg == "cache"
                 and isinstance(key.value, ast.Constant)
@@ -194,7 +194,8 @@ def _is_uncached(node: Function) -> bool:
     return False
 
 
-def _named(node: ast.expr) -> str:
+def named(node: ast.expr) -> str:
+    """Return the name of a decorator, however it is called: ``step``, ``ms.step(...)``."""
     if isinstance(node, ast.Call):
         node = node.func
     if isinstance(node, ast.Attribute):

@@ -74,7 +74,7 @@ def fit(
     rows = frame.tail(most)
     truth = np.asarray(target, dtype=np.float64)[-most:]
     width = classes if kind == "multiclass" else 1
-    codes = {name: _codes(rows[name]) for name in columns if is_text(rows[name])}
+    codes = {name: numbered(rows[name]) for name in columns if is_text(rows[name])}
     if kind != "regression" and np.unique(truth).size < 2:
         only = int(truth[0]) if truth.size else 0
         return QuickModel(kind, tuple(columns), codes, None, width, only)
@@ -139,7 +139,7 @@ def is_text(values: pl.Series) -> bool:
     return values.dtype in (pl.String, pl.Categorical, pl.Enum)
 
 
-def _codes(values: pl.Series) -> dict[str, int]:
+def numbered(values: pl.Series) -> dict[str, int]:
     """Number the most frequent values; of equal counts the first by name."""
     counted = (
         values.cast(pl.String)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from mainspring.debt import consumers
 from mainspring.engine import freezes, reactor
 from mainspring.ground import messages as m
 from mainspring.ground.errors import BadInputError, ConflictError, NotFoundError
@@ -235,6 +236,7 @@ def remove_endpoint(ws: Workspace, name: str) -> None:
 
     def work(tx: Tx) -> None:
         endpoints.remove(tx, name)
+        consumers.forget(tx, name)
         tx.audit("endpoint.remove", f"endpoint:{name}", {})
 
     ws.write(Permission.SERVE, work)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mainspring.ground.objects import Routing
+from mainspring.debt import consumers
+from mainspring.ground.objects import Deprecation, Routing
 from mainspring.ground.ports import Tx
 from mainspring.readiness import registry
 from mainspring.scaling.serving import endpoints, rollouts
@@ -28,7 +29,14 @@ def routing(tx: Tx, endpoint: str) -> Routing:
         strategy=rollout.strategy if rollout and meets else None,
         share=rollout.share if rollout and meets else 0.0,
         rollout=rollout.id if rollout and meets else None,
+        deprecation=_deprecation(tx, endpoint, model, champion),
     )
+
+
+def _deprecation(tx: Tx, endpoint: str, model: str, champion: int | None) -> Deprecation | None:
+    """Return what goes away first of the endpoint, its model, and the version that answers."""
+    subjects = [f"endpoint:{endpoint}", f"model:{model}", f"{model}/{champion}"]
+    return next(iter(consumers.deprecated(tx, subjects)), None)
 
 
 def _package(tx: Tx, model: str, number: int | None) -> str | None:

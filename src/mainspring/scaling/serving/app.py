@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mainspring.ground import deprecations
 from mainspring.ground.clock import Clock, SystemClock
 from mainspring.ground.errors import (
     BadInputError,
@@ -35,6 +36,7 @@ from mainspring.scaling.models.load import Served
 from mainspring.scaling.serving import answers, requests
 from mainspring.scaling.serving.admission import Admission
 from mainspring.scaling.serving.body import ClientGoneError, Receive, Scope, Send, read_body
+from mainspring.scaling.serving.callers import Callers
 from mainspring.scaling.serving.generations import Generations
 from mainspring.scaling.serving.metrics import Counts, prometheus
 from mainspring.scaling.serving.recorder import CaptureWriter
@@ -88,7 +90,10 @@ class EndpointApp:
         self._most_bytes = settings.max_body_mb * 2**20
         self._clock = clock or SystemClock()
         self._admission = admission or Admission()
-        self._tallies = Tallies(captures.folder, captures.boot, self._clock.now)
+        self._callers = Callers(captures.folder, captures.boot, self._clock.now)
+        self._tallies = Tallies(
+            captures.folder, captures.boot, self._clock.now, also=self._callers.flush
+        )
         self._router = Router(self.counts, captures.boot, self._tallies)
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="score")
         self._started = self._clock.now()
@@ -130,7 +135,8 @@ class EndpointApp:
         self.counts.requests += 1
         start, asked = perf_counter(), self.generations.current
         headers = dict(scope["headers"])
-        extra: list[tuple[bytes, bytes]] = []
+        gone = asked.routing.deprecation
+        extra = [] if gone is None else deprecations.headers(gone)
         try:
             status, kind, body = await self._routed(scope, receive, headers)
         except ClientGoneError:
@@ -206,8 +212,15 @@ class EndpointApp:
             raise _not_loaded(self.name)
         return answers.model(now, variant)
 
-    def _admitted(self, scope: Scope, permission: Permission) -> None:
-        authorise(self._authenticate(scope), permission)
+    def _admitted(self, scope: Scope, permission: Permission) -> Principal:
+        who = self._authenticate(scope)
+        authorise(who, permission)
+        return who
+
+    def _asked_by(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
+        """Let a caller ask for predictions, and count who it is; the owner shows no token."""
+        who = self._admitted(scope, Permission.PREDICT)
+        self._callers.add(who.name if b"authorization" in headers else "", headers)
 
     def _named(self, rest: str, now: Generation) -> Variant | None:
         """Return the version a ``/v2/models/`` path names; without a number the champion."""
@@ -226,7 +239,7 @@ class EndpointApp:
     async def _invocations(
         self, scope: Scope, receive: Receive, headers: Mapping[bytes, bytes]
     ) -> Reply:
-        self._admitted(scope, Permission.PREDICT)
+        self._asked_by(scope, headers)
         body = await read_body(receive, headers, self._most_bytes)
         now = self.generations.current
         if now.champion is None:
@@ -240,7 +253,7 @@ class EndpointApp:
     async def _infer(
         self, scope: Scope, receive: Receive, headers: Mapping[bytes, bytes]
     ) -> Reply:
-        self._admitted(scope, Permission.PREDICT)
+        self._asked_by(scope, headers)
         if b"inference-header-content-length" in headers:
             raise BadInputError(
                 "Binary tensors are not read; send JSON.", field="inference-header-content-length"
@@ -367,7 +380,9 @@ class EndpointApp:
                 "waiting": self._admission.waiting,
                 "refused": self._admission.refused,
             },
-            "trouble": self.generations.trouble or self._router.trouble or self._tallies.trouble,
+            "trouble": self.generations.trouble or self._router.trouble
+            or self._tallies.trouble
+            or self._callers.trouble,
         }
 
     def _gauges(self) -> dict[str, float]:

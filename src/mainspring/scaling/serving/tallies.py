@@ -36,8 +36,15 @@ class Tallies:
       :meth:`close`. What a full disk refuses is counted again at the next flush.
     """
 
-    def __init__(self, folder: Path, boot: str, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        boot: str,
+        now: Callable[[], float],
+        also: Callable[[], None] | None = None,  #: what else is written out at the same times
+    ) -> None:
         self.trouble = ""  #: why the last flush failed
+        self._also = also
         self._folder, self._boot, self._now = folder / FOLDER, boot, now
         self._event: float | None = None
         self._counts: dict[_Key, list[int]] = {}
@@ -88,6 +95,8 @@ class Tallies:
             by_day.setdefault(int(key[0] // DAY_S), []).append(msgspec.json.encode(line))
         for day, lines in by_day.items():
             self._append(day, b"\n".join(lines) + b"\n")
+        if self._also is not None:
+            self._also()
 
     def close(self) -> None:
         """Write out what is left and end the thread."""

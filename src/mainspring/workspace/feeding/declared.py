@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import polars as pl
 
+from mainspring.debt import consumers
 from mainspring.engine import reactor
 from mainspring.ground.errors import BadInputError, ConflictError, NotFoundError
 from mainspring.ground.identity import check_name
@@ -145,6 +146,7 @@ def remove(ws: Workspace, name: str) -> None:
         watches.remove(tx, name)
         if endpoint.kind == "fed":
             endpoints.remove(tx, name)
+            consumers.forget(tx, name)
         tx.audit("monitor.remove", f"endpoint:{name}", {})
 
     ws.write(Permission.SERVE, work)

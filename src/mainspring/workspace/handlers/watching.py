@@ -19,7 +19,7 @@ from mainspring.monitoring import labels
 from mainspring.numerics.scores import row_losses
 from mainspring.readiness import registry
 from mainspring.retraining import challenge
-from mainspring.scaling.serving import capture, rollouts, shelf, tallies
+from mainspring.scaling.serving import callers, capture, rollouts, shelf, tallies
 from mainspring.workspace.evidence import LabelShelf
 from mainspring.workspace.handlers.labelling import Labeller
 from mainspring.workspace.handlers.standing import Stands
@@ -87,7 +87,7 @@ class Watcher:
         folder = self._ws.captures(lease.task.payload["endpoint"])
         shelf.compact(folder)
         tallies.prune(folder)
-        tallies.prune(folder)
+        callers.prune(folder)
         here("compact.folded")
         budget = self._ws.settings.capture_budget_mb * 1024 * 1024
         dropped = shelf.enforce_budget(folder, budget)
