@@ -43,7 +43,8 @@ class VersionFacts(Record, frozen=True, kw_only=True):
     ablation: Ablation | None = None
     ablated: float | None = None
     can_ablate: bool = True  #: it holds a model and rows of its own
-    shaped: float | None = None  #: share of training rows that its own decision shaped
+    shaped: float | None = None  #: least share of training rows that its own decision shaped
+    echo: str = ""  #: the warning that came with its training set, if one did
 
     @property
     def name(self) -> str:

@@ -243,6 +243,24 @@ def _channels_for(
     return [one for one in every if one.name in named]
 
 
+def notify(tx: Tx, message: Message, about: str, over: Sequence[str], now: float) -> None:
+    """Tell people of something that is no alarm, over these channels; twice is as good as once.
+
+    ``about`` says what it concerns, where a page of alarms names its group.
+    """
+    values = {
+        "id": message.id,
+        "group_id": about,
+        "endpoint": message.endpoint,
+        "event": message.event,
+        "message": canonical(message).decode(),
+        "made": now,
+    }
+    tx.run(insert_once(pages, tx.dialect, values))
+    for channel in over:
+        _queue(tx, message.id, channel, now)
+
+
 def _queue(tx: Tx, page: str, channel: str, now: float) -> None:
     values: dict[str, Any] = {
         "page": page,
@@ -297,7 +315,8 @@ def together(several: Sequence[Message], name: str) -> Message:
     """Return one message for several that waited, under an id that is the same at every try."""
     if len(several) == 1:
         return several[0]
-    event: Event = "ALARM" if any(one.event == "ALARM" for one in several) else "OK"
+    events = [one.event for one in several]
+    event = next((one for one in ("ALARM", "OK") if one in events), several[0].event)
     return Message(
         id=f"page_{key_of(name, *(one.id for one in several))[:26]}",
         event=event,

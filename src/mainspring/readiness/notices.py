@@ -26,6 +26,8 @@ EVENTS = (
     "version_tag.deleted",
     "alias.set",
     "alias.removed",
+    "deprecation.announced",
+    "deprecation.withdrawn",
 )
 
 

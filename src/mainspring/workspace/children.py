@@ -156,6 +156,13 @@ def regret(payload: dict[str, Any]) -> dict[str, Any]:
     return found._asdict()
 
 
+def ablate(payload: dict[str, Any]) -> dict[str, Any]:
+    """Measure what each feature of a version is worth, by challengers without it."""
+    from mainspring.workspace.owed import measuring
+
+    return measuring.measured(payload, _objects(payload))
+
+
 def estimator(payload: dict[str, Any]) -> dict[str, Any]:
     """Return the scores of raw rows by the path of training: the estimator that was fitted.
 

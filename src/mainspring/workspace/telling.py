@@ -32,9 +32,19 @@ WORDS = {
     "version_tag.deleted": ("model_version_tag", "deleted"),
     "alias.set": ("model_version_alias", "created"),
     "alias.removed": ("model_version_alias", "deleted"),
+    "deprecation.announced": ("deprecation", "announced"),
+    "deprecation.withdrawn": ("deprecation", "withdrawn"),
 }
 _MODEL = {"name": "example_model"}
 _VERSION = {**_MODEL, "version": "1"}
+_GONE = {
+    "subject": "endpoint:example",
+    "until": 1_800_000_000.0,
+    "reason": "An example",
+    "use": "endpoint:other",
+    "consumers": ["billing"],
+    "dependents": ["consumer:billing"],
+}
 #: What a test sends.
 EXAMPLES: dict[str, dict[str, Any]] = {
     "model.created": {
@@ -53,6 +63,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "version_tag.deleted": {**_VERSION, "key": "example_key"},
     "alias.set": {**_VERSION, "alias": "example_alias"},
     "alias.removed": {**_MODEL, "alias": "example_alias"},
+    "deprecation.announced": _GONE,
+    "deprecation.withdrawn": _GONE,
 }
 
 

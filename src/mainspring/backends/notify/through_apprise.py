@@ -6,7 +6,7 @@ from mainspring.ground import extras
 from mainspring.ground.errors import BadInputError, UnavailableError
 from mainspring.ground.rules import Message
 
-_TYPES = {"ALARM": "failure", "OK": "success", "TEST": "info"}
+_TYPES = {"ALARM": "failure", "OK": "success", "TEST": "info", "NOTICE": "warning"}
 
 
 class AppriseNotifier:

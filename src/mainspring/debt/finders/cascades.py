@@ -46,17 +46,19 @@ def _longest(model: str, above: dict[str, list[Upstream]], seen: set[str]) -> li
 
 
 def feedback(world: World) -> Iterator[DebtFinding]:
-    """Find versions that learnt mostly from rows which their own decisions shaped."""
+    """Find versions that learnt from rows which their own decisions shaped."""
     for one in world.versions:
-        if one.shaped is None or one.shaped <= world.limits.feedback:
+        share = one.shaped or 0.0
+        if not one.echo and share <= world.limits.feedback:
             continue
         yield finding(
             "direct_feedback",
-            "high" if one.shaped > 0.9 else "medium",
+            "high" if share > 0.9 else "medium",
             one.name,
             "training set",
             key=(one.model,),
-            found=f"The model's own decision shaped {one.shaped:.0%} of the rows it learnt from.",
+            found=one.echo
+            or f"The model's own decision shaped at least {share:.0%} of the rows it learnt from.",
             cost="It confirms itself: what it never tries it never learns, and its quality on"
             " its own traffic looks better than it is.",
             todo="Keep a random share of traffic undecided, and give it weight in training.",

@@ -64,6 +64,10 @@ ROOMS = {
     "tokens": "access",
     "audit": "access",
     "webhooks": "webhooks",
+    "debt": "debt",
+    "dependents": "consumers",
+    "consumers": "consumers",
+    "deprecations": "consumers",
     "system": "system",
     "logs": "logs",
 }

@@ -14,7 +14,11 @@ from mainspring.workspace import telling
 from mainspring.workspace.opening import Workspace
 
 #: What receivers call our events, as ``entity.action``.
-_WORDS = {f"{entity}.{action}": ours for ours, (entity, action) in telling.WORDS.items()}
+_WORDS = {
+    f"{entity}.{action}": ours
+    for ours, (entity, action) in telling.WORDS.items()
+    if entity != "deprecation"  # its clients know no such thing, and refuse an answer with it
+}
 _THEIRS = {ours: theirs for theirs, ours in _WORDS.items()}
 _ENTITIES = (
     "REGISTERED_MODEL",
@@ -121,6 +125,8 @@ def _events(several: list[Fields]) -> list[str]:
 def _message(hook: notices.Webhook) -> dict[str, Any]:
     events = []
     for ours in hook.events:
+        if ours not in _THEIRS:
+            continue
         entity, _, action = _THEIRS[ours].partition(".")
         events.append({"entity": entity.upper(), "action": action.upper()})
     return trimmed(
