@@ -135,6 +135,16 @@ GOOD: dict[str, tuple[dict[str, Any], str | None]] = {
     "loops.retrain": ({"name": "flights", "reason": "Now.", "key": "b1"}, "asked"),
     "loops.timeline": ({"name": "flights"}, None),
     "loops.settled": ({"name": "flights"}, "settled"),
+    "debt.scan": ({"model": "flights", "budget": "0"}, "broken"),
+    "debt.trend": ({}, None),
+    "dependents.get": ({"subject": "model:flights"}, "dependents"),
+    "consumers.list": ({"endpoint": "flights"}, None),
+    "consumers.add": ({"endpoint": "flights", "name": "billing", "owner": "payments"}, "owner"),
+    "deprecations.list": ({}, None),
+    "deprecations.announce": (
+        {"subject": "endpoint:flights", "until": 4e9, "reason": "A better one is there."},
+        "dependents",
+    ),
     "tokens.create": ({"name": "ci", "role": "viewer"}, "token"),
     "tokens.list": ({}, None),
     "schedules.list": ({}, None),
@@ -183,6 +193,11 @@ APART = {
     "drills.exercise",
     "endpoints.follow",
     "evidence.get",  # tests/cli/test_evidence_commands.py
+    "debt.list",  # tests/workspace/owed
+    "debt.accept",
+    "debt.ablate",
+    "consumers.remove",
+    "deprecations.withdraw",
     "bias.report",  # tests/workspace/test_fairness.py
     "attribution.report",
     "skew.report",

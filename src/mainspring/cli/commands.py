@@ -93,6 +93,14 @@ GROUPS: dict[str, list[Entry]] = {
          "mainspring evidence flights/7 --kind load"),
         ("test", "proving:run_tests", "Run the project's tests, and keep what they prove.",
          "mainspring test tests -k features"),
+        ("debt", "debt:debt", "Look for debt: what is owed, what it costs, what to do.",
+         "mainspring debt --budget 20"),
+        ("ablate", "debt:ablate", "Measure what each feature of a version is worth.",
+         "mainspring ablate flights@champion"),
+        ("dependents", "consumers:dependents", "Show who stands on a dataset, feature or model.",
+         "mainspring dependents feature:flights.distance"),
+        ("deprecate", "consumers:deprecate", "Say that something goes away, and tell who uses it.",
+         "mainspring deprecate flights/7 --until 2027-01-31 --reason 'Version 8 is better.'"),
     ],
     "Serving": [
         ("serve", "serving:serve", "Serve a model's champion under a name.",
@@ -127,6 +135,7 @@ GROUPS: dict[str, list[Entry]] = {
 PLACES = {
     "card": "Readiness and debt",
     "channels": "Watching",
+    "consumers": "Readiness and debt",
     "queue": "Pipelines and runs",
     "loop": "Watching",
     "drill": "Serving",
@@ -286,6 +295,20 @@ NESTED: dict[str, tuple[str, list[Entry]]] = {
          "mainspring alarms quiets"),
         ("unquiet", "alarms:unquiet", "End a quiet time.",
          "mainspring alarms unquiet quiet_01j9"),
+    ]),
+    "debt": ("Look for debt, let it stand for a time, see how it goes.", [
+        ("trend", "debt:trend", "Show how debt went, scan by scan.",
+         "mainspring debt trend"),
+        ("accept", "debt:accept", "Let a finding stand until a date.",
+         "mainspring debt accept debt_1f2e3d4c5b6a --until 2027-01-31 --reason 'In spring.'"),
+    ]),
+    "consumers": ("Say who uses an endpoint.", [
+        ("add", "consumers:add", "Declare that somebody uses an endpoint.",
+         "mainspring consumers add flights billing --owner 'payments team'"),
+        ("list", "consumers:listed", "List who uses an endpoint, declared or not.",
+         "mainspring consumers list flights"),
+        ("remove", "consumers:remove", "Forget a declared consumer.",
+         "mainspring consumers remove flights billing"),
     ]),
     "channels": ("Say over what people are told of alarms.", [
         ("add", "channels:add", "Tell people over this too.",

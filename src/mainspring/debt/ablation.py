@@ -91,9 +91,7 @@ class Ablation(Record, frozen=True, kw_only=True):
             for name in group.names
             if name != group.keep
         }
-        needed = {
-            group.keep for group in self.groups if group.keep is not None and group.low > 0
-        }
+        needed = {group.keep for group in self.groups if group.keep is not None and group.low > 0}
         worths = ("useless", "harmful") if sure else ("useless", "harmful", "unproven")
         return [
             one.name

@@ -95,9 +95,7 @@ def accept(tx: Tx, finding: str, until: float, reason: str, now: float) -> Accep
             field="finding",
             hint="See what is owed: mainspring debt",
         )
-    made = Acceptance(
-        finding=finding, until=until, reason=reason.strip(), by=tx.who.name, at=now
-    )
+    made = Acceptance(finding=finding, until=until, reason=reason.strip(), by=tx.who.name, at=now)
     cells = {**msgspec.structs.asdict(made), "acceptance": new_id("acc")}
     tx.run(insert(acceptances).values(**cells))
     tx.audit("debt.accept", finding, {"until": until, "reason": made.reason})

@@ -132,7 +132,9 @@ class Message(Record, frozen=True, kw_only=True):
     """What a channel is asked to tell: one page, or several that had to wait."""
 
     id: str  #: the same at every try, so that a receiver can drop what it has
-    event: Literal["ALARM", "OK", "TEST", "NOTICE"]  #: NOTICE: nothing is wrong, something is planned
+    event: Literal[
+        "ALARM", "OK", "TEST", "NOTICE"
+    ]  #: NOTICE: nothing is wrong, something is planned
     title: str
     lines: list[str]
     at: float  #: wall time

@@ -25,6 +25,8 @@ _NOT_OURS = {"site-packages", "node_modules", "__pycache__", "build", "dist"}
 _OWN_CONFIG = "mainspring.toml"
 _CONFIGS = (".toml", ".json", ".yaml", ".yml")
 _TOOLS = {"pyproject.toml", "package.json", "package-lock.json", "tsconfig.json"}
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_PROSE = 200
 _MOST_BYTES = 1_000_000
 _MOST_FILES = 2_000
 
@@ -189,8 +191,8 @@ def _names(trees: Any) -> set[str]:
             elif isinstance(node, ast.keyword) and node.arg:
                 found.add(node.arg)
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-                if len(node.value) < 200:
-                    found |= set(re.findall(r"[A-Za-z_][A-Za-z0-9_]*", node.value))
+                # A long text is prose: that a word stands in it says nothing.
+                found |= set(_WORD.findall(node.value)) if len(node.value) < _PROSE else set()
     return found
 
 
@@ -249,10 +251,10 @@ def _dead(file: str, tree: ast.Module) -> Iterator[Spot]:
         for one in ast.walk(node)
         if isinstance(one, ast.Name)
     }
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.If) or _is_typing(node.test):
+    for fork in ast.walk(tree):
+        if not isinstance(fork, ast.If) or _is_typing(fork.test):
             continue
-        test, turned = node.test, False
+        test, turned = fork.test, False
         if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
             test, turned = test.operand, True
         if isinstance(test, ast.Constant):
@@ -262,10 +264,10 @@ def _dead(file: str, tree: ast.Module) -> Iterator[Spot]:
         else:
             continue
         taken = bool(value) != turned
-        gone = node.orelse if taken else node.body
+        gone = fork.orelse if taken else fork.body
         if gone:
             lines = (gone[-1].end_lineno or gone[0].lineno) - gone[0].lineno + 1
-            told = f"{'else of ' if taken else ''}if {ast.unparse(node.test)}"
+            told = f"{'else of ' if taken else ''}if {ast.unparse(fork.test)}"
             yield Spot(kind="branch", name=told, file=file, line=gone[0].lineno, lines=lines)
 
 
@@ -324,7 +326,7 @@ def _leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]
 
 def _line_of(text: str, key: str) -> int:
     for number, line in enumerate(text.splitlines(), 1):
-        if re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*[:=]", line):
+        if re.search(rf"(^|[\s{{,])[\"']?{re.escape(key)}[\"']?\s*[:=]", line):
             return number
     return 1
 
@@ -357,8 +359,14 @@ def _branches(file: str, tree: ast.Module) -> Iterator[Branch]:
                 )
 
 
-_OPS: dict[type[ast.cmpop], str] = {ast.Eq: "==", ast.NotEq: "!=", ast.In: "in",
-                                    ast.NotIn: "not in", ast.Is: "==", ast.IsNot: "!="}  # fmt: skip
+_OPS: dict[type[ast.cmpop], str] = {
+    ast.Eq: "==",
+    ast.NotEq: "!=",
+    ast.In: "in",
+    ast.NotIn: "not in",
+    ast.Is: "==",
+    ast.IsNot: "!=",
+}
 
 
 def _condition(test: ast.expr, params: set[str]) -> tuple[str, str, Any] | None:

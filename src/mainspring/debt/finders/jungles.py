@@ -1,4 +1,4 @@
-"""Pipelines that have grown: too deep, too many steps, work that nobody takes or that is double."""
+"""Pipelines that have grown: too deep, too many steps, work that nobody takes or done twice."""
 
 from __future__ import annotations
 

@@ -124,9 +124,9 @@ def _holds(op: str, seen: Any, wanted: Any) -> bool | None:
     if op == "not":
         return not seen
     if op in ("==", "!="):
-        return (seen == wanted) == (op == "==")
+        return bool(seen == wanted) == (op == "==")
     if isinstance(wanted, list | str | dict):
         if isinstance(wanted, str) and not isinstance(seen, str):
             return None
-        return (seen in wanted) == (op == "in")
+        return bool(seen in wanted) == (op == "in")
     return None

@@ -34,7 +34,7 @@ TESTS: tuple[Test, ...] = (
     Test("Data 1", "Feature expectations are captured in a schema", data.schema,
          "Serve the model until a window of its traffic is judged."),
     Test("Data 2", "All features are beneficial", data.beneficial,
-         "mainspring debt ablation {model}, and leave out what gives nothing."),
+         "mainspring ablate {version}, and leave out what gives nothing."),
     Test("Data 3", "No feature's cost is too much", data.affordable,
          "Declare feature_us in columns.toml, then: mainspring readiness exercise {model}"),
     Test("Data 4", "Features adhere to meta-level requirements", data.requirements,

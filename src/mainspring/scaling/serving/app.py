@@ -380,7 +380,8 @@ class EndpointApp:
                 "waiting": self._admission.waiting,
                 "refused": self._admission.refused,
             },
-            "trouble": self.generations.trouble or self._router.trouble
+            "trouble": self.generations.trouble
+            or self._router.trouble
             or self._tallies.trouble
             or self._callers.trouble,
         }

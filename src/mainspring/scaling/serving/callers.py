@@ -131,7 +131,9 @@ def read(folder: Path, since: float, until: float) -> list[Calls]:
             if since <= found.last < until:
                 key = (found.token, found.client, found.agent)
                 whole[key] = _added(whole.get(key), found)
-    return sorted(whole.values(), key=lambda one: (-one.requests, one.token, one.client, one.agent))
+    return sorted(
+        whole.values(), key=lambda one: (-one.requests, one.token, one.client, one.agent)
+    )
 
 
 def prune(folder: Path) -> int:

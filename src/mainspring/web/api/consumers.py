@@ -134,9 +134,7 @@ def add_consumer(ws: Workspace, request: AddConsumer) -> Consumer:
     )
 
 
-@operation(
-    "consumers.remove", "DELETE", "/api/v1/consumers/{endpoint}/{name}", Permission.SERVE
-)
+@operation("consumers.remove", "DELETE", "/api/v1/consumers/{endpoint}/{name}", Permission.SERVE)
 def remove_consumer(ws: Workspace, request: RemoveConsumer) -> Done:
     """Forget a declared consumer; if it still calls, it is an undeclared one."""
     from mainspring.workspace.owed import noticing

@@ -37,7 +37,7 @@ def world(ws: Workspace, limits: f.Limits | None = None, tell: Tell | None = Non
     say("reading the store")
     found = ws.read(Permission.READ, lambda tx: _stored(ws, tx, limits))
     say("reading the source")
-    sources, unseen = _sources(ws, found.loops)
+    sources, unseen = _sources(ws)
     return msgspec.structs.replace(found, sources=sources, unseen=[*found.unseen, *unseen])
 
 
@@ -92,8 +92,13 @@ def _aliases(tx: Tx, known: Lineage) -> list[f.AliasFacts]:
 
 
 def _named(known: Lineage, aliases: list[f.AliasFacts]) -> list[Version]:
+    """Return the versions that an alias names, and each model's newest; the newest last."""
     named = {(one.model, one.number) for one in aliases}
-    return [one for one in known.versions if (one.model, one.number) in named]
+    newest = {model: max(v.number for v in known.versions if v.model == model)
+              for model in {v.model for v in known.versions}}  # fmt: skip
+    named |= set(newest.items())
+    found = [one for one in known.versions if (one.model, one.number) in named]
+    return sorted(found, key=lambda one: (one.model, one.number))
 
 
 def _version(ws: Workspace, tx: Tx, one: Version, aliases: list[f.AliasFacts]) -> f.VersionFacts:
@@ -285,8 +290,8 @@ def _deprecated(ws: Workspace, tx: Tx) -> list[f.Deprecated]:
 # ---------------------------------------------------------------- source
 
 
-def roots(ws: Workspace, loops: list[Any]) -> list[Path]:
-    """Return the folders of the projects that are known here: the own one, and those of loops."""
+def roots(ws: Workspace, loops: list[str]) -> list[Path]:
+    """Return the folders of projects that are known here: the own one, and those of loops."""
     own = Path(ws.settings.root)
     marks = ("mainspring.toml", "project.py")
     found = [own] if any((own / mark).is_file() for mark in marks) else []
@@ -294,7 +299,7 @@ def roots(ws: Workspace, loops: list[Any]) -> list[Path]:
     return [one for one in dict.fromkeys(path.resolve() for path in found) if one.is_dir()]
 
 
-def _sources(ws: Workspace, loops: list[f.LoopFacts]) -> tuple[list[f.SourceFacts], list[str]]:
+def _sources(ws: Workspace) -> tuple[list[f.SourceFacts], list[str]]:
     from mainspring.engine import reactor
 
     specs = ws.read(Permission.READ, reactor.loops)

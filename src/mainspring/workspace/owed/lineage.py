@@ -54,7 +54,7 @@ class Lineage:
         mine = [one for one in self.versions if one.model == model]
         champion = self.champions.get(model)
         named = [one for one in mine if one.number == champion]
-        return (named or mine or [None])[0]
+        return next(iter(named or mine), None)
 
 
 # ---------------------------------------------------------------- models on models
@@ -203,7 +203,9 @@ def _columns(schema: str | None) -> list[str]:
         told = msgspec.json.decode(schema or "{}")
     except msgspec.DecodeError:
         return []
-    several = told.get("columns", told.get("mlflow_colspec", [])) if isinstance(told, dict) else []
+    if not isinstance(told, dict):
+        return []
+    several = told.get("columns") or told.get("mlflow_colspec") or []
     return [
         str(one["name"])
         for one in several
@@ -227,9 +229,7 @@ def _of_features(known: Lineage) -> Iterator[Edge]:
     for name, rule in rulebook.every(known.tx).items():
         subject = rule.series.partition(":")[2]
         model = serves.get(rule.endpoint, "")
-        yield Edge(
-            up=f"endpoint:{rule.endpoint}", down=f"rule:{name}", how="the rule watches it"
-        )
+        yield Edge(up=f"endpoint:{rule.endpoint}", down=f"rule:{name}", how="the rule watches it")
         if subject and model:
             yield Edge(
                 up=f"feature:{model}.{subject}",

@@ -1,4 +1,4 @@
-"""Measure what each feature of a version is worth: leave it out, train a cheap challenger, compare.
+"""Measure what each feature of a version is worth: leave it out, train cheaply, compare.
 
 Runs in a process of its own. The rows are those that the version keeps and did not learn from;
 challengers are trained on two thirds of them and measured on the rest, in turn, so that every row
@@ -85,7 +85,11 @@ class _Trial:
         gone = {name: self.without([name]) for name in self.names}
         shared = {f"group {place}": group for place, group in enumerate(alike)}
         gone |= {key: self.without(group) for key, group in shared.items()}
-        keep = {key: self._kept(group, gone) for key, group in shared.items()}
+        relied = self._relied()
+        # Of those that stand for one another, the one the version itself listens to most.
+        keep = {
+            key: max(group, key=lambda name: (relied[name], name)) for key, group in shared.items()
+        }
         gone |= {
             f"{key} rest": self.without([one for one in group if one != keep[key]])
             for key, group in shared.items()
@@ -102,12 +106,12 @@ class _Trial:
             {"constant": float(constant.mean()), "loss": float(full.mean()), "margin": margin},
             {name: found[name] for name in self.names},
             {name: self._cost(name) for name in self.names},
-            self._relied(),
+            relied,
             groups,
         )
 
     def without(self, left_out: Sequence[str]) -> Floats:
-        """Return the loss of every row by a challenger that has not seen it, nor these features."""
+        """Return each row's loss by a challenger that saw neither the row nor these features."""
         kept = [name for name in self.names if name not in left_out]
         losses = np.empty(self.truth.size)
         fold = self.blocks * FOLDS // (int(self.blocks.max()) + 1)
@@ -125,7 +129,9 @@ class _Trial:
 
     def _losses(self, scores: Floats, at: npt.NDArray[np.intp] | None = None) -> Floats:
         truth = self.truth if at is None else self.truth[at]
-        wide = np.broadcast_to(scores, (truth.size, scores.shape[1])) if len(scores) == 1 else scores
+        wide = (
+            np.broadcast_to(scores, (truth.size, scores.shape[1])) if len(scores) == 1 else scores
+        )
         return row_losses(self.signature.kind, wide, truth, self.signature.scale)
 
     def _constant(self, learn: npt.NDArray[np.intp] | None = None) -> Floats:
@@ -136,12 +142,10 @@ class _Trial:
         return np.array([[float(truth.mean())]])
 
     def _numbers(self) -> Floats:
-        texts = {n: quick.numbered(self.frame[n]) for n in self.names if quick.is_text(self.frame[n])}
+        texts = {
+            n: quick.numbered(self.frame[n]) for n in self.names if quick.is_text(self.frame[n])
+        }
         return quick.encode(self.frame, self.names, texts)
-
-    def _kept(self, group: Sequence[str], gone: dict[str, Floats]) -> str:
-        """Return the one of correlated features to keep: the one without which most is lost."""
-        return max(group, key=lambda name: (float(gone[name].mean()), name))
 
     def _idle(
         self, full: Floats, found: dict[str, numerics.Gain], margin: float
@@ -153,9 +157,7 @@ class _Trial:
         both = numerics.gains(
             full, {"all": self.without(idle)}, self.blocks, margin, ablation.CONFIDENCE
         )["all"]
-        return [
-            GroupGain(names=idle, why="unshown", gain=both.gain, low=both.low, high=both.high)
-        ]
+        return [GroupGain(names=idle, why="unshown", gain=both.gain, low=both.low, high=both.high)]
 
     def _relied(self) -> dict[str, float]:
         """Return by how much the version's own loss rises when a feature is shuffled."""
@@ -194,9 +196,7 @@ def _micros(features: Features, name: str, raw: pl.DataFrame) -> float:
     return best * 1e6 / rows.height
 
 
-def _group(
-    names: list[str], keep: str, found: dict[str, numerics.Gain], key: str
-) -> GroupGain:
+def _group(names: list[str], keep: str, found: dict[str, numerics.Gain], key: str) -> GroupGain:
     whole, rest = found[key], found[f"{key} rest"]
     return GroupGain(
         names=names,

@@ -181,7 +181,7 @@ def _there(ws: Workspace, model: str) -> None:
 
 
 def _is_of(one: DebtFinding, model: str, world: Any) -> bool:
-    """Return whether a finding belongs to a model: to its versions, loops, endpoints, pipelines."""
+    """Return whether a finding belongs to a model: its versions, loops, endpoints, pipelines."""
     names = {f"model:{model}"}
     names |= {f"endpoint:{e.name}" for e in world.endpoints if e.model == model}
     for loop in world.loops:
