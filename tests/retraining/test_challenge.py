@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mainspring.ground.objects import DAY_S, Rollout, RolloutPolicy, Strategy
 from mainspring.numerics.errors import OutOfRangeError, ShapesDifferError
 from mainspring.numerics.sequential import lower_bound
-from mainspring.retraining.challenge import advance, standing, verdict
+from mainspring.retraining.challenge import advance, evidence_of, standing, verdict
 
 
 def _rollout(**given):
@@ -210,3 +210,40 @@ def test_unpaired_or_unbounded_losses_are_refused():
         advance(_rollout(), [math.nan], [0.1], RolloutPolicy())
     with pytest.raises(OutOfRangeError):
         advance(_rollout(), [2.5], [0.1], RolloutPolicy())
+
+
+def test_a_a_tests_promote_at_most_as_often_as_stated_whatever_the_batches():
+    # Two versions of the same quality whose answers differ; callers stick to one, labels come in
+    # batches of any size, and somebody looks after each.
+    policy, promoted = RolloutPolicy(alpha=0.1), 0
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        quality = rng.beta(2, 5, 400)  # of callers, who come again and again
+        caller = rng.integers(0, 400, 2000)
+        champion, challenger = (rng.random((2, 2000)) < quality[caller]).astype(float)
+        rollout, start, found = _rollout(), 0, None
+        while start < 2000 and found is None:
+            size = int(rng.integers(1, 200))
+            part = slice(start, start + size)
+            rollout = advance(rollout, champion[part], challenger[part], policy)
+            found, start = verdict(rollout, policy, 1.0), start + size
+        promoted += found is not None and found.verdict == "better"
+    assert promoted / 300 <= 0.1
+
+
+def test_in_a_fleet_a_challenger_waits_until_it_stands_out():
+    policy = RolloutPolicy(fdr=0.05)
+    rollout = advance(_rollout(), np.ones(12), np.zeros(12), policy)
+    evidence = evidence_of(rollout)
+    assert 20 < evidence < 40
+    assert verdict(rollout, policy, 1.0).verdict == "better"
+    assert verdict(rollout, policy, 1.0, fleet=[1.0]) is None
+    beside = verdict(rollout, policy, 1.0, fleet=[evidence])
+    assert beside.verdict == "better"
+    assert beside.reason.endswith(
+        "It holds among 2 rollouts of the fleet: of such promotions at most 5% are wrong."
+    )
+    assert (beside.evidence["fleet"], beside.evidence["fdr"]) == (2, 0.05)
+    assert verdict(rollout, RolloutPolicy(), 1.0, fleet=[1.0] * 9).verdict == "better"
+    over = verdict(rollout, policy, policy.max_period_s, fleet=[1.0])
+    assert over.verdict == "undecided"

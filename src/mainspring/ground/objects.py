@@ -233,6 +233,10 @@ class RolloutPolicy(Record, frozen=True, kw_only=True):
     min_period_s: float = 0.0
     max_period_s: float = 28 * DAY_S  #: then an undecided rollout ends in a rejection
     watch_s: float = 14 * DAY_S  #: the previous champion is kept ready that long after a promotion
+    fdr: float | None = None  #: of promotions over all loops of the home that declare one
+    max_errors: float = 0.01  #: share of its scorings that a challenger may fail
+    slow_ms: float | None = None  #: a scoring that takes longer is slow; None: nothing is
+    max_slow: float = 0.05  #: share of its scorings that may be slow
 
 
 #: What is done about an alarm: measure regret, train at once, or write it down.

@@ -97,6 +97,31 @@ def update(wealth: Wealth, differences: npt.ArrayLike, margin: float = 0.0) -> W
     return Wealth(tuple(logs.tolist()), peak, wealth.seen + rows.size)
 
 
+def counted(bad: int, of: int, budget: float) -> float:
+    """Return the wealth against "at most a share ``budget`` is bad" after ``of`` yes-or-no rows.
+
+    For such rows the wealth of :func:`update` does not depend on their order, so that two counts
+    are all there is to keep. Look at it as often as you like: where the share is at most
+    ``budget``, it reaches ``1 / alpha`` with probability at most ``alpha``.
+
+    Raises:
+        OutOfRangeError: if the budget is not in [0, 1) or more are bad than there are.
+
+    Example:
+        >>> round(counted(10, 100, budget=0.01))
+        56
+
+    Source: as :func:`update`.
+    """
+    if not 0 <= budget < 1:
+        raise OutOfRangeError(f"A budget is at least 0 and below 1, found {budget}.")
+    if not 0 <= bad <= of:
+        raise OutOfRangeError(f"{bad} of {of} cannot be bad.")
+    scaled = _BETS / (1 + budget)
+    logs = bad * np.log1p(scaled * (1 - budget)) + (of - bad) * np.log1p(-scaled * budget)
+    return _exp(float(_log_mean(logs[None, :])[0]))
+
+
 def value(wealth: Wealth) -> float:
     """Return the wealth now: 1 at the start, large when the evidence is strong."""
     return _exp(float(_log_mean(np.array(wealth.logs)[None, :])[0]))

@@ -19,6 +19,7 @@ and waits for nothing. A watch has no other end than its time.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -27,6 +28,7 @@ import numpy.typing as npt
 
 from mainspring.ground.objects import DAY_S, Rollout, RolloutPolicy
 from mainspring.numerics.errors import ShapesDifferError
+from mainspring.numerics.fleet import e_bh
 from mainspring.numerics.sequential import BETS, Wealth, crossed, peak_value, update, value
 
 Outcome = Literal["better", "worse", "undecided"]
@@ -87,13 +89,18 @@ def advance(
     )
 
 
-def verdict(rollout: Rollout, policy: RolloutPolicy, now: float) -> Verdict | None:
+def verdict(
+    rollout: Rollout, policy: RolloutPolicy, now: float, fleet: Sequence[float] = ()
+) -> Verdict | None:
     """Return how the rollout ends at event time ``now``, or None while it goes on.
 
     Harm counts at any moment; being better counts from ``min_period_s`` on, and stays shown once
     it was, but a challenger whose mean difference has fallen back to the margin waits until it
     leads again; at ``max_period_s`` what is not decided ends undecided. A watch ends "better"
     when the champion broke, and "undecided" after ``watch_s``.
+
+    ``fleet`` is the evidence (:func:`evidence_of`) of the other rollouts of the fleet. Where the
+    policy says ``fdr``, a challenger is promoted only if e-BH over all of them lets it.
     """
     better, worse = _wealth(rollout.better), _wealth(rollout.worse)
     age = now - rollout.started
@@ -103,8 +110,10 @@ def verdict(rollout: Rollout, policy: RolloutPolicy, now: float) -> Verdict | No
         return _said("undecided", rollout, policy, age, _HELD) if age >= policy.watch_s else None
     if crossed(worse, policy.harm_alpha):
         return _said("worse", rollout, policy, age, _WORSE)
-    if crossed(better, policy.alpha) and age >= policy.min_period_s and _leads(rollout, policy):
-        return _said("better", rollout, policy, age, _BETTER)
+    shown = crossed(better, policy.alpha) and age >= policy.min_period_s
+    if shown and _leads(rollout, policy) and _stands_out(rollout, policy, fleet):
+        words = _BETTER if policy.fdr is None else _BETTER + _IN_THE_FLEET
+        return _said("better", rollout, policy, age, words, len(fleet))
     if age >= policy.max_period_s:
         return _said("undecided", rollout, policy, age, _UNDECIDED)
     return None
@@ -125,6 +134,21 @@ def standing(rollout: Rollout, policy: RolloutPolicy) -> Standing:
     )
 
 
+def evidence_of(rollout: Rollout) -> float:
+    """Return the evidence that a challenger is better, as one of a fleet: its wealth now.
+
+    Of a rollout that ended it is what it was at its end. Unlike the highest it ever was, it has
+    a mean of at most 1 where the challenger is no better, which is what e-BH asks for.
+    """
+    return value(_wealth(rollout.better))
+
+
+def _stands_out(rollout: Rollout, policy: RolloutPolicy, fleet: Sequence[float]) -> bool:
+    if policy.fdr is None:
+        return True
+    return bool(e_bh([evidence_of(rollout), *fleet], policy.fdr)[0])
+
+
 def _leads(rollout: Rollout, policy: RolloutPolicy) -> bool:
     # Rows of one storm or one sale can carry a test over its bar before the least period ends.
     return standing(rollout, policy).difference > policy.margin
@@ -133,6 +157,10 @@ def _leads(rollout: Rollout, policy: RolloutPolicy) -> bool:
 _BETTER = (
     "Version {challenger} is better than champion {champion}: {figures}. The evidence reached "
     "{better_peak} and {better_needed} was needed (alpha {alpha:g})."
+)
+_IN_THE_FLEET = (
+    " It holds among {fleet} rollouts of the fleet:"
+    " of such promotions at most {fdr:.0%} are wrong."
 )
 _WORSE = (
     "Version {challenger} is worse than champion {champion}: {figures}. The evidence of harm "
@@ -153,7 +181,12 @@ _HELD = (
 
 
 def _said(
-    outcome: Outcome, rollout: Rollout, policy: RolloutPolicy, age: float, words: str
+    outcome: Outcome,
+    rollout: Rollout,
+    policy: RolloutPolicy,
+    age: float,
+    words: str,
+    others: int = 0,
 ) -> Verdict:
     now = standing(rollout, policy)
     figures = "no labelled row was scored by both"
@@ -171,6 +204,8 @@ def _said(
         days=age / DAY_S,
         alpha=policy.alpha,
         harm_alpha=policy.harm_alpha,
+        fleet=others + 1,
+        fdr=policy.fdr or 0.0,
         better_peak=_figure(now.better_peak),
         worse_peak=_figure(now.worse_peak),
         better_needed=_figure(1 / policy.alpha),
@@ -188,6 +223,8 @@ def _said(
         "margin": policy.margin,
         "age_s": age,
     }
+    if policy.fdr is not None:
+        evidence |= {"fleet": others + 1, "fdr": policy.fdr}
     return Verdict(outcome, reason, evidence)
 
 

@@ -32,6 +32,10 @@ def Rollout(  # noqa: N802  reads as the record it makes
     min_period: str | float = 0,
     max_period: str | float = "28d",
     watch: str | float = "14d",
+    fdr: float | None = None,
+    max_errors: float = 0.01,
+    slow_ms: float | None = None,
+    max_slow: float = 0.05,
 ) -> RolloutPolicy:
     """Say how a passed candidate meets traffic and what decides.
 
@@ -40,12 +44,23 @@ def Rollout(  # noqa: N802  reads as the record it makes
     champion's by more than ``margin`` at level ``alpha``, and rolled back once shown to be higher
     by more than ``margin`` at ``harm_alpha``, both however often one looks.
 
+    A challenger also goes home once more than ``max_errors`` of its scorings fail, or more than
+    ``max_slow`` of them take longer than ``slow_ms``, each shown at ``harm_alpha``. With ``fdr``
+    the loops of a home that declare it are a fleet: of their promotions at most that share is
+    of challengers that are not better, on average, and some wait for more evidence.
+
     >>> Rollout(share=0.1, min_period="2d").min_period_s
     172800.0
     """
     within("share", share, 0, 1)
     within("alpha", alpha, 0, 1)
     within("harm_alpha", harm_alpha, 0, 1)
+    within("max_errors", max_errors, 0, 1)
+    within("max_slow", max_slow, 0, 1)
+    if fdr is not None:
+        within("fdr", fdr, 0, 1)
+    if slow_ms is not None and slow_ms <= 0:
+        raise BadInputError(f"slow_ms must be above 0, found {slow_ms}.", field="slow_ms")
     return RolloutPolicy(
         strategy=Strategy(strategy),
         share=share,
@@ -55,6 +70,10 @@ def Rollout(  # noqa: N802  reads as the record it makes
         min_period_s=seconds(min_period, "min_period"),
         max_period_s=seconds(max_period, "max_period"),
         watch_s=seconds(watch, "watch"),
+        fdr=fdr,
+        max_errors=max_errors,
+        slow_ms=slow_ms,
+        max_slow=max_slow,
     )
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from mainspring.engine import reactor, tasks
 from mainspring.engine.tasks import NewTask
 from mainspring.ground.loops import Phase
-from mainspring.ground.objects import DAY_S, LoopSpec
+from mainspring.ground.objects import DAY_S, LoopSpec, Rollout
 from mainspring.ground.ports import Tx
 from mainspring.monitoring import again, labels, maturity, windows
 from mainspring.readiness import registry
-from mainspring.scaling.serving import capture, endpoints, rollouts, shelf
+from mainspring.retraining import guardrails
+from mainspring.scaling.serving import capture, endpoints, rollouts, shelf, tallies
 from mainspring.workspace.feeding import declared
 from mainspring.workspace.handlers import alarming, telling
 from mainspring.workspace.keeping import ageing
@@ -36,6 +37,7 @@ class Scans:
 
     def __init__(self, ws: Workspace) -> None:
         self._ws = ws
+        self._guards: dict[str, tuple[str, tallies.Follower]] = {}  # endpoint -> its rollout's
         self._live: dict[str, tuple[float, bool]] = {}  # endpoint -> (watermark, traffic is live)
 
     def all(self, tx: Tx) -> list[NewTask]:
@@ -60,7 +62,7 @@ class Scans:
         if spec.monitor.by_batch:  # no further row will come to say how late it is
             known = max(watermark, self._ws.clock.now())
         found = self._windows(tx, spec, watermark) + _labels(tx, spec, known)
-        return found + _rollout(tx, spec, watermark) if spec.name else found
+        return found + self._rollout(tx, spec, watermark, kind) if spec.name else found
 
     def settled(self, tx: Tx) -> dict[str, float]:
         """Return how far each endpoint's traffic and labels are known by now.
@@ -129,6 +131,30 @@ class Scans:
             self._live[spec.endpoint] = known
         return now - LIVE_S if known[1] else watermark
 
+    def _rollout(self, tx: Tx, spec: LoopSpec, watermark: float, kind: str) -> list[NewTask]:
+        running = rollouts.running(tx, spec.endpoint)
+        if running is None:
+            self._guards.pop(spec.endpoint, None)
+            return []
+        newest = labels.received(tx, spec.endpoint).newest_batch
+        # Besides new labels a new day is news: periods end.
+        day = int(watermark // DAY_S)
+        payload = {"loop": spec.name, "rollout": running.id, "watermark": watermark}
+        name = f"rollout/{running.id}/{newest}/{day}"
+        found = [_look(name, "rollout", payload)]
+        if running.purpose == "challenge" and kind == "served" and self._does_harm(spec, running):
+            found.append(_look(f"guard/{running.id}", "guard", payload))
+        return found
+
+    def _does_harm(self, spec: LoopSpec, running: Rollout) -> bool:
+        """Return whether a guardrail is crossed; what callers feel waits for no labels."""
+        known = self._guards.get(spec.endpoint)
+        if known is None or known[0] != running.id:
+            folder = self._ws.captures(spec.endpoint)
+            known = running.id, tallies.Follower(folder, running.challenger, running.started)
+            self._guards[spec.endpoint] = known
+        return guardrails.harm(running, spec.rollout, known[1].total()) is not None
+
     def _upkeep(self, endpoint: str) -> list[NewTask]:
         folder = self._ws.captures(endpoint)
         sealed = capture.sealed(folder)
@@ -189,19 +215,5 @@ def _late(tx: Tx, spec: LoopSpec, watermark: float) -> list[NewTask]:
     ]
 
 
-def _rollout(tx: Tx, spec: LoopSpec, watermark: float) -> list[NewTask]:
-    running = rollouts.running(tx, spec.endpoint)
-    if running is None:
-        return []
-    newest = labels.received(tx, spec.endpoint).newest_batch
-    # Besides new labels a new day is news: periods end.
-    day = int(watermark // DAY_S)
-    return [
-        NewTask(
-            id=f"rollout/{running.id}/{newest}/{day}",
-            kind="rollout",
-            payload={"loop": spec.name, "rollout": running.id, "watermark": watermark},
-            max_attempts=ATTEMPTS,
-            priority=1,
-        )
-    ]
+def _look(name: str, kind: str, payload: dict[str, Any]) -> NewTask:
+    return NewTask(id=name, kind=kind, payload=payload, max_attempts=ATTEMPTS, priority=1)

@@ -15,6 +15,40 @@ from mainspring.scaling.serving import endpoints, rollouts
 from mainspring.scaling.serving.tables import METADATA
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def both(request, tmp_path) -> Iterator[Callable[..., Any]]:
+    """Write to either database."""
+    url = f"sqlite:///{tmp_path / 'm.db'}"
+    if request.param == "postgresql":
+        url = request.getfixturevalue("new_database")()
+    store = open_store(url, [METADATA], TurnedClock(0.0))
+    yield lambda work: store.write(service("engine"), Permission.WORK, work)
+    store.close()
+
+
+def test_a_fleet_is_what_runs_and_what_ended_while_any_of_it_ran(both) -> None:
+    def begin(name: str, started: float, **more: Any) -> Rollout:
+        given = {"id": f"r_{name}", "endpoint": name, "started": started}
+        return both(lambda tx: rollouts.start(tx, rollout(**{**given, **more})))
+
+    for name in ("mine", "beside", "over", "before", "watch", "stranger"):
+        both(lambda tx, name=name: endpoints.ensure(tx, name, "flights", at=0.0))
+    begin("before", 10.0)
+    both(lambda tx: rollouts.end(tx, "r_before", "rejected", at=90.0))
+    begin("beside", 100.0)
+    begin("over", 110.0)
+    both(lambda tx: rollouts.end(tx, "r_over", "promoted", at=150.0))
+    begin("watch", 120.0, purpose="watch")
+    begin("stranger", 120.0)
+    mine = begin("mine", 200.0)
+    fleet = ["mine", "beside", "over", "before", "watch"]
+    found = both(lambda tx: rollouts.beside(tx, mine, fleet))
+    assert [one.id for one in found] == ["r_beside", "r_over"]
+    both(lambda tx: rollouts.end(tx, "r_beside", "rejected", at=190.0))
+    assert both(lambda tx: rollouts.beside(tx, mine, fleet)) == []
+    assert both(lambda tx: rollouts.beside(tx, mine, [])) == []
+
+
 @pytest.fixture
 def write(tmp_path) -> Iterator[Callable[..., Any]]:
     store = open_store(f"sqlite:///{tmp_path / 'm.db'}", [METADATA], TurnedClock(0.0))

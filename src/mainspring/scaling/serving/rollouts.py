@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -109,6 +110,23 @@ def running(tx: Tx, endpoint: str) -> Rollout | None:
         select(rollouts).where(rollouts.c.endpoint == endpoint, rollouts.c.state == "running")
     )
     return None if row is None else _read(row)
+
+
+def beside(tx: Tx, rollout: Rollout, others: Collection[str]) -> list[Rollout]:
+    """Return the challenges of other endpoints that run now, or ran while one of these did.
+
+    Those that ended stay of the fleet until all that ran beside them have ended too, or the last
+    of many would be judged as if it were alone.
+    """
+    asked = select(rollouts).where(
+        rollouts.c.endpoint.in_(list(others)),
+        rollouts.c.endpoint != rollout.endpoint,
+        rollouts.c.purpose == "challenge",
+    )
+    now = [_read(row) for row in tx.all(asked.where(rollouts.c.state == "running"))]
+    since = min([rollout.started, *(one.started for one in now)])
+    over = asked.where(rollouts.c.state != "running", rollouts.c.ended > since)
+    return now + [_read(row) for row in tx.all(over)]
 
 
 def of_endpoint(tx: Tx, endpoint: str, limit: int = 1000) -> list[Rollout]:

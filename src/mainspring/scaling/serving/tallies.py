@@ -7,6 +7,7 @@ of the newest row the process was asked about where requests bring their time, e
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from bisect import bisect_left
@@ -140,17 +141,50 @@ def read(folder: Path, since: float, until: float) -> list[Tally]:
     for path in _files(folder):
         if not since // DAY_S <= _day(path) <= until // DAY_S:
             continue
-        for line in path.read_bytes().split(b"\n"):
-            try:
-                found = msgspec.json.decode(line, type=Tally)
-            except msgspec.MsgspecError:
-                continue
+        for found in _tallies(path.read_bytes()):
             if since // MINUTE_S * MINUTE_S <= found.minute < until:
                 whole.setdefault(found.version, []).append(found)
     return [
         _added(parts, since)
         for _, parts in sorted(whole.items(), key=lambda item: -1 if item[0] is None else item[0])
     ]
+
+
+class Follower:
+    """Adds up one version's counts since a moment, reading only what was appended since."""
+
+    def __init__(self, folder: Path, version: int, since: float) -> None:
+        self._folder, self._version, self._since = folder, version, since
+        self._read: dict[Path, int] = {}  # file -> bytes taken into account
+        self._known: list[Tally] = []
+
+    def total(self) -> Tally:
+        """Return the counts up to now."""
+        for path in _files(self._folder):
+            start = self._read.get(path, 0)
+            if _day(path) < self._since // DAY_S or path.stat().st_size <= start:
+                continue
+            with path.open("rb") as file:
+                file.seek(start)
+                # Whole lines only: the last may be in the middle of being written.
+                whole = file.read().rpartition(b"\n")[0]
+            self._read[path] = start + len(whole) + 1 if whole else start
+            self._known += [one for one in _tallies(whole) if self._counts(one)]
+        self._known = [
+            _added([Tally(minute=self._since, version=self._version), *self._known], self._since)
+        ]
+        return self._known[0]
+
+    def _counts(self, one: Tally) -> bool:
+        return one.version == self._version and one.minute >= self._since // MINUTE_S * MINUTE_S
+
+
+def _tallies(lines: bytes) -> list[Tally]:
+    found = []
+    for line in lines.split(b"\n"):
+        with contextlib.suppress(msgspec.MsgspecError):  # a line that a crash cut off
+            found.append(msgspec.json.decode(line, type=Tally))
+    return found
 
 
 def prune(folder: Path) -> int:

@@ -12,13 +12,15 @@ from mainspring.ground.identity import check_name
 from mainspring.ground.objects import LoopSpec
 from mainspring.ground.seasons import NAMED, check_season
 
-_SHARES = ("rollout.share", "rollout.alpha", "rollout.harm_alpha", "monitor.alpha",
+_SHARES = ("rollout.share", "rollout.alpha", "rollout.harm_alpha", "rollout.fdr",
+           "rollout.max_errors", "rollout.max_slow", "monitor.alpha",
            "monitor.label_share")  # fmt: skip
 _ABOVE_ZERO = (
     "monitor.window_s",
     "monitor.run_length",
     "gate.max_latency_ms",
     "gate.valid_s",
+    "rollout.slow_ms",
     "retraining.max_rows",
     "retraining.every_rows",
     "retraining.every_labels",

@@ -18,7 +18,7 @@ from mainspring.ground.ports import Tx
 from mainspring.monitoring import labels
 from mainspring.numerics.scores import row_losses
 from mainspring.readiness import registry
-from mainspring.retraining import challenge
+from mainspring.retraining import challenge, guardrails
 from mainspring.scaling.serving import callers, capture, rollouts, shelf, tallies
 from mainspring.workspace.evidence import LabelShelf
 from mainspring.workspace.handlers.labelling import Labeller
@@ -43,7 +43,7 @@ class Watcher:
         """Take newly arrived labels into account and see whether a rollout has decided itself."""
         spec = self._spec(lease.task.payload["loop"])
 
-        def look(tx: Tx) -> tuple[Rollout, int, pl.DataFrame, Signature]:
+        def look(tx: Tx) -> tuple[Rollout, int, pl.DataFrame, Signature, list[float]]:
             now = rollouts.get(tx, lease.task.payload["rollout"])
             signature = registry.get(tx, spec.model, now.champion).signature
             newest, known = self._shelf.all(tx, spec.endpoint)
@@ -52,9 +52,10 @@ class Watcher:
             # All rows there are by now: the labels are all there are by now, too, and a label
             # that is counted as seen without its row would be lost to the tests for good.
             captured = capture.read(self._ws.captures(spec.endpoint), now.started)
-            return now, newest, labels.join(captured, fresh, signature), signature
+            joined = labels.join(captured, fresh, signature)
+            return now, newest, joined, signature, _fleet(tx, spec, now)
 
-        before, newest, joined, signature = self._ws.read(Permission.WORK, look)
+        before, newest, joined, signature, fleet = self._ws.read(Permission.WORK, look)
         if before.state != "running":
             return Done()
         champion, challenger = _paired_losses(joined, before, signature)
@@ -62,7 +63,7 @@ class Watcher:
         newest_row = capture.watermark(self._ws.captures(spec.endpoint)) or 0.0
         watermark = max(float(lease.task.payload["watermark"]), newest_row)
         after = challenge.advance(before, champion, challenger, spec.rollout, cursor=newest)
-        found = challenge.verdict(after, spec.rollout, watermark)
+        found = challenge.verdict(after, spec.rollout, watermark, fleet)
 
         def apply(tx: Tx) -> None:
             now = rollouts.get(tx, before.id)
@@ -79,6 +80,18 @@ class Watcher:
                 reactor.emit(tx, event, key)
 
         return Done(result={"rows": len(champion)}, apply=apply)
+
+    def guard(self, lease: Lease) -> Done:
+        """End a rollout whose challenger fails or keeps callers waiting, labels or none."""
+        spec = self._spec(lease.task.payload["loop"])
+        rollout, watermark = lease.task.payload["rollout"], lease.task.payload["watermark"]
+        running = self._ws.read(Permission.WORK, lambda tx: rollouts.get(tx, rollout))
+        folder = self._ws.captures(spec.endpoint)
+        counts = tallies.Follower(folder, running.challenger, running.started).total()
+        found = guardrails.harm(running, spec.rollout, counts)
+        if running.state != "running" or found is None:
+            return Done()
+        return Done(events=_told(running, found, spec.name, float(watermark)))
 
     # ------------------------------------------------------------ upkeep
 
@@ -108,8 +121,17 @@ def handlers(ws: Workspace, shelf: LabelShelf) -> dict[str, Handler]:
         "labels": labeller.labels,
         "relabel": labeller.relabel,
         "rollout": watcher.rollout,
+        "guard": watcher.guard,
         "compact": watcher.compact,
     }
+
+
+def _fleet(tx: Tx, spec: LoopSpec, rollout: Rollout) -> list[float]:
+    """Return the evidence of the rollouts that this one is judged together with."""
+    if spec.rollout.fdr is None or rollout.purpose == "watch":
+        return []
+    fleet = [one.endpoint for one in reactor.loops(tx) if one.rollout.fdr is not None]
+    return [challenge.evidence_of(one) for one in rollouts.beside(tx, rollout, fleet)]
 
 
 def _paired_losses(joined: pl.DataFrame, rollout: Rollout, signature: Signature) -> Any:

@@ -1,0 +1,99 @@
+"""A challenger that fails or is slow goes home by what callers feel, and a healthy one stays."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mainspring.ground.errors import BadInputError
+from mainspring.ground.monitors import LATENCY_EDGES_S, Tally
+from mainspring.ground.objects import Rollout, RolloutPolicy, Strategy
+from mainspring.numerics.errors import OutOfRangeError
+from mainspring.numerics.sequential import Wealth, counted, update, value
+from mainspring.retraining import declaring
+from mainspring.retraining.guardrails import harm, slower
+
+ROLLOUT = Rollout(
+    id="r",
+    endpoint="e",
+    model="m",
+    champion=1,
+    challenger=2,
+    strategy=Strategy.CANARY,
+    share=0.2,
+    state="running",
+    started=0.0,
+)
+
+
+def tally(requests: int, errors: int = 0, latencies: dict[int, int] | None = None) -> Tally:
+    return Tally(
+        minute=0.0, version=2, requests=requests, errors=errors, latencies=latencies or {}
+    )
+
+
+def test_a_challenger_that_fails_too_often_goes_home_with_the_figures():
+    found = harm(ROLLOUT, RolloutPolicy(), tally(1000, errors=60))
+    assert found.verdict == "worse"
+    assert found.reason.startswith(
+        "Version 2 does harm: 60 of 1,000 scorings failed (6.0%), and 1.0% may."
+    )
+    assert found.evidence["bad"] == 60
+
+
+def test_one_that_fails_always_is_stopped_within_twenty_scorings():
+    assert harm(ROLLOUT, RolloutPolicy(), tally(20, errors=20)) is not None
+    assert harm(ROLLOUT, RolloutPolicy(), tally(5, errors=5)) is None
+
+
+def test_a_few_failures_within_the_budget_are_no_harm():
+    assert harm(ROLLOUT, RolloutPolicy(), tally(10_000, errors=100)) is None
+    assert harm(ROLLOUT, RolloutPolicy(), tally(0)) is None
+    assert harm(ROLLOUT, RolloutPolicy(max_errors=1.0), tally(100, errors=100)) is None
+
+
+def test_a_slow_one_goes_home_once_a_limit_is_declared():
+    bucket = next(i for i, edge in enumerate(LATENCY_EDGES_S) if edge > 0.1)
+    slow = tally(400, latencies={bucket: 400})
+    assert harm(ROLLOUT, RolloutPolicy(), slow) is None
+    found = harm(ROLLOUT, RolloutPolicy(slow_ms=20), slow)
+    assert "400 of 400 scorings took longer than 20 ms (100.0%), and 5.0% may" in found.reason
+    assert harm(ROLLOUT, RolloutPolicy(slow_ms=500), slow) is None
+
+
+@given(st.integers(0, 57), st.floats(0.1, 50_000))
+def test_only_what_surely_took_longer_counts_as_slow(bucket, slow_ms):
+    least = LATENCY_EDGES_S[bucket - 1] if bucket else 0.0  # of what is in the bucket
+    counted_slow = slower(tally(1, latencies={bucket: 1}), slow_ms) == 1
+    assert counted_slow == (least >= slow_ms / 1000)
+
+
+@given(st.lists(st.booleans(), max_size=60), st.sampled_from([0.0, 0.01, 0.05, 0.5]))
+def test_two_counts_say_what_the_rows_one_by_one_would(bad, budget):
+    rows = update(Wealth(), np.array(bad, dtype=float), budget)
+    assert counted(sum(bad), len(bad), budget) == pytest.approx(value(rows), rel=1e-9)
+
+
+@pytest.mark.parametrize(("bad", "of", "budget"), [(3, 2, 0.1), (-1, 2, 0.1), (0, 0, 1.0)])
+def test_counts_that_cannot_be_are_refused(bad, of, budget):
+    with pytest.raises(OutOfRangeError):
+        counted(bad, of, budget)
+
+
+def test_one_within_its_budget_is_stopped_no_more_often_than_promised():
+    policy, stopped = RolloutPolicy(harm_alpha=0.05), 0
+    for seed in range(200):
+        failed = np.random.default_rng(seed).random(3000) < 0.01
+        sums = np.cumsum(failed)[29::30]  # looked at after every thirty scorings
+        looks = ((n + 1) * 30 for n in range(len(sums)))
+        stopped += any(
+            harm(ROLLOUT, policy, tally(int(of), errors=int(bad))) is not None
+            for bad, of in zip(sums, looks, strict=True)
+        )
+    assert stopped / 200 <= 0.05
+
+
+@pytest.mark.parametrize("wrong", [{"slow_ms": 0}, {"max_errors": 2}, {"fdr": 1.5}])
+def test_budgets_are_checked_where_they_are_declared(wrong):
+    with pytest.raises(BadInputError):
+        declaring.Rollout(**wrong)
