@@ -138,8 +138,8 @@ def _consider(view: View, spec: LoopSpec) -> Reaction:
         return _train(view, f"alarm:{urgent[0].id}", f"Alarm: {triggers.told(urgent)}.")
     if asked := triggers.asked(view, policy):
         return _train(view, *asked)
-    due = view.alarms or triggers.check_due(view, policy)
-    if not due or not triggers.may_check(view, policy):
+    asking = view.alarms and triggers.may_check(view, policy)
+    if not asking and not triggers.check_due(view, policy):
         return Reaction(view=view)
     told = triggers.told(view.alarms) or "the regular check"
     reason = f"Would a fresh version do better? Asked because of {told}."

@@ -381,7 +381,8 @@ class World:
         """Hold that a look at the regret comes neither too soon nor without new labels."""
         policy, last = self.spec.retraining, self.last_check
         if last is not None and self.well_compared:
-            rested = self.view.now - last >= policy.check_cooldown_s
+            least = min(policy.check_cooldown_s, policy.check_every_s or policy.check_cooldown_s)
+            rested = self.view.now - last >= least
             new = self.view.labels - self.labels_checked
             news = policy.check_labels is not None and new >= policy.check_labels
             self.hold(rested or news, "2: regret was measured again too soon")

@@ -41,7 +41,9 @@ def ending(tx: Tx) -> dict[str, Any]:
         "rollouts": [(r.champion, r.challenger, r.purpose, r.state, r.rows, r.cursor, r.started)
                      for r in rollouts.of_endpoint(tx, LOOP)],
         "view": msgspec.to_builtins(
-            msgspec.structs.replace(reactor.view(tx, LOOP), held=())
+            # How long training took, and how many labels had come by a look, is chance.
+            msgspec.structs.replace(reactor.view(tx, LOOP), held=(), trained_s=0.0, labels=0,
+                                    labels_trained=None, labels_checked=0)
         ),
     }  # fmt: skip
 

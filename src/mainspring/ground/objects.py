@@ -262,7 +262,7 @@ class RetrainingPolicy(Record, frozen=True, kw_only=True):
     every_labels: int | None = None  #: the same of labels received
     on_data: list[str] = []  #: datasets whose new version asks for a retraining
     check_every_s: float | None = 7 * DAY_S  #: regret is measured at least that often
-    check_cooldown_s: float = 7 * DAY_S  #: and not again within that time ...
+    check_cooldown_s: float = 7 * DAY_S  #: and for an alarm not again within that time ...
     check_labels: int | None = None  #: ... unless so many labels came since
     max_age_s: float | None = None  #: retrain a champion older than this
     schedule: str | None = None  #: cron, five fields: ask for a retraining at these times

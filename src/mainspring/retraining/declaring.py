@@ -132,8 +132,9 @@ def Retraining(  # noqa: N802
     ``on`` says what each kind of alarm is worth, over ``on_drift`` and ``on_performance``:
     ``{"concept": "retrain", "rule:hot": "check", "drift:price": "note"}``. ``every_rows`` and
     ``every_labels`` train once so many came since the last training; a new version of a dataset
-    that ``on_data`` names asks for one, and waits for the cool-down. Regret is measured again
-    only after ``check_cooldown``, or once ``check_labels`` new labels came. ``freeze`` holds
+    that ``on_data`` names asks for one, and waits for the cool-down. Regret is measured
+    every ``check_every``; for an alarm, not again within ``check_cooldown`` unless
+    ``check_labels`` new labels came. ``freeze`` holds
     everything that would begin; ``max_age`` trains what is merely old, though a check said no.
 
     It learns from captured rows with their labels, as they were known at that moment. ``source``

@@ -62,7 +62,7 @@ def check_due(view: View, policy: RetrainingPolicy) -> bool:
 
 
 def may_check(view: View, policy: RetrainingPolicy) -> bool:
-    """Return whether another look at the regret may say anything new.
+    """Return whether a look at the regret for the sake of an alarm may say anything new.
 
     It rests on labelled rows: without new ones it would say the same again, whatever the inputs
     do meanwhile. A look that had too little to compare on does not count.
