@@ -41,6 +41,22 @@ def rows(tmp_path: Path) -> pl.DataFrame:
     return found
 
 
+def test_a_scan_finds_a_hostile_pickle_and_runs_nothing_of_it(say, tmp_path) -> None:
+    register(pickle.dumps(Trap(tmp_path / "touched")))
+    said = say("scan", "tide/1", "--json")
+    assert said.code == 1
+    assert said.json["passed"] is False
+    assert "nobody answers for it" in said.json["found"]
+    assert "model.pkl: unpickling it would import" in said.json["found"]
+    assert not (tmp_path / "touched").exists()
+    shown = say("scan", "tide/1")
+    assert (shown.code, "unknown  model.pkl" in shown.out) == (1, True)
+    kept = say("evidence", "tide/1", "--kind", "scan", "--json").json
+    assert len(kept) == 2
+    refused = say("judge", "tide/1", "--rows", "nothing.csv", "--target", "y")
+    assert refused.code == 2
+
+
 def register(data: bytes) -> None:
     """Register a version of pickled bytes in the home of this folder, as a client would."""
     with contextlib.closing(open_workspace(load({}))) as ws:

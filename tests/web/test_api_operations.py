@@ -198,6 +198,7 @@ APART = {
     "debt.ablate",
     "consumers.remove",
     "deprecations.withdraw",
+    "proofs.scan",  # tests/cli/test_judging_commands.py
     "bias.report",  # tests/workspace/test_fairness.py
     "attribution.report",
     "skew.report",

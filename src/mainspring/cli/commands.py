@@ -91,6 +91,8 @@ GROUPS: dict[str, list[Entry]] = {
          "mainspring readiness flights/7 --junit readiness.xml"),
         ("evidence", "evidence:evidence", "List what was tried and measured, and what came of it.",
          "mainspring evidence flights/7 --kind load"),
+        ("scan", "proving:scan", "Look through a version's files, without loading them.",
+         "mainspring scan flights/7"),
         ("test", "proving:run_tests", "Run the project's tests, and keep what they prove.",
          "mainspring test tests -k features"),
         ("debt", "debt:debt", "Look for debt: what is owed, what it costs, what to do.",

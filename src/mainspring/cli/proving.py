@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from mainspring.cli import render
+from mainspring.cli.models import VersionRef, reference
 from mainspring.cli.options import HERE, Everywhere
-from mainspring.cli.remote import asking
+from mainspring.cli.remote import asking, call
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -62,3 +63,23 @@ def run_tests(
 
     render.answer(options, {"passed": passed, "evidence": found}, draw)
     return 0 if passed else 1
+
+
+def scan(version: VersionRef, /, *, options: Everywhere = HERE) -> int:
+    """Look through a version's files for what could do harm. Exit code 1 if there is any.
+
+    Nothing is loaded: every digest is checked, pickles are followed opcode by opcode, archives
+    are looked into. What was found is kept as evidence, which the gate reads.
+    """
+    model, number = reference(version)
+    found = call(options, "proofs.scan", model=model, number=number)
+
+    def draw(out: Console) -> None:
+        out.print(render.plain(found["found"]))
+        for package in found["detail"]["packages"]:
+            for one in package["found"]:
+                out.print(render.plain(f"  {one['grave']:<8} {one['path']}: {one['told']}"))
+        out.print(render.plain(found["id"]))
+
+    render.answer(options, found, draw)
+    return 0 if found["passed"] else 1

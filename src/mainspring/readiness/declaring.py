@@ -39,6 +39,7 @@ def Gate(  # noqa: N802  reads as the record it makes
     baselines: bool = True,
     simpler: Literal["tell", "refuse"] = "tell",
     needs_card: bool = True,
+    security: bool = True,
     tests: bool = False,
     tests_share: float = 0.0,
     proof_age: str | float = "30d",
@@ -55,6 +56,9 @@ def Gate(  # noqa: N802  reads as the record it makes
     (the rollout judges it), or not, as ``few_rows`` says. ``needs_card`` asks for a card with
     every required field filled; ``card_requires`` adds to those fields, such as
     ``["ethics", "assumptions"]``: where assumptions are required, none may be overdue.
+
+    ``security`` asks that its files were scanned and nothing was found against them: no pickled
+    code that nobody trusts, every digest right, no call, path or archive that could do harm.
 
     ``tests`` asks that the project's own tests passed on exactly the code that made it
     (``mainspring test``), having run at least ``tests_share`` of the lines of its steps. What was
@@ -109,6 +113,7 @@ def Gate(  # noqa: N802  reads as the record it makes
         baselines=baselines,
         simpler=simpler,
         needs_card=needs_card,
+        security=security,
         tests=tests or tests_share > 0,
         tests_share=tests_share,
         proof_age_s=seconds(proof_age, "proof_age"),

@@ -21,6 +21,7 @@ from mainspring.readiness.checks import (
     load,
     metrics,
     robustness,
+    security,
     slices,
     tests,
 )
@@ -52,6 +53,7 @@ CHECKS: tuple[Callable[[GateInputs, Gate], list[CheckResult]], ...] = (
     robustness.check,
     bias.check,
     card.check,
+    security.check,
     tests.check,
     approval.check,
 )

@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from mainspring.ground.objects import Evidence
 from mainspring.ground.permissions import Permission
-from mainspring.web.api.fields import Request
+from mainspring.web.api.fields import OfVersion, Request
 from mainspring.web.api.operations import operation
 from mainspring.workspace.opening import Workspace
 
@@ -78,3 +78,17 @@ def keep_tests(ws: Workspace, request: TestsRan) -> list[Evidence]:
         lines=request.lines,
         environment=request.environment,
     )
+
+
+@operation(
+    "proofs.scan",
+    "POST",
+    "/api/v1/models/{model}/versions/{number}/scan",
+    Permission.RUN,
+    example={"model": "flights", "number": 7},
+)
+def scan(ws: Workspace, request: OfVersion) -> Evidence:
+    """Look through a version's files for what could do harm; nothing of them is loaded."""
+    from mainspring.workspace.proofs import scanning
+
+    return scanning.scan(ws, request.model, request.number, permission=Permission.RUN)

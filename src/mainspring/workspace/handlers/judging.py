@@ -30,6 +30,7 @@ from mainspring.readiness.inputs import GateInputs
 from mainspring.readiness.measured import Measured
 from mainspring.workspace import approving, calling, running
 from mainspring.workspace.measuring import written
+from mainspring.workspace.proofs import scanning
 
 if TYPE_CHECKING:
     from mainspring.engine.tasks import Lease
@@ -185,6 +186,8 @@ class Judging:
             lease,
             env=AS_SERVED,
         )
+        if policy.security:
+            scanning.scan(self._ws, model, number, served=judged.package, lease=lease)
         here("judge.measured")
         known, steps = self._ws.read(Permission.WORK, lambda tx: _evidence(tx, judged))
         now = self._ws.clock.now()
