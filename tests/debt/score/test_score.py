@@ -99,6 +99,11 @@ def test_evidence_that_aged_out_gives_nothing_and_says_so(test: str) -> None:
     assert points(facts(now=last, max_age_s=31 * DAY_S))[test] == 1.0
 
 
+def told(name: str, **figures: Any) -> f.Judged:
+    check = f.Check(name=name, passed=True, found="it is fine", evidence=figures)
+    return judged(2, checks=[check])
+
+
 #: Of each test that a failure can be of: facts in which it ran and did not hold, and what is said.
 FAILS: dict[str, tuple[dict[str, Any], str]] = {
     "Data 6": ({"arrived": [f.Arrived(column="b", seconds=9 * DAY_S)]}, "b took 9 days"),
@@ -124,6 +129,10 @@ FAILS: dict[str, tuple[dict[str, Any], str]] = {
             ]
         },
         "The gate refused it: baselines: x.",
+    ),
+    "Model 6": (
+        {"versions": [made(2, gate=told("slices", slices=[{"loss": 0.1, "difference": None}]))]},
+        "No slice was held against a line or a champion",
     ),
     "Infra 4": (
         {"moves": [f.Move(number=2, previous=1, at=THEN)]},
@@ -213,6 +222,28 @@ def test_what_a_person_must_still_do_gives_half(
 ) -> None:
     assert points(facts(**given))[test] == 0.5
     assert words in said(facts(**given), test)
+
+
+@pytest.mark.parametrize(
+    ("test", "gate", "words"),
+    [
+        ("Model 5", told("baselines", why="few rows"), "compared it with no simpler model"),
+        ("Model 5", told("baselines", models=[{"name": "tree", "low": 0.1}]), "A tree model is"),
+        ("Model 5", told("baselines", models=[{"name": "constant", "low": -1.0}]), "no simpler"),
+        ("Model 6", told("slices", slices=[{"loss": None}]), "No slice has rows enough"),
+    ],
+)
+def test_a_check_that_passed_without_looking_proves_nothing(
+    test: str, gate: f.Judged, words: str
+) -> None:
+    given = facts(versions=[made(2, gate=gate)])
+    assert points(given)[test] == 0.0
+    assert words in said(given, test)
+
+
+def test_a_slice_may_be_held_against_a_line_where_there_is_no_champion() -> None:
+    gate = msgspec.structs.replace(told("slices", slices=[{"loss": 0.1}]), worst_slice=0.25)
+    assert points(facts(versions=[made(2, gate=gate)]))["Model 6"] == 1.0
 
 
 def test_nobody_approves_what_they_made_themselves() -> None:

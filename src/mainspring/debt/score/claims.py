@@ -78,7 +78,7 @@ def checked(facts: Facts, *names: str, lacks: str) -> Claim:
         return no(NO_CHAMPION)
     if made.gate is None:
         return no(f"{facts.model}/{made.number} never met a gate.")
-    found = [one for one in made.gate.checks if one.name.partition(":")[0] in names]
+    found = checks_of(made.gate, *names)
     if not found:
         return no(lacks)
     bad = [one for one in found if not one.passed]
@@ -86,6 +86,11 @@ def checked(facts: Facts, *names: str, lacks: str) -> Claim:
     if bad:
         return no(f"The gate refused it: {told}.")
     return Claim(holds=True, found=f"{told}.", proofs=[gate_proof(made.gate)])
+
+
+def checks_of(gate: Judged, *names: str) -> list[Check]:
+    """Return the checks of a gate by the first word of their names."""
+    return [one for one in gate.checks if one.name.replace(":", " ").split()[0] in names]
 
 
 def gate_proof(gate: Judged) -> Proof:

@@ -20,6 +20,7 @@ class Check(Record, frozen=True, kw_only=True):
     name: str
     passed: bool
     found: str
+    evidence: dict[str, Any] = {}
 
 
 class Judged(Record, frozen=True, kw_only=True):
@@ -29,6 +30,7 @@ class Judged(Record, frozen=True, kw_only=True):
     passed: bool
     at: float | None
     checks: list[Check] = []
+    worst_slice: float | None = None  #: the mean loss that its gate allows no slice
 
 
 class Made(Record, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from mainspring.debt.score.claims import (
     Proof,
     both,
     checked,
+    checks_of,
     either,
     no,
     proof_of,
@@ -26,6 +27,8 @@ AGREES = 0.5
 LEAST_LABELS = 30
 #: Labelled windows of different ages that make a curve.
 LEAST_AGES = 3
+#: What a version must not be surely worse than; a constant is asked for by the gate itself.
+SIMPLER = ("linear", "tree")
 
 
 def reviewed(facts: Facts) -> Claim:
@@ -130,16 +133,34 @@ def _curve(facts: Facts) -> Claim:
 
 def simpler(facts: Facts) -> Claim:
     """No simpler model does as well on the same rows."""
-    return checked(
-        facts,
-        *("baselines", "baseline"),
-        lacks="Its gate compared it with no simpler model.",
-    )
+    lacks = "Its gate compared it with no simpler model."
+    claim = checked(facts, "baselines", lacks=lacks)
+    if not claim.holds or facts.serving is None or facts.serving.gate is None:
+        return claim
+    (told,) = checks_of(facts.serving.gate, "baselines")[:1]
+    models = {one["name"]: one for one in told.evidence.get("models", [])}
+    compared = [one for one in map(models.get, SIMPLER) if one and one.get("low") is not None]
+    if not compared:
+        return no(f"{lacks} {claim.found}")
+    better = [one["name"] for one in compared if one["low"] > 0]
+    if better:
+        return no(f"A {' and a '.join(better)} model is surely better: {claim.found}")
+    return claim
 
 
 def slices(facts: Facts) -> Claim:
     """Quality holds on the slices that matter."""
-    return checked(facts, "slices", "slice", lacks="Its gate looked at no slice.")
+    claim = checked(facts, "slices", lacks="Its gate looked at no slice.")
+    if not claim.holds or facts.serving is None or facts.serving.gate is None:
+        return claim
+    gate = facts.serving.gate
+    (told,) = checks_of(gate, "slices")[:1]
+    judged = [one for one in told.evidence.get("slices", []) if one.get("loss") is not None]
+    if not judged:
+        return no(f"No slice has rows enough to be judged: {claim.found}")
+    if gate.worst_slice is None and all(one.get("difference") is None for one in judged):
+        return no(f"No slice was held against a line or a champion: {claim.found}")
+    return claim
 
 
 def inclusion(facts: Facts) -> Claim:

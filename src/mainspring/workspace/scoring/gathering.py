@@ -128,8 +128,12 @@ def _made(tx: Tx, version: Version, seen: Sequence[Window]) -> f.Made:
 def _judged(found: GateResult, version: Version) -> f.Judged:
     # A loop dates its gates by event time; no gate is older than the version it judged.
     at = found.made or version.created
-    checks = [f.Check(name=c.name, passed=c.passed, found=c.found) for c in found.checks]
-    return f.Judged(id=found.id, passed=found.passed, at=at, checks=checks)
+    checks = [
+        f.Check(name=c.name, passed=c.passed, found=c.found, evidence=c.evidence)
+        for c in found.checks
+    ]
+    line = getattr(found.gate, "worst_slice", None)
+    return f.Judged(id=found.id, passed=found.passed, at=at, checks=checks, worst_slice=line)
 
 
 def _measured(found: GateResult | None, check: str, figure: str) -> float | None:
