@@ -19,19 +19,24 @@ def schema(facts: Facts) -> Claim:
     if facts.serving is None:
         return no(NO_CHAMPION)
     if facts.schema is None:
-        return no(f"{facts.model}/{facts.champion} keeps no contract of its inputs.")
+        return no(f"What {facts.model}/{facts.champion} expects of its inputs is not kept.")
     window = newest(facts, lambda one: one.quality > 0)
     if window is None:
         return no(
-            f"A contract of {facts.schema.columns} columns is kept, and no window of traffic was"
-            " held against it."
+            f"What is expected of {facts.schema.columns} columns is kept, and no window of"
+            " traffic was held against it."
         )
     broken = len(facts.schema.broken)
-    trained = "which the training rows keep" if not broken else f"broken by training {broken} ways"
+    if not facts.schema.declared:
+        told = f"Types, ranges and values of {facts.schema.columns} columns as in training"
+    elif broken:
+        told = f"A contract of {facts.schema.columns} columns, broken by training {broken} ways"
+    else:
+        told = f"A contract of {facts.schema.columns} columns, which the training rows keep"
     return Claim(
         holds=True,
-        found=f"A contract of {facts.schema.columns} columns, {trained}; the newest window was"
-        f" held against it in {window.quality} columns.",
+        found=f"{told}; the newest window, of {window.rows} rows, was held against that in"
+        f" {window.quality} checks.",
         proofs=[
             Proof(at=window.at, opens=[f"artifact:{facts.schema.digest}", window.page]),
         ],

@@ -77,7 +77,7 @@ class Seen(Record, frozen=True, kw_only=True):
     rows: int
     version: int | None
     drift: int = 0  #: columns whose drift was judged
-    quality: int = 0  #: columns whose quality was judged
+    quality: int = 0  #: checks of quality that were made
     found: list[Finding] = []
     performance: dict[str, Any] | None = None  #: None until its labels are mature
 
@@ -121,11 +121,12 @@ class SliceBias(Record, frozen=True, kw_only=True):
 
 
 class Schema(Record, frozen=True, kw_only=True):
-    """What the champion's package expects of its inputs."""
+    """What the champion's package expects of its inputs: types, ranges, known values."""
 
     digest: str  #: of the package
     columns: int
-    broken: list[str] = []  #: in which ways the training rows broke it
+    declared: bool = False  #: as a contract; else it is what the training rows were like
+    broken: list[str] = []  #: in which ways the training rows broke a contract
 
 
 class Told(Record, frozen=True, kw_only=True):

@@ -34,8 +34,8 @@ def invariants(facts: Facts) -> Claim:
     wired = f" Alarms go to {names}." if names else ""
     return Claim(
         holds=True,
-        found=f"The newest window, of {window.rows} rows, was judged for quality in"
-        f" {window.quality} columns and for drift in {window.drift}.{wired}",
+        found=f"The newest window, of {window.rows} rows, was judged for quality by"
+        f" {window.quality} checks and for drift in {window.drift}.{wired}",
         proofs=[_seen(window)],
         half=half,
     )

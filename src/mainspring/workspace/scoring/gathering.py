@@ -302,13 +302,15 @@ def _tunings(tx: Tx) -> list[f.Tuned]:
 def _schema(ws: Workspace, champion: Version) -> f.Schema | None:
     try:
         told = package.contract(champion.package, ws.objects)
+        inferred = package.profile(champion.package, ws.objects)
     except (NotFoundError, BadInputError):  # another tool made it, and it is not converted yet
         return None
     if told is None:
-        return None
+        return f.Schema(digest=champion.package, columns=len(inferred.columns))
     return f.Schema(
         digest=champion.package,
         columns=len(told.contract.columns),
+        declared=True,
         broken=[one.sentence for one in told.training.violations],
     )
 
