@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from mainspring.cli import render
 from mainspring.cli.options import HERE, Everywhere
-from mainspring.cli.template import function_name, project_text, quoted
+from mainspring.cli.template import function_name, project_text, quoted, tests_text
 from mainspring.ground.errors import AlreadyExistsError, BadInputError
 from mainspring.ground.identity import check_name, slug
 from mainspring.ground.settings import FILE
@@ -58,8 +58,8 @@ def init(
             " To see a loop without one: mainspring demo",
         )
     name = check_name(name) if name else slug(file.stem)
-    project = folder / "project.py"
-    for path in (project, folder / FILE):
+    project, tests = folder / "project.py", folder / "test_project.py"
+    for path in (project, tests, folder / FILE):
         if path.exists():
             raise AlreadyExistsError(
                 f"{path} is there already.", hint="Write into another folder with --dir."
@@ -74,6 +74,7 @@ def init(
         raise BadInputError(f"{folder} is not a folder.", field="dir")
     folder.mkdir(parents=True, exist_ok=True)
     project.write_text(project_text(found, name, _path_text(file, folder)), "utf-8")
+    tests.write_text(tests_text(), "utf-8")
     (folder / FILE).write_text(SETTINGS.format(name=name), "utf-8")
     _tell(options, found, name, project)
 
@@ -92,6 +93,7 @@ def _tell(options: Everywhere, found: Described, name: str, project: Path) -> No
         f" {found.rows} rows.",
         *(f"left out: {column} ({why})" for column, why in found.left_out.items()),
         f"Train it:        {there}mainspring run {pipeline}",
+        f"Test it:         {there}mainspring test",
         f"Close the loop:  {there}mainspring up",
     )
 

@@ -87,6 +87,47 @@ loop = ms.Loop(
 '''
 
 
+_TESTS = '''"""Tests of project.py, where steps are plain functions. Run them: mainspring test"""
+
+import polars as pl
+import pytest
+
+import project
+
+
+@pytest.fixture(scope="module")
+def rows() -> pl.DataFrame:
+    """The newest rows of the file: enough to learn from, and soon learnt from."""
+    return project.load(None).tail(5_000)
+
+
+def test_rows_keep_their_types_when_they_are_tidied_again(rows: pl.DataFrame) -> None:
+    assert project.tidy(rows).schema == rows.schema
+    assert project.validate(rows) == rows.height
+
+
+def test_a_table_without_anything_to_learn_is_refused(rows: pl.DataFrame) -> None:
+    with pytest.raises(AssertionError):
+        project.validate(rows.head(9))
+
+
+def test_each_feature_is_made_of_every_row(rows: pl.DataFrame) -> None:
+    for name, text in project.features().items():
+        assert rows.select(pl.sql_expr(text).alias(name)).height == rows.height
+
+
+def test_the_same_rows_teach_the_same(rows: pl.DataFrame) -> None:
+    first, again = (project.train(rows, rows.height, project.features(), 5) for _ in range(2))
+    assert first.metrics == again.metrics
+    assert 0 <= first.metrics["loss"] <= 1
+'''
+
+
+def tests_text() -> str:
+    """Return the Python of the tests that a starter project comes with."""
+    return _TESTS
+
+
 def project_text(found: Described, name: str, path: str) -> str:
     """Return the Python of a starter project for a table, found at the Python text ``path``."""
     return _TEXT.format(

@@ -247,9 +247,15 @@ def test_a_slice_may_be_held_against_a_line_where_there_is_no_champion() -> None
 
 
 def test_nobody_approves_what_they_made_themselves() -> None:
-    own = [*without("approval"), ev("approval", by="grace")]
+    own = [*without("approval"), ev("approval", by="grace", detail={"authors": ["grace"]})]
     assert points(facts(evidence=own))["Model 1"] == 0.0
     assert said(facts(evidence=own), "Model 1").startswith("Nobody but grace")
+
+
+def test_a_newer_refusal_takes_an_approval_back() -> None:
+    given = ev("approval", by="alan", passed=False, at=THEN + 5)
+    assert points(facts(evidence=[*EVIDENCE, given]))["Model 1"] == 0.0
+    assert points(facts(evidence=[*EVIDENCE, given]))["Model 7"] == 0.5
 
 
 def test_what_names_nothing_to_open_or_no_time_is_no_evidence() -> None:

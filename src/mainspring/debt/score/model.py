@@ -14,7 +14,8 @@ from mainspring.debt.score.claims import (
     proof_of,
     tried,
 )
-from mainspring.debt.score.facts import Facts
+from mainspring.debt.score.facts import Facts, Made
+from mainspring.ground.objects import Evidence
 from mainspring.numerics.correlation import rank_correlations
 
 #: Branches that what was reviewed is merged into.
@@ -37,14 +38,9 @@ def reviewed(facts: Facts) -> Claim:
     if made is None:
         return no(NO_CHAMPION)
     name = f"{facts.model}/{made.number}"
-    approvals = [
-        one
-        for one in facts.of("approval")
-        if one.passed and one.subject == name and one.by != made.by
-    ]
-    if not approvals:
+    said = _approved(facts, made)
+    if said is None:
         return no(f"Nobody but {made.by}, who made {name}, has approved it.")
-    said = approvals[0]
     where = Proof(at=said.at, opens=proof_of(said).opens)
     if not made.commit:
         half = "Its code is in no repository, so it was reviewed by hand."
@@ -170,9 +166,8 @@ def inclusion(facts: Facts) -> Claim:
     measured = tried(facts, "bias", lacks=lacks) if kept else checked(facts, "bias", lacks=lacks)
     if not measured.holds:
         return measured
-    name = f"{facts.model}/{facts.champion}"
-    signed = [one for one in facts.of("approval") if one.passed and one.subject == name]
-    if not signed:
+    said = None if facts.serving is None else _approved(facts, facts.serving)
+    if said is None:
         return Claim(
             holds=True,
             found=measured.found,
@@ -180,10 +175,20 @@ def inclusion(facts: Facts) -> Claim:
             half="Nobody has signed it.",
         )
     # What was measured is automatic; the signature is a person's by nature, and asked for.
-    said = signed[0]
     signature = Claim(
         holds=True,
         found=f"{said.by} signed it.",
         proofs=[Proof(at=said.at, opens=proof_of(said).opens)],
     )
     return both(measured, signature)
+
+
+def _approved(facts: Facts, made: Made) -> Evidence | None:
+    """Return the approval of a version by another than its authors, unless a refusal is newer."""
+    said = [
+        one
+        for one in facts.of("approval")
+        if one.subject == f"{facts.model}/{made.number}"
+        and one.by not in one.detail.get("authors", [made.by])
+    ]
+    return said[0] if said and said[0].passed else None

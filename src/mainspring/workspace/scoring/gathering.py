@@ -144,8 +144,8 @@ def _measured(found: GateResult | None, check: str, figure: str) -> float | None
 
 def _memory(tx: Tx, version: Version) -> float | None:
     load = evidence.newest(tx, "load", f"{version.model}/{version.number}")
-    value = load.detail.get("memory_bytes") if load is not None else None
-    return float(value) if isinstance(value, int | float) else None
+    value = load.detail.get("memory_mb") if load is not None else None
+    return 1e6 * value if isinstance(value, int | float) else None
 
 
 def _losses(number: int, seen: Sequence[Window]) -> tuple[float | None, float | None, int]:
