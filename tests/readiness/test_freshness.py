@@ -12,8 +12,16 @@ from mainspring.ground.clock import TurnedClock
 from mainspring.ground.errors import BadInputError, GateRefusedError
 from mainspring.ground.gates import Gate
 from mainspring.ground.objects import DAY_S, CheckResult
-from mainspring.readiness import decisions, facts, gate, registry, removal, tables, verdicts
-from mainspring.readiness.declaring import Gate as declare
+from mainspring.readiness import (
+    decisions,
+    declaring,
+    facts,
+    gate,
+    registry,
+    removal,
+    tables,
+    verdicts,
+)
 
 CLOCK = 1e9
 SET = "INSERT INTO aliases (model, alias, number, moved) VALUES ('churn', 'champion', {}, {})"
@@ -212,8 +220,8 @@ def test_a_gate_is_fresh_exactly_until_its_time_is_over(made, valid, later):
 
 
 def test_how_long_a_gate_holds_is_declared_in_words_of_time():
-    assert declare(valid="2w").valid_s == 14 * DAY_S
-    assert declare(valid=90).valid_s == 90.0
+    assert declaring.Gate(valid="2w").valid_s == 14 * DAY_S
+    assert declaring.Gate(valid=90).valid_s == 90.0
     for wrong in ("soon", 0, -1, float("nan"), "0d"):
         with pytest.raises(BadInputError, match="valid"):
-            declare(valid=wrong)
+            declaring.Gate(valid=wrong)
