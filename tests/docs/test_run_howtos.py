@@ -12,6 +12,8 @@ import pytest
 DOCS = Path(__file__).parents[2] / "docs" / "howto"
 PAGES = (
     "alarms.md",
+    "four-eyes.md",
+    "gate-in-ci.md",
     "compare-two-tables.md",
     "keep-a-contract.md",
     "run-again.md",
