@@ -10,7 +10,7 @@ import polars as pl
 from mainspring.debt.score import facts as f
 from mainspring.engine import reactor
 from mainspring.ground.errors import BadInputError, NotFoundError
-from mainspring.ground.objects import Record, Version, Window
+from mainspring.ground.objects import Profile, Record, Version, Window
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.monitoring import prediction_bias
@@ -94,9 +94,8 @@ def biases(ws: Workspace, champion: Version, seen: Sequence[Named]) -> list[f.Sl
         rows = labelled(ws, LabelShelf(), tx, name, signature, window.start, window.end)
         return rows, [] if spec is None else spec.monitor.slices
 
-    try:
-        baseline = package.profile(champion.package, ws.objects)
-    except (NotFoundError, BadInputError):  # another tool made it, and it is not converted yet
+    baseline = profile_of(ws, champion)
+    if baseline is None:
         return []
     rows, declared = ws.read(Permission.READ, look)
     own = graded(rows, window.version, champion.signature)
@@ -111,6 +110,14 @@ def biases(ws: Workspace, champion: Version, seen: Sequence[Named]) -> list[f.Sl
         )
         for one in prediction_bias.tilts(own, champion.signature, baseline, declared)
     ]
+
+
+def profile_of(ws: Workspace, version: Version) -> Profile | None:
+    """Return a version's training profile; None if another tool made it, not converted yet."""
+    try:
+        return package.profile(version.package, ws.objects)
+    except (NotFoundError, BadInputError):
+        return None
 
 
 def _came(ws: Workspace, name: str, window: Window) -> float | None:

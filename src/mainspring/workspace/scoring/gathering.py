@@ -17,7 +17,7 @@ from mainspring.debt.score import facts as f
 from mainspring.engine import reactor
 from mainspring.experiments import families, finding, runs
 from mainspring.experiments.finding import Condition, Search
-from mainspring.ground.errors import BadInputError, NotFoundError
+from mainspring.ground.errors import NotFoundError
 from mainspring.ground.objects import (
     Decision,
     Evidence,
@@ -300,11 +300,10 @@ def _tunings(tx: Tx) -> list[f.Tuned]:
 
 
 def _schema(ws: Workspace, champion: Version) -> f.Schema | None:
-    try:
-        told = package.contract(champion.package, ws.objects)
-        inferred = package.profile(champion.package, ws.objects)
-    except (NotFoundError, BadInputError):  # another tool made it, and it is not converted yet
+    inferred = captured.profile_of(ws, champion)
+    if inferred is None:
         return None
+    told = package.contract(champion.package, ws.objects)
     if told is None:
         return f.Schema(digest=champion.package, columns=len(inferred.columns))
     return f.Schema(
@@ -323,6 +322,8 @@ def _finite(
         return None
     run = ws.read(Permission.READ, lambda tx: _run(tx, champion.run))
     figures = [*champion.metrics.values(), *(run.metrics.values() if run is not None else ())]
+    kept = captured.profile_of(ws, champion)
+    figures += [] if kept is None else kept.metrics.values()
     return f.Finite(
         trained=len(figures),
         trained_bad=sum(not math.isfinite(value) for value in figures),
