@@ -219,7 +219,7 @@ def _draw_ablation(out: Console, told: dict[str, Any], sentence: str) -> None:
             f"{one['gain']:+.5f}",
             f"[{one['low']:+.5f}, {one['high']:+.5f}]",
             "" if one["share"] is None else f"{one['share']:.1%}",
-            "" if one["relied"] is None else f"{one['relied']:+.5f}",
+            "" if one["relied"] is None else f"{one['relied']:+.5f} ({one['relied_low']:+.5f})",
             f"{one['cost']['missing']:.1%}",
             f"{one['cost']['bytes']:.3g}",
             "" if one["cost"]["micros"] is None else f"{one['cost']['micros']:.2g}",
@@ -227,8 +227,8 @@ def _draw_ablation(out: Console, told: dict[str, Any], sentence: str) -> None:
         )
         for one in told["features"]
     ]
-    heads = ("FEATURE", "GAIN>", "INTERVAL", "SHARE>", "RELIED ON>", "MISSING>", "BYTES>", "US>",
-             "WORTH")  # fmt: skip
+    heads = ["FEATURE", "GAIN>", "INTERVAL", "SHARE>", "SHUFFLED (LOW)>"]
+    heads += ["MISSING>", "BYTES>", "US>", "WORTH"]
     if rows:
         render.table(out, heads, rows)
     for one in told["groups"]:

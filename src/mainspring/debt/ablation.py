@@ -19,6 +19,7 @@ SAID = {
     "useful": "it earns its place",
     "epsilon": "its gain is certain, and too small to matter",
     "useless": "no gain is shown, and any gain is surely too small to matter",
+    "used": "models use it to advantage; the rows are too few to tell if others could stand in",
     "unproven": "no gain is shown; the rows are too few to say more",
     "harmful": "the model does better without it",
 }
@@ -41,8 +42,10 @@ class FeatureGain(Record, frozen=True, kw_only=True):
     low: float
     high: float
     share: float | None  #: of what all features gain together; None: they gain nothing
-    worth: str  #: useful, epsilon, useless, unproven, harmful
-    relied: float | None = None  #: rise of the version's own loss when the feature is shuffled
+    worth: str  #: useful, epsilon, used, unproven, useless, harmful
+    relied: float | None = None  #: rise of a row's loss when the feature is shuffled
+    relied_low: float | None = None
+    relied_high: float | None = None
     cost: Cost = Cost()
 
     @property
@@ -127,10 +130,15 @@ def built(
     figures: Mapping[str, float],
     found: Mapping[str, Gain],
     costs: Mapping[str, Cost],
-    relied: Mapping[str, float],
+    relied: Mapping[str, Gain],
     groups: list[GroupGain],
 ) -> Ablation:
-    """Return the record of an ablation from its parts; ``figures`` hold constant, loss, margin."""
+    """Return the record of an ablation from its parts; ``figures`` hold constant, loss, margin.
+
+    ``found`` is what leaving out costs, with models that learnt without; ``relied`` what
+    shuffling costs those that learnt with it. The second is surer where rows are few, and blind
+    to what else could stand in: it rescues a feature of which the first cannot tell.
+    """
     whole = figures["constant"] - figures["loss"]
     features = [
         FeatureGain(
@@ -139,8 +147,10 @@ def built(
             low=one.low,
             high=one.high,
             share=one.gain / whole if whole > 0 else None,
-            worth=one.worth,
-            relied=relied.get(name),
+            worth="used" if one.worth == "unproven" and relied[name].shown else one.worth,
+            relied=relied[name].gain,
+            relied_low=relied[name].low,
+            relied_high=relied[name].high,
             cost=costs.get(name, Cost()),
         )
         for name, one in found.items()

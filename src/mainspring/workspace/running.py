@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -105,6 +106,7 @@ def plan(
     found = calling.child(ws, "trace", {**asked, "offered": dict(offered or {})}, lease, root=root)
     graph = msgspec.convert(found["graph"], Graph)
     told = {RESULT: graph.result or "", CODE: digest_of(found["code"]), ROOT: root}
+    told |= _stood(ws, root)
     name = graph.pipeline.partition(":")[2]
     run = Run(
         id=new_id("run"),
@@ -124,6 +126,19 @@ def plan(
         environment=found["environment"],
         fresh=fresh,
     )
+
+
+def _stood(ws: Workspace, root: str) -> dict[str, str]:
+    """Return the tags that say where the project's code stood; none outside of a repository."""
+    if not ws.settings.capture:
+        return {}
+    from mainspring.experiments.capture import facts, git
+
+    try:
+        state = git.look(Path(root), apart=[ws.home])
+    except git.CannotError:
+        return {}  # that a project is in no repository is no reason not to run it
+    return {key: value for key, value in facts.git_tags(state).items() if value}
 
 
 def start_run(

@@ -298,3 +298,11 @@ def test_any_names_and_any_bytes_come_back(tmp_path_factory, files) -> None:
     made = _again(repo, state, patch, base / "again")
     left = {one.path for one in state.left_out}
     assert _files(made) == {k: v for k, v in _files(repo.folder).items() if k not in left}
+
+
+def test_a_look_tells_the_state_without_the_patch(repo) -> None:
+    (repo.folder / "new.py").write_text("x = 1\n")
+    state, patch = git.read(repo.folder)
+    assert patch
+    assert git.look(repo.folder) == state
+    assert state.dirty

@@ -82,8 +82,7 @@ def _correlated(version: VersionFacts, one: GroupGain, found: Ablation) -> DebtF
         f" {one.gain:.4f} [{one.low:.4f}, {one.high:.4f}]; without {', '.join(spare)} alone by"
         f" {one.rest_gain or 0.0:.4f} [{one.rest_low or 0.0:.4f}, {high:.4f}].",
         cost=f"{len(spare)} more inputs that can break, for a gain of at most {high:.2g} a row.",
-        todo=f"Keep {one.keep}, on which the version relies most, and leave out"
-        f" {', '.join(spare)}.",
+        todo=f"Keep {one.keep}, on which models rely most, and leave out {', '.join(spare)}.",
         evidence={"names": one.names, "keep": one.keep, "gain": one.gain, "rest_high": high},
         opens=[f"evidence:ablation:{version.name}"],
     )

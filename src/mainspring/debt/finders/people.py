@@ -43,11 +43,11 @@ def prototypes(world: World) -> Iterator[DebtFinding]:
     for version in world.versions:
         if "champion" not in version.aliases:
             continue
-        notebook = ".ipynb" in version.source or version.source.startswith("notebook")
+        notebook = version.source.startswith("notebook")
         if not version.dirty and not notebook:
             continue
         files = f" ({version.changed} files)" if version.changed else ""
-        why = f"It was trained by {version.source}" if notebook else ""
+        why = f"It was trained by a {version.source}" if notebook else ""
         dirty = f"its code differed from the commit{files}" if version.dirty else ""
         yield finding(
             "prototype",

@@ -64,12 +64,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         """Return what runs are searched by; ``nth`` run of its process it is, from 0."""
         found = {"mainspring.seed": source.seed(params), "mainspring.nth": str(nth)}
         if self.git is not None:
-            found |= {
-                "mainspring.git.commit": self.git.commit,
-                "mainspring.git.branch": self.git.branch,
-                "mainspring.git.remote": self.git.remote,
-                "mainspring.git.dirty": "true" if self.git.dirty else "false",
-            }
+            found |= git_tags(self.git)
         if self.source is not None:
             found |= {"mainspring.source": self.source.line, USER: self.source.user}
         if self.packages is not None:
@@ -90,6 +85,16 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         if self.script is not None:
             found[f"{SCRIPT}/script.py"] = self.script
         return found
+
+
+def git_tags(state: git.GitState) -> dict[str, str | None]:
+    """Return what a run is searched by of where its code stood; None for what is not there."""
+    return {
+        "mainspring.git.commit": state.commit,
+        "mainspring.git.branch": state.branch,
+        "mainspring.git.remote": state.remote,
+        "mainspring.git.dirty": "true" if state.dirty else "false",
+    }
 
 
 _GATHERING = threading.Lock()

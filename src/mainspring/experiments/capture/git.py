@@ -87,17 +87,39 @@ def read(folder: Path, *, apart: Sequence[Path] = ()) -> tuple[GitState, bytes]:
     Raises:
         CannotError: saying why: no git, no repository, not in time.
     """
+    git, git_dir, found = _asked(folder, apart)
+    state, new, large = _state(git, found)
+    if not found.changed and not new:
+        return state, b""
+    return state, _patch(git, git_dir, found, new, large)
+
+
+def look(folder: Path, *, apart: Sequence[Path] = ()) -> GitState:
+    """Return the state of the repository around a folder alone, for those who keep no patch.
+
+    Raises:
+        CannotError: as :func:`read`.
+    """
+    git, _, found = _asked(folder, apart)
+    return _state(git, found)[0]
+
+
+def _asked(folder: Path, apart: Sequence[Path]) -> tuple[_Git, Path, _Status]:
     if shutil.which("git") is None:
         raise CannotError("git is not installed")
     git = _Git(folder)
     root, git_dir = git.lines("rev-parse", "--show-toplevel", "--absolute-git-dir")
     git.folder = Path(root)
     inside = [_relative(one, git.folder) for one in apart]
-    found = _status(git, [one for one in inside if one])
+    return git, Path(git_dir), _status(git, [one for one in inside if one])
+
+
+def _state(git: _Git, found: _Status) -> tuple[GitState, list[str], list[str]]:
+    """Return the state, the new files a patch holds, and the changed ones too large for it."""
     large = _too_large(git.folder, found.changed)
     new, more = _keepable(git.folder, found.new)
     state = GitState(
-        root=root,
+        root=os.fspath(git.folder),
         commit=found.commit,
         branch=found.branch,
         remote=_remote(git, found.branch),
@@ -105,9 +127,7 @@ def read(folder: Path, *, apart: Sequence[Path] = ()) -> tuple[GitState, bytes]:
         new=[_shown(one) for one in new],
         left_out=[*large.values(), *more],
     )
-    if not found.changed and not new:
-        return state, b""
-    return state, _patch(git, Path(git_dir), found, new, list(large))
+    return state, new, list(large)
 
 
 def without_credentials(url: str) -> str:

@@ -117,7 +117,7 @@ def _version(ws: Workspace, tx: Tx, one: Version, aliases: list[f.AliasFacts]) -
         owner=None if one.card is None else one.card.owner,
         assumptions=_assumptions(one),
         run=one.run,
-        source=tags.get(_SOURCE, ""),
+        source=_started(tags),
         dirty=None if dirty is None else dirty == "true",
         columns=[column.name for column in one.signature.columns],
         target=one.signature.target,
@@ -127,6 +127,14 @@ def _version(ws: Workspace, tx: Tx, one: Version, aliases: list[f.AliasFacts]) -
         shaped=shaped,
         echo=warning,
     )
+
+
+def _started(tags: dict[str, str]) -> str:
+    """Return what was started, in words for a notebook; blank where it was not taken down."""
+    line = tags.get(_SOURCE, "")
+    if "mainspring.notebook" in tags:
+        return f"notebook {tags['mainspring.notebook']}"
+    return "notebook" if "ipykernel" in line else line
 
 
 def _run_tags(tx: Tx, run: str) -> dict[str, str] | None:

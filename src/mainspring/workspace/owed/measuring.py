@@ -25,13 +25,15 @@ from mainspring.numerics import ablation as numerics
 from mainspring.numerics.scores import row_losses
 from mainspring.retraining import quick
 from mainspring.scaling.models import package
-from mainspring.scaling.models.estimator import raw_scores
 from mainspring.scaling.models.features import Features
 from mainspring.scaling.models.model import FittedModel, typed
 
 Floats = npt.NDArray[np.float64]
 
 FOLDS = 3
+#: Leaving out and shuffling are two families of intervals that hold together.
+_EACH = 1 - (1 - ablation.CONFIDENCE) / 2
+_SHUFFLES = 3
 _TIMED_ROWS = 2_000
 _TIMES = 3
 
@@ -75,20 +77,22 @@ class _Trial:
         self.truth: Floats = rows["_y"].cast(pl.Float64).to_numpy()
         self.blocks = numerics.stretches(rows.height)
         self._model = model
+        self._learnt: list[tuple[npt.NDArray[np.intp], quick.QuickModel]] = []
         self._raw = typed(rows, model.signature.columns)
         self.frame = model.features.apply(self._raw)
 
     def run(self, version: str) -> Ablation:
-        full = self.without([])
+        full = self.without([], keep=True)
+        relied = self._relied(full)
         constant = self._losses(self._constant())
         alike = numerics.clusters(self._numbers(), self.names)
         gone = {name: self.without([name]) for name in self.names}
         shared = {f"group {place}": group for place, group in enumerate(alike)}
         gone |= {key: self.without(group) for key, group in shared.items()}
-        relied = self._relied()
-        # Of those that stand for one another, the one the version itself listens to most.
+        # Of those that stand for one another, the one that models listen to most.
         keep = {
-            key: max(group, key=lambda name: (relied[name], name)) for key, group in shared.items()
+            key: max(group, key=lambda name: (relied[name].gain, name))
+            for key, group in shared.items()
         }
         gone |= {
             f"{key} rest": self.without([one for one in group if one != keep[key]])
@@ -96,7 +100,7 @@ class _Trial:
         }
         whole = float(constant.mean() - full.mean())
         margin = ablation.MARGIN * max(whole, 0.0)
-        found = numerics.gains(full, gone, self.blocks, margin, ablation.CONFIDENCE)
+        found = numerics.gains(full, gone, self.blocks, margin, _EACH)
         groups = [_group(group, keep[key], found, key) for key, group in shared.items()]
         groups += self._idle(full, found, margin)
         return ablation.built(
@@ -110,7 +114,7 @@ class _Trial:
             groups,
         )
 
-    def without(self, left_out: Sequence[str]) -> Floats:
+    def without(self, left_out: Sequence[str], *, keep: bool = False) -> Floats:
         """Return each row's loss by a challenger that saw neither the row nor these features."""
         kept = [name for name in self.names if name not in left_out]
         losses = np.empty(self.truth.size)
@@ -125,6 +129,8 @@ class _Trial:
                 self.frame[learn], self.truth[learn], kept, self.signature.kind, classes
             )
             losses[test] = self._losses(model.score(self.frame[test]), test)
+            if keep:
+                self._learnt.append((test, model))
         return losses
 
     def _losses(self, scores: Floats, at: npt.NDArray[np.intp] | None = None) -> Floats:
@@ -159,17 +165,21 @@ class _Trial:
         )["all"]
         return [GroupGain(names=idle, why="unshown", gain=both.gain, low=both.low, high=both.high)]
 
-    def _relied(self) -> dict[str, float]:
-        """Return by how much the version's own loss rises when a feature is shuffled."""
-        kind = self.signature.kind
-        model = self._model.estimator
-        before = self._losses(raw_scores(model, kind, self.frame)).mean()
-        order = np.random.default_rng(0).permutation(self.frame.height)
-        found = {}
-        for name in self.names:
-            moved = self.frame.with_columns(self.frame[name][order].alias(name))
-            found[name] = float(self._losses(raw_scores(model, kind, moved)).mean() - before)
-        return found
+    def _relied(self, full: Floats) -> dict[str, numerics.Gain]:
+        """Return by how much a row's loss rises when a feature is shuffled among the rows.
+
+        By the challengers with every feature, on the rows that each has not seen: the version's
+        own estimator may have learnt from them in the end.
+        """
+        shuffled = {name: np.zeros(full.size) for name in self.names}
+        for test, model in self._learnt:
+            rows = self.frame[test]
+            for turn in range(_SHUFFLES):
+                order = np.random.default_rng(turn).permutation(test.size)
+                for name in self.names:
+                    moved = rows.with_columns(rows[name][order].alias(name))
+                    shuffled[name][test] += self._losses(model.score(moved), test) / _SHUFFLES
+        return numerics.gains(full, shuffled, self.blocks, 0.0, _EACH)
 
     def _cost(self, name: str) -> Cost:
         values = self.frame[name]
