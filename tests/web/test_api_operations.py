@@ -191,6 +191,7 @@ APART = {
     "datasheets.set",
     "drills.rollback",  # tests/workspace/scoring
     "drills.exercise",
+    "drills.load",  # tests/workspace/measuring
     "endpoints.follow",
     "evidence.get",  # tests/cli/test_evidence_commands.py
     "debt.list",  # tests/workspace/owed

@@ -89,6 +89,8 @@ GROUPS: dict[str, list[Entry]] = {
          "mainspring datasheet flights --form html --out flights.html"),
         ("readiness", "gates:readiness", "Print the production checklist of a version.",
          "mainspring readiness flights/7 --junit readiness.xml"),
+        ("load-test", "drills:load_test", "Ask a version over HTTP, and measure it.",
+         "mainspring load-test flights/7 --limit max_p99_ms=20"),
         ("evidence", "evidence:evidence", "List what was tried and measured, and what came of it.",
          "mainspring evidence flights/7 --kind load"),
         ("scan", "proving:scan", "Look through a version's files, without loading them.",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from mainspring.cli import render
+from mainspring.cli.models import VersionRef, reference
 from mainspring.cli.options import HERE, Everywhere
 from mainspring.cli.remote import asking
 
@@ -48,6 +49,55 @@ def rollback(
 
     render.answer(options, found, draw)
     return 0 if found["evidence"]["passed"] else 1
+
+
+def load_test(
+    version: VersionRef,
+    /,
+    *,
+    limit: Annotated[
+        list[str] | None,
+        Parameter(
+            negative=(),
+            help="max_p99_ms, max_p95_ms, max_memory_mb, max_cold_start_s or least_rps, such as"
+            " max_p99_ms=20. [default: those of the model's gate]",
+        ),
+    ] = None,
+    requests: Annotated[int, Parameter(help="In each round, of one row.")] = 200,
+    connections: Annotated[int, Parameter(help="That ask at once.")] = 4,
+    rounds: Annotated[int, Parameter(help="The calmest counts.")] = 3,
+    options: Everywhere = HERE,
+) -> int:
+    """Ask a version over HTTP, in a process of its own on this machine, and measure it.
+
+    Times are those of the caller; memory and cold start are the process's. What came is kept as
+    evidence. Exit code 1 if a limit was broken or a request failed. It takes some seconds.
+    """
+    import msgspec
+
+    from mainspring.cli.measures import limits
+    from mainspring.readiness.declaring import load_limits
+
+    model, number = reference(version)
+    asked: dict[str, Any] = {"model": model, "number": number}
+    how = {"requests": requests, "connections": connections, "rounds": rounds}
+    if limit or how != {"requests": 200, "connections": 4, "rounds": 3}:
+        asked["limits"] = msgspec.to_builtins(load_limits({**how, **limits(limit or [])}))
+    out = render.console(stderr=True)
+    shown = out.status("asking") if out.is_terminal and not options.json else nullcontext()
+    with asking(options) as house, shown:
+        found: dict[str, Any] = house.call("drills.load", **asked)
+
+    def draw(out: Console) -> None:
+        out.print(render.plain(found["found"]))
+        for at, one in enumerate(found["detail"].get("rounds", []), 1):
+            times = ", ".join(f"{p} {one[f'{p}_ms']:.3g}" for p in ("p50", "p95", "p99"))
+            told = f"{one['requests']} requests in {one['seconds']:.2f} s, {times} ms"
+            out.print(render.plain(f"round {at}: {told}"))
+        out.print(render.plain(f"evidence {found['id']}"))
+
+    render.answer(options, found, draw)
+    return 0 if found["passed"] else 1
 
 
 def _seconds(value: float | None) -> str:

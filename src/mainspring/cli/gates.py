@@ -11,6 +11,7 @@ from cyclopts import Parameter
 
 from mainspring.cli import render
 from mainspring.cli.judging import Bounds, Latency, Tolerance, bounds, draw_gate, ended
+from mainspring.cli.measures import MEASURES, Measures
 from mainspring.cli.models import ModelName, Reason, VersionRef, reference
 from mainspring.cli.options import HERE, Everywhere
 from mainspring.cli.remote import asking, call, settings_of
@@ -95,6 +96,7 @@ def declare(
     at_most: Bounds = None,
     max_latency_ms: Latency = None,
     tolerance: Tolerance = None,
+    measures: Measures = MEASURES,
     card: Annotated[bool, Parameter(negative=(), help="Ask for a complete card.")] = False,
     approval: Annotated[
         bool, Parameter(negative=(), help="Ask for another person's approval.")
@@ -110,6 +112,7 @@ def declare(
     from mainspring.readiness.declaring import Gate
 
     given: dict[str, Any] = bounds(at_least, at_most, max_latency_ms, tolerance) or {}
+    given |= measures.words()
     given |= {"valid": valid} if valid is not None else {}
     given |= {"needs_card": True} if card else {}
     given |= {"approval": True} if approval else {}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from mainspring.cli import render
+from mainspring.cli.measures import MEASURES, Measures
 from mainspring.cli.models import ModelName, Reason, VersionRef, reference
 from mainspring.cli.options import HERE, Everywhere
 from mainspring.cli.pipelines import POLL_S, pair
@@ -39,6 +40,7 @@ def judge(
     at_most: Bounds = None,
     max_latency_ms: Latency = None,
     tolerance: Tolerance = None,
+    measures: Measures = MEASURES,
     purpose: Annotated[str | None, Parameter(help="For its card: what it is for.")] = None,
     owner: Annotated[str | None, Parameter(help="For its card: who answers for it.")] = None,
     limitations: Annotated[
@@ -51,12 +53,16 @@ def judge(
     Bounds that are given become the gate of the model; without any, its gate stands. A version
     that an MLflow client registered is made ready to be served on the way.
     """
+    import msgspec
+
     from mainspring.cli.serving import read_rows
+    from mainspring.readiness.declaring import Gate
 
     model, number = reference(version)
     told = {"purpose": purpose, "owner": owner, "limitations": limitations}
     card = {key: text or "" for key, text in told.items()} if any(told.values()) else None
-    gate = bounds(at_least, at_most, max_latency_ms, tolerance, needs_card=card is not None)
+    given = (bounds(at_least, at_most, max_latency_ms, tolerance) or {}) | measures.words()
+    gate = msgspec.to_builtins(Gate(**given, needs_card=card is not None)) if given else None
     asked = {"model": model, "number": number, "rows": read_rows(rows), "target": target}
     with asking(options) as house:
         task = house.call("models.judge", **asked, gate=gate, card=card)["task"]
@@ -86,7 +92,6 @@ def bounds(
     at_most: list[str] | None,
     max_latency_ms: float | None,
     tolerance: float | None,
-    **more: Any,
 ) -> dict[str, Any] | None:
     """Return the gate that options describe; None if none of them was given."""
     given = {
@@ -96,7 +101,7 @@ def bounds(
         "tolerance": tolerance,
     }
     found = {key: value for key, value in given.items() if value is not None}
-    return found | more if found else None
+    return found or None
 
 
 def trust(version: VersionRef, /, *, reason: Reason, options: Everywhere = HERE) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, Literal, TypeVar
 
+import msgspec
 from msgspec.structs import fields
 
 from mainspring.ground import bounds, objects
@@ -107,7 +108,7 @@ def Gate(  # noqa: N802  reads as the record it makes
         **_slices(slices, search_slices, slice_tolerance, worst_slice),
         calibration=_calibration(calibration),
         trained_within_s=_seconds("trained_within", trained_within),
-        load=None if load is None else _load(load),
+        load=None if load is None else load_limits(load),
         bias=_facets(bias),
         robustness=_robustness(robustness),
         baselines=baselines,
@@ -171,18 +172,68 @@ def _calibration(given: float | Mapping[str, Any] | None) -> CalibrationBounds |
     )
 
 
-def _load(given: Mapping[str, float]) -> LoadLimits:
-    found = _made(LoadLimits, "load", given)
-    for name in ("connections", "requests", "rounds"):
-        bounds.within(f"load.{name}", getattr(found, name), 0, 10_000)
-    bounds.within("load.round_s", found.round_s, 0, 600)
+def load_limits(given: Mapping[str, float]) -> LoadLimits:
+    """Return the limits of a load test by their names.
+
+    >>> load_limits({"max_p99_ms": 20}).connections
+    4
+
+    Raises:
+        BadInputError: for a name that there is not, with the nearest; or a number out of bounds.
+    """
+    return checked_load(_made(LoadLimits, "load", given))
+
+
+def checked_load(found: LoadLimits) -> LoadLimits:
+    """Return limits of a load test that takes a sane time.
+
+    Raises:
+        BadInputError: naming the field.
+    """
+    for name, most in (("connections", 64), ("requests", 10_000), ("rounds", 20), ("round_s", 60)):
+        bounds.within(f"load.{name}", getattr(found, name), 0, most)
     return found
+
+
+def checked(gate: objects.Gate) -> objects.Gate:
+    """Return a gate that came over the wire, if :func:`Gate` would have made it.
+
+    Raises:
+        BadInputError: naming the field.
+    """
+    bounds.within("gate.max_latency_ms", gate.max_latency_ms, 0, float("inf"))
+    for name in ("margin", "slice_tolerance"):
+        bounds.at_least(f"gate.{name}", getattr(gate, name), 0)
+    if gate.worst_slice is not None:
+        bounds.share("gate.worst_slice", gate.worst_slice)
+    _texts("gate.slices", gate.slices)
+    if gate.load is not None:
+        checked_load(gate.load)
+    if gate.robustness is not None:
+        checked_robustness(gate.robustness)
+    if gate.calibration is not None:
+        _calibration(
+            {
+                name: value
+                for name in ("max_ece", "slope")
+                if (value := getattr(gate.calibration, name)) is not None
+            }
+        )
+    return gate
 
 
 def _robustness(given: bool | Mapping[str, Any]) -> RobustnessLimits | None:
     if isinstance(given, bool):
         return RobustnessLimits() if given else None
-    found = _made(RobustnessLimits, "robustness", given)
+    return checked_robustness(_made(RobustnessLimits, "robustness", given))
+
+
+def checked_robustness(found: RobustnessLimits) -> RobustnessLimits:
+    """Return robustness limits within what can be tried.
+
+    Raises:
+        BadInputError: naming the field.
+    """
     for name in ("max_moved", "max_flipped"):
         if (value := getattr(found, name)) is not None:
             bounds.share(f"robustness.{name}", value)
@@ -214,13 +265,19 @@ def _made(kind: type[T], field: str, given: Mapping[str, Any]) -> T:
     return kind(**values)
 
 
-def _facets(given: Sequence[Facet]) -> list[Facet]:
+def _facets(given: Sequence[Facet | Mapping[str, Any]]) -> list[Facet]:
+    """Return facets; one from a file comes as a table of its fields."""
+    found = []
     for one in given:
-        if not isinstance(one, Facet):
+        try:
+            found.append(msgspec.convert(one, Facet))
+        except msgspec.ValidationError as error:
             raise BadInputError(
-                f"bias takes facets, found {one!r}.", field="bias", hint="Such as ms.Facet('sex')."
-            )
-    return list(given)
+                f"bias takes facets, found {one!r}: {error}.",
+                field="bias",
+                hint="Such as ms.Facet('sex').",
+            ) from error
+    return found
 
 
 def _texts(field: str, given: Sequence[str]) -> list[str]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from mainspring.ground.limits import LoadLimits
+from mainspring.ground.objects import Evidence
 from mainspring.ground.permissions import Permission
-from mainspring.web.api.fields import EndpointName, Number, OfModel, Request
+from mainspring.readiness.declaring import checked_load
+from mainspring.web.api.fields import EndpointName, ModelName, Number, OfModel, Request
 from mainspring.web.api.operations import operation
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.scoring.drill import Drilled
@@ -15,6 +18,14 @@ class RollBackDrill(Request, frozen=True, kw_only=True):
 
     endpoint: EndpointName
     to: Number | None = None
+
+
+class LoadTest(Request, frozen=True, kw_only=True):
+    """Which version to ask, and within which limits."""
+
+    model: ModelName
+    number: Number
+    limits: LoadLimits | None = None
 
 
 @operation(
@@ -33,6 +44,28 @@ def rollback(ws: Workspace, request: RollBackDrill) -> Drilled:
     from mainspring.workspace.scoring import drill
 
     return drill.rollback(ws, request.endpoint, request.to)
+
+
+@operation(
+    "drills.load",
+    "POST",
+    "/api/v1/models/{model}/versions/{number}/load",
+    Permission.REGISTER,
+    example={
+        "model": "flights",
+        "number": 7,
+        "limits": {"max_p99_ms": 20.0, "max_memory_mb": 400.0},
+    },
+)
+def load(ws: Workspace, request: LoadTest) -> Evidence:
+    """Ask a version over HTTP in a process of its own, measure it, and keep what came.
+
+    Without limits those of the model's gate are taken. It takes some seconds.
+    """
+    from mainspring.workspace import load_tests
+
+    limits = None if request.limits is None else checked_load(request.limits)
+    return load_tests.load_test(ws, request.model, request.number, limits)
 
 
 @operation(

@@ -9,6 +9,7 @@ from msgspec import Meta
 from mainspring.ground.bounds import within
 from mainspring.ground.gates import Gate
 from mainspring.ground.permissions import Permission
+from mainspring.readiness.declaring import checked
 from mainspring.web.api.fields import (
     ColumnName,
     ModelName,
@@ -77,8 +78,7 @@ def declare(ws: Workspace, request: DeclareGate) -> ModelGate:
     from mainspring.workspace import gates
 
     within("gate.valid_s", request.gate.valid_s, 0, float("inf"))
-    within("gate.max_latency_ms", request.gate.max_latency_ms, 0, float("inf"))
-    return gates.declare(ws, request.model, request.gate)
+    return gates.declare(ws, request.model, checked(request.gate))
 
 
 @operation(

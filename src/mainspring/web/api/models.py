@@ -11,6 +11,7 @@ from mainspring.ground.contracts import Contract
 from mainspring.ground.objects import Card, Evidence, Gate, GateResult, Version
 from mainspring.ground.permissions import Permission
 from mainspring.readiness.checklist import Checklist
+from mainspring.readiness.declaring import checked
 from mainspring.web.api.fields import (
     ColumnName,
     Done,
@@ -325,7 +326,7 @@ def judge(ws: Workspace, request: JudgeVersion) -> Judging:
         request.number,
         request.rows,
         request.target,
-        request.gate,
+        None if request.gate is None else checked(request.gate),
         request.card,
     )
     return Judging(task=task, state="ready")

@@ -11,6 +11,7 @@ from mainspring.ground.errors import BadInputError
 from mainspring.ground.identity import check_name
 from mainspring.ground.objects import LoopSpec
 from mainspring.ground.seasons import NAMED, check_season
+from mainspring.readiness import declaring as gates
 
 _SHARES = ("rollout.share", "rollout.alpha", "rollout.harm_alpha", "rollout.fdr",
            "rollout.max_errors", "rollout.max_slow", "monitor.alpha",
@@ -53,6 +54,7 @@ def checked(spec: LoopSpec, root: str) -> LoopSpec:
             raise _outside(field, "above 0", value)
         if value < 0 and not field.startswith("gate."):  # metrics may be negative
             raise _outside(field, "0 or more", value)
+    gates.checked(spec.gate)
     monitor = spec.monitor
     check_season(
         "year" if monitor.season_s == NAMED["year"] else monitor.season_s,
