@@ -110,6 +110,18 @@ def test_a_model_that_a_run_kept_is_registered_judged_and_promoted(say, rows) ->
     assert "tide/1 is registered" in say("models", "register", "last/tide", "tide").out
     assert "tide/2 is registered" in say("models", "register", kept.id, "tide").out
     assert "The gate passed" in say("judge", "tide/1", "--rows", "rows.csv", "--target", "y").out
+    asked = ("judge", "tide/1", "--rows", "rows.csv", "--target", "y")
+    refused = say(*asked, "--slice", "a > 0", "--worst-slice", "0.0001", "--json")
+    assert refused.code == 1
+    failed = [one["name"] for one in refused.json["gate"]["checks"] if not one["passed"]]
+    assert failed == ["slices"]
+    misspelt = say("load-test", "tide/1", "--limit", "max_p9_ms=20")
+    assert (misspelt.code, "Did you mean max_p9" in misspelt.err) == (2, True)
+    few = ("--requests", "10", "--rounds", "1", "--limit", "max_cold_start_s=1e-6", "--json")
+    slow = say("load-test", "tide/1", *few)
+    assert (slow.code, slow.json["passed"], slow.json["automatic"]) == (1, False, False)
+    assert slow.json["id"] in say("evidence", "tide/1", "--kind", "load", "--json").out
+    assert say("judge", "tide/1", "--rows", "rows.csv", "--target", "y", "--better").code == 0
     assert say("promote", "tide/1", "--reason", "Now.").code == 0
     with contextlib.closing(open_workspace(load({}))) as ws:
         version = ws.read(Permission.READ, lambda tx: registry.get(tx, "tide", 1))

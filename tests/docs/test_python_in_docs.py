@@ -15,6 +15,7 @@ PAGES = (
     "docs/howto/track-runs.md",
     "docs/howto/look-at-runs.md",
     "docs/howto/judge-late-labels.md",
+    "docs/howto/declare-a-gate.md",
 )
 _PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 from mainspring.ground.identity import new_id
 from mainspring.ground.objects import CheckResult, Decision, Gate, GateResult
 from mainspring.ground.ports import Tx
@@ -59,9 +61,23 @@ CHECKS: tuple[Callable[[GateInputs, Gate], list[CheckResult]], ...] = (
 )
 
 
+#: Those whose figures are of the fresh rows, which can be opened beside them.
+_OF_ROWS = (metrics.check, champion.check, slices.check, calibration.check, baselines.check)
+
+
 def judge(inputs: GateInputs, policy: Gate) -> list[CheckResult]:
     """Return what every check of the gate found; the gate passes if all of them did."""
-    return [result for check in CHECKS for result in check(inputs, policy)]
+    return [
+        _with_rows(result, inputs) if check in _OF_ROWS else result
+        for check in CHECKS
+        for result in check(inputs, policy)
+    ]
+
+
+def _with_rows(result: CheckResult, inputs: GateInputs) -> CheckResult:
+    if inputs.rows is None:
+        return result
+    return msgspec.structs.replace(result, opens=[*result.opens, f"artifact:{inputs.rows}"])
 
 
 def result(

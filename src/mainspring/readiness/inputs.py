@@ -42,3 +42,4 @@ class GateInputs:
         default_factory=Measured
     )  #: everything beyond losses, latency and contract
     at: float | None = None  #: event time of the gate
+    rows: str | None = None  #: digest of the fresh rows

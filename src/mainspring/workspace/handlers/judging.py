@@ -191,7 +191,7 @@ class Judging:
         here("judge.measured")
         known, steps = self._ws.read(Permission.WORK, lambda tx: _evidence(tx, judged))
         now = self._ws.clock.now()
-        inputs = _inputs(judged, champion, found, known, steps, now=now, at=at)
+        inputs = _inputs(judged, champion, found, known, steps, now=now, at=at, rows=rows)
         checks: list[CheckResult] = gate.judge(inputs, policy)
         result = gate.result(model, number, checks, at=at, by="engine", policy=policy, rows=rows)
         subject, opens = f"{model}/{number}", f"gate:{result.id}"
@@ -229,6 +229,7 @@ def _inputs(
     *,
     now: float,
     at: float,
+    rows: str | None,
 ) -> GateInputs:
     def array(name: str) -> Any:
         return np.asarray(found[name]) if name in found else None
@@ -248,4 +249,5 @@ def _inputs(
         steps=steps,
         measured=msgspec.convert(found["measured"], Measured),
         at=at,
+        rows=rows,
     )
