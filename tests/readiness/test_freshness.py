@@ -225,3 +225,25 @@ def test_how_long_a_gate_holds_is_declared_in_words_of_time():
     for wrong in ("soon", 0, -1, float("nan"), "0d"):
         with pytest.raises(BadInputError, match="valid"):
             declaring.Gate(valid=wrong)
+
+
+class Leaping:
+    """A clock that is a gate's whole life later each time it is read."""
+
+    def __init__(self) -> None:
+        self.reads = 0
+
+    def now(self) -> float:
+        self.reads += 1
+        return CLOCK + (self.reads - 1) * 30 * DAY_S
+
+
+def test_a_gate_that_expires_within_a_move_holds_for_all_of_it_or_for_none(aged, open_test_store):
+    late = Leaping()
+    own = type(aged)(open_test_store([tables.METADATA], tables.GUARDS, clock=late))
+    late.reads = 0
+    own.do(registry.promote, "churn", 1, "In the last moment.", at=1.0)
+    assert late.reads > 1, "the clock went on meanwhile"
+    with pytest.raises(GateRefusedError, match="stale"):
+        own.do(registry.promote, "churn", 2, "A moment later.", at=1.0)
+    assert own.do(registry.champion, "churn") == 1

@@ -21,6 +21,7 @@ from mainspring.ground.ports import Tx
 from mainspring.readiness import decisions, evidence, registry, verdicts
 from mainspring.workspace import acts, approving
 from mainspring.workspace.opening import Workspace
+from mainspring.workspace.views.loops import loop_status
 from mainspring.workspace.views.models import version_detail
 
 FOUR_EYES = Gate(needs_card=False, max_latency_ms=1e9, approval=True)
@@ -68,6 +69,7 @@ def test_a_candidate_waits_in_its_loop_and_says_for_what(waiting: Workspace) -> 
     assert not gate.passed
     assert "waits for approval by another person" in verdicts.reason(gate.checks)
     assert version_detail(waiting, "tide", 2).standing == "waits for approval"
+    assert "mainspring approve tide/2" in loop_status(waiting, "tide").words
 
 
 def test_an_approval_lets_the_loop_take_it_into_a_rollout_and_no_further(
@@ -91,7 +93,9 @@ def test_the_author_of_a_loop_does_not_approve_what_it_made(waiting: Workspace) 
         approving.approve(waiting.acting_as(ANNA), "tide", 2, "Trust me.")
     assert "mainspring approve tide/2" in str(no.value)
     assert newest(waiting).waits
-    assert waiting.read(Permission.READ, lambda tx: evidence.listing(tx, "tide/2")) == []
+    assert (
+        waiting.read(Permission.READ, lambda tx: evidence.listing(tx, "tide/2", "approval")) == []
+    )
 
 
 def test_a_contributor_does_not_approve(waiting: Workspace) -> None:

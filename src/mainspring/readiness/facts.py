@@ -299,7 +299,7 @@ def set_stage(
     if wanted == "Production" and is_guarded(tx, model, PRODUCTION):
         back = _was_in(tx, model, number, wanted) and verdicts.ever_passed(tx, model, number)
         if not back:
-            refuse_ungated(tx, model, number, "go to the stage Production")
+            refuse_ungated(tx, model, number, "go to the stage Production", now)
     before = {n: said.stage for n, said in of_versions(tx, model).items()}
     moves = {number: (before.get(number, "None"), wanted)}
     if archive:
@@ -379,14 +379,14 @@ def is_guarded(tx: Tx, model: str, alias: str) -> bool:
     return alias.lower() in guarded(tx, model)
 
 
-def refuse_ungated(tx: Tx, model: str, number: int, what: str) -> None:
-    """Refuse what needs a passed gate.
+def refuse_ungated(tx: Tx, model: str, number: int, what: str, now: float | None = None) -> None:
+    """Refuse what needs a passed gate that is fresh ``now``, by the wall clock.
 
     Raises:
         GateRefusedError: if the newest gate of the version did not pass, is stale, or there is
             none.
     """
-    missing = verdicts.why_not(tx, model, number)
+    missing = verdicts.why_not(tx, model, number, tx.now() if now is None else now)
     if missing is not None:
         why, hint = missing
         raise GateRefusedError(f"{model}/{number} cannot {what}: {why}.", hint=hint)

@@ -232,12 +232,14 @@ def set_alias(tx: Tx, model: str, alias: str, number: int, reason: str, at: floa
     previous = _aliased(tx, model, alias)
     if previous == number:
         return previous
+    # The clock is read once: a gate that expires within the move holds for all of it, or for none.
+    now = tx.now()
     back = _was_named(tx, model, alias, number) and verdicts.ever_passed(tx, model, number)
     if facts.is_guarded(tx, model, alias) and not back:
         what = "become champion" if alias == CHAMPION else f"be called {alias}"
-        facts.refuse_ungated(tx, model, number, what)
+        facts.refuse_ungated(tx, model, number, what, now)
     here = (t.aliases.c.model == model) & (t.aliases.c.alias == alias)
-    moved = _dated(tx, model, alias, number)
+    moved = _dated(tx, model, alias, number, now)
     if previous is None:
         tx.run(insert(t.aliases).values(model=model, alias=alias, number=number, moved=moved))
     else:
@@ -358,13 +360,13 @@ def _aliased(tx: Tx, model: str, alias: str) -> int | None:
     return None if row is None else row.number
 
 
-def _dated(tx: Tx, model: str, alias: str, number: int) -> float:
+def _dated(tx: Tx, model: str, alias: str, number: int, now: float) -> float:
     """Return the wall time of a move: never before the version's gate, nor twice the same.
 
     The database's guard asks both of the row; a clock that was set back must not make it refuse.
     """
     newest = verdicts.latest(tx, model, number)
-    now = max(tx.now(), (newest.made if newest else None) or 0.0)
+    now = max(now, (newest.made if newest else None) or 0.0)
     here = (t.aliases.c.model == model) & (t.aliases.c.alias == alias)
     row = tx.one(select(t.aliases.c.moved).where(here))
     return math.nextafter(now, math.inf) if row is not None and row.moved == now else now

@@ -90,8 +90,8 @@ def holds(tx: Tx, model: str, number: int) -> bool:
     return found is not None and found.passed and found.fresh(tx.now())
 
 
-def why_not(tx: Tx, model: str, number: int) -> tuple[str, str] | None:
-    """Return why a version has no passed and fresh gate, and what to do; None if it has one."""
+def why_not(tx: Tx, model: str, number: int, now: float) -> tuple[str, str] | None:
+    """Return why a version has no passed gate that holds ``now``, and what to do; else None."""
     found = latest(tx, model, number)
     name = f"{model}/{number}"
     if found is None:
@@ -104,7 +104,7 @@ def why_not(tx: Tx, model: str, number: int) -> tuple[str, str] | None:
     if not found.passed:
         failed = ", ".join(check.name for check in found.checks if not check.passed)
         return f"it has no passed gate: {failed} failed", f"See it: mainspring models {name}"
-    if not found.fresh(tx.now()):
+    if not found.fresh(now):
         until = iso(found.until or 0.0)
         return (
             f"its gate passed, but is stale: it held until {until}",

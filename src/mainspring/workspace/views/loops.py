@@ -12,7 +12,7 @@ from mainspring.ground.objects import Decision
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.monitoring import alarms, windows
-from mainspring.readiness import decisions, registry
+from mainspring.readiness import decisions, registry, verdicts
 from mainspring.scaling.serving import rollouts
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.views import holding
@@ -35,6 +35,11 @@ _WORDS = {
     Phase.WITHDRAWING: "Withdrawing version {candidate}; {champion} stays.",
     Phase.REVERTING: "Going back from version {champion} to {previous}.",
 }
+
+_WAITS = (
+    "Version {candidate} waits for approval by another person than its author:"
+    " mainspring approve {model}/{candidate} --reason WHY."
+)
 
 
 def loop_statuses(ws: Workspace) -> list[LoopStatus]:
@@ -74,7 +79,7 @@ def _status(tx: Tx, row: LoopRow, now: float) -> LoopStatus:
         model=spec.model,
         endpoint=spec.endpoint,
         phase=str(view.phase),
-        words=in_words(row, frozen_until),
+        words=in_words(row, frozen_until, waits=_waits(tx, row)),
         paused=view.paused,
         champion=registry.champion(tx, spec.model),
         candidate=view.candidate,
@@ -93,10 +98,20 @@ def _status(tx: Tx, row: LoopRow, now: float) -> LoopStatus:
     )
 
 
-def in_words(row: LoopRow, frozen_until: float | None = None) -> str:
-    """Return what a loop is doing, as a sentence."""
+def _waits(tx: Tx, row: LoopRow) -> bool:
+    """Return whether a loop waits for a person to approve its candidate."""
+    if row.view.phase is not Phase.JUDGING or row.view.candidate is None:
+        return False
+    newest = verdicts.latest(tx, row.spec.model, row.view.candidate)
+    return newest is not None and newest.waits
+
+
+def in_words(row: LoopRow, frozen_until: float | None = None, *, waits: bool = False) -> str:
+    """Return what a loop is doing, as a sentence; ``waits`` for the approval of a person."""
     view = row.view
-    said = _WORDS[view.phase].format(
+    words = _WAITS if waits else _WORDS[view.phase]
+    said = words.format(
+        model=row.spec.model,
         endpoint=row.spec.endpoint,
         champion=view.champion,
         candidate=view.candidate,
