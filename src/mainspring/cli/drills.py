@@ -112,9 +112,10 @@ def exercise(
 ) -> int:
     """Try what the ML Test Score asks for and a machine can do, and keep each as evidence.
 
-    Personal values are looked for, columns held against columns.toml, a captured row is followed
-    to its score, dependencies are changed on a copy, a roll-back is rehearsed under load. Exit
-    code 1 if anything failed; what cannot be tried yet is told with its reason.
+    Personal values are looked for, columns held against columns.toml, each feature is left out to
+    see what it gives, a captured row is followed to its score, dependencies are changed on a copy,
+    a roll-back is rehearsed under load. Exit code 1 if anything failed; what cannot be tried yet
+    is told with its reason.
     """
     out = render.console(stderr=True)
     shown = out.status("exercising") if out.is_terminal and not options.json else nullcontext()

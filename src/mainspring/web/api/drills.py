@@ -78,9 +78,9 @@ def load(ws: Workspace, request: LoadTest) -> Evidence:
 def exercise(ws: Workspace, request: OfModel) -> list[Act]:
     """Try what the ML Test Score asks for and a machine can do, and keep each as evidence.
 
-    Personal values are looked for, columns held against ``columns.toml``, a captured row is
-    followed to its score, dependencies are changed on a copy, a roll-back is rehearsed. What
-    cannot be tried yet is answered with its reason.
+    Personal values are looked for, columns held against ``columns.toml``, each feature is left
+    out to see what it gives, a captured row is followed to its score, dependencies are changed on
+    a copy, a roll-back is rehearsed. What cannot be tried yet is answered with its reason.
     """
     from mainspring.workspace.scoring import exercise as acts
 

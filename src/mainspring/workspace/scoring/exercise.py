@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from mainspring.ground.errors import MainspringError
 from mainspring.ground.objects import Evidence, Record
 from mainspring.workspace.opening import Workspace
+from mainspring.workspace.owed import scanning
 from mainspring.workspace.scoring import columns, debugging, dependencies, drill
 from mainspring.workspace.scoring import subject as s
 
@@ -24,10 +25,15 @@ def _rolled_back(ws: Workspace, subject: s.Subject) -> list[Evidence]:
     return [drill.rollback(ws, name).evidence for name in subject.endpoints]
 
 
+def _ablated(ws: Workspace, subject: s.Subject) -> Evidence:
+    return scanning.ablate(ws, f"{subject.model}/{subject.champion.number}")[1]
+
+
 Doing = Callable[[Workspace, s.Subject], Evidence | list[Evidence]]
 ACTS: dict[str, Doing] = {
     "privacy": columns.privacy,
     "feature_policy": columns.policy,
+    "ablation": _ablated,
     "feature_costs": columns.costs,
     "debuggable": debugging.debuggable,
     "dependency_drill": dependencies.drill,
