@@ -104,7 +104,7 @@ def dependents(
 
     def draw(out: Console) -> None:
         if told["deprecation"]:
-            out.print(render.plain(gone(told["deprecation"])), style="yellow")
+            out.print(render.plain(render.gone(told["deprecation"])), style="yellow")
         cells = [
             (
                 f"{'  ' * (one['depth'] - 1)}{one['name']}",
@@ -118,12 +118,6 @@ def dependents(
         render.table(out, heads, cells, f"Nothing that is known here stands on {subject}.")
 
     render.answer(options, told, draw)
-
-
-def gone(one: dict[str, Any]) -> str:
-    """Return in words that something goes away."""
-    use = f" Use {one['use']} instead." if one["use"] else ""
-    return f"{one['subject']} goes away {render.when(one['until'])} UTC: {one['reason']}{use}"
 
 
 def deprecate(
@@ -174,7 +168,7 @@ def deprecate(
         reason=reason,
         use=use,
     )
-    render.said(options, done, gone(done["deprecation"]), *_told(done))
+    render.said(options, done, render.gone(done["deprecation"]), *_told(done))
 
 
 def _told(done: dict[str, Any]) -> list[str]:

@@ -136,7 +136,7 @@ def spark(values: list[float]) -> str:
     """Return a line of bars, one a value, from 0 to the highest.
 
     >>> spark([0, 2, 8])
-    '▁▂█'
+    '▁▃█'
     """
     most = max(values, default=0.0)
     top = len(_BARS) - 1

@@ -70,6 +70,8 @@ def _draw_model(out: Console, detail: dict[str, Any]) -> None:
     ]
     columns = ("VERSION", "ALIAS", "GATE", "CREATED (UTC)", "CAUSE", "METRICS")
     render.table(out, columns, rows, "No versions yet.")
+    for one in detail["deprecations"]:
+        out.print(render.plain(render.gone(one)), style="yellow")
     for _, line in sorted(_moves(detail), reverse=True):
         out.print(render.plain(line))
 
@@ -106,6 +108,7 @@ def _version(text: str, options: Everywhere) -> None:
             *((f"metric {key}", value) for key, value in version["metrics"].items()),
             *(("card lacks", what) for what in detail["card_missing"]),
             ("gate", detail["standing"]),
+            *([("GOES AWAY", render.gone(gone))] if (gone := detail["deprecation"]) else []),
             *(("OVERRIDE", f"{one['by']}: {one['reason']}") for one in detail["overrides"]),
             *((f"{one['kind']} by {one['by']}", one["reason"]) for one in detail["approvals"]),
         ]

@@ -104,6 +104,16 @@ def when(seconds: float | None) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
+def gone(one: dict[str, Any]) -> str:
+    """Return in words that something goes away.
+
+    >>> gone({"subject": "m/1", "until": 86_400, "reason": "Old.", "use": "m/2"})
+    'm/1 goes away 1970-01-02 00:00:00 UTC: Old. Use m/2 instead.'
+    """
+    use = f" Use {one['use']} instead." if one["use"] else ""
+    return f"{one['subject']} goes away {when(one['until'])} UTC: {one['reason']}{use}"
+
+
 def took(started: float | None, ended: float | None) -> str:
     """Return how long something took, or nothing while it runs."""
     return "" if started is None or ended is None else spoken(max(ended - started, 0.0))

@@ -77,7 +77,7 @@ def _aliases(tx: Tx, known: Lineage) -> list[f.AliasFacts]:
         moves = registry.history(tx, model)
         newest = max((one.number for one in known.versions if one.model == model), default=0)
         for alias, number in registry.aliases_of(tx, model).items():
-            last = [one.at for one in moves if one.alias == alias]
+            last = [one.made or one.at for one in moves if one.alias == alias]
             found.append(
                 f.AliasFacts(
                     model=model,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
+from mainspring.debt import consumers
 from mainspring.experiments import runs
 from mainspring.ground.cards import missing
 from mainspring.ground.errors import NotFoundError
-from mainspring.ground.objects import Alarm, Rollout, Run, Version, Window
+from mainspring.ground.objects import Alarm, Deprecation, Rollout, Run, Version, Window
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.monitoring import alarms, windows
@@ -74,6 +75,9 @@ def model_detail(ws: Workspace, asked: str) -> ModelDetail:
                 StageMove(**msgspec.structs.asdict(one))
                 for one in reversed(facts.stage_moves(tx, model))
             ],
+            deprecations=consumers.deprecated(
+                tx, [f"model:{model}", *(f"{model}/{one.number}" for one in versions)]
+            ),
         )
 
     return ws.read(Permission.READ, work)
@@ -114,9 +118,16 @@ def version_detail(ws: Workspace, asked: str, number: int) -> VersionDetail:
             standing=_standing(tx, model, number),
             card=version.card,
             card_missing=missing(version.card),
+            deprecation=_deprecation(tx, model, number),
         )
 
     return ws.read(Permission.READ, work)
+
+
+def _deprecation(tx: Tx, model: str, number: int) -> Deprecation | None:
+    own, whole = f"{model}/{number}", f"model:{model}"
+    found = {one.subject: one for one in consumers.deprecated(tx, [own, whole])}
+    return found.get(own) or found.get(whole)
 
 
 def card(ws: Workspace, ref: str) -> str:

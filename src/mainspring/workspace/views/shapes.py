@@ -13,6 +13,7 @@ from mainspring.ground.objects import (
     Alarm,
     Card,
     Decision,
+    Deprecation,
     GateResult,
     LoopSpec,
     Record,
@@ -305,6 +306,7 @@ class ModelDetail(Record, frozen=True, kw_only=True):
     standings: dict[str, str] = {}  #: number -> how its newest gate stands today, in words
     history: list[Move]
     stages: list[StageMove] = []  #: newest first, as ``history``
+    deprecations: list[Deprecation] = []  #: of the model, and of its versions
 
 
 class VersionDetail(Record, frozen=True, kw_only=True):
@@ -318,6 +320,7 @@ class VersionDetail(Record, frozen=True, kw_only=True):
     standing: str = ""  #: how its newest gate stands today, in words
     card: Card | None
     card_missing: list[str]  #: what a person should still write
+    deprecation: Deprecation | None = None  #: its own, else its model's
 
 
 class WhyLink(Record, frozen=True, kw_only=True):
