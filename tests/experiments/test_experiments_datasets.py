@@ -92,3 +92,29 @@ def test_runs_are_found_by_what_they_read(tx: Any) -> None:
     assert found("context", "ilike", "Train%") == {one}
     with pytest.raises(BadInputError, match="rows"):
         found("rows", "=", "1")
+
+
+def test_what_arrived_is_what_nobody_of_ours_has_read_and_each_version_once(tx: Any) -> None:
+    mine, theirs, late = start(tx), start(tx), start(tx)
+    runs.set_tags(tx, mine, {"loop": "tide"})
+    assert runs.newest_tagged(tx, "loop", "tide") == 1.0
+    assert runs.newest_tagged(tx, "loop", "sea") is None
+
+    def log(run: str, digest: str, at: float, **more: Any) -> None:
+        datasets.log(tx, run, [Use(dataset=data(digest=digest, **more))], at)
+
+    log(theirs, "old", 2.0)
+    log(mine, "read", 6.0)
+    log(theirs, "read", 7.0)
+    log(theirs, "new", 8.0)
+    log(late, "new", 9.0, source="elsewhere")
+    log(late, "newer", 9.5)
+    log(late, "other", 9.5, name="weather")
+    log(late, "old", 9.8, source="elsewhere")
+    found = datasets.arrived(tx, "flights", 5.0, ("loop", "tide"))
+    assert [digest for digest, _ in found] == ["new", "newer"]
+    assert found[0][1] in (theirs, late)
+    assert [d for d, _ in datasets.arrived(tx, "flights", 5.0)] == ["read", "new", "newer"]
+    assert datasets.arrived(tx, "flights", 9.9) == []
+    runs.hide(tx, late, 10.0)
+    assert [d for d, _ in datasets.arrived(tx, "flights", 8.5)] == []

@@ -6,12 +6,16 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from homes import LOOP, NOW, settle
+from homes import LOOP, NOW, settle, work_as_engine
 
 from mainspring.engine import reactor, schedules
+from mainspring.experiments import datasets, runs
+from mainspring.experiments.datasets import Dataset, Use
+from mainspring.ground import messages as m
 from mainspring.ground.errors import BadInputError
-from mainspring.ground.objects import LoopSpec, Run
+from mainspring.ground.objects import LoopSpec, Run, RunStatus
 from mainspring.ground.permissions import Permission
+from mainspring.ground.ports import Tx
 from mainspring.workspace import acts, crons
 from mainspring.workspace.engines import make_engine
 from mainspring.workspace.opening import Workspace
@@ -109,6 +113,29 @@ def test_a_loop_asks_for_a_retraining_by_its_own_schedule(served: Workspace) -> 
     assert told(served)[-1] == "RetrainRequested"
     acts.declare(served, with_schedule(None))
     assert listed(served) == []
+
+
+def test_a_new_version_of_a_named_dataset_asks_once_and_waits_for_the_cool_down(
+    served: Workspace,
+) -> None:
+    policy = msgspec.structs.replace(LOOP.retraining, on_data=["prices"])
+    acts.declare(served, msgspec.structs.replace(LOOP, retraining=policy))
+
+    def log(tx: Tx) -> None:
+        run = Run(id="run_x", experiment="e", name="x", status=RunStatus.RUNNING, started=NOW + 5)
+        runs.create(tx, run)
+        for name in ("prices", "weather"):
+            told = Dataset(name=name, digest=f"{name}-2", source_type="local", source="x")
+            datasets.log(tx, run.id, [Use(dataset=told)], NOW + 10)
+
+    work_as_engine(served, log)
+    engine = make_engine(served, "test")
+    for _ in range(50):
+        engine.step_once()
+    told = served.read(Permission.READ, lambda tx: reactor.history(tx, "tide"))
+    asked = [event for _, event in told if isinstance(event, m.RetrainRequested)]
+    assert [(one.by, one.patient) for one in asked] == [("dataset prices", True)]
+    assert asked[0].reason == "version prices-2 came with run_x."
 
 
 def test_a_loop_with_a_wrong_schedule_is_not_declared(served: Workspace) -> None:

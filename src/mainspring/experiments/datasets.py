@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select
 
 from mainspring.experiments.exact import exact_text
-from mainspring.experiments.tables import datasets, deleted_runs, run_datasets, runs
+from mainspring.experiments.tables import datasets, deleted_runs, run_datasets, runs, tags
 from mainspring.ground.display import Page
 from mainspring.ground.errors import BadInputError
 from mainspring.ground.identity import key_of
@@ -184,6 +184,35 @@ def by_name(tx: Tx, name: str, digest: str | None = None) -> list[tuple[str, str
     )
     if digest is not None:
         statement = statement.where(data.digest.startswith(digest, autoescape=True))
+    return [(row.digest, row.run) for row in tx.all(statement)]
+
+
+def arrived(
+    tx: Tx, name: str, since: float, unread_by: tuple[str, str] | None = None
+) -> list[tuple[str, str]]:
+    """Return digest and run of the versions of a dataset first logged after ``since``.
+
+    Oldest first. What a run with the tag ``unread_by`` (key, value) has read is not new.
+    """
+    link, data = run_datasets.c, datasets.c
+    statement = (
+        select(data.digest, func.min(link.run).label("run"))
+        .join(run_datasets, link.dataset == data.id)
+        .where(data.name == name, link.run.not_in(select(deleted_runs.c.run)))
+        .group_by(data.digest)
+        .having(func.min(data.created) > since)
+        .order_by(func.min(data.created))
+        .limit(100)
+    )
+    if unread_by is not None:
+        key, value = unread_by
+        read = (
+            select(data.digest)
+            .join(run_datasets, link.dataset == data.id)
+            .join(tags, link.run == tags.c.run)
+            .where(data.name == name, tags.c.key == key, tags.c.value == value)
+        )
+        statement = statement.where(data.digest.not_in(read))
     return [(row.digest, row.run) for row in tx.all(statement)]
 
 

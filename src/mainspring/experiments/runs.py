@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Table, delete, insert, select, update
+from sqlalchemy import Table, delete, func, insert, select, update
 
 from mainspring.experiments import groups, histories
 from mainspring.experiments import metrics as points
@@ -97,6 +97,13 @@ def find(tx: Tx, *, cause: str) -> Run | None:
     statement = select(runs).where(runs.c.cause == cause)
     row = tx.one(statement.order_by(runs.c.started.desc(), runs.c.id.desc()).limit(1))
     return None if row is None else _whole(tx, [row])[0]
+
+
+def newest_tagged(tx: Tx, key: str, value: str) -> float | None:
+    """Return when the newest run with a tag was started, if there is one."""
+    mine = select(func.max(runs.c.started).label("at")).join(tags, tags.c.run == runs.c.id)
+    row = tx.one(mine.where(tags.c.key == key, tags.c.value == value))
+    return None if row is None else row.at
 
 
 def started_between(tx: Tx, since: float, until: float, limit: int = 500) -> list[Run]:

@@ -16,7 +16,7 @@ from mainspring.readiness import registry
 from mainspring.retraining import guardrails
 from mainspring.scaling.serving import capture, endpoints, rollouts, shelf, tallies
 from mainspring.workspace.feeding import declared
-from mainspring.workspace.handlers import alarming, telling
+from mainspring.workspace.handlers import alarming, arriving, telling
 from mainspring.workspace.keeping import ageing
 
 if TYPE_CHECKING:
@@ -44,7 +44,9 @@ class Scans:
         """Return the work that should exist now; most of it is known already."""
         found: list[NewTask] = []
         kinds = {one.name: one.kind for one in endpoints.list_endpoints(tx)}
-        for spec in declared.watched(tx):
+        watched = list(declared.watched(tx))
+        found += arriving.due(tx, watched)
+        for spec in watched:
             found += self.watching(tx, spec, kinds.get(spec.endpoint, "served"))
         for endpoint in kinds:
             found += self._upkeep(endpoint)

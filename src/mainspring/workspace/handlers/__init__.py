@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from mainspring.workspace.evidence import LabelShelf
 from mainspring.workspace.handlers import (
     alarming,
+    arriving,
     entries,
     judging,
     lanes,
@@ -49,5 +50,6 @@ def table(ws: Workspace, drive: Drive) -> dict[str, Handler]:
         **lanes.handlers(ws, drive),
         **telling.handlers(ws),
         **alarming.handlers(ws),
+        **arriving.handlers(ws),
         **entries.handlers(ws, drive),
     }
