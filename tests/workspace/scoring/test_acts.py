@@ -148,7 +148,8 @@ def test_an_exercise_tries_all_and_says_why_it_could_not(asked: Workspace) -> No
     done = {one.kind: one for one in exercise.exercise(asked, "tide")}
     assert set(done) == set(exercise.ACTS)
     assert {"privacy", "debuggable"} <= {kind for kind, one in done.items() if one.passed}
-    assert done["ablation"].evidence is not None
+    measured = done.pop("ablation")  # of 60 rows that it was measured on it may say nothing
+    assert measured.evidence is not None
     tried: dict[str, str] = {kind: one.found for kind, one in done.items() if one.passed is None}
     assert "no champion before tide/1" in tried["rollback_drill"]
     assert "There is no channel" in tried["dependency_drill"]

@@ -16,7 +16,7 @@ class Act(Record, frozen=True, kw_only=True):
     """One thing that was tried, and what came of it; or why it could not be."""
 
     kind: str
-    passed: bool | None  #: None: it could not be tried
+    passed: bool | None  #: None: it could not be tried, or nothing could be said
     found: str
     evidence: str | None = None  #: id
 
