@@ -199,6 +199,8 @@ APART = {
     "debt.ablate",
     "consumers.remove",
     "deprecations.withdraw",
+    "proofs.reproduce",  # tests/workspace/proofs
+    "proofs.reproduction",
     "proofs.scan",  # tests/cli/test_judging_commands.py
     "bias.report",  # tests/workspace/test_fairness.py
     "attribution.report",

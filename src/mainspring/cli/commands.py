@@ -93,6 +93,8 @@ GROUPS: dict[str, list[Entry]] = {
          "mainspring load-test flights/7 --limit max_p99_ms=20"),
         ("evidence", "evidence:evidence", "List what was tried and measured, and what came of it.",
          "mainspring evidence flights/7 --kind load"),
+        ("reproduce", "proving:reproduce", "Run what made a version again: the same, or not?",
+         "mainspring reproduce flights/7 --runs 3"),
         ("scan", "proving:scan", "Look through a version's files, without loading them.",
          "mainspring scan flights/7"),
         ("test", "proving:run_tests", "Run the project's tests, and keep what they prove.",

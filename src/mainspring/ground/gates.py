@@ -23,6 +23,7 @@ class Gate(Record, frozen=True, kw_only=True):
     )
     needs_card: bool = True
     security: bool = True  #: its files were scanned, and nothing was found against them
+    reproduced: bool = False  #: its run gives the same when it is done again
     tests: bool = False  #: the project's own tests passed on exactly the code that made it
     tests_share: float = 0.0  #: of the lines of its steps that those tests ran, at least
     proof_age_s: float = 30 * DAY_S  #: what was tried longer ago does not count any more

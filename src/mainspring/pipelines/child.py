@@ -19,7 +19,7 @@ from mainspring.ground.errors import (
     StepFailedError,
 )
 from mainspring.ground.ports import Objects
-from mainspring.pipelines import expecting, outputs, project
+from mainspring.pipelines import expecting, outputs, project, sampling
 from mainspring.pipelines.code import code_digest
 from mainspring.pipelines.context import StepContext, entered
 from mainspring.pipelines.declare import Step
@@ -31,7 +31,8 @@ def execute(payload: Mapping[str, Any], objects: Objects) -> dict[str, Any]:
 
     ``payload`` holds ``root``, ``target``, ``step``, ``run``, ``args`` (as in a StepPlan), and
     if wanted ``pipeline`` (for the words of an error), ``code`` (the digest it was planned
-    with) and ``progress`` (a file that is told how far it is).
+    with), ``sample`` (rows to which the tables it returns are cut) and ``progress`` (a file that
+    is told how far it is).
 
     Returns ``output``, ``output_type``, ``blobs``, ``metrics`` ([key, value, step, time], see
     context.pack), ``wall_s`` and ``cpu_s`` of the call alone, and ``io_s`` of all around it.
@@ -55,6 +56,8 @@ def execute(payload: Mapping[str, Any], objects: Objects) -> dict[str, Any]:
         wall, cpu = time.perf_counter(), time.process_time()
         with entered(context), _users_failure(payload):
             value = _call(function, arguments)
+            if payload.get("sample") is not None:
+                value = sampling.cut(value, int(payload["sample"]), folder)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
         words = f"Step {payload['step']} returned what cannot be kept"
         stored = outputs.encode(value, objects, words)

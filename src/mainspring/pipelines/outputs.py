@@ -225,7 +225,8 @@ class _File:
         return target
 
 
-def _is_frame(value: Any) -> bool:
+def is_frame(value: Any) -> bool:
+    """Return whether a value is a frame of polars or pandas; imports neither."""
     kind = type(value)
     library = kind.__module__.partition(".")[0]
     return library in ("polars", "pandas") and kind.__name__ in ("DataFrame", "LazyFrame")
@@ -279,7 +280,8 @@ def _read_frame(data: bytes) -> Any:
     return pl.read_parquet(io.BytesIO(data))
 
 
-def _is_array(value: Any) -> bool:
+def is_array(value: Any) -> bool:
+    """Return whether a value is a numpy array; does not import numpy."""
     return type(value).__module__ == "numpy" and type(value).__name__ == "ndarray"
 
 
@@ -307,8 +309,8 @@ def _write_text(value: str) -> bytes:
 
 
 _BUILT_IN: tuple[Form, ...] = (
-    _Bytes("frame", _is_frame, _write_frame, _read_frame),
-    _Bytes("array", _is_array, _write_array, _read_array),
+    _Bytes("frame", is_frame, _write_frame, _read_frame),
+    _Bytes("array", is_array, _write_array, _read_array),
     _Bytes("text", lambda value: type(value) is str, _write_text, bytes.decode),
     _Bytes("bytes", lambda value: type(value) is bytes, lambda value: value, lambda data: data),
     _File(),

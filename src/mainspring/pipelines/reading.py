@@ -11,7 +11,7 @@ from mainspring.ground.errors import ConflictError, NotFoundError
 from mainspring.ground.objects import StepRecord, StepState
 from mainspring.ground.ports import Tx
 from mainspring.pipelines.graph import Argument
-from mainspring.pipelines.tables import steps
+from mainspring.pipelines.tables import environments, steps
 
 FINAL = (StepState.DONE, StepState.REUSED, StepState.FAILED, StepState.SKIPPED)
 
@@ -47,6 +47,16 @@ def codes(tx: Tx, run: str) -> dict[str, str]:
     """Return the digest of the code of every step of a run, by target."""
     rows = tx.all(select(steps.c.target, steps.c.code).where(steps.c.run == run))
     return {row.target: row.code for row in rows}
+
+
+def environment_of(tx: Tx, run: str) -> dict[str, str]:
+    """Return what was installed where a run's steps were planned: distribution -> version.
+
+    Empty if only its digest was kept.
+    """
+    env = select(steps.c.env).where(steps.c.run == run).limit(1)
+    row = tx.one(select(environments.c.listing).where(environments.c.digest.in_(env)))
+    return {} if row is None else msgspec.json.decode(row.listing, type=dict[str, str])
 
 
 def args_of(tx: Tx, run: str, step: str) -> dict[str, Argument]:

@@ -41,6 +41,7 @@ def Gate(  # noqa: N802  reads as the record it makes
     simpler: Literal["tell", "refuse"] = "tell",
     needs_card: bool = True,
     security: bool = True,
+    reproduced: bool = False,
     tests: bool = False,
     tests_share: float = 0.0,
     proof_age: str | float = "30d",
@@ -61,7 +62,9 @@ def Gate(  # noqa: N802  reads as the record it makes
     ``security`` asks that its files were scanned and nothing was found against them: no pickled
     code that nobody trusts, every digest right, no call, path or archive that could do harm.
 
-    ``tests`` asks that the project's own tests passed on exactly the code that made it
+    ``reproduced`` asks that its run, done again with nothing reused, gives the same bytes or
+    metrics within tolerance; where nobody tried, the gate does so itself (it takes as long as the
+    training). ``tests`` asks that the project's own tests passed on exactly the code that made it
     (``mainspring test``), having run at least ``tests_share`` of the lines of its steps. What was
     tried longer than ``proof_age`` ago does not count.
 
@@ -115,6 +118,7 @@ def Gate(  # noqa: N802  reads as the record it makes
         simpler=simpler,
         needs_card=needs_card,
         security=security,
+        reproduced=reproduced,
         tests=tests or tests_share > 0,
         tests_share=tests_share,
         proof_age_s=seconds(proof_age, "proof_age"),

@@ -22,6 +22,7 @@ from mainspring.readiness.checks import (
     latency,
     load,
     metrics,
+    reproduced,
     robustness,
     security,
     slices,
@@ -56,6 +57,7 @@ CHECKS: tuple[Callable[[GateInputs, Gate], list[CheckResult]], ...] = (
     bias.check,
     card.check,
     security.check,
+    reproduced.check,
     tests.check,
     approval.check,
 )

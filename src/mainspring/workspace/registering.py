@@ -10,7 +10,7 @@ import msgspec
 import polars as pl
 
 from mainspring.engine import reactor, tasks
-from mainspring.experiments import artifacts, logged
+from mainspring.experiments import artifacts, logged, runs
 from mainspring.ground.errors import BadInputError, ConflictError, NotFoundError
 from mainspring.ground.identity import canonical, check_name, new_id
 from mainspring.ground.objects import Card, Decision, Gate, Version
@@ -19,7 +19,7 @@ from mainspring.ground.ports import Tx
 from mainspring.readiness import decisions, facts, forms, registry, removal
 from mainspring.scaling.models import foreign, package
 from mainspring.scaling.serving import endpoints, rollouts
-from mainspring.workspace import gates
+from mainspring.workspace import gates, running
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.tracking.catching_up import caught_up
 
@@ -45,6 +45,8 @@ def version_of_files(
     Files that cannot be read as a model, or none at all, make a version that can be found and
     downloaded, and neither judged nor served.
     """
+    if run is not None:
+        ws.read(Permission.READ, lambda tx: _refuse_smoke(tx, run))
     digest = keep_files(ws, files)
     return Version(
         model=model,
@@ -304,6 +306,11 @@ def judging(ws: Workspace, name: str) -> tasks.Task:
     if found is None or found.kind not in ("judge_rows", "judge_again"):
         raise NotFoundError(f"No gate {name[:80]!r} was asked for.", field="task")
     return found
+
+
+def _refuse_smoke(tx: Tx, run: str) -> None:
+    if runs.brief(tx, run) is not None:  # a client may name a run of another server
+        running.refuse_smoke(runs.get(tx, run))
 
 
 def _refuse_busy(tx: Tx, model: str, number: int) -> None:

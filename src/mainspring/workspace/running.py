@@ -20,6 +20,7 @@ from mainspring.ground.ports import Tx
 from mainspring.pipelines import runs as pipelines
 from mainspring.pipelines.code import digest_of
 from mainspring.pipelines.graph import Graph
+from mainspring.pipelines.reading import codes as codes
 from mainspring.retraining.assemble import seconds
 from mainspring.scaling.models import package
 from mainspring.workspace import calling
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 #: The tag that says who started a run by hand.
 BY = "mainspring.by"
 #: Tags by which a run carries what its end needs to know.
-REGISTER, RESULT, CODE, ROOT, FRESH, CAPTURED, SCHEDULE, TRAINING_SET = (
+REGISTER, RESULT, CODE, ROOT, FRESH, CAPTURED, SCHEDULE, TRAINING_SET, SMOKE = (
     "mainspring.register",
     "mainspring.result",
     "mainspring.code",
@@ -40,6 +41,7 @@ REGISTER, RESULT, CODE, ROOT, FRESH, CAPTURED, SCHEDULE, TRAINING_SET = (
     "mainspring.captured",
     "mainspring.schedule",
     "mainspring.training_set",
+    "mainspring.smoke",
 )
 
 
@@ -217,6 +219,20 @@ def resume(ws: Workspace, run: str) -> None:
     ws.write(Permission.RUN, work)
 
 
+def refuse_smoke(run: Run) -> None:
+    """Refuse to make a version of what a smoke run gave: it learnt from a sample.
+
+    Raises:
+        ConflictError: if the run is one.
+    """
+    if SMOKE in run.tags:
+        raise ConflictError(
+            f"Run {run.id} is a smoke run: it learnt from a sample, and makes no version.",
+            field="run",
+            hint="Run the pipeline without --smoke.",
+        )
+
+
 def version_of(
     ws: Workspace,
     tx: Tx,
@@ -232,6 +248,7 @@ def version_of(
         ConflictError: if the pipeline did not return a model.
     """
     made = experiments.get(tx, run)
+    refuse_smoke(made)
     step = made.tags[RESULT]
     digest, kind = pipelines.output_of(tx, run, step)
     if kind != "model":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mainspring.ground.errors import BadInputError, DamagedError
+from mainspring.scaling.models.settled import settled
 
 #: Types beyond those skops trusts by itself: what fitted estimators of scikit-learn hold. All are
 #: classes and functions of numpy, scipy, scikit-learn and functools, named one by one: no pattern,
@@ -61,7 +62,7 @@ def dump(estimator: Any) -> bytes:
     """
     import skops.io
 
-    data: bytes = skops.io.dumps(estimator)
+    data = settled(skops.io.dumps(estimator))
     strange = _strange(data)
     if strange:
         raise BadInputError(

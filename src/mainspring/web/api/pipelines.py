@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
+from mainspring.ground.errors import BadInputError
 from mainspring.ground.permissions import Permission
 from mainspring.web.api.fields import ModelName, Request, StepName, Target
 from mainspring.web.api.operations import operation
@@ -19,6 +21,10 @@ class RunPipeline(Request, frozen=True, kw_only=True):
     params: dict[str, Any] = {}
     register: ModelName | None = None
     start: StepName | None = None
+    smoke: (
+        Annotated[int, Meta(ge=20, le=100_000, description="Rows to which what comes in is cut.")]
+        | None
+    ) = None
 
 
 class StartedRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,8 +59,17 @@ def run_pipeline(ws: Workspace, request: RunPipeline) -> StartedRun:
     """Start a run of a pipeline; the engine carries it out.
 
     With ``register`` its result becomes a candidate version of that model. ``start`` names a
-    step: it and those that follow it run even if a result could be reused.
+    step: it and those that follow it run even if a result could be reused. With ``smoke`` the
+    tables its first steps bring in are cut to so many rows, and nothing of it can be registered.
     """
+    if request.smoke is not None:
+        from mainspring.workspace.proofs import smoking
+
+        if request.register is not None or request.start is not None:
+            raise BadInputError(
+                "A smoke run registers nothing, and runs every step.", field="smoke"
+            )
+        return StartedRun(run=smoking.start(ws, request.pipeline, request.params, request.smoke))
     from mainspring.workspace import running
 
     run = running.start_run(

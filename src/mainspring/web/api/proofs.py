@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import msgspec
 from msgspec import Meta
 
 from mainspring.ground.objects import Evidence
 from mainspring.ground.permissions import Permission
-from mainspring.web.api.fields import OfVersion, Request
+from mainspring.web.api.fields import ModelName, Number, OfVersion, Request
 from mainspring.web.api.operations import operation
 from mainspring.workspace.opening import Workspace
 
@@ -92,3 +93,58 @@ def scan(ws: Workspace, request: OfVersion) -> Evidence:
     from mainspring.workspace.proofs import scanning
 
     return scanning.scan(ws, request.model, request.number, permission=Permission.RUN)
+
+
+class MakeAgain(Request, frozen=True, kw_only=True):
+    """Which version to make again, how often, and how far metrics may be apart."""
+
+    model: ModelName
+    number: Number
+    runs: Annotated[int, Meta(ge=1, le=20, description="How often to run it.")] = 1
+    tolerance: Annotated[
+        float, Meta(ge=0, lt=1, description="Relative difference up to which metrics are equal.")
+    ] = 0.01
+
+
+class OfReproduction(Request, frozen=True, kw_only=True):
+    """Which reproduction."""
+
+    task: Annotated[str, Meta(min_length=1, max_length=128, description="As it was answered.")]
+
+
+class Reproducing(msgspec.Struct, frozen=True, kw_only=True):
+    """How far it is with making a version again."""
+
+    task: str
+    state: str
+    runs: list[str] = []  #: those that make it again
+    evidence: Evidence | None = None  #: what came of it, once they are compared
+
+
+@operation(
+    "proofs.reproduce",
+    "POST",
+    "/api/v1/models/{model}/versions/{number}/reproduce",
+    Permission.RUN,
+    example={"model": "flights", "number": 7, "runs": 3, "tolerance": 0.01},
+)
+def reproduce(ws: Workspace, request: MakeAgain) -> Reproducing:
+    """Run what made a version again, with nothing reused; an engine runs and compares.
+
+    Refused if the project's code is not what made it, or what it learnt from is gone.
+    """
+    from mainspring.workspace.proofs import reproducing
+
+    begun = reproducing.start(
+        ws, request.model, request.number, count=request.runs, tolerance=request.tolerance
+    )
+    return Reproducing(task=begun.task, state="waiting", runs=begun.runs)
+
+
+@operation("proofs.reproduction", "GET", "/api/v1/reproductions/{task}", Permission.READ)
+def reproduction(ws: Workspace, request: OfReproduction) -> Reproducing:
+    """Show how far it is with making a version again, and what came of it."""
+    from mainspring.workspace.proofs import reproducing
+
+    task, found = reproducing.reproduction(ws, request.task)
+    return Reproducing(task=task.id, state=task.state, runs=task.payload["runs"], evidence=found)

@@ -42,8 +42,8 @@ def table(ws: Workspace, drive: Drive) -> dict[str, Handler]:
     return {
         **steps.handlers(ws),
         **renewal.handlers(ws, shelf),
-        **judging.handlers(ws),
-        **rejudging.handlers(ws, shelf),
+        **judging.handlers(ws, drive),
+        **rejudging.handlers(ws, drive, shelf),
         **traffic.handlers(ws),
         **watching.handlers(ws, shelf),
         **upkeep.handlers(ws),

@@ -30,10 +30,11 @@ from mainspring.readiness.inputs import GateInputs
 from mainspring.readiness.measured import Measured
 from mainspring.workspace import approving, calling, running
 from mainspring.workspace.measuring import written
-from mainspring.workspace.proofs import scanning
+from mainspring.workspace.proofs import gating, reproducing
 
 if TYPE_CHECKING:
     from mainspring.engine.tasks import Lease
+    from mainspring.workspace.handlers.piping import Drive
     from mainspring.workspace.opening import Workspace
 
 
@@ -57,8 +58,9 @@ class Judged:
 class Judging:
     """Carries out the gate: for a loop's candidate, and for one that a person registered."""
 
-    def __init__(self, ws: Workspace) -> None:
+    def __init__(self, ws: Workspace, drive: Drive) -> None:
         self._ws = ws
+        self._drive = drive
 
     def judge(self, lease: Lease) -> Done:
         """Judge a loop's candidate and tell the loop."""
@@ -113,6 +115,8 @@ class Judging:
 
         came, trusted = self._ws.read(Permission.WORK, look)
         convert = came.source is not None and came.origin is None
+        if convert and trusted:
+            gating.refuse_danger(self._ws, model, number, lease)
         payload = {"package": came.package, "foreign": convert, "trusted": trusted}
         payload |= {"rows": asked["rows"], "target": asked["target"]}
         ready = calling.child(self._ws, "adopt", payload, lease, env=AS_SERVED)
@@ -138,6 +142,12 @@ class Judging:
 
         answer = {"passed": judged.result.passed, "reason": judged.told, "notes": ready["notes"]}
         return Done(result=answer, apply=apply)
+
+    def compare_runs(self, lease: Lease) -> Done:
+        """Compare a version's run with those that made it again, and keep what came of it."""
+        made = reproducing.compared(self._ws, lease.task.payload)
+        answer = {"evidence": made.id, "passed": made.passed}
+        return Done(result=answer, apply=lambda tx: evidence.record(tx, made))
 
     def _keep(self, tx: Tx, judged: Judged) -> GateResult:
         """Keep a gate result with the approval that stands by now, and return it so."""
@@ -172,6 +182,7 @@ class Judging:
             )
 
         judged, champion, rows, watched = self._ws.read(Permission.WORK, look)
+        gating.gather(self._ws, self._drive, lease, judged, policy)
         found = calling.child(
             self._ws,
             "judge",
@@ -186,8 +197,6 @@ class Judging:
             lease,
             env=AS_SERVED,
         )
-        if policy.security:
-            scanning.scan(self._ws, model, number, served=judged.package, lease=lease)
         here("judge.measured")
         known, steps = self._ws.read(Permission.WORK, lambda tx: _evidence(tx, judged))
         now = self._ws.clock.now()
@@ -199,13 +208,14 @@ class Judging:
         return Judged(result, made)
 
 
-def handlers(ws: Workspace) -> dict[str, Handler]:
+def handlers(ws: Workspace, drive: Drive) -> dict[str, Handler]:
     """Return the handlers of the gate."""
-    judging = Judging(ws)
+    judging = Judging(ws, drive)
     return {
         "judge": judging.judge,
         "judge_version": judging.judge_version,
         "judge_rows": judging.judge_rows,
+        reproducing.KIND: judging.compare_runs,
     }
 
 

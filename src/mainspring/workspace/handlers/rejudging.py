@@ -20,14 +20,15 @@ from mainspring.workspace.handlers.judging import Judging
 
 if TYPE_CHECKING:
     from mainspring.engine.tasks import Lease
+    from mainspring.workspace.handlers.piping import Drive
     from mainspring.workspace.opening import Workspace
 
 
 class Rejudging(Judging):
     """Carries out a gate that was asked for once more."""
 
-    def __init__(self, ws: Workspace, shelf: LabelShelf) -> None:
-        super().__init__(ws)
+    def __init__(self, ws: Workspace, drive: Drive, shelf: LabelShelf) -> None:
+        super().__init__(ws, drive)
         self._shelf = shelf
 
     def judge_again(self, lease: Lease) -> Done:
@@ -94,7 +95,7 @@ class Rejudging(Judging):
         return self._ws.objects.put(buffer.getvalue()), fresh.height
 
 
-def handlers(ws: Workspace, shelf: LabelShelf) -> dict[str, Handler]:
+def handlers(ws: Workspace, drive: Drive, shelf: LabelShelf) -> dict[str, Handler]:
     """Return the handlers of gates that are run again."""
-    again = Rejudging(ws, shelf)
+    again = Rejudging(ws, drive, shelf)
     return {"judge_again": again.judge_again, approving.OVERDUE: again.approval_over}

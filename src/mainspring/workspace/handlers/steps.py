@@ -20,6 +20,7 @@ from mainspring.ground.ports import Outcome, Tx
 from mainspring.pipelines import runs as pipelines
 from mainspring.readiness import registry
 from mainspring.workspace import calling, gates, running
+from mainspring.workspace.proofs import smoking
 
 if TYPE_CHECKING:
     from mainspring.engine.tasks import Lease
@@ -72,6 +73,7 @@ class Steps:
                     "args": plan.args,
                     "pipeline": record.pipeline,
                     "code": plan.code,
+                    "sample": None if plan.inputs else smoking.rows_of(record),
                 },
                 lease,
                 root=root,
@@ -163,6 +165,7 @@ class Steps:
             if experiments.get(tx, run).status is RunStatus.RUNNING:
                 experiments.end(tx, run, status, now)
             tasks.submit(tx, follow)
+            smoking.note(tx, record, steps, told, now)
 
         told = next((s.error for s in broken if s.error), next(iter(lost.values()), ""))
         return Done(apply=apply, events=_trained(record, steps, spec, status, told))

@@ -1,0 +1,115 @@
+"""Say whether a run done again gave the same: the same bytes, or metrics within a tolerance."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+Verdict = Literal["identical", "equal within tolerance", "different"]
+_SHOWN = 3
+
+
+class Made(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a run: the digest of what each step returned, and its metrics."""
+
+    run: str
+    outputs: dict[str, str | None]  #: in the order of the steps
+    metrics: dict[str, float] = {}
+    error: str = ""  #: why it did not finish
+
+
+class Reproduction(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of doing a version's run again."""
+
+    verdict: Verdict
+    found: str
+    differing: list[str]  #: steps that gave other bytes in some run, in their order
+    largest: dict[str, float | None]  #: metric -> largest relative difference; None: not there
+
+    @property
+    def passed(self) -> bool:
+        """Return whether it counts as the same."""
+        return self.verdict != "different"
+
+
+def compare(was: Made, again: Sequence[Made], tolerance: float) -> Reproduction:
+    """Compare a run with those that were made again as it.
+
+    A metric counts as equal if it differs by at most ``tolerance`` of its value, in every run;
+    NaN is equal to NaN. Bytes that differ count as equal where there are metrics to go by.
+    """
+    failed = next((one for one in again if one.error), None)
+    if failed is not None:
+        return _verdict("different", f"it failed: {failed.error}", [], {})
+    differing = [
+        step
+        for step, digest in was.outputs.items()
+        if any(one.outputs.get(step) != digest for one in again)
+    ]
+    largest = {
+        name: _apart(value, [one.metrics.get(name) for one in again])
+        for name, value in was.metrics.items()
+    }
+    times = "" if len(again) == 1 else f", {len(again)} times"
+    if not differing:
+        told = f"all {len(was.outputs)} steps gave the same bytes{times}"
+        return _verdict("identical", told, [], largest)
+    first = f"{differing[0]} gave other bytes"
+    if not largest:
+        return _verdict("different", f"{first}, and no metric was kept", differing, largest)
+    beyond = [name for name, value in largest.items() if value is None or value > tolerance]
+    if beyond:
+        told = f"{first}, and {_beyond(beyond, was, again, largest, tolerance)}"
+        return _verdict("different", told, differing, largest)
+    name = max(largest, key=lambda one: largest[one] or 0.0)
+    told = f"{first}; {len(largest)} metrics are within {tolerance:.3g} of what they were{times}"
+    told += f", at most {largest[name]:.2g} apart ({name})"
+    return _verdict("equal within tolerance", told, differing, largest)
+
+
+def _verdict(
+    verdict: Verdict, found: str, differing: list[str], largest: dict[str, float | None]
+) -> Reproduction:
+    return Reproduction(verdict=verdict, found=found, differing=differing, largest=largest)
+
+
+def _apart(was: float, now: Sequence[float | None]) -> float | None:
+    """Return how far values are from one, relative to it; None if one is not there."""
+    found = 0.0
+    for one in now:
+        if one is None or math.isnan(one) != math.isnan(was):
+            return None
+        if one == was or math.isnan(was):
+            continue
+        if math.isinf(one) or math.isinf(was):
+            return None
+        found = max(found, abs(one - was) / max(abs(was), abs(one)))
+    return found
+
+
+def _beyond(
+    names: Sequence[str],
+    was: Made,
+    again: Sequence[Made],
+    largest: Mapping[str, float | None],
+    tolerance: float,
+) -> str:
+    told = []
+    for name in names[:_SHOWN]:
+        now = [one.metrics.get(name) for one in again]
+        if largest[name] is None:
+            told.append(f"{name} was {was.metrics[name]:.6g} and is {_words(now)}")
+        else:
+            worst = max((one for one in now if one is not None),
+                        key=lambda one: abs(one - was.metrics[name]))  # fmt: skip
+            apart = f"{largest[name]:.2g} apart, {tolerance:.3g} allowed"
+            told.append(f"{name} was {was.metrics[name]:.6g} and is {worst:.6g} ({apart})")
+    more = f" and {len(names) - _SHOWN} more metrics" if len(names) > _SHOWN else ""
+    return ", ".join(told) + more
+
+
+def _words(now: Sequence[Any]) -> str:
+    return " or ".join("not there" if one is None else f"{one:.6g}" for one in now)
