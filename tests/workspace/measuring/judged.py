@@ -54,13 +54,14 @@ class House:
         estimator: Any = None,
         target: str = "y",
         kept: pl.DataFrame | None = None,
+        kind: str | None = None,
         **given: Any,
     ) -> int:
         """Register a version that learnt from rows; ``kept`` is what is kept of them."""
-        kind = "regression" if target == "z" else "binary"
+        kind = kind or ("regression" if target == "z" else "binary")
         usual = LinearRegression() if kind == "regression" else LogisticRegression()
         asked = {"columns": ["a", "b"], "time": "t"} | given
-        fitted = Model(estimator or usual, target, kind, **asked).fit(
+        fitted = Model(estimator or usual, target, kind, **asked).fit(  # type: ignore[arg-type]
             rows.head(rows.height * 4 // 5), holdout=rows.tail(rows.height // 5)
         )
         digest = package.write(fitted, self.ws.objects)

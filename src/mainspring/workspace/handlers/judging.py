@@ -205,7 +205,7 @@ class Judging:
         result = gate.result(model, number, checks, at=at, by="engine", policy=policy, rows=rows)
         subject, opens = f"{model}/{number}", f"gate:{result.id}"
         made = written.evidence_of(subject, inputs.measured, policy, opens, now, "engine")
-        return Judged(result, made)
+        return Judged(written.cited(result, made), made)
 
 
 def handlers(ws: Workspace, drive: Drive) -> dict[str, Handler]:

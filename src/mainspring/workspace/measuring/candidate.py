@@ -47,9 +47,9 @@ def measure(payload: dict[str, Any]) -> dict[str, Any]:
     if champion is not None:
         found["contract"] = _breaches(champion.signature, served.signature)
     fresh = None
-    if payload.get("fresh"):
-        comparable = champion if not found["contract"] else None
-        fresh = _fresh(_frame(objects, payload["fresh"]), served, comparable)
+    rows = _frame(objects, payload["fresh"]) if payload.get("fresh") else None
+    if rows is not None and rows.height:
+        fresh = _fresh(rows, served, champion if not found["contract"] else None)
         kind, scale = served.signature.kind, served.signature.scale
         found["rows"] = fresh.rows.height
         found["metrics"] = quality(kind, fresh.scores, fresh.target, scale)

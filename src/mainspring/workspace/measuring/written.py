@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from mainspring.ground.identity import new_id
 from mainspring.ground.limits import LoadLimits
-from mainspring.ground.objects import Evidence, Gate
+from mainspring.ground.objects import Evidence, Gate, GateResult
 from mainspring.readiness.checks import load
 from mainspring.readiness.measured import (
     AttributionMeasured,
@@ -35,6 +36,15 @@ def evidence_of(
     if measured.attribution is not None and measured.attribution.columns:
         found.append(_of_attribution(subject, measured.attribution, opens, at, by))
     return found
+
+
+def cited(result: GateResult, made: Sequence[Evidence]) -> GateResult:
+    """Return a gate's result whose checks name the evidence that their figures are kept as."""
+    checks = []
+    for check in result.checks:
+        opens = [f"evidence:{one.id}" for one in made if one.kind == check.name.partition(" ")[0]]
+        checks.append(msgspec.structs.replace(check, opens=[*check.opens, *opens]))
+    return msgspec.structs.replace(result, checks=checks)
 
 
 def of_load(
