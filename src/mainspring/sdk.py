@@ -7,7 +7,8 @@ them, and one ``ms.Loop`` that says what to do with the result.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -235,6 +236,69 @@ class Loop:
             params=params or {},
             card=card,
             fed=fed,
+        )
+
+    @classmethod
+    def around(
+        cls,
+        script: str,
+        *,
+        model: str,
+        target: str,
+        rows: str,
+        name: str | None = None,
+        kind: Kind | None = None,
+        time: str | None = None,
+        writes: str | None = None,
+        args: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+        python: str | None = None,
+        retraining: RetrainingPolicy | None = None,
+        card: Card | None = None,
+        **policies: Any,
+    ) -> Loop:
+        """Close a loop around a training script that stays as it is.
+
+        ``rows`` is the CSV, JSON lines or Parquet file that the script reads. For a retraining it
+        runs in a copy of the project in which that file holds the assembled rows: those of the
+        file as known then, and captured ones with their labels. A script that is told where its
+        rows are is told by ``args`` or ``env``, with ``{rows}`` in place of the path;
+        ``MAINSPRING_ROWS`` always says it. What it registers or logs with MLflow's client becomes
+        the next version, or the model file that it ``writes`` (skops, or joblib once a person
+        trusts the script). A model that is registered already becomes the first version as it is.
+        ``python`` is the interpreter, such as that of an environment with MLflow in it.
+
+        The remaining words are those of :class:`Loop`: ``gate``, ``rollout``, ``monitor``, ...
+
+        Raises:
+            BadInputError: naming what cannot be.
+        """
+        from mainspring.workspace.around import declaring
+
+        frame = sys._getframe(1).f_globals  # noqa: SLF001  where the pipeline has to be found
+        told = declaring.described(
+            Path(frame.get("__file__") or "x").resolve().parent,
+            script,
+            model=model,
+            target=target,
+            rows=rows,
+            kind=kind,
+            time=time,
+            writes=writes,
+            args=args,
+            env=env,
+            python=python,
+        )
+        return cls(
+            name or model,
+            pipeline=declaring.wired(told, frame),
+            target=target,
+            kind=told.kind,
+            model=model,
+            time=time,
+            retraining=declaring.learning_from(retraining, told),
+            card=card or declaring.card_of(told),
+            **policies,
         )
 
     def spec(self, root: str = "", code: str = "") -> LoopSpec:

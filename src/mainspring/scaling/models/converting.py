@@ -51,6 +51,28 @@ def convert(
     """
     manifest = package.read_manifest(digest, objects)
     found = foreign.read(manifest, objects)
+    fitted, notes = _estimator(manifest, found, objects, trusted=trusted)
+    names = _columns(found, fitted, rows, (target, time))
+    ours = Model(fitted, target=target, columns=names, time=time).adopt(
+        rows.select([*names, target, *([time] if time else [])])
+    )
+    return Converted(package=package.write(ours, objects), notes=notes)
+
+
+def estimator(digest: str, objects: Objects, *, trusted: bool = False) -> tuple[Any, list[str]]:
+    """Return the estimator of a foreign package, and what a person should know of it.
+
+    Raises:
+        BadInputError: naming the flavor or type that cannot be loaded, or the pickle that nobody
+            trusts.
+    """
+    manifest = package.read_manifest(digest, objects)
+    return _estimator(manifest, foreign.read(manifest, objects), objects, trusted=trusted)
+
+
+def _estimator(
+    manifest: package.Manifest, found: Directory, objects: Objects, *, trusted: bool
+) -> tuple[Any, list[str]]:
     if found.flavor not in LOADED:
         raise BadInputError(
             f"The version is of the flavor {found.flavor or 'none'}, and only"
@@ -59,12 +81,7 @@ def convert(
             hint="Log it with mlflow.sklearn, or register a pipeline's model.",
         )
     notes: list[str] = []
-    estimator = _load(manifest, found, objects, notes, trusted=trusted)
-    names = _columns(found, estimator, rows, (target, time))
-    ours = Model(estimator, target=target, columns=names, time=time).adopt(
-        rows.select([*names, target, *([time] if time else [])])
-    )
-    return Converted(package=package.write(ours, objects), notes=notes)
+    return _load(manifest, found, objects, notes, trusted=trusted), notes
 
 
 def _load(
