@@ -13,6 +13,8 @@ GROUPS: dict[str, list[Entry]] = {
     "Begin": [
         ("init", "starter:init", "Write a working project for your own table.",
          "mainspring init churn.csv --target churned --time signup_date"),
+        ("adopt", "adopting:adopt", "Close a loop around a training script that stays as it is.",
+         "mainspring adopt train.py --model churn --target churned --rows data.csv"),
         ("demo", "demo.command:demo", "See the whole loop on real flights.",
          "mainspring demo"),
         ("simulate", "simulate:simulate", "Ask your history when to retrain.",
@@ -193,6 +195,8 @@ NESTED: dict[str, tuple[str, list[Entry]]] = {
          "mainspring models guard flights --aliases champion,production"),
         ("trust", "judging:trust", "Let a version's pickled code run when it is converted.",
          "mainspring models trust flights/3 --reason 'Our nightly training wrote it.'"),
+        ("trust-script", "adopting:trust_script", "Let what a training script makes be loaded.",
+         "mainspring models trust-script train.py --reason 'It is our nightly training.'"),
     ]),
     "config": ("Compare configurations, and check the project's own.", [
         ("diff", "configs:diff", "Say in which keys two configurations differ.",
@@ -213,6 +217,12 @@ NESTED: dict[str, tuple[str, list[Entry]]] = {
          "mainspring card history flights/7"),
         ("data", "cards:data", "Say your part of a dataset's sheet.",
          "mainspring card data flights --owner ops --licence CC0"),
+    ]),
+    "dataset": ("Look at datasets that runs read, training sets of loops among them.", [
+        ("list", "dataset:listed", "List datasets by name.",
+         "mainspring dataset list"),
+        ("show", "dataset:show", "Show a dataset: who read it, its columns, how it came about.",
+         "mainspring dataset show churn-training"),
     ]),
     "runs": ("Delete and restore runs.", [
         ("delete", "keeping:delete", "Delete runs, so that they can be restored.",

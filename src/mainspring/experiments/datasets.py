@@ -216,6 +216,15 @@ def arrived(
     return [(row.digest, row.run) for row in tx.all(statement)]
 
 
+def names(tx: Tx, limit: int = 100) -> list[tuple[str, int, float]]:
+    """Return each name with how many versions it has and when the newest came, newest first."""
+    data, newest = datasets.c, func.max(datasets.c.created).label("newest")
+    versions = func.count(data.digest.distinct()).label("versions")
+    statement = select(data.name, versions, newest).group_by(data.name)
+    rows = tx.all(statement.order_by(newest.desc(), data.name).limit(limit))
+    return [(row.name, int(row.versions), float(row.newest)) for row in rows]
+
+
 def _of(run: str) -> object:
     return select(run_datasets.c.dataset, run_datasets.c.context).where(run_datasets.c.run == run)
 

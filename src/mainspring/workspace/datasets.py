@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from mainspring.experiments import artifacts, datasets
 from mainspring.ground.errors import NotFoundError
@@ -11,6 +14,7 @@ from mainspring.ground.ports import Tx
 from mainspring.ground.profiles import Profile
 from mainspring.ground.records import Record
 from mainspring.ground.settings import Settings
+from mainspring.readiness import registry
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.profiling import FOLDER, decode
 from mainspring.workspace.tracking.active import ActiveRun
@@ -29,6 +33,103 @@ class Found(Record, frozen=True, kw_only=True):
     digest: str  #: of the data
     run: str  #: the run it was kept by
     profile: Profile
+
+
+class Named(Record, frozen=True, kw_only=True):
+    """A dataset's name, how many versions it has, and the newest."""
+
+    name: str
+    versions: int
+    digest: str
+    created: float
+
+
+class ReadBy(Record, frozen=True, kw_only=True):
+    """One run that read a dataset."""
+
+    run: str
+    context: str  #: such as training or evaluation
+    versions: list[str]  #: what came of the run, as model/number
+
+
+class Shown(Record, frozen=True, kw_only=True):
+    """A dataset: what it is, who read it, and how it came about."""
+
+    name: str
+    digest: str
+    source_type: str
+    source: str
+    others: list[str]  #: digests of its other versions, the newest first
+    read_by: list[ReadBy]
+    profile: Profile | None
+    training_set: dict[str, Any] | None  #: what a loop wrote down when it assembled it
+
+
+def every(ws: Workspace, limit: int = 100) -> list[Named]:
+    """Return the datasets that runs read, by name, the newest first."""
+
+    def look(tx: Tx) -> list[Named]:
+        found = []
+        for name, count, created in datasets.names(tx, limit):
+            known = datasets.by_name(tx, name)
+            if known:  # else only runs that were deleted read it
+                found.append(Named(name=name, versions=count, digest=known[0][0], created=created))
+        return found
+
+    caught_up(ws)
+    return ws.read(Permission.READ, look)
+
+
+def shown(ws: Workspace, name: str, digest: str | None = None) -> Shown:
+    """Return a dataset by its name: the newest version, or that whose digest begins so.
+
+    Raises:
+        NotFoundError: if no run read such a dataset.
+    """
+
+    def look(tx: Tx) -> tuple[Shown, str | None, str | None] | None:
+        found = datasets.by_name(tx, name, digest)
+        if not found:
+            return None
+        data = found[0][0]
+        mine = [run for one, run in found if one == data]
+        uses = datasets.of_runs(tx, mine)
+        read_by, about = [], None
+        for run in mine:
+            for use in uses[run]:
+                if (use.dataset.name, use.dataset.digest) == (name, data):
+                    about = use.dataset
+                    made = [f"{v.model}/{v.number}" for v in registry.of_run(tx, run)]
+                    read_by.append(ReadBy(run=run, context=use.context, versions=made))
+        files = artifacts.digests(tx, mine[0], "mainspring")
+        others = dict.fromkeys(one for one, _ in datasets.by_name(tx, name) if one != data)
+        told = Shown(
+            name=name,
+            digest=data,
+            source_type=about.source_type if about else "",
+            source=about.source if about else "",
+            others=list(others),
+            read_by=read_by,
+            profile=None,
+            training_set=None,
+        )
+        return told, files.get(f"profiles/{data}.json"), files.get("training_set.json")
+
+    caught_up(ws)
+    answer = ws.read(Permission.READ, look)
+    if answer is None:
+        told = name if digest is None else f"{name}@{digest[:12]}"
+        raise NotFoundError(
+            f"No run read a dataset {told!r}.",
+            field="name",
+            hint="See which there are: mainspring dataset list",
+        )
+    found, profile, record = answer
+    return msgspec.structs.replace(
+        found,
+        profile=None if profile is None else decode(ws.objects.get(profile), f"Dataset {name}"),
+        training_set=None if record is None else msgspec.json.decode(ws.objects.get(record)),
+    )
 
 
 def of_dataset(ws: Workspace, name: str, digest: str | None = None) -> Found:

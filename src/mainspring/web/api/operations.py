@@ -59,6 +59,7 @@ ROOMS = {
     "decisions": "loops",
     "evidence": "evidence",
     "scores": "scores",
+    "scripts": "scripts",
     "drills": "drills",
     "loops": "loops",
     "tokens": "access",

@@ -74,6 +74,15 @@ def described(
     )
 
 
+def plain_name(model: str) -> str:
+    """Return a model's name as part of a Python name.
+
+    >>> plain_name("churn-eu")
+    'churn_eu'
+    """
+    return "".join(c if c.isalnum() and c.isascii() else "_" for c in model)
+
+
 def kind_of(file: Path, target: str) -> Kind:
     """Return the kind of task that the target column of a file asks for.
 
@@ -118,9 +127,7 @@ def wired(script: Script, around: dict[str, Any]) -> Pipeline[..., Any]:
     It has to be there: another process finds a step by its module and name. What is said of the
     script is part of the step's code, so that an edited script is another step.
     """
-    name = "".join(c if c.isalnum() and c.isascii() else "_" for c in script.model)
-    name = name if name.isidentifier() else f"model_{name}"
-    name = f"around_{name}"
+    name = f"around_{plain_name(script.model)}"
     how = msgspec.json.encode(script, order="deterministic").decode()
     # The names of the module stay what they are: only these two are added.
     text = _TEXT.format(name=name, script=script.script.replace('"', " "), how=how)
