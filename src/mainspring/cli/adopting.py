@@ -71,7 +71,7 @@ def adopt(
         python=python,
     )
     project.write_text(_TEXT.format(script=told.script, lines=_lines(told)), "utf-8")
-    if not (find_root(root) / FILE).is_file():
+    if not (root / FILE).is_file():  # or a project above would be taken for this one
         (root / FILE).write_text(f"# Settings of the project {model}.\n", "utf-8")
     lines = [
         f"{project}: a loop around {told.script}, {told.kind} of {target}.",
