@@ -3,24 +3,50 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
 from sklearn.linear_model import LogisticRegression
 
 from mainspring.ground.clock import TurnedClock
+from mainspring.ground.errors import MainspringError
 from mainspring.ground.identity import sha256
 from mainspring.ground.objects import DAY_S, Card, Version
 from mainspring.ground.permissions import Permission, Principal, Role, service
+from mainspring.ground.ports import Call, Outcome
 from mainspring.ground.settings import load
 from mainspring.readiness import registry
 from mainspring.scaling.models import package
 from mainspring.scaling.models.model import Model
 from mainspring.workspace import approving
 from mainspring.workspace.opening import Workspace, open_workspace
+
+
+class InProcess:
+    """Measures in this process; that it is done in one of its own is tried by the first test."""
+
+    def run(self, call: Call, cancelled: Callable[[], bool] | None = None) -> Outcome:
+        module, _, name = call.target.partition(":")
+        try:
+            value = getattr(importlib.import_module(module), name)(call.payload)
+        except MainspringError as error:
+            return Outcome(ok=False, error=str(error), code=error.code)
+        return Outcome(ok=True, value=msgspec.to_builtins(value))
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let gates run without starting a process each."""
+    monkeypatch.setattr(Workspace, "executor", property(lambda _: InProcess()))
 
 
 @pytest.fixture
@@ -79,7 +105,7 @@ def test_a_gate_is_declared_in_the_project_run_and_told_to_ci(say, home) -> None
     assert len(say("models", "tide/1", "--json").json["gates"]) == 2
 
 
-def test_a_refused_version_is_exit_code_1_and_a_failure_for_ci(say, home) -> None:
+def test_a_refused_version_is_exit_code_1_and_a_failure_for_ci(say, home, quick) -> None:
     assert say("gate", "declare", "tide", "--at-least", "auc=1.5").code == 0
     ran = say(
         "gate", "run", "tide/1", "--rows", "rows.csv", "--target", "y", "--junit", "gate.xml"
@@ -103,13 +129,13 @@ def test_a_refused_version_is_exit_code_1_and_a_failure_for_ci(say, home) -> Non
         (("gate", "comment", "tide/1", "--against", "flights/3"), "another model"),
     ],
 )
-def test_what_cannot_be_asked_is_exit_code_2_and_says_why(say, home, words, told) -> None:
+def test_what_cannot_be_asked_is_exit_code_2_and_says_why(say, home, quick, words, told) -> None:
     said = say(*words)
     assert said.code == 2, said.out + said.err
     assert told in said.err
 
 
-def test_a_gate_that_is_declared_nowhere_in_the_project_says_how(say, home) -> None:
+def test_a_gate_that_is_declared_nowhere_in_the_project_says_how(say, home, quick) -> None:
     (home / "mainspring.toml").write_text("")
     said = say("gate", "declare", "tide")
     assert said.code == 2
@@ -120,7 +146,7 @@ def test_a_gate_that_is_declared_nowhere_in_the_project_says_how(say, home) -> N
     assert "at_leest" in said.err
 
 
-def test_judging_by_bounds_makes_them_the_models_gate(say, home) -> None:
+def test_judging_by_bounds_makes_them_the_models_gate(say, home, quick) -> None:
     asked = ("judge", "tide/1", "--rows", "rows.csv", "--target", "y")
     assert say(*asked, "--at-least", "auc=0.6").code == 0
     assert say("gate", "show", "tide", "--json").json["gate"]["at_least"] == {"auc": 0.6}
@@ -129,7 +155,7 @@ def test_judging_by_bounds_makes_them_the_models_gate(say, home) -> None:
     assert newest["gate"]["at_least"] == {"auc": 0.6}
 
 
-def test_another_person_approves_and_the_author_cannot(say, home) -> None:
+def test_another_person_approves_and_the_author_cannot(say, home, quick) -> None:
     assert say("gate", "declare", "tide", "--at-least", "auc=0.6", "--approval").code == 0
     ran = say("gate", "run", "tide/1", "--rows", "rows.csv", "--target", "y")
     assert ran.code == 1
@@ -149,7 +175,7 @@ def test_another_person_approves_and_the_author_cannot(say, home) -> None:
     assert "owner" in say("evidence", "tide/1", "--kind", "approval").out
 
 
-def test_the_production_checklist_says_what_stops_it_and_what_shows_it(say, home) -> None:
+def test_the_production_checklist_says_what_stops_it_and_what_shows_it(say, home, quick) -> None:
     before = say("readiness", "tide/1", "--junit", "ready.xml", "--markdown", "ready.md")
     assert before.code == 1
     assert "never run: mainspring gate run tide/1" in before.out
@@ -164,7 +190,7 @@ def test_the_production_checklist_says_what_stops_it_and_what_shows_it(say, home
     assert told["tests"] == "not asked"
 
 
-def test_a_checklist_goes_stale_by_itself(say, home) -> None:
+def test_a_checklist_goes_stale_by_itself(say, home, quick) -> None:
     say("gate", "declare", "tide")
     say("gate", "run", "tide/1", "--rows", "rows.csv", "--target", "y")
     from mainspring.workspace.views.readiness import checklist
@@ -183,7 +209,7 @@ def _states(ws: Workspace) -> dict[str, str]:
     return {item.name: item.state for item in checklist(ws, "tide", 1).items}
 
 
-def test_a_pull_request_is_told_how_a_version_differs(say, home) -> None:
+def test_a_pull_request_is_told_how_a_version_differs(say, home, quick) -> None:
     said = say("gate", "comment", "tide/2")
     assert said.code == 0
     assert "There is no champion to compare it with yet." in said.out
@@ -191,6 +217,7 @@ def test_a_pull_request_is_told_how_a_version_differs(say, home) -> None:
     for number in (1, 2):
         say("gate", "run", f"tide/{number}", "--rows", "rows.csv", "--target", "y")
     say("promote", "tide/1", "--reason", "First.")
+    assert "champion -> 1 by owner: First." in say("models", "tide").out
     told = say(
         "gate", "comment", "tide/2", "--markdown", "comment.md", "--links", "https://ml.example"
     )
