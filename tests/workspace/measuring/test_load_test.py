@@ -21,7 +21,11 @@ QUICK = {"requests": 20, "rounds": 2, "connections": 2}
 def test_a_version_that_is_too_slow_too_large_and_too_late_is_refused(house: House) -> None:
     number = house.register(world(300, 1))
     tight = {"max_p99_ms": 1e-6, "max_memory_mb": 1, "max_cold_start_s": 1e-6, "least_rps": 1e9}
-    checks = house.judge(number, world(300, 2), Gate(needs_card=False, load={**QUICK, **tight}))
+    checks = house.judge(
+        number,
+        world(300, 2),
+        Gate(needs_card=False, max_latency_ms=60_000.0, load={**QUICK, **tight}),
+    )
     assert failed(checks) == ["load"]
     for word in ("p99", "memory", "cold start", "answers a second, fewer than"):
         assert word in checks["load"].found

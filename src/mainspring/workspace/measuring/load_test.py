@@ -31,7 +31,7 @@ _ROWS = 64
 _WARM = 20
 #: A process that did not answer by then is not going to.
 START_S = 60.0
-_ANSWER_S = 10.0
+_ANSWER_S = 30.0
 _STOP_S = 10.0
 #: The asking threads share one interpreter: with its usual 5 ms of patience they would wait for
 #: each other, and that would look like a slow version (p95 10 ms instead of 3, 2026-11).
