@@ -81,6 +81,12 @@ def _draw(out: Console, told: dict[str, Any]) -> None:
         ):
             if text:
                 out.print(render.plain(f"       {word}{text}"))
+    for one in told["figures"]:
+        share = "" if one["outside"] is None else f", {one['outside']:.0%} outside of steps"
+        size = f"{one['lines']:,} lines of code" if one["lines"] else f"{one['edges']} edges,"
+        row = "" if one["lines"] else f" {one['depth']} in a row"
+        said = f"{one['name']}: {one['steps']} steps, {size}{row}{share}"
+        out.print(render.plain(said), style="dim")
     for one in told["unseen"]:
         out.print(render.plain(f"not looked at: {one}"), style="dim")
     if told["paid"]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 import tomllib
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ _OWN_CONFIG = "mainspring.toml"
 _CONFIGS = (".toml", ".json", ".yaml", ".yml")
 _TOOLS = {"pyproject.toml", "package.json", "package-lock.json", "tsconfig.json"}
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_PROSE = 200
+_PROSE, _PATH = 200, 500  #: longer texts are prose, and no path
 _MOST_BYTES = 1_000_000
 _MOST_FILES = 2_000
 
@@ -74,7 +75,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 
 def read(root: Path) -> Source:
     """Return what the source below a project's root says of itself."""
-    files = list(_python(root))
+    files = list(_files(root, (".py",)))
     trees, unread, habits = {}, [], []
     for file in files:
         name = file.relative_to(root).as_posix()
@@ -120,18 +121,30 @@ def read(root: Path) -> Source:
 # ---------------------------------------------------------------- what there is
 
 
-def _python(root: Path) -> Iterator[Path]:
+def _files(root: Path, endings: tuple[str, ...]) -> Iterator[Path]:
+    """Go through a project's own files by name; what is hidden, installed or built is not entered.
+
+    A home with a hundred thousand objects may lie below.
+    """
     found = 0
-    for file in sorted(root.rglob("*.py")):
-        parts = file.relative_to(root).parts
-        if any(part.startswith(".") or part in _NOT_OURS for part in parts):
-            continue
-        if (file.parent / "pyvenv.cfg").exists() or file.stat().st_size > _MOST_BYTES:
-            continue
-        found += 1
-        if found > _MOST_FILES:
-            return
-        yield file
+    for folder, inner, names in os.walk(root):
+        here = Path(folder)
+        inner[:] = sorted(
+            one
+            for one in inner
+            if not one.startswith(".")
+            and one not in _NOT_OURS
+            and not (here / one / "pyvenv.cfg").exists()
+        )
+        for name in sorted(names):
+            file = here / name
+            if not name.endswith(endings) or name.startswith(".") or not file.is_file():
+                continue
+            if file.stat().st_size <= _MOST_BYTES:
+                found += 1
+                yield file
+            if found >= _MOST_FILES:
+                return
 
 
 def _is_test(name: str) -> bool:
@@ -287,13 +300,9 @@ def _keys(root: Path, own: dict[str, ast.Module]) -> Iterator[Spot]:
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
     used = _names(own.values()) | texts
-    for file in sorted(root.rglob("*")):
-        parts = file.relative_to(root).parts
-        if file.suffix not in _CONFIGS or any(p.startswith(".") or p in _NOT_OURS for p in parts):
-            continue
-        opened = any(text.endswith(file.name) for text in texts if len(text) < 500)
-        own_file = file.name == _OWN_CONFIG or file.name in _TOOLS
-        if own_file or not opened or not file.is_file() or file.stat().st_size > _MOST_BYTES:
+    for file in _files(root, _CONFIGS):
+        opened = any(text.endswith(file.name) for text in texts if len(text) < _PATH)
+        if not opened or file.name == _OWN_CONFIG or file.name in _TOOLS:
             continue
         text = file.read_text("utf-8", "replace")
         for path in _leaves(_parsed(file.suffix, text)):
@@ -301,7 +310,7 @@ def _keys(root: Path, own: dict[str, ast.Module]) -> Iterator[Spot]:
                 yield Spot(
                     kind="key",
                     name=".".join(path),
-                    file="/".join(parts),
+                    file=file.relative_to(root).as_posix(),
                     line=_line_of(text, path[-1]),
                 )
 

@@ -23,7 +23,8 @@ def undeclared(world: World) -> Iterator[DebtFinding]:
                 f"endpoint:{endpoint.name}",
                 f"caller {one.name}",
                 key=(endpoint.name, one.token, one.client, one.agent),
-                found=f"{one.requests:,} requests, the first {iso(one.first)}, the last"
+                found=f"{one.requests:,} request{'s' if one.requests != 1 else ''}, the first"
+                f" {iso(one.first)}, the last"
                 f" {iso(one.last)}; no consumer of that name is declared.",
                 cost="Whoever changes or ends this endpoint cannot tell them, and breaks them.",
                 todo=f"mainspring consumers add {endpoint.name} {how} --owner WHO"

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 import msgspec
+import polars as pl
 
 from mainspring.debt import consumers
 from mainspring.debt.dependents import Edge
@@ -13,11 +14,13 @@ from mainspring.debt.facts import Upstream
 from mainspring.engine import reactor
 from mainspring.experiments import datasets, logged, runs
 from mainspring.experiments.logged import Role
+from mainspring.ground.errors import MainspringError
 from mainspring.ground.objects import Run, Version
 from mainspring.ground.ports import Tx
 from mainspring.monitoring import rulebook
 from mainspring.pipelines import runs as pipelines
 from mainspring.readiness import registry
+from mainspring.scaling.models import package
 from mainspring.scaling.serving import callers, endpoints
 from mainspring.workspace.opening import Workspace
 
@@ -170,6 +173,8 @@ def edges(ws: Workspace, tx: Tx) -> list[Edge]:
     return [
         *_of_datasets(known),
         *_of_features(known),
+        *_of_packages(ws, known),
+        *_of_monitors(known),
         *_of_models(known),
         *_of_endpoints(ws, known),
     ]
@@ -208,7 +213,7 @@ def _columns(schema: str | None) -> list[str]:
     several = told.get("columns") or told.get("mlflow_colspec") or []
     return [
         str(one["name"])
-        for one in several
+        for one in (several if isinstance(several, list) else ())
         if isinstance(one, dict) and isinstance(one.get("name"), str)
     ]
 
@@ -235,6 +240,46 @@ def _of_features(known: Lineage) -> Iterator[Edge]:
                 up=f"feature:{model}.{subject}",
                 down=f"rule:{name}",
                 how=f"the rule watches {rule.series}",
+            )
+
+
+def _of_packages(ws: Workspace, known: Lineage) -> Iterator[Edge]:
+    """What stands inside of a version: features made of raw columns, a contract on columns."""
+    for model in known.models:
+        version = known.standing(model)
+        try:
+            digest = "" if version is None else version.package
+            made = package.features(digest, ws.objects) if digest else None
+            told = package.contract(digest, ws.objects) if digest else None
+        except MainspringError:
+            continue  # another tool's files, or none: nothing of it is known here
+        for name, text in (made or {}).items():
+            for column in sorted(set(pl.sql_expr(text).meta.root_names()) - {name}):
+                yield Edge(
+                    up=f"feature:{model}.{column}",
+                    down=f"feature:{model}.{name}",
+                    how=f"{name} = {text}",
+                )
+                yield Edge(
+                    up=f"feature:{model}.{name}",
+                    down=f"model:{model}",
+                    how="a feature that is computed inside of it",
+                )
+        for column in told.contract.columns if told is not None else ():
+            yield Edge(
+                up=f"feature:{model}.{column}",
+                down=f"contract:{model}",
+                how="the contract of the version that stands for the model expects it",
+            )
+
+
+def _of_monitors(known: Lineage) -> Iterator[Edge]:
+    for loop in known.loops:
+        for facet in loop.spec.monitor.bias:
+            yield Edge(
+                up=f"feature:{loop.spec.model}.{facet.column}",
+                down=f"loop:{loop.name}",
+                how="its monitor watches bias by it",
             )
 
 
@@ -282,7 +327,8 @@ def _of_endpoints(ws: Workspace, known: Lineage) -> Iterator[Edge]:
             yield Edge(
                 up=f"endpoint:{endpoint.name}",
                 down=f"consumer:{who}" if who else f"caller:{caller_name(seen)}",
-                how=f"{seen.requests:,} requests" + ("" if who else "; nobody declared it"),
+                how=f"{seen.requests:,} request{'s' if seen.requests != 1 else ''}"
+                + ("" if who else "; nobody declared it"),
                 at=seen.last,
             )
 

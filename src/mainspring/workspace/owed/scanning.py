@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from mainspring.debt import ledger
 from mainspring.debt import scan as judging
 from mainspring.debt.ablation import Ablation
-from mainspring.debt.facts import Limits
+from mainspring.debt.facts import Limits, World
 from mainspring.debt.findings import DebtFinding
 from mainspring.debt.scan import Budget, Owed
 from mainspring.ground.clock import iso
@@ -26,6 +26,17 @@ if TYPE_CHECKING:
     from mainspring.workspace.opening import Workspace
 
 
+class Figures(Record, frozen=True, kw_only=True):
+    """How large a thing is that can become a jungle: a pipeline, or a project's source."""
+
+    name: str  #: module:function, or source:FOLDER
+    steps: int
+    edges: int = 0
+    depth: int = 0  #: steps in a row
+    lines: int = 0  #: of code
+    outside: float | None = None  #: share of them outside of steps and pipelines
+
+
 class Scan(Record, frozen=True, kw_only=True):
     """What is owed, and whether that is within the budget."""
 
@@ -40,6 +51,7 @@ class Scan(Record, frozen=True, kw_only=True):
     broken: list[str] = []  #: in which ways more is owed than the budget allows
     fresh: list[str] = []  #: ids that the scan before did not have
     paid: list[str] = []  #: ids that the scan before had, and that are gone
+    figures: list[Figures] = []  #: of pipelines and sources, whether or not they are owed for
 
 
 def scan(
@@ -86,10 +98,27 @@ def scan(
         broken=broken,
         fresh=[one for one in ids if before and one not in before],
         paid=[one for one in before if one not in ids] if kind is None else [],
+        figures=_figures(world),
     )
     if keep and kind is None:
         ws.write(Permission.LOG, lambda tx: _keep(tx, told, budget is not None))
     return told
+
+
+def _figures(world: World) -> list[Figures]:
+    of_pipelines = [
+        Figures(name=one.name, steps=one.steps, edges=one.edges, depth=one.depth)
+        for one in world.pipelines
+    ]
+    return of_pipelines + [
+        Figures(
+            name=f"source:{one.root}",
+            steps=len(one.steps),
+            lines=one.lines,
+            outside=1 - one.step_lines / one.lines if one.lines else None,
+        )
+        for one in world.sources
+    ]
 
 
 def _keep(tx: Tx, told: Scan, judged: bool) -> None:
@@ -165,9 +194,17 @@ def markdown(told: Scan) -> str:
         cells = (f.severity, f.kind, f.subject, f.where, note, f.cost, f.todo, f.id)
         rows.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
     lines += ["\n".join(rows)] if told.owed else ["Nothing is owed that could be seen."]
+    lines += [f"* {_measure(one)}" for one in told.figures]
     if told.unseen:
         lines.append("Not looked at:\n\n" + "\n".join(f"* {_cell(one)}" for one in told.unseen))
     return "\n\n".join(lines) + "\n"
+
+
+def _measure(one: Figures) -> str:
+    if one.outside is None:
+        return f"{one.name}: {one.steps} steps, {one.edges} edges, {one.depth} in a row"
+    share = f"{one.outside:.0%} outside of steps"
+    return f"{one.name}: {one.steps} steps, {one.lines:,} lines of code, {share}"
 
 
 def _cell(text: str) -> str:
@@ -180,7 +217,7 @@ def _there(ws: Workspace, model: str) -> None:
         raise NotFoundError(f"There is no model {model[:80]!r}.", field="model")
 
 
-def _is_of(one: DebtFinding, model: str, world: Any) -> bool:
+def _is_of(one: DebtFinding, model: str, world: World) -> bool:
     """Return whether a finding belongs to a model: its versions, loops, endpoints, pipelines."""
     names = {f"model:{model}"}
     names |= {f"endpoint:{e.name}" for e in world.endpoints if e.model == model}
