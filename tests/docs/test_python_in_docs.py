@@ -16,6 +16,7 @@ PAGES = (
     "docs/howto/look-at-runs.md",
     "docs/howto/judge-late-labels.md",
     "docs/howto/declare-a-gate.md",
+    "docs/howto/prove-a-version.md",
 )
 _PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
 

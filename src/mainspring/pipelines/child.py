@@ -55,7 +55,7 @@ def execute(payload: Mapping[str, Any], objects: Objects) -> dict[str, Any]:
         _kept(function, arguments, payload)
         wall, cpu = time.perf_counter(), time.process_time()
         with entered(context), _users_failure(payload):
-            value = _call(function, arguments)
+            value = called(function, arguments)
             if payload.get("sample") is not None:
                 value = sampling.cut(value, int(payload["sample"]), folder)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
@@ -133,7 +133,7 @@ def _value(argument: Argument, objects: Objects, folder: Path) -> Any:
     raise BadInputError(f"An argument has none of the known forms: {sorted(argument)}.")
 
 
-def _call(function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
+def called(function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
     """Call the function by name where it can be, by place where it must."""
     import inspect
 
