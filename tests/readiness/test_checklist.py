@@ -117,6 +117,13 @@ def test_evidence_that_somebody_gathered_counts_though_no_gate_asks():
     assert (good["tests"], bad["tests"], old["tests"]) == ("pass", "fail", "stale")
 
 
+def test_what_was_shown_of_other_code_shows_nothing_of_this_version():
+    own = states(listed(evidence=[proof("tests", code=VERSION.code)]))
+    other = listed(evidence=[proof("tests", code="e" * 64)])
+    assert (own["tests"], states(other)["tests"]) == ("pass", "stale")
+    assert not other.ready
+
+
 def test_the_newest_evidence_of_a_kind_counts():
     found = [proof("scan", passed=False, age_s=50), proof("advisories", age_s=10)]
     assert states(listed(evidence=found))["scan"] == "pass"

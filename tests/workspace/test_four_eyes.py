@@ -70,6 +70,7 @@ def test_a_candidate_waits_in_its_loop_and_says_for_what(waiting: Workspace) -> 
     assert "waits for approval by another person" in verdicts.reason(gate.checks)
     assert version_detail(waiting, "tide", 2).standing == "waits for approval"
     assert "mainspring approve tide/2" in loop_status(waiting, "tide").words
+    assert kinds(waiting)[0] == "wait"
 
 
 def test_an_approval_lets_the_loop_take_it_into_a_rollout_and_no_further(
@@ -96,6 +97,15 @@ def test_the_author_of_a_loop_does_not_approve_what_it_made(waiting: Workspace) 
     assert (
         waiting.read(Permission.READ, lambda tx: evidence.listing(tx, "tide/2", "approval")) == []
     )
+
+
+def test_dropping_the_second_pair_of_eyes_takes_an_approver(waiting: Workspace) -> None:
+    lax = msgspec.structs.replace(LOOP, gate=msgspec.structs.replace(FOUR_EYES, approval=False))
+    eve = waiting.acting_as(Principal("eve", Role.CONTRIBUTOR))
+    with pytest.raises(PermissionDeniedError, match="eve"):
+        acts.declare(eve, lax)
+    acts.declare(eve, msgspec.structs.replace(LOOP, gate=FOUR_EYES, params={"b": 2}))
+    acts.declare(waiting.acting_as(BEN), lax)
 
 
 def test_a_contributor_does_not_approve(waiting: Workspace) -> None:

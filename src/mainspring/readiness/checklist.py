@@ -154,7 +154,7 @@ def _approval(known: Known) -> Item:
         )
     if given is None:
         return Item(name="approval", state="not asked", found="one pair of eyes is enough here")
-    return _of_evidence("approval", given, known.policy.valid_s, known.now)
+    return _of_evidence("approval", given, known.policy.valid_s, known)
 
 
 def _proof(name: str, known: Known) -> Item:
@@ -175,15 +175,16 @@ def _proof(name: str, known: Known) -> Item:
         )
     if newest is None:
         return Item(name=name, state="not asked", found="the gate asks for none")
-    return _of_evidence(name, newest, known.policy.valid_s, known.now)
+    return _of_evidence(name, newest, known.policy.valid_s, known)
 
 
-def _of_evidence(name: str, found: Evidence, valid_s: float, now: float) -> Item:
-    stale = now - found.at >= valid_s
-    state: State = "fail" if found.passed is False else "stale" if stale else "pass"
-    told = found.found
-    if stale:
-        told += f" ({(now - found.at) / DAY_S:.0f} days ago)"
+def _of_evidence(name: str, found: Evidence, valid_s: float, known: Known) -> Item:
+    age, told = known.now - found.at, found.found
+    old = age >= valid_s
+    other = bool(found.code and known.version.code and found.code != known.version.code)
+    state: State = "fail" if found.passed is False else "stale" if old or other else "pass"
+    told += f" ({age / DAY_S:.0f} days ago)" if old else ""
+    told += " (of other code than made this version)" if other else ""
     links = [f"evidence:{found.id}", *found.opens]
     return Item(name=name, state=state, found=told, at=found.at, opens=links)
 
@@ -216,7 +217,7 @@ def _drill(known: Known) -> Item:
     name = "rollback drill"
     newest = _newest(["rollback_drill"], known.evidence)
     if newest is not None:
-        return _of_evidence(name, newest, DRILL_AGE_S, known.now)
+        return _of_evidence(name, newest, DRILL_AGE_S, known)
     if known.endpoint is None:
         return Item(name=name, state="not asked", found="the model is served nowhere yet")
     return Item(name=name, state="not asked", found=f"never tried on {known.endpoint}")

@@ -22,7 +22,7 @@ from mainspring.monitoring import labels
 from mainspring.readiness import decisions, registry
 from mainspring.retraining.declaring import check_wishes
 from mainspring.scaling.serving import capture, endpoints, rollouts
-from mainspring.workspace import crons
+from mainspring.workspace import crons, gates
 from mainspring.workspace.opening import Workspace
 
 
@@ -33,6 +33,7 @@ def declare(ws: Workspace, spec: LoopSpec) -> int:
     check_wishes(spec.retraining.on, "retraining.on")
 
     def work(tx: Tx) -> int:
+        gates.refuse_fewer_eyes(tx, spec.model, spec.gate)
         registry.ensure_model(tx, spec.model, at=now)
         kind: Literal["served", "fed"] = "fed" if spec.fed else "served"
         endpoints.ensure(tx, spec.endpoint, spec.model, at=now, loop=spec.name, kind=kind)

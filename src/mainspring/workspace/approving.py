@@ -15,10 +15,10 @@ from mainspring.ground import messages as m
 from mainspring.ground.errors import NotFoundError
 from mainspring.ground.gates import GateResult
 from mainspring.ground.loops import Phase, View
-from mainspring.ground.objects import Evidence, LoopSpec, Version
+from mainspring.ground.objects import Decision, Evidence, LoopSpec, Version
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
-from mainspring.readiness import approvals, facts, registry, verdicts
+from mainspring.readiness import approvals, decisions, facts, registry, verdicts
 from mainspring.workspace import gates, running
 from mainspring.workspace.opening import Workspace
 
@@ -82,6 +82,7 @@ def answer(tx: Tx, judged: GateResult, *, by_hand: bool = False) -> None:
                 due=judged.until,
             )
             tasks.submit(tx, [overdue])
+            _note_waiting(tx, spec, view, judged)
             continue
         event = m.Judged(
             loop=spec.name,
@@ -92,6 +93,24 @@ def answer(tx: Tx, judged: GateResult, *, by_hand: bool = False) -> None:
             reason=verdicts.reason(judged.checks),
         )
         reactor.emit(tx, event, f"judged:{command}")
+
+
+def _note_waiting(tx: Tx, spec: LoopSpec, view: View, judged: GateResult) -> None:
+    """Write down that a loop waits for a person, where its timeline shows it."""
+    decisions.record(
+        tx,
+        Decision(
+            id=judged.id,
+            at=view.now,
+            made=tx.now(),
+            kind="wait",
+            subject=f"{judged.model}/{judged.number}",
+            reason=verdicts.reason(judged.checks),
+            by=f"loop:{spec.name}",
+            loop=spec.name,
+            evidence={"gate": judged.id, "until": judged.until},
+        ),
+    )
 
 
 def overdue(tx: Tx, loop: str, command: str, number: int) -> None:

@@ -8,7 +8,7 @@ from mainspring.engine import reactor
 from mainspring.ground.errors import ConflictError
 from mainspring.ground.gates import Gate
 from mainspring.ground.objects import Record
-from mainspring.ground.permissions import Permission
+from mainspring.ground.permissions import Permission, authorise
 from mainspring.ground.ports import Tx
 from mainspring.readiness import declared, facts
 from mainspring.workspace.opening import Workspace
@@ -73,6 +73,19 @@ def declare(ws: Workspace, model: str, gate: Gate) -> ModelGate:
     return ws.write(Permission.LOOP, work)
 
 
+def refuse_fewer_eyes(tx: Tx, model: str, gate: Gate) -> None:
+    """Refuse to drop the second pair of eyes of a model to whoever is no approver.
+
+    Else an author who may declare loops could approve by declaring that nobody need.
+
+    Raises:
+        PermissionDeniedError: if the gate there is asks for an approval, this one does not, and
+            who declares it may not promote.
+    """
+    if of_model(tx, model).gate.approval and not gate.approval:
+        authorise(tx.who, Permission.PROMOTE)
+
+
 def put(tx: Tx, model: str, gate: Gate) -> None:
     """Declare a model's gate in a transaction; the same gate again is no new declaration.
 
@@ -88,4 +101,5 @@ def put(tx: Tx, model: str, gate: Gate) -> None:
                 hint="Change it there, or ask for none: the loop's is used.",
             )
         return
+    refuse_fewer_eyes(tx, model, gate)
     declared.declare(tx, model, gate)
