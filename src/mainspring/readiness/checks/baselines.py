@@ -47,7 +47,7 @@ def check(inputs: GateInputs, policy: Gate) -> list[CheckResult]:
         if policy.simpler == "refuse" and unproven:
             bad.append(_said(one) + (", which is simpler" if one.high is not None else ""))
         elif one.high is not None:
-            told.append(_said(one) + (": the simpler one would do" if unproven else ""))
+            told.append(_said(one) + (": the simpler one may do" if unproven else ""))
     return [
         CheckResult(
             name="baselines",
