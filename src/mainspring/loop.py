@@ -395,6 +395,8 @@ def _failed(event: m.CommandFailed, view: View, spec: LoopSpec) -> Reaction:
     if event.command != view.command:
         return Reaction(view=view)
     subject, reason = f"command:{event.command}", f"It could not be done: {event.error}"
+    if view.candidate is not None:
+        subject = f"{spec.model}/{view.candidate}"
     if view.phase in (Phase.WITHDRAWING, Phase.REVERTING):  # safety is never given up
         reason += " It is asked again when the next window closes."
         return say(but(view, command=None), "delay", subject, reason)

@@ -132,6 +132,8 @@ GOOD: dict[str, tuple[dict[str, Any], str | None]] = {
     "loops.declare": ({"spec": SPEC}, "version"),
     "loops.pause": ({"name": "flights", "reason": "Rest."}, "done"),
     "loops.resume": ({"name": "flights", "reason": "On."}, "done"),
+    "loops.why_not": ({"name": "flights"}, "reason"),
+    "models.why_not": ({"ref": "flights/1"}, "verdict"),
     "loops.retrain": ({"name": "flights", "reason": "Now.", "key": "b1"}, "asked"),
     "loops.timeline": ({"name": "flights"}, None),
     "loops.settled": ({"name": "flights"}, "settled"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from mainspring.cli import listing, render, showing
+from mainspring.cli import listing, render, showing, whynot
 from mainspring.cli.options import HERE, Everywhere
 from mainspring.cli.remote import Local, Remote, asking
 from mainspring.ground.errors import BadInputError, NotFoundError
@@ -108,15 +108,30 @@ def show(
 
 def why(
     what: Annotated[
-        str, Parameter(help="A run, a version (MODEL@champion, MODEL/7), 'champion', or alarm:ID.")
+        str,
+        Parameter(
+            help="A run, a version (MODEL@champion, MODEL/7), 'champion', alarm:ID, or 'not'."
+        ),
     ],
-    step: Annotated[str | None, Parameter(help="One step of the run.")] = None,
+    step: Annotated[
+        str | None,
+        Parameter(help="One step of the run; after 'not': a version (MODEL/8) or a loop."),
+    ] = None,
     /,
     *,
+    since: Annotated[
+        str | None, Parameter(help="After 'not LOOP': a date, or how long back, such as 30d.")
+    ] = None,
     options: Everywhere = HERE,
 ) -> None:
-    """Say why a step ran or was reused, why a version serves, or what is behind an alarm."""
+    """Say why a step ran or was reused, why a version serves, or what is behind an alarm.
+
+    After ``not``: why a version is not champion, or why a loop trained nothing since.
+    """
     with asking(options) as house:
+        if what == "not":
+            whynot.tell(house, step, since, options)
+            return
         if what.startswith(("alarm:", "alarm_")):
             behind = house.call("alarms.why", id=what.removeprefix("alarm:"))
             render.said(options, behind, *behind["lines"])

@@ -155,6 +155,9 @@ _WORDS = {
     "first": "the loop had no champion yet",
     "schedule": "the schedule asked for it",
     "regret": "the regular check found that a fresh version pays",
+    "rows": "so many rows were served since the last training",
+    "labels": "so many labels came since the last training",
+    "request": "somebody asked, and it waited for its time",
 }
 
 

@@ -20,7 +20,13 @@ from mainspring.web.api.fields import (
 )
 from mainspring.web.api.operations import operation
 from mainspring.workspace.opening import Workspace
-from mainspring.workspace.views.shapes import DecisionPage, LoopStatus, Settled, TimelineEntry
+from mainspring.workspace.views.shapes import (
+    DecisionPage,
+    LoopStatus,
+    NotRetrained,
+    Settled,
+    TimelineEntry,
+)
 
 
 class Declare(Request, frozen=True, kw_only=True):
@@ -83,6 +89,13 @@ class OfTimeline(Request, frozen=True, kw_only=True):
 
     name: LoopName
     limit: Limit = 100
+
+
+class Since(Request, frozen=True, kw_only=True):
+    """Which loop, and since when in its own time; since its last training if nothing is said."""
+
+    name: LoopName
+    since: Annotated[float, Meta(description="UTC seconds of the loop's own time.")] | None = None
 
 
 class ListDecisions(Request, frozen=True, kw_only=True):
@@ -210,6 +223,20 @@ def settled(ws: Workspace, request: OfLoop) -> Settled:
     from mainspring.workspace.views import loops
 
     return loops.settled(ws, request.name)
+
+
+@operation(
+    "loops.why_not",
+    "GET",
+    "/api/v1/loops/{name}/why-not",
+    Permission.READ,
+    example={"name": "flights", "since": 1_767_225_600.0},
+)
+def why_not(ws: Workspace, request: Since) -> NotRetrained:
+    """Say why a loop trained nothing since a moment of its own time."""
+    from mainspring.workspace.views import whynot
+
+    return whynot.of_loop(ws, request.name, request.since)
 
 
 @operation("decisions.list", "GET", "/api/v1/decisions", Permission.READ, example={"limit": 20})

@@ -12,6 +12,7 @@ from mainspring.ground.objects import Card, Evidence, Gate, GateResult, Version
 from mainspring.ground.permissions import Permission
 from mainspring.readiness.checklist import Checklist
 from mainspring.readiness.declaring import checked
+from mainspring.readiness.whynot import WhyNot
 from mainspring.web.api.fields import (
     ColumnName,
     Done,
@@ -346,6 +347,16 @@ def judging(ws: Workspace, request: OfJudging) -> Judging:
         reason=told.get("reason") or found.error,
         notes=told.get("notes") or [],
     )
+
+
+@operation(
+    "models.why_not", "GET", "/api/v1/why-not", Permission.READ, example={"ref": "flights/8"}
+)
+def why_not(ws: Workspace, request: ByRef) -> WhyNot:
+    """Say why a version is not champion: the one reason that holds, and what it rests on."""
+    from mainspring.workspace.views import whynot
+
+    return whynot.of_version(ws, request.ref)
 
 
 @operation(

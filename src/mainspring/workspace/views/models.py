@@ -8,7 +8,7 @@ from mainspring.debt import consumers
 from mainspring.experiments import runs
 from mainspring.ground.cards import missing
 from mainspring.ground.errors import NotFoundError
-from mainspring.ground.objects import Alarm, Deprecation, Rollout, Run, Version, Window
+from mainspring.ground.objects import Alarm, Decision, Deprecation, Rollout, Run, Version, Window
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.monitoring import alarms, windows
@@ -159,10 +159,12 @@ def _evidence(tx: Tx, version: Version) -> explain.Evidence:
     name = f"{version.model}/{version.number}"
     alarm = _alarm(tx, version.cause)
     made = decisions.list_decisions(tx, subject=name)
+    run = _run(tx, version.run)
     for endpoint in endpoints.of_model(tx, version.model):
         if endpoint.loop is not None:
             of_loop = decisions.list_decisions(tx, loop=endpoint.loop, limit=1000)
             made += [d for d in of_loop if d.subject == f"version:{version.number}"]
+            made += _began(of_loop, run)
     return explain.Evidence(
         version=version,
         moves=registry.history(tx, version.model, registry.CHAMPION),
@@ -171,9 +173,15 @@ def _evidence(tx: Tx, version: Version) -> explain.Evidence:
         rollout=_rollout(tx, version),
         alarm=alarm,
         window=_window(tx, alarm),
-        run=_run(tx, version.run),
+        run=run,
         learnt=evidence.newest(tx, "training_set", name),
     )
+
+
+def _began(of_loop: list[Decision], run: Run | None) -> list[Decision]:
+    """Return the decision to train that a run follows from: it bears the time of its data."""
+    until = run.tags.get("until") if run is not None else None
+    return [d for d in of_loop if d.kind == "retrain" and str(d.at) == until]
 
 
 def _why(found: explain.Explanation) -> Why:

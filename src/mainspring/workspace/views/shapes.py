@@ -55,6 +55,18 @@ class LoopStatus(Record, frozen=True, kw_only=True):
     still_acts: list[str] = []  #: what goes on though the loop is paused or frozen
 
 
+class NotRetrained(Record, frozen=True, kw_only=True):
+    """Why a loop trained nothing since a moment of its own time."""
+
+    loop: str
+    since: float
+    trained: int  #: trainings begun since
+    reason: str
+    on_hold: list[str]
+    counts: dict[str, int]  #: decisions since by kind
+    decisions: list[Decision]  #: those that led to no training, newest first
+
+
 class Settled(Record, frozen=True, kw_only=True):
     """Whether everything a loop has been told has been worked off."""
 
