@@ -17,6 +17,8 @@ PAGES = (
     "docs/howto/judge-late-labels.md",
     "docs/howto/declare-a-gate.md",
     "docs/howto/prove-a-version.md",
+    "docs/howto/when-to-retrain.md",
+    "docs/howto/freeze-and-pause.md",
 )
 _PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
