@@ -58,11 +58,11 @@ def tried(facts: Facts, *kinds: str, lacks: str) -> Claim:
     if not judged:
         return no(lacks)
     if not judged[0].passed:
-        return no(judged[0].found)
+        return no(_sentence(judged[0].found))
     since = judged[: next((n for n, one in enumerate(judged) if not one.passed), len(judged))]
     fresh = [one for one in since if one.at + facts.max_age_s > facts.now] or since
     best = next((one for one in fresh if one.automatic), fresh[0])
-    return Claim(holds=True, found=best.found, proofs=[proof_of(best)])
+    return Claim(holds=True, found=_sentence(best.found), proofs=[proof_of(best)])
 
 
 def proof_of(one: Evidence) -> Proof:
@@ -150,6 +150,12 @@ def oldest(times: Sequence[float | None]) -> float | None:
 def when(at: float | None) -> str:
     """Return a time in words."""
     return "at an unknown time" if at is None else iso(at)
+
+
+def _sentence(text: str) -> str:
+    """Return what was found so that another sentence may follow."""
+    plain = text.strip()
+    return plain if plain.endswith((".", "!", "?")) else f"{plain}."
 
 
 def _told(check: Check) -> str:
