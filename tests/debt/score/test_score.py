@@ -241,6 +241,14 @@ def test_a_check_that_passed_without_looking_proves_nothing(
     assert words in said(given, test)
 
 
+def test_a_search_through_slices_beside_the_champion_has_looked() -> None:
+    searched = told("slices", slices=[], looked=4)
+    champion = f.Check(name="champion", passed=True, found="as good", evidence={"rows": 300})
+    both = msgspec.structs.replace(searched, checks=[*searched.checks, champion])
+    assert points(facts(versions=[made(2, gate=searched)]))["Model 6"] == 0.0
+    assert points(facts(versions=[made(2, gate=both)]))["Model 6"] == 1.0
+
+
 def test_a_slice_may_be_held_against_a_line_where_there_is_no_champion() -> None:
     gate = msgspec.structs.replace(told("slices", slices=[{"loss": 0.1}]), worst_slice=0.25)
     assert points(facts(versions=[made(2, gate=gate)]))["Model 6"] == 1.0

@@ -39,6 +39,8 @@ def test_judged_windows_prove_what_monitors_do_and_a_channel_makes_it_whole(
     first = points(scores.score(watched, "tide"))
     assert first["Data 1"] == 1.0
     assert first["Monitor 2"] == 0.5
+    verbs.add_channel(watched, "other", "log", {}, endpoints_=["ebb"])
+    assert points(scores.score(watched, "tide"))["Monitor 2"] == 0.5
     verbs.add_channel(watched, "ops", "log", {})
     found = scores.score(watched, "tide")
     whole = points(found)

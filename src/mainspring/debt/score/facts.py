@@ -133,7 +133,6 @@ class Told(Record, frozen=True, kw_only=True):
     """A channel over which people are told of alarms."""
 
     name: str
-    sent: float | None = None  #: when something was last sent over it
 
 
 class Facts(Record, frozen=True, kw_only=True):

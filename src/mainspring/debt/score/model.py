@@ -152,9 +152,13 @@ def slices(facts: Facts) -> Claim:
     gate = facts.serving.gate
     (told,) = checks_of(gate, "slices")[:1]
     judged = [one for one in told.evidence.get("slices", []) if one.get("loss") is not None]
-    if not judged:
+    # A search that went through slices and found none that is bad has looked at them too.
+    if not judged and not told.evidence.get("looked"):
         return no(f"No slice has rows enough to be judged: {claim.found}")
-    if gate.worst_slice is None and all(one.get("difference") is None for one in judged):
+    beside = checks_of(gate, "champion")
+    compared = any(one.get("difference") is not None for one in judged)
+    compared = compared or any(one.evidence.get("rows") for one in beside)
+    if gate.worst_slice is None and not compared:
         return no(f"No slice was held against a line or a champion: {claim.found}")
     return claim
 

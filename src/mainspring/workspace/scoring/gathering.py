@@ -71,7 +71,11 @@ def gather(ws: Workspace, model: str, max_age_s: float = f.MAX_AGE_S) -> f.Facts
                 versions=made,
                 moves=moves,
                 tunings=_tunings(tx),
-                channels=[f.Told(name=c.name) for c in channels.every(tx) if c.active],
+                channels=[
+                    f.Told(name=c.name)
+                    for c in channels.every(tx)
+                    if c.active and (not c.endpoints or set(c.endpoints) & set(names))
+                ],
                 arrived=_arrived(tx, model, champion, moves),
                 evidence=known,
             ),
