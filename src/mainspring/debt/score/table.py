@@ -64,7 +64,7 @@ TESTS: tuple[Test, ...] = (
     Test("Infra 2", "Model specs are unit tested", infra.unit_tested,
          "Test the step that trains, then: mainspring test"),
     Test("Infra 3", "The ML pipeline is integration tested", infra.integration_tested,
-         "mainspring smoke"),
+         "mainspring run PIPELINE --smoke"),
     Test("Infra 4", "Model quality is validated before serving", infra.validated,
          "mainspring gate run {version}"),
     Test("Infra 5", "The model is debuggable", infra.debuggable,
