@@ -1,11 +1,14 @@
 """The commands of the score: what they print, refuse, and end with."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mainspring.cli.commands import every
+from mainspring.debt.score.table import TESTS
 from mainspring.ground.permissions import Permission, service
 from mainspring.ground.settings import load
 from mainspring.readiness import registry
@@ -34,6 +37,14 @@ def test_a_score_shows_28_tests_four_sums_and_what_the_paper_says(
     found = tide("readiness", "score", "tide", "--json").json
     assert len(found["points"]) == 28
     assert found["sums"] == {"Data": 0.0, "Model": 0.0, "Infra": 0.0, "Monitor": 0.0}
+
+
+def test_what_earns_a_point_names_commands_that_there_are() -> None:
+    for test in TESTS:
+        for command in re.findall(r"mainspring ((?:[a-z]+ ?)+)", test.earn):
+            words = command.split()
+            known = {" ".join(words[:2]), words[0]} & set(every())
+            assert known, f"{test.number}: there is no command {command!r}"
 
 
 def test_a_score_below_the_least_ends_with_one(tide: Callable[..., Any]) -> None:
