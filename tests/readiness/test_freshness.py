@@ -125,6 +125,19 @@ def test_guarded_aliases_and_stages_age_alike(aged, clock):
     aged.do(registry.set_alias, "churn", "latest-good", 2, "Not guarded.", at=1.0)
 
 
+def test_a_stage_of_a_release_that_kept_no_times_goes_on(aged, clock):
+    """Its row comes out of an archive; and who leaves the stage may come back to it."""
+    aged.do(removal.guard, "churn", ["champion", "production"], at=1.0)
+    clock.turn(60 * DAY_S)
+    by_hand(
+        aged,
+        "INSERT INTO version_facts (model, number, description, stage, changed)"
+        f" VALUES ('churn', 1, '', 'Production', {clock.now()})",
+    )
+    aged.do(facts.set_stage, "churn", 1, "Archived", at=1.0)
+    aged.do(facts.set_stage, "churn", 1, "Production", at=1.0)
+
+
 def test_stages_have_a_history_too(aged, clock):
     aged.as_owner(facts.set_stage, "churn", 1, "Staging", at=1.0)
     clock.turn(5.0)

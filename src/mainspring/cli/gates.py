@@ -214,7 +214,8 @@ def _draw_checklist(out: Console, told: Checklist, url: str | None) -> None:
         rows.append((item.state, item.name, item.found, "; ".join(links)))
     render.table(out, ("STATE", "ITEM", "FOUND", "OPEN"), rows)
     bad = sum(item.state in ("fail", "stale") for item in told.items)
-    out.print(f"{name} is ready." if told.ready else f"{name} is not ready: {bad} items.")
+    missing = f"{bad} item{'s' if bad != 1 else ''}"
+    out.print(f"{name} is ready." if told.ready else f"{name} is not ready: {missing}.")
 
 
 def _said(name: str, value: Any) -> str:

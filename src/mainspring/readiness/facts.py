@@ -353,7 +353,10 @@ def stage_moves(tx: Tx, model: str) -> list[StageMove]:
 
 
 def _was_in(tx: Tx, model: str, number: int, stage: str) -> bool:
-    return any(m.number == number and m.stage == stage for m in stage_moves(tx, model))
+    return any(
+        move.number == number and stage in (move.stage, move.previous)
+        for move in stage_moves(tx, model)
+    )
 
 
 def _dated(tx: Tx, model: str, number: int, now: float) -> float:

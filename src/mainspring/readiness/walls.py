@@ -37,10 +37,14 @@ _GUARDED = """EXISTS (
   SELECT 1 FROM guarded_aliases
   WHERE guarded_aliases.model = NEW.model AND guarded_aliases.alias = lower({}))"""
 _NAMED_BEFORE = """EXISTS (
-  SELECT 1 FROM {0}_history AS moves
-  WHERE moves.model = NEW.model AND moves.{0} = NEW.{0} AND moves.number = NEW.number)"""
-_BACK = f"({_NAMED_BEFORE.format('alias')} AND {_PASSED})"
-_BACK_TO_STAGE = f"({_NAMED_BEFORE.format('stage')} AND {_PASSED})"
+  SELECT 1 FROM alias_history AS moves
+  WHERE moves.model = NEW.model AND moves.alias = NEW.alias AND moves.number = NEW.number)"""
+_STAGED_BEFORE = """EXISTS (
+  SELECT 1 FROM stage_history AS moves
+  WHERE moves.model = NEW.model AND moves.number = NEW.number
+  AND NEW.stage IN (moves.stage, moves.previous))"""
+_BACK = f"({_NAMED_BEFORE} AND {_PASSED})"
+_BACK_TO_STAGE = f"({_STAGED_BEFORE} AND {_PASSED})"
 _IS_GUARDED = f"(lower(NEW.alias) = 'champion' OR {_GUARDED.format('NEW.alias')})"
 _MOVES = "(NEW.number <> OLD.number OR NEW.model <> OLD.model OR NEW.alias <> OLD.alias)"
 _UNGATED = f"{_IS_GUARDED} AND NOT {_HELD.format('NEW.moved')} AND NOT {_BACK}"
@@ -48,6 +52,8 @@ _UNDATED = f"{_IS_GUARDED} AND {_MOVES} AND NEW.moved = OLD.moved"
 _IS_GUARDED_STAGE = f"NEW.stage = 'Production' AND {_GUARDED.format('NEW.stage')}"
 _STAGE_MOVES = "(NEW.number <> OLD.number OR NEW.model <> OLD.model OR NEW.stage <> OLD.stage)"
 _STAGED = "coalesce(NEW.staged, NEW.changed)"
+#: Of a release that kept no time of a stage, as it comes out of an archive: any passed gate does.
+_OLD_STAGE = f"(NEW.staged IS NULL AND {_PASSED})"
 _UNGATED_STAGE = f"{_IS_GUARDED_STAGE} AND NOT {_HELD.format(_STAGED)} AND NOT {_BACK_TO_STAGE}"
 _UNDATED_STAGE = (
     f"{_IS_GUARDED_STAGE} AND {_STAGE_MOVES} AND coalesce(NEW.staged, 0) = coalesce(OLD.staged, 0)"
@@ -133,9 +139,10 @@ def _champion_guard() -> dict[str, list[str]]:
 
 def _stage_guard() -> dict[str, list[str]]:
     moved = f"{_STAGE_MOVES} AND {_UNGATED_STAGE}"
+    put = f"{_UNGATED_STAGE} AND NOT {_OLD_STAGE}"
     return {
         "sqlite": [
-            _sqlite("stage_gated_insert", "INSERT", "version_facts", _UNGATED_STAGE, _NO_GATE),
+            _sqlite("stage_gated_insert", "INSERT", "version_facts", put, _NO_GATE),
             _sqlite("stage_gated_update", "UPDATE", "version_facts", moved, _NO_GATE),
             _sqlite("stage_undated", "UPDATE", "version_facts", _UNDATED_STAGE, _UNTOLD),
         ],
@@ -144,7 +151,7 @@ def _stage_guard() -> dict[str, list[str]]:
                 "stage_gated",
                 "INSERT",
                 "version_facts",
-                f"{_raise(_NO_GATE, _UNGATED_STAGE)} RETURN NEW;",
+                f"{_raise(_NO_GATE, put)} RETURN NEW;",
             ),
             *_postgresql(
                 "stage_moved",
