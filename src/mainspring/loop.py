@@ -26,7 +26,6 @@ from collections.abc import Callable
 from typing import Any
 
 from mainspring.ground import messages as m
-from mainspring.ground.clock import iso
 from mainspring.ground.loops import (
     Draft,
     Phase,
@@ -36,8 +35,10 @@ from mainspring.ground.loops import (
     but,
     end,
     give,
+    hold,
     rest,
     say,
+    stopped,
 )
 from mainspring.ground.objects import LoopSpec
 from mainspring.retraining import triggers
@@ -51,7 +52,7 @@ def react(event: m.AnyEvent, view: View, spec: LoopSpec) -> Reaction:
     if view.promoted_at == 0.0:  # promoted before the first row told what time it is
         view = but(view, promoted_at=view.now)
     if _must_wait(event, view):
-        return _hold(event, view)
+        return hold(view, event)
     reaction = REACTIONS[type(event)](event, view, spec)
     while freed := _next_held(reaction.view):
         waiting, view = freed
@@ -72,24 +73,6 @@ def _must_wait(event: m.AnyEvent, view: View) -> bool:
     if view.frozen_until is not None and (better or isinstance(event, _BEGIN_SOMETHING)):
         return True
     return view.paused and (better or isinstance(event, _MAKE_IT_ACT))
-
-
-def _hold(event: m.AnyEvent, view: View) -> Reaction:
-    """Keep an event for later; what waits for more than a moment is said."""
-    kept, why = but(view, held=(*view.held, m.encode(event))), _stopped(view)
-    if not why or view.phase in (Phase.PROMOTING, Phase.WITHDRAWING, Phase.REVERTING):
-        return Reaction(view=kept)
-    what = m.tag(event).replace("_", " ")
-    return say(kept, "hold", f"loop:{view.loop}", f"What came is kept for later ({what}): {why}.")
-
-
-def _stopped(view: View) -> str | None:
-    """Return why nothing may begin, if so: safety and hands still act."""
-    if view.paused:
-        return "the loop is paused"
-    if view.frozen_until is not None:
-        return f"a freeze is in force until {iso(view.frozen_until)}"
-    return None
 
 
 def _next_held(view: View) -> tuple[m.AnyEvent, View] | None:
@@ -129,7 +112,7 @@ def _window_closed(event: m.WindowClosed, view: View, spec: LoopSpec) -> Reactio
 def _consider(view: View, spec: LoopSpec) -> Reaction:
     """Decide whether what is known calls for a retraining or for a look at the regret."""
     policy, resting = spec.retraining, view.phase is Phase.IDLE and view.champion is not None
-    if not resting or _stopped(view) or _cooling(view, spec):
+    if not resting or stopped(view) or _cooling(view, spec):
         return Reaction(view=view)
     if hindrance := _hindrance(view, spec):
         return end(view, view.alarms, "dismissed", f"No retraining: {hindrance}.")

@@ -110,6 +110,11 @@ def test_only_what_time_takes_away_is_waited_for() -> None:
 def test_a_policy_is_checked_where_it_is_declared() -> None:
     declared = Retraining(on={"rule:hot": "retrain"}, budget_minutes=2, every_labels=5)
     assert (declared.on, declared.budget_s) == ({"rule:hot": "retrain"}, 120)
+    assert (Retraining(max_age="measured").max_age_measured, Retraining().max_age_measured) == (
+        True,
+        False,
+    )
+    assert Retraining(max_age="3d").max_age_s == 3 * DAY_S
     for wrong, told in [
         ({"on": {"drfit": "check"}}, "found 'drfit'"),
         ({"on": {"drift": "train"}}, "must be one of check, retrain, note"),

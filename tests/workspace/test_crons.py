@@ -13,9 +13,10 @@ from mainspring.experiments import datasets, runs
 from mainspring.experiments.datasets import Dataset, Use
 from mainspring.ground import messages as m
 from mainspring.ground.errors import BadInputError
-from mainspring.ground.objects import LoopSpec, Run, RunStatus
+from mainspring.ground.objects import DAY_S, Evidence, LoopSpec, Run, RunStatus
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
+from mainspring.readiness import evidence
 from mainspring.workspace import acts, crons
 from mainspring.workspace.engines import make_engine
 from mainspring.workspace.opening import Workspace
@@ -136,6 +137,41 @@ def test_a_new_version_of_a_named_dataset_asks_once_and_waits_for_the_cool_down(
     asked = [event for _, event in told if isinstance(event, m.RetrainRequested)]
     assert [(one.by, one.patient) for one in asked] == [("dataset prices", True)]
     assert asked[0].reason == "version prices-2 came with run_x."
+
+
+def test_a_champion_past_the_limit_of_its_staleness_curve_is_renewed_once(
+    served: Workspace,
+) -> None:
+    policy = msgspec.structs.replace(LOOP.retraining, max_age_measured=True)
+    acts.declare(served, msgspec.structs.replace(LOOP, retraining=policy))
+
+    def age(days: float) -> list[m.AnyEvent]:
+        at = NOW + days * DAY_S
+        event = m.WindowClosed(loop="tide", at=at, window="w")
+        work_as_engine(served, lambda tx: reactor.emit(tx, event, f"w{days}"))
+        engine = make_engine(served, "test")
+        for _ in range(20):
+            engine.step_once()
+        told = served.read(Permission.READ, lambda tx: reactor.history(tx, "tide"))
+        return [event for _, event in told if isinstance(event, m.RetrainRequested)]
+
+    assert age(0) == []
+    curve = Evidence(
+        id="ev-1",
+        kind="staleness",
+        subject="model:tide",
+        passed=None,
+        found="It ages.",
+        at=NOW,
+        by="test",
+        detail={"limit_days": 30.0},
+    )
+    work_as_engine(served, lambda tx: evidence.record(tx, curve))
+    assert age(29) == []
+    [asked] = age(31)
+    assert asked.by == "staleness curve"
+    assert "31 days old, and past 30 too much is lost (ev-1)" in asked.reason
+    assert len(age(32)) == 1
 
 
 def test_a_loop_with_a_wrong_schedule_is_not_declared(served: Workspace) -> None:

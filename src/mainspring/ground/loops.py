@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from mainspring.ground import messages as m
+from mainspring.ground.clock import iso
 
 
 class Phase(StrEnum):
@@ -86,6 +87,24 @@ def say(
     """Return a reaction that writes one decision down."""
     draft = Draft(kind=kind, subject=subject, reason=reason, evidence=evidence or {})
     return Reaction(view=view, commands=commands, decisions=(draft,))
+
+
+def stopped(view: View) -> str | None:
+    """Return why nothing may begin, if so: safety and hands still act."""
+    if view.paused:
+        return "the loop is paused"
+    if view.frozen_until is not None:
+        return f"a freeze is in force until {iso(view.frozen_until)}"
+    return None
+
+
+def hold(view: View, event: m.AnyEvent) -> Reaction:
+    """Return a reaction that keeps an event; what waits for more than a moment is said."""
+    kept, why = but(view, held=(*view.held, m.encode(event))), stopped(view)
+    if not why or view.phase in (Phase.PROMOTING, Phase.WITHDRAWING, Phase.REVERTING):
+        return Reaction(view=kept)
+    what = m.tag(event).replace("_", " ")
+    return say(kept, "hold", f"loop:{view.loop}", f"What came is kept for later ({what}): {why}.")
 
 
 def end(view: View, alarms: tuple[m.AlarmRef, ...], outcome: str, reason: str) -> Reaction:

@@ -265,6 +265,7 @@ class RetrainingPolicy(Record, frozen=True, kw_only=True):
     check_cooldown_s: float = 7 * DAY_S  #: and for an alarm not again within that time ...
     check_labels: int | None = None  #: ... unless so many labels came since
     max_age_s: float | None = None  #: retrain a champion older than this
+    max_age_measured: bool = False  #: or than the limit of the newest staleness curve
     schedule: str | None = None  #: cron, five fields: ask for a retraining at these times
     schedule_tz: str = "UTC"  #: whose wall clock the schedule follows
     cooldown_s: float = 14 * DAY_S

@@ -77,6 +77,10 @@ def Rollout(  # noqa: N802  reads as the record it makes
     )
 
 
+#: The greatest age that is measured, not declared.
+MEASURED = "measured"
+
+
 def Freeze(  # noqa: N802
     cron: str, lasts: str | float, *, tz: str = "UTC", why: str = ""
 ) -> FreezeRecord:
@@ -134,21 +138,9 @@ def Retraining(  # noqa: N802
     ``every_labels`` train once so many came since the last training; a new version of a dataset
     that ``on_data`` names asks for one, and waits for the cool-down. Regret is measured
     every ``check_every``; for an alarm, not again within ``check_cooldown`` unless
-    ``check_labels`` new labels came. ``freeze`` holds
-    everything that would begin; ``max_age`` trains what is merely old, though a check said no.
-
-    It learns from captured rows with their labels, as they were known at that moment. ``source``
-    adds rows of your own: a function ``rows(since, until)`` of the project (UTC seconds; it
-    returns a frame), or a file, with the loop's time column. ``known_at`` names its column of when
-    the target became known, ``source_id`` that of prediction ids: of a row that was captured too,
-    what was captured counts. ``windows`` are tried, and the first stands unless another is surely
-    better: ``"all"``, ``"half"`` (the newer half of the time), ``"90d"``,
-    ``"weighted:half_life=60d"``.
-
-    ``decision`` says when your answer is acted on, such as ``"score >= 0.5"``, and
-    ``random_share`` which share of rows gets a label whatever it is: the more of the training
-    rows the model's own decisions shaped, the louder the warning. A sure leak is a finding, and
-    with ``leaks="refuse"`` the end of the retraining.
+    ``check_labels`` new labels came. ``freeze`` holds everything that would begin. ``max_age``
+    trains what is merely old, though a check said no; ``"measured"`` is the limit of the model's
+    newest staleness curve (``mainspring loop staleness``).
 
     >>> Retraining(schedule="30 2 * * 1", tz="Europe/Berlin").schedule_tz
     'Europe/Berlin'
@@ -165,7 +157,8 @@ def Retraining(  # noqa: N802
         budget_s=None if budget_minutes is None else budget_minutes * 60,
         freeze=[freeze] if isinstance(freeze, FreezeRecord) else list(freeze),
         check_every_s=None if check_every is None else seconds(check_every, "check_every"),
-        max_age_s=None if max_age is None else seconds(max_age, "max_age"),
+        max_age_s=None if max_age in (None, MEASURED) else seconds(max_age or 0, "max_age"),
+        max_age_measured=max_age == MEASURED,
         schedule=schedule,
         schedule_tz=tz,
         cooldown_s=seconds(cooldown, "cooldown"),
