@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from mainspring.cli import render
 from mainspring.cli.models import Reason
 from mainspring.cli.options import HERE, Everywhere
-from mainspring.cli.remote import call
+from mainspring.cli.remote import asking
 from mainspring.cli.template import quoted
 from mainspring.ground.errors import AlreadyExistsError
 from mainspring.ground.settings import FILE, find_root
@@ -79,7 +79,8 @@ def adopt(
         "Close the loop:  mainspring up",
     ]
     if trust is not None:
-        call(options, "scripts.trust", script=told.script, code=told.code, reason=trust)
+        with asking(options, create=True) as house:
+            house.call("scripts.trust", script=told.script, code=told.code, reason=trust)
         lines.insert(1, f"Pickled models of {told.script} as it is may be loaded.")
     document: dict[str, Any] = {"project": str(project), "script": told.script, "code": told.code}
     document |= {"model": model, "kind": told.kind, "trusted": trust is not None}
@@ -93,7 +94,8 @@ def trust_script(script: ScriptFile, /, *, reason: Reason, options: Everywhere =
     root = find_root()
     path = inside(root, str(script), "script").as_posix()
     code = code_of(root, path)
-    done = call(options, "scripts.trust", script=path, code=code, reason=reason)
+    with asking(options, create=True) as house:
+        done = house.call("scripts.trust", script=path, code=code, reason=reason)
     render.said(
         options, done, f"Pickled models of {path} ({code[:12]}) may be loaded, while it stays so."
     )

@@ -44,6 +44,8 @@ class Gate(Record, frozen=True, kw_only=True):
     robustness: RobustnessLimits | None = RobustnessLimits()  #: None: not tried
     baselines: bool = True  #: it must not surely be worse than a constant
     simpler: Literal["tell", "refuse"] = "tell"  #: what becomes of one that is no better
+    leaks: Literal["tell", "refuse"] = "tell"  #: what becomes of one whose training rows leak
+    max_feedback_share: float | None = None  #: of its rows, labelled because of its own score
 
 
 class CheckResult(Record, frozen=True, kw_only=True):

@@ -39,6 +39,8 @@ def Gate(  # noqa: N802  reads as the record it makes
     robustness: bool | Mapping[str, Any] = True,
     baselines: bool = True,
     simpler: Literal["tell", "refuse"] = "tell",
+    leaks: Literal["tell", "refuse"] = "tell",
+    max_feedback_share: float | None = None,
     needs_card: bool = True,
     security: bool = True,
     reproduced: bool = False,
@@ -87,7 +89,8 @@ def Gate(  # noqa: N802  reads as the record it makes
     leaves it out, a mapping sets ``max_moved``, ``max_flipped`` (by one strange value), ``noise``,
     ``epsilon``, ``extreme``, ``rows``, ``columns``. ``baselines`` refuses what is surely worse
     than a constant answer; with ``simpler="refuse"`` also what a linear model or a shallow tree
-    does as well.
+    does as well. With ``leaks="refuse"`` no sure leak may be in the rows it learnt from, and
+    surely no more than ``max_feedback_share`` of them be labelled because of its own score.
 
     >>> gate = Gate(at_least={"auc": 0.7}, slices=["carrier"], load={"max_p99_ms": 20})
     >>> gate.load.max_p99_ms, Gate(trained_within="30d").trained_within_s
@@ -100,6 +103,9 @@ def Gate(  # noqa: N802  reads as the record it makes
     bounds.within("max_latency_ms", max_latency_ms, 0, float("inf"))
     _one_of("few_rows", few_rows, ("pass", "refuse"))
     _one_of("simpler", simpler, ("tell", "refuse"))
+    _one_of("leaks", leaks, ("tell", "refuse"))
+    if max_feedback_share is not None:
+        bounds.share("max_feedback_share", max_feedback_share)
     return objects.Gate(
         at_least={name: float(bound) for name, bound in (at_least or {}).items()},
         at_most={name: float(bound) for name, bound in (at_most or {}).items()},
@@ -116,6 +122,8 @@ def Gate(  # noqa: N802  reads as the record it makes
         robustness=_robustness(robustness),
         baselines=baselines,
         simpler=simpler,
+        leaks=leaks,
+        max_feedback_share=max_feedback_share,
         needs_card=needs_card,
         security=security,
         reproduced=reproduced,
@@ -210,6 +218,8 @@ def checked(gate: objects.Gate) -> objects.Gate:
         bounds.at_least(f"gate.{name}", getattr(gate, name), 0)
     if gate.worst_slice is not None:
         bounds.share("gate.worst_slice", gate.worst_slice)
+    if gate.max_feedback_share is not None:
+        bounds.share("gate.max_feedback_share", gate.max_feedback_share)
     _texts("gate.slices", gate.slices)
     if gate.load is not None:
         checked_load(gate.load)

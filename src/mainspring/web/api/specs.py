@@ -11,6 +11,7 @@ from mainspring.ground.errors import BadInputError
 from mainspring.ground.identity import check_name
 from mainspring.ground.objects import LoopSpec
 from mainspring.ground.seasons import NAMED, check_season
+from mainspring.ground.training import check_windows
 from mainspring.readiness import declaring as gates
 
 _SHARES = ("rollout.share", "rollout.alpha", "rollout.harm_alpha", "rollout.fdr",
@@ -55,6 +56,7 @@ def checked(spec: LoopSpec, root: str) -> LoopSpec:
         if value < 0 and not field.startswith("gate."):  # metrics may be negative
             raise _outside(field, "0 or more", value)
     gates.checked(spec.gate)
+    _check_rows(spec)
     monitor = spec.monitor
     check_season(
         "year" if monitor.season_s == NAMED["year"] else monitor.season_s,
@@ -63,6 +65,22 @@ def checked(spec: LoopSpec, root: str) -> LoopSpec:
         cut_by_time=not (monitor.window_rows or monitor.by_batch),
     )
     return msgspec.structs.replace(spec, root=spec.root or root)
+
+
+def _check_rows(spec: LoopSpec) -> None:
+    """Refuse windows that are none, and a source that lies outside of the project."""
+    rows = spec.retraining.rows
+    check_windows(rows.windows)
+    if rows.random_share is not None and not 0 < rows.random_share <= 1:
+        where = "retraining.rows.random_share"
+        raise _outside(where, "above 0 and at most 1", rows.random_share)
+    named = rows.source
+    # Else whoever may declare a loop could read any table of this machine.
+    if named is not None and (Path(named).is_absolute() or ".." in Path(named).parts):
+        raise BadInputError(
+            f"spec.retraining.rows.source must lie in the project's folder, found {named[:80]!r}.",
+            field="spec.retraining.rows.source",
+        )
 
 
 def _numbers(spec: LoopSpec) -> Iterator[tuple[str, float]]:

@@ -11,7 +11,7 @@ import msgspec
 from mainspring.ground.errors import BadInputError
 from mainspring.ground.objects import Card, Kind, RetrainingPolicy
 from mainspring.pipelines.declare import Pipeline, pipeline, step
-from mainspring.workspace.around.scripts import ROWS, Script, code_of, inside
+from mainspring.workspace.around.scripts import Script, code_of, inside
 
 _TEXT = '''
 def {name}_script(captured: str | None) -> object:
@@ -48,17 +48,12 @@ def described(
     path = inside(root, script, "script").as_posix()
     if isinstance(args, str):
         raise BadInputError(f"args is a list of texts, found {args!r}.", field="args")
-    told = [*args, *(env or {}).values()]
-    if not (root / rows).resolve().is_relative_to(root.resolve()):
-        if not any(ROWS in text for text in told):
-            raise BadInputError(
-                f"The rows {rows} lie outside of the project, where the script would read the old"
-                " ones.",
-                field="rows",
-                hint="Tell the script where they are: args=['{rows}'], or env={'DATA': '{rows}'}.",
-            )
-    else:
-        rows = inside(root, rows, "rows").as_posix()
+    if Path(rows).is_absolute() or ".." in Path(rows).parts:
+        raise BadInputError(
+            f"rows must lie in the project's folder {root}, found {rows!r}.",
+            field="rows",
+            hint="Link the file into the project, and name the link.",
+        )
     return Script(
         script=path,
         code=code_of(root, path),

@@ -37,15 +37,13 @@ def prepared(
     folder = Path(mkdtemp(prefix="mainspring-script-"))
     try:
         place = folder / "project"
-        given = Path(script.rows)
-        here = place / (given if not given.is_absolute() else Path("rows") / given.name)
+        here = place / script.rows
         leave = {root / script.writes} if script.writes else set()
         _copy(root, place, leave if rows is None else leave | {root / script.rows}, home)
-        here.parent.mkdir(parents=True, exist_ok=True)
         if rows is not None:
+            here.parent.mkdir(parents=True, exist_ok=True)
+            here.unlink(missing_ok=True)  # a link would lead back to the project's own rows
             write(shaped(rows, root / script.rows), here)
-        elif given.is_absolute():
-            shutil.copyfile(given, here)
         yield place, here
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -10,8 +10,6 @@ from mainspring.ground.errors import BadInputError
 from mainspring.ground.identity import key_of, sha256
 from mainspring.ground.objects import Kind, Record
 
-ROWS = "{rows}"  #: stands for the path of the assembled rows in arguments and variables
-
 
 class Script(Record, frozen=True, kw_only=True):
     """A training script, and how it is given rows and asked for a model."""
