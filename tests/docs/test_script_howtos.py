@@ -35,7 +35,7 @@ def test_the_page_on_scripts_can_be_followed(
             assert code == 0, (line, told)
             said += told.out + told.err
     project.close()
-    assert "version churn/1: gate passed" in said
+    assert "version churn/1: gate passed" in said, said
     assert "Loop churn is declared (version 1)." in said
     assert "may be loaded, while it stays so" in said
     assert not (tmp_path / "model.skops").exists()
