@@ -99,16 +99,11 @@ def Gate(  # noqa: N802  reads as the record it makes
     Raises:
         BadInputError: naming the field.
     """
-    bounds.share("tests_share", tests_share)
     bounds.within("max_latency_ms", max_latency_ms, 0, float("inf"))
     _one_of("few_rows", few_rows, ("pass", "refuse"))
     _one_of("simpler", simpler, ("tell", "refuse"))
-    _one_of("leaks", leaks, ("tell", "refuse"))
-    if max_feedback_share is not None:
-        bounds.share("max_feedback_share", max_feedback_share)
     return objects.Gate(
-        at_least={name: float(bound) for name, bound in (at_least or {}).items()},
-        at_most={name: float(bound) for name, bound in (at_most or {}).items()},
+        **_bounded(at_least or {}, at_most or {}),
         max_latency_ms=max_latency_ms,
         tolerance=tolerance,
         better=better,
@@ -122,18 +117,35 @@ def Gate(  # noqa: N802  reads as the record it makes
         robustness=_robustness(robustness),
         baselines=baselines,
         simpler=simpler,
-        leaks=leaks,
-        max_feedback_share=max_feedback_share,
+        **_learnt(leaks, max_feedback_share),
         needs_card=needs_card,
         security=security,
         reproduced=reproduced,
-        tests=tests or tests_share > 0,
-        tests_share=tests_share,
+        **_tests(tests, tests_share),
         proof_age_s=seconds(proof_age, "proof_age"),
         valid_s=_valid(valid),
         approval=approval,
         card_requires=check_fields(card_requires),
     )
+
+
+def _bounded(least: Mapping[str, float], most: Mapping[str, float]) -> dict[str, Any]:
+    return {
+        "at_least": {name: float(bound) for name, bound in least.items()},
+        "at_most": {name: float(bound) for name, bound in most.items()},
+    }
+
+
+def _learnt(leaks: str, most: float | None) -> dict[str, Any]:
+    _one_of("leaks", leaks, ("tell", "refuse"))
+    if most is not None:
+        bounds.share("max_feedback_share", most)
+    return {"leaks": leaks, "max_feedback_share": most}
+
+
+def _tests(asked: bool, share: float) -> dict[str, Any]:
+    bounds.share("tests_share", share)
+    return {"tests": asked or share > 0, "tests_share": share}
 
 
 def _valid(valid: str | float) -> float:
