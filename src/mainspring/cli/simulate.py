@@ -1,9 +1,9 @@
-"""Ask a table's history when to retrain: replay it through policies, show what each gained."""
+"""Ask history when to retrain: replay it through policies, show what each gained."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,33 +16,81 @@ from mainspring.ground.durations import seconds
 from mainspring.ground.errors import BadInputError
 
 if TYPE_CHECKING:
+    import polars as pl
     from rich.console import Console
+
+    from mainspring.retraining.outcomes import Simulation
 
 BARS = "▁▂▃▄▅▆▇█"
 WIDEST = 60
+
+Target = Annotated[str, Parameter(help="The column to be predicted.")]
+Time = Annotated[
+    str | None, Parameter(help="The column of event time; default: the order of the rows.")
+]
+Period = Annotated[
+    str | None, Parameter(help="How long a period is, such as 7d; default: from the data.")
+]
+Delay = Annotated[
+    str | None, Parameter(help="How late labels come, such as 3d; default: a window late.")
+]
+Plot = Annotated[
+    Path | None, Parameter(help="Also write a chart to this file: one page, no network.")
+]
 
 
 def simulate(
     file: Annotated[Path, Parameter(help="A CSV or Parquet file of labelled rows.")],
     /,
     *,
-    target: Annotated[str, Parameter(help="The column to be predicted.")],
-    time: Annotated[
-        str | None, Parameter(help="The column of event time; default: the order of the rows.")
-    ] = None,
+    target: Target,
+    time: Time = None,
     policies: Annotated[
         str, Parameter(help="Which to compare, by commas.")
-    ] = "static,periodic,loop",
-    period: Annotated[
-        str | None, Parameter(help="How long a period is, such as 7d; default: from the data.")
-    ] = None,
-    plot: Annotated[
-        Path | None, Parameter(help="Also write a chart to this file: one page, no network.")
-    ] = None,
+    ] = "static,every-period,default",
+    period: Period = None,
+    delay: Delay = None,
+    plot: Plot = None,
     options: Everywhere = HERE,
 ) -> None:
     """Ask your history when to retrain. Nothing is kept."""
-    from mainspring.retraining.simulate import simulate as replay
+    names = [name.strip() for name in policies.split(",") if name.strip()]
+    found = of_file(file, target, time, names, period, delay, shown=not options.json)
+    show(options, found, plot)
+
+
+def of_file(
+    file: Path,
+    target: str,
+    time: str | None,
+    policies: Sequence[str],
+    period: str | None,
+    delay: str | None,
+    *,
+    shown: bool,
+) -> Simulation:
+    """Replay a file of rows through policies, under a bar."""
+    from mainspring.workspace.replaying.simulating import simulate as replay
+
+    frame = table(file, target, time)
+    with under_a_bar(shown=shown) as tell:
+        return replay(
+            frame,
+            target,
+            time,
+            policies=policies,
+            period_s=None if period is None else seconds(period, "period"),
+            delay_s=None if delay is None else seconds(delay, "delay"),
+            progress=tell,
+        )
+
+
+def table(file: Path, target: str, time: str | None) -> pl.DataFrame:
+    """Return the rows of a file that has the columns asked for.
+
+    Raises:
+        BadInputError: naming the column that is not there, and those that are.
+    """
     from mainspring.workspace.tables import read
 
     frame = read(file)
@@ -53,15 +101,11 @@ def simulate(
                 field=field,
                 hint=f"Its columns: {', '.join(frame.columns[:40])}.",
             )
-    with _progress(shown=not options.json) as tell:
-        found = replay(
-            frame,
-            target,
-            time,
-            policies=[name.strip() for name in policies.split(",") if name.strip()],
-            period_s=None if period is None else seconds(period, "period"),
-            progress=tell,
-        )
+    return frame
+
+
+def show(options: Everywhere, found: Simulation, plot: Path | None) -> None:
+    """Answer with a simulation: one document, or a table, lines and a sentence."""
     document = msgspec.to_builtins(found) | {"sentence": found.sentence}
     if plot is not None:
         write_plot(plot, document)
@@ -69,7 +113,8 @@ def simulate(
 
 
 @contextlib.contextmanager
-def _progress(*, shown: bool) -> Iterator[Callable[[float, str], None]]:
+def under_a_bar(*, shown: bool) -> Iterator[Callable[[float, str], None]]:
+    """Show how far work has come, told as a share from 0 to 1 and a few words."""
     if not shown:
         yield lambda _share, _what: None
         return
@@ -92,9 +137,10 @@ def _draw(
     if values:
         low, high = min(values), max(values)
         first, last = found["periods"][0], found["periods"][-1]
+        wide = max(len(name) for name in lines)
         out.print(f"\n{found['metric']} by period, {low:.4g} to {high:.4g}, {first} to {last}:")
         for name, line in lines.items():
-            out.print(f"{name:>10} {spark(line, low, high)}")
+            out.print(f"{render.plain(name.rjust(wide))} {spark(line, low, high)}")
     out.print()
     out.print(render.plain(found["sentence"]))
     for notice in found["notices"]:
@@ -123,16 +169,59 @@ def spark(line: list[float | None], low: float, high: float) -> str:
 
 
 def write_plot(file: Path, found: dict[str, Any]) -> None:
-    """Write one offline page with a line a policy."""
+    """Write one offline page: quality by period, and quality against retrainings."""
     import plotly.graph_objects as go
+    from plotly.subplots import make_subplots
 
-    figure = go.Figure(
-        [
-            go.Scatter(x=found["periods"], y=p["quality"], name=p["policy"], mode="lines+markers")
-            for p in found["policies"]
-        ]
+    figure = make_subplots(
+        rows=2,
+        cols=1,
+        row_heights=[0.6, 0.4],
+        subplot_titles=(f"{found['metric']} by period", "loss against retrainings"),
     )
-    figure.update_layout(title=found["sentence"], yaxis_title=found["metric"])
+    for place, p in enumerate(found["policies"]):
+        figure.add_trace(
+            go.Scatter(
+                x=found["periods"],
+                y=p["quality"],
+                name=p["policy"],
+                legendgroup=p["policy"],
+                mode="lines+markers",
+                line={"color": _COLOURS[place % len(_COLOURS)]},
+            ),
+            row=1,
+            col=1,
+        )
+        figure.add_trace(
+            go.Scatter(
+                x=[p["retrainings"]],
+                y=[p["loss"]],
+                name=p["policy"],
+                legendgroup=p["policy"],
+                text=[p["policy"]],
+                textposition="top center",
+                mode="markers+text",
+                showlegend=False,
+                marker={"color": _COLOURS[place % len(_COLOURS)], "size": 10},
+            ),
+            row=2,
+            col=1,
+        )
+    figure.update_layout(title=found["sentence"], height=800)
+    figure.update_xaxes(title="retrainings", row=2, col=1)
+    figure.update_yaxes(title="mean loss", row=2, col=1)
+    write_page(file, figure)
+
+
+_COLOURS = ("#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#3ca951", "#ff8ab7", "#a463f2", "#97bbf5")
+
+
+def write_page(file: Path, figure: Any) -> None:
+    """Write a figure as one page that needs no network.
+
+    Raises:
+        BadInputError: if the file cannot be written.
+    """
     try:
         figure.write_html(file, include_plotlyjs=True)
     except OSError as error:

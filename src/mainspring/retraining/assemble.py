@@ -71,7 +71,7 @@ def split(
         captured = _captured(joined, signature, base).filter(pl.col("_time") <= until)
     if captured.height == 0:
         return None if base is None else _split_base(base, policy, until, signature)
-    cut = _cut(captured["_time"].to_numpy(), policy.holdout_s, floor_rows=base is None)
+    cut = cut_of(captured["_time"].to_numpy(), policy.holdout_s, floor_rows=base is None)
     if cut is None:
         return None
     fresh = captured.filter(pl.col("_time") > cut)
@@ -206,7 +206,7 @@ def _cast(values: pl.Series, kind: Any) -> pl.Series:
     return found
 
 
-def _cut(times: np.ndarray[Any, Any], holdout_s: float, *, floor_rows: bool) -> float | None:
+def cut_of(times: np.ndarray[Any, Any], holdout_s: float, *, floor_rows: bool) -> float | None:
     """Return the time after which rows are fresh, or None where one moment is all there is."""
     ordered = np.sort(times)
     last, count = float(ordered[-1]), ordered.size
@@ -298,7 +298,7 @@ def _split_base(
     timed = _timed(base, signature).filter(pl.col("_time") <= until)
     dated = timed.filter(pl.col("_time").is_finite())
     if dated.height >= LEAST_FRESH:
-        cut = _cut(dated["_time"].to_numpy(), policy.holdout_s, floor_rows=True)
+        cut = cut_of(dated["_time"].to_numpy(), policy.holdout_s, floor_rows=True)
         if cut is None:
             return None
         training, fresh = timed.filter(pl.col("_time") <= cut), timed.filter(pl.col("_time") > cut)

@@ -15,6 +15,8 @@ from mainspring.retraining.assemble import seconds
 from mainspring.retraining.quick import is_text
 from mainspring.retraining.truth import class_texts
 
+Floats = npt.NDArray[np.float64]
+
 LEAST_ROWS = 400
 _MOST_PERIODS = 400
 _MOST_CLASSES = 50
@@ -22,6 +24,7 @@ _WANTED = 30
 _LENGTHS = (3600.0, 6 * 3600.0, DAY_S, 7 * DAY_S, 14 * DAY_S, 28 * DAY_S, 91 * DAY_S, 365 * DAY_S)
 _PLAIN = (pl.Boolean, pl.Date, pl.Datetime, pl.Time, pl.Duration)
 
+_WEEK = 7 * DAY_S
 _OLDEST, _LATEST = -2e9, 2.5e11  # the years 1906 and 9891
 
 
@@ -31,9 +34,11 @@ class Stream:
 
     rows: pl.DataFrame  #: the columns to learn from
     target: npt.NDArray[np.float64]  #: the class's place, or the value
-    times: npt.NDArray[np.float64]  #: UTC seconds, or the row's place where there is no time
+    times: npt.NDArray[np.float64]  #: UTC seconds; without a time a period lasts a week from 0 on
     period: npt.NDArray[np.int64]
     starts: list[str]  #: what each period is called
+    begins: npt.NDArray[np.float64]  #: when each period begins, on the clock of ``times``
+    length_s: float  #: how long a period lasts
     kind: Kind
     classes: list[str]
     scale: float
@@ -74,13 +79,19 @@ def prepare(
         )
     found = kind or infer_kind(rows[target])
     truth, classes, scale = _truth(rows[target], found)
-    period, starts = _periods(times, period_s, timed=time is not None, notices=notices)
+    if time is None:
+        times = times * (_WANTED * _WEEK / times.size)
+        period, starts, begins, length = _in_order(times.size)
+    else:
+        period, starts, begins, length = _periods(times, period_s, notices)
     return Stream(
         rows=rows.select(_columns(rows, target, time, notices)),
         target=truth,
         times=times,
         period=period,
         starts=starts,
+        begins=begins,
+        length_s=length,
         kind=found,
         classes=classes,
         scale=scale,
@@ -115,7 +126,9 @@ def _ordered(
     if dropped:
         notices.append(f"{dropped} of {frame.height} rows have no {target} and were left out.")
     if time is None:
-        notices.append("There is no time column: the order of the rows is taken as time.")
+        notices.append(
+            "There is no time column: the order of the rows is taken as time, a period as a week."
+        )
         return rows, np.arange(rows.height, dtype=np.float64), dropped
     moments = seconds(rows[time])
     timeless = moments.null_count()
@@ -134,9 +147,9 @@ def _truth(target: pl.Series, kind: Kind) -> tuple[npt.NDArray[np.float64], list
                 field=target.name,
             )
         values = target.cast(pl.Float64).to_numpy()
-        low, high = np.quantile(values, [0.05, 0.95])
-        # The bounded loss is 1 for an error as wide as nine tenths of all values.
-        return values, [], float(high - low) or float(np.ptp(values)) or 1.0
+        low, high = np.quantile(values, [0.25, 0.75])
+        # As a model of ours: the bounded loss is 1 for an error as wide as half of all values.
+        return values, [], float(high - low) or float(values.std()) or 1.0
     texts = class_texts(target)
     # By value, so that of 0 and 1, no and yes, false and true the second is the positive one.
     order = target.cast(pl.String) if is_text(target) else target
@@ -183,14 +196,18 @@ def _names_rows(values: pl.Series) -> bool:
     return int(np.ptp(values.to_numpy())) < 10 * known  # a count of rows, not an amount
 
 
+def _in_order(rows: int) -> tuple[npt.NDArray[np.int64], list[str], Floats, float]:
+    cut = np.arange(rows) * _WANTED // rows
+    firsts = np.searchsorted(cut, np.arange(_WANTED))
+    called = [f"row {int(first)}" for first in firsts]
+    begins = np.asarray(firsts * (_WANTED * _WEEK / rows), dtype=np.float64)
+    return cut.astype(np.int64), called, begins, _WEEK
+
+
 def _periods(
-    times: npt.NDArray[np.float64], period_s: float | None, *, timed: bool, notices: list[str]
-) -> tuple[npt.NDArray[np.int64], list[str]]:
+    times: Floats, period_s: float | None, notices: list[str]
+) -> tuple[npt.NDArray[np.int64], list[str], Floats, float]:
     span = float(times[-1] - times[0])
-    if not timed:
-        cut = np.arange(times.size) * _WANTED // times.size
-        firsts = np.searchsorted(cut, np.arange(_WANTED))
-        return cut, [f"row {int(first)}" for first in firsts]
     if span <= 0:
         raise BadInputError("All rows bear the same time, so there is nothing to replay.")
     length = period_s or _natural(span)
@@ -210,7 +227,8 @@ def _periods(
             f"Only {filled.size} periods of {length / DAY_S:.3g} days have rows; 8 are needed.",
             field="period",
         )
-    return dense.astype(np.int64), [_called(float(times[0] + place * length)) for place in filled]
+    begins = np.asarray(times[0] + filled * length, dtype=np.float64)
+    return dense.astype(np.int64), [_called(float(one)) for one in begins], begins, length
 
 
 def _natural(span: float) -> float:
