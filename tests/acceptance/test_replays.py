@@ -44,7 +44,9 @@ def test_history_is_replayed_through_every_policy(tmp_path: Path, kind: str) -> 
     policies = {p["policy"]: p for p in found["policies"]}
     assert set(policies) == {"static", "every-period", "default"}
     assert policies["static"]["retrainings"] == 0
-    assert policies["every-period"]["gain"] > 0  # the law changed: a model never trained again is lost
+    assert (
+        policies["every-period"]["gain"] > 0
+    )  # the law changed: a model never trained again is lost
     assert found["sentence"]
     page = (tmp_path / "plot.html").read_text()
     assert 'src="http' not in page

@@ -116,6 +116,8 @@ GOOD: dict[str, tuple[dict[str, Any], str | None]] = {
     "cards.export": ({"ref": "flights/1", "form": "json"}, "text"),
     "cards.set": ({"model": "flights", "number": 1, "ethics": "None is judged."}, "ethics"),
     "cards.history": ({"model": "flights", "number": 1}, None),
+    "replays.simulation": ({"name": "flights"}, None),
+    "replays.staleness": ({"name": "flights"}, None),
     "evidence.list": ({"subject": "flights/1", "kind": "load"}, None),
     "proofs.tests": (
         {
@@ -199,6 +201,8 @@ APART = {
     "drills.load",  # tests/workspace/measuring
     "endpoints.follow",
     "evidence.get",  # tests/cli/test_evidence_commands.py
+    "replays.simulate",  # tests/workspace/replaying
+    "replays.age",
     "debt.list",  # tests/workspace/owed
     "debt.accept",
     "debt.ablate",

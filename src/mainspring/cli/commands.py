@@ -167,6 +167,10 @@ NESTED: dict[str, tuple[str, list[Entry]]] = {
          "mainspring loop resume flights --reason 'Maintenance is over.'"),
         ("retrain", "loops:retrain", "Ask a loop for a new version now.",
          "mainspring loop retrain flights --reason 'A new timetable begins.'"),
+        ("simulate", "replaying:simulate", "Replay history through policies, side by side.",
+         "mainspring loop simulate flights --policy static --policy declared,cooldown=7d"),
+        ("staleness", "replaying:staleness", "Say how fast models age, and which cadence pays.",
+         "mainspring loop staleness flights --cost 5"),
     ]),
     "drill": ("Rehearse what must work on a bad day.", [
         ("rollback", "drills:rollback", "Roll a copy of an endpoint back under load, and measure.",

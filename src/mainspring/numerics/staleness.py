@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mainspring.numerics.errors import ShapesDifferError, TooFewError
+from mainspring.numerics.errors import OutOfRangeError, ShapesDifferError, TooFewError
 from mainspring.numerics.quantiles import student_quantile
 
 LEAST_POINTS = 6
@@ -83,3 +83,28 @@ def fit(ages: npt.ArrayLike, rises: npt.ArrayLike, weights: npt.ArrayLike) -> Cu
     rest = y - height - slope * (x - middle)
     scatter = math.sqrt(float(w @ rest**2) / (x.size - 2))
     return Curve(height - slope * middle, slope, x.size, scatter, middle, total, spread)
+
+
+def best_interval(slope: float, volume: float, value: float, cost: float) -> float | None:
+    """Return the time between two retrainings at which loss and cost together are least.
+
+    ``slope`` is what the mean loss a row rises by in a unit of time, ``volume`` the rows in a
+    unit of time, ``value`` the worth of one unit of loss on one row and ``cost`` that of one
+    retraining. A model retrained every T loses slope * T / 2 a row on average, so that a unit
+    of time costs volume * value * slope * T / 2 + cost / T, which is least at
+    sqrt(2 * cost / (volume * value * slope)). None where nothing is lost by waiting.
+
+    Raises:
+        OutOfRangeError: if volume, value or cost is negative.
+
+    Example:
+        >>> best_interval(slope=0.001, volume=1000, value=0.5, cost=16)
+        8.0
+
+    Source: Harris, How many parts to make at once, Factory 10 (1913): the economic order
+    quantity, with stale loss in the place of stock.
+    """
+    if min(volume, value, cost) < 0:
+        raise OutOfRangeError("Volume, value and cost cannot be negative.")
+    lost = slope * volume * value
+    return math.sqrt(2 * cost / lost) if lost > 0 else None

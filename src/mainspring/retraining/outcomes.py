@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
+
+#: Told the share done, 0 to 1, and what is being done.
+Progress = Callable[[float, str], None]
 
 
 class Happening(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,3 +141,7 @@ def best(results: Sequence[PolicyResult]) -> PolicyResult:
 
 def _times(count: int, one: str, many: str) -> str:
     return f"{count} {one if count == 1 else many}"
+
+
+def unheard(share: float, what: str) -> None:
+    """Tell nobody."""

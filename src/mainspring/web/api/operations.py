@@ -62,6 +62,7 @@ ROOMS = {
     "scripts": "scripts",
     "drills": "drills",
     "loops": "loops",
+    "replays": "replays",
     "tokens": "access",
     "audit": "access",
     "webhooks": "webhooks",

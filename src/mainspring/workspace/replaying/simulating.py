@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 import numpy as np
@@ -12,13 +12,11 @@ from mainspring.ground.errors import BadInputError
 from mainspring.ground.objects import Gate, Kind, MonitorPolicy
 from mainspring.numerics.scores import HIGHER_IS_BETTER
 from mainspring.retraining.contenders import Contender, Pace, named, parse
-from mainspring.retraining.outcomes import Simulation
+from mainspring.retraining.outcomes import Progress, Simulation, unheard
 from mainspring.retraining.replay import HEADLINE, Answers, Replay, first_period
 from mainspring.retraining.table import Stream, prepare
 from mainspring.workspace.replaying.noticing import Counted, Noticing
 from mainspring.workspace.replaying.turning import Turned
-
-Progress = Callable[[float, str], None]
 
 #: What is compared if nothing is asked for.
 USUAL = ("static", "every-period", "default")
@@ -52,7 +50,7 @@ def simulate(
     Raises:
         BadInputError: if the table cannot be replayed, or a policy is not known.
     """
-    (progress or _silent)(0.0, "reading the table")
+    (progress or unheard)(0.0, "reading the table")
     for text in policies:
         parse(text, Pace())  # before the table is read, which takes a while
     stream = prepare(frame, target, time, kind, period_s)
@@ -82,7 +80,7 @@ def replayed(
             f"Each policy needs a name of its own, found {', '.join(names) or 'none'}.",
             field="policy",
         )
-    tell = progress or _silent
+    tell = progress or unheard
     replay = Replay(stream, first_period(stream), delay_s, windows)
     notices = [*stream.notices, _METHOD]
     watching = monitor or _watching(replay, notices)
@@ -130,7 +128,3 @@ def _watching(replay: Replay, notices: list[str]) -> MonitorPolicy:
         f"rows on, where by default they ask for {policy.min_rows}."
     )
     return msgspec.structs.replace(policy, min_rows=_FEW_ROWS)
-
-
-def _silent(share: float, what: str) -> None:
-    """Tell nobody."""
