@@ -84,20 +84,6 @@ def test_a_starter_trains_and_passes_the_gate(
     assert wrong == []
 
 
-def test_the_tests_that_a_starter_brings_pass_and_run_its_steps(
-    say: Callable[..., Any], tmp_path: Path
-) -> None:
-    table(120, "regression").write_csv(tmp_path / "data.csv")
-    assert say("init", "data.csv", "--target", "y").code == 0
-    said = say("test", "-p", "no:randomly", "-p", "no:cacheprovider", "--json")
-    assert said.code == 0, said.err
-    (kept,) = said.json["evidence"]
-    assert kept["passed"]
-    lines = {name.partition(":")[2]: pair for name, pair in kept["detail"]["lines"].items()}
-    for step in ("load", "validate", "features", "train"):
-        assert lines[step][0] >= 0.8 * lines[step][1]
-
-
 def test_a_failing_step_is_shown_with_the_users_own_lines(
     say: Callable[..., Any], tmp_path: Path
 ) -> None:
