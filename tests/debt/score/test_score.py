@@ -254,6 +254,14 @@ def test_a_slice_may_be_held_against_a_line_where_there_is_no_champion() -> None
     assert points(facts(versions=[made(2, gate=gate)]))["Model 6"] == 1.0
 
 
+def test_a_staleness_curve_is_a_figure_that_nobody_judges() -> None:
+    curve = ev("staleness", "model:tide", passed=None, found="It loses 0.01 a week")
+    assert points(facts(evidence=[*without("staleness"), curve]))["Model 4"] == 1.0
+    assert said(facts(evidence=[*without("staleness"), curve]), "Model 4").endswith("a week.")
+    unjudged = ev("ablation", passed=None)
+    assert points(facts(evidence=[*without("ablation"), unjudged]))["Data 2"] == 0.0
+
+
 def test_nobody_approves_what_they_made_themselves() -> None:
     own = [*without("approval"), ev("approval", by="grace", detail={"authors": ["grace"]})]
     assert points(facts(evidence=own))["Model 1"] == 0.0

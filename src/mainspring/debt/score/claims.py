@@ -48,18 +48,20 @@ def no(found: str) -> Claim:
     return Claim(holds=False, found=found)
 
 
-def tried(facts: Facts, *kinds: str, lacks: str) -> Claim:
+def tried(facts: Facts, *kinds: str, lacks: str, measured: bool = False) -> Claim:
     """Return what the newest evidence of some kinds says; ``lacks`` if there is none.
 
     A failure counts until something newer passed. Of what passed since, fresh evidence that came
     by itself goes before fresh evidence that a person gave, so that a hand never lowers a point.
+    With ``measured`` a figure that nobody judged is enough: that it is known is what was asked.
     """
-    judged = [one for one in facts.of(*kinds) if one.passed is not None]
+    judged = [one for one in facts.of(*kinds) if measured or one.passed is not None]
     if not judged:
         return no(lacks)
-    if not judged[0].passed:
+    if judged[0].passed is False:
         return no(_sentence(judged[0].found))
-    since = judged[: next((n for n, one in enumerate(judged) if not one.passed), len(judged))]
+    failures = (place for place, one in enumerate(judged) if one.passed is False)
+    since = judged[: next(failures, len(judged))]
     fresh = [one for one in since if one.at + facts.max_age_s > facts.now] or since
     best = next((one for one in fresh if one.automatic), fresh[0])
     return Claim(holds=True, found=_sentence(best.found), proofs=[proof_of(best)])

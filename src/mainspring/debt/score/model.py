@@ -104,7 +104,8 @@ def tuned(facts: Facts) -> Claim:
 
 def staleness(facts: Facts) -> Claim:
     """How quality falls with the age of a version is known."""
-    replayed = tried(facts, "staleness", lacks="No version was scored at several ages.")
+    lacks = "No version was scored at several ages."
+    replayed = tried(facts, "staleness", lacks=lacks, measured=True)
     return replayed if replayed.holds else either(replayed, _curve(facts))
 
 
