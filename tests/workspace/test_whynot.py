@@ -9,16 +9,18 @@ import pytest
 from homes import LOOP, NOW, settle, work_as_engine
 
 from mainspring.engine import reactor
+from mainspring.experiments import runs
 from mainspring.ground import messages as m
 from mainspring.ground.errors import NotFoundError
-from mainspring.ground.objects import DAY_S, Alarm, Freeze
+from mainspring.ground.objects import DAY_S, Alarm, Freeze, Run, RunStatus
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.monitoring import alarms
+from mainspring.readiness import registry
 from mainspring.workspace import acts
 from mainspring.workspace.engines import make_engine
 from mainspring.workspace.opening import Workspace
-from mainspring.workspace.views import whynot
+from mainspring.workspace.views import models, whynot
 
 
 def window(ws: Workspace, at: float, *kinds: str) -> None:
@@ -113,3 +115,26 @@ def test_a_loop_that_trained_says_so_and_by_its_cool_down(served: Workspace) -> 
     assert since.reason.startswith("It was, once since")
     with pytest.raises(NotFoundError):
         whynot.of_loop(served, "nobody")
+
+
+def test_why_a_version_serves_goes_back_to_the_decision_to_train_it(served: Workspace) -> None:
+    window(served, NOW + DAY_S, "performance")
+
+    def work(tx: Tx) -> None:
+        until = {"loop": "tide", "until": str(NOW + DAY_S)}
+        run = Run(
+            id="run_y",
+            experiment="e",
+            name="y",
+            status=RunStatus.FINISHED,
+            started=NOW,
+            tags=until,
+        )
+        runs.create(tx, run)
+        made = registry.get(tx, "tide", 1)
+        registry.register(tx, msgspec.structs.replace(made, run="run_y", command="made-4"))
+
+    work_as_engine(served, work)
+    found = models.why(served, "tide/4")
+    told = [one.text for one in found.links if one.what == "decision"]
+    assert any("retrain by loop:tide: Alarm: performance of x." in one for one in told)
