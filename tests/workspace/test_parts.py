@@ -308,6 +308,8 @@ def test_scans_look_at_a_rollout_for_each_batch_and_day(served: Workspace) -> No
 def test_nothing_is_settled_while_a_new_version_is_made(served: Workspace) -> None:
     send(served, 0)
     scans = Scans(served)
+    assert served.read(Permission.READ, scans.settled) == {}  # nobody has looked yet
+    served.read(Permission.READ, scans.all)
     assert served.read(Permission.READ, scans.settled)["watermark:tide"] > FIRST
     busy = msgspec.structs.replace(
         served.read(Permission.READ, lambda tx: reactor.view(tx, "tide")), phase=Phase.TRAINING

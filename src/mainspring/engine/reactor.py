@@ -118,6 +118,17 @@ def loops(tx: Tx) -> list[LoopSpec]:
     return [row.spec for row in loop_rows(tx)]
 
 
+def declared(tx: Tx) -> dict[str, int]:
+    """Return the name and the version of every loop in force."""
+    query = select(t.loops.c.name, t.loops.c.version).where(t.loops.c.active)
+    return {row.name: int(row.version) for row in tx.all(query)}
+
+
+def views_as_stored(tx: Tx) -> list[tuple[str, str]]:
+    """Return what every loop remembers, as the text it is stored in."""
+    return [(row.loop, row.view) for row in tx.all(select(t.views))]
+
+
 def loop_rows(tx: Tx) -> list[LoopRow]:
     """Return every loop in force as it stands, by name."""
     query = select(t.loops, t.views.c.view).join(t.views, t.views.c.loop == t.loops.c.name)

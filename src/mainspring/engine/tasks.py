@@ -20,6 +20,7 @@ from mainspring.ground.objects import MOVES
 from mainspring.ground.ports import Tx
 
 FINAL = ("done", "failed", "skipped", "cancelled")
+_MOST_NAMED = 500  # SQLite takes a bounded number of variables
 BROKEN = ("failed", "skipped", "cancelled")
 
 
@@ -214,6 +215,17 @@ def known(tx: Tx, ids: Collection[str]) -> set[str]:
     """Return which of these ids were submitted already."""
     query = select(tasks.c.id).where(tasks.c.id.in_(list(ids)))
     return {row.id for row in tx.all(query)} if ids else set()
+
+
+def over(tx: Tx, ids: Collection[str]) -> dict[str, bool]:
+    """Return which of these ids were submitted, and whether each is final."""
+    found: dict[str, bool] = {}
+    wanted = list(ids)
+    for start in range(0, len(wanted), _MOST_NAMED):
+        part = tasks.c.id.in_(wanted[start : start + _MOST_NAMED])
+        rows = tx.all(select(tasks.c.id, tasks.c.state).where(part))
+        found |= {row.id: row.state in FINAL for row in rows}
+    return found
 
 
 def get(tx: Tx, task_id: str) -> Task | None:

@@ -16,6 +16,7 @@ import msgspec
 
 from mainspring.engine import freezes, leases, marks, reactor, schedules, tasks
 from mainspring.engine.heartbeat import Heartbeat
+from mainspring.engine.rest import Rest
 from mainspring.engine.tasks import Lease, NewTask
 from mainspring.ground import logs
 from mainspring.ground import messages as m
@@ -107,7 +108,9 @@ class Engine:
         self._wake = threading.Condition()
         self._news = 0  # grows whenever this engine made work for its workers
         self._seen: int | None = None
+        self._noted: dict[str, float] = {}  # what it found noted, or noted itself, last
         self._heartbeat = Heartbeat(self._read, self._write, store.changed, lease_s)
+        self._rest, self._idle = Rest(), Rest()  # of the pacer, and of the workers
         #: what went wrong outside of tasks, by where; shown to people, empty when all is well
         self.troubles: dict[str, str] = {}
 
@@ -173,8 +176,12 @@ class Engine:
     def one_pass(self) -> bool:
         """Scan, fire, react and bury the dead, once; return whether anything was found."""
         if self._kinds is not None:  # one that takes some kinds only leaves the rest alone
-            return self._read(leases.expired) and self._write(self._expire)
-        now = self._clock.now()
+            return self._bury()
+        now, changed = self._clock.now(), self._store.changed()
+        if self._rest.holds(changed, now):
+            if not self._scan() and not self._unnoted():
+                return False  # nothing in the store has moved since there was nothing to do
+            self._rest.over()
         known = self._read(self._known_at_rest)
         found = self._scan()
         here("scan.done")
@@ -187,9 +194,20 @@ class Engine:
             found |= self._write(self._expire)
         if known and not found:
             self._note_quiet(known)
+        if not found:
+            self._rest.begin(changed, now)
         return found
 
     # ---------------------------------------------------------------- one pass
+
+    def _bury(self) -> bool:
+        now, changed = self._clock.now(), self._store.changed()
+        if self._rest.holds(changed, now):
+            return False
+        if self._read(leases.expired):
+            return self._write(self._expire)
+        self._rest.begin(changed, now)
+        return False
 
     def _scan(self) -> bool:
         new: list[NewTask] = []
@@ -238,15 +256,27 @@ class Engine:
             return {}
         return dict(self._settled(tx))
 
-    def _note_quiet(self, known: Mapping[str, float]) -> None:
-        def changed(tx: Tx) -> bool:
-            there = marks.read(tx)
-            news = any(there.get(k) != v for k, v in known.items())
-            # A run that somebody started says nothing of what is known up to here.
-            return news and reactor.pending(tx) is None and not self._busy(tx)
+    def _unnoted(self) -> bool:
+        """Return whether more is known by now than was noted."""
+        settled = self._settled
+        return settled is not None and dict(self._read(settled)) != self._noted
 
-        if self._read(changed):
+    def _note_quiet(self, known: Mapping[str, float]) -> None:
+        if known == self._noted:
+            return
+
+        def news(tx: Tx) -> bool | None:
+            # A run that somebody started says nothing of what is known up to here.
+            if reactor.pending(tx) is not None or self._busy(tx):
+                return None
+            there = marks.read(tx)
+            return any(there.get(k) != v for k, v in known.items())
+
+        found = self._read(news)
+        if found:
             self._write(lambda tx: marks.note(tx, known, self._clock.now()))
+        if found is not None:
+            self._noted = dict(known)
 
     # ---------------------------------------------------------------- one task
 
@@ -323,9 +353,12 @@ class Engine:
             reactor.emit(tx, event, f"failed:{task.id}")
 
     def _claim(self, group: str | None) -> Lease | None:
-        now = self._clock.now()
+        now, changed = self._clock.now(), self._store.changed()
+        if self._idle.holds(changed, now):
+            return None
         # Look first: an idle engine must not write.
         if not self._read(lambda tx: leases.claimable(tx, now, group, self._kinds, self._leaves)):
+            self._idle.begin(changed, now)
             return None
         lease = self._write(lambda tx: self._take(tx, now, group))
         here("claim.committed")

@@ -183,6 +183,13 @@ def newest(tx: Tx, endpoint: str) -> int:
     return 0 if row is None or row.id is None else int(row.id)
 
 
+def newest_of_each(tx: Tx, after: int = 0) -> dict[str, int]:
+    """Return the number of the newest batch of every endpoint that got one after a batch."""
+    kept = label_batches.c
+    query = select(kept.endpoint, func.max(kept.id).label("id")).where(kept.id > after)
+    return {row.endpoint: int(row.id) for row in tx.all(query.group_by(kept.endpoint))}
+
+
 def came_after(tx: Tx, endpoint: str, at: float) -> int:
     """Return how many labels of an endpoint came after an event time."""
     kept = label_batches.c

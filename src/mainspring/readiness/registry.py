@@ -152,16 +152,13 @@ def of_run(tx: Tx, run: str) -> list[Version]:
 
 def models(tx: Tx) -> list[ModelSummary]:
     """Return every model by name."""
-    champions = {
-        row.model: row.number
-        for row in tx.all(select(t.aliases).where(t.aliases.c.alias == CHAMPION))
-    }
+    named = champions(tx)
     return [
         ModelSummary(
             name=row.name,
             created=row.created,
             newest=row.newest,
-            champion=champions.get(row.name),
+            champion=named.get(row.name),
         )
         for row in tx.all(
             select(t.models)
@@ -201,6 +198,12 @@ def resolve(tx: Tx, reference: str) -> Version:
 
 
 # ---------------------------------------------------------------- aliases
+
+
+def champions(tx: Tx) -> dict[str, int]:
+    """Return the champion of every model that has one."""
+    named = select(t.aliases).where(t.aliases.c.alias == CHAMPION)
+    return {row.model: int(row.number) for row in tx.all(named)}
 
 
 def champion(tx: Tx, model: str) -> int | None:

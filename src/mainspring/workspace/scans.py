@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from mainspring.engine import reactor, tasks
+from mainspring.engine import tasks
+from mainspring.engine.rest import Rest
 from mainspring.engine.tasks import NewTask
-from mainspring.ground.loops import Phase
+from mainspring.ground.errors import MainspringError
 from mainspring.ground.objects import DAY_S, LoopSpec, Rollout
 from mainspring.ground.ports import Tx
 from mainspring.monitoring import again, labels, maturity, windows
 from mainspring.readiness import registry
 from mainspring.retraining import guardrails
-from mainspring.scaling.serving import capture, endpoints, rollouts, shelf, tallies
-from mainspring.workspace.feeding import declared
+from mainspring.scaling.serving import capture, rollouts, shelf, tallies
+from mainspring.workspace.attention import Attention
 from mainspring.workspace.handlers import alarming, arriving, telling
 from mainspring.workspace.keeping import ageing
+from mainspring.workspace.overview import Overview, Watched
 
 if TYPE_CHECKING:
     from mainspring.workspace.opening import Workspace
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 ATTEMPTS = 10
 #: Between when something happened and when it was asked about, in live traffic.
 LIVE_S = 60.0
+_log = logging.getLogger("mainspring.engine")
 
 
 class Scans:
@@ -37,21 +41,57 @@ class Scans:
 
     def __init__(self, ws: Workspace) -> None:
         self._ws = ws
+        self._overview, self._rest = Overview(), Rest()
+        self._attention = Attention(ws.captures)
+        self._marks: dict[str, float] = {}  # how far each endpoint was known when it was looked at
         self._guards: dict[str, tuple[str, tallies.Follower]] = {}  # endpoint -> its rollout's
         self._live: dict[str, tuple[float, bool]] = {}  # endpoint -> (watermark, traffic is live)
 
     def all(self, tx: Tx) -> list[NewTask]:
         """Return the work that should exist now; most of it is known already."""
-        found: list[NewTask] = []
-        kinds = {one.name: one.kind for one in endpoints.list_endpoints(tx)}
-        watched = list(declared.watched(tx))
-        found += arriving.due(tx, watched)
-        for spec in watched:
-            found += self.watching(tx, spec, kinds.get(spec.endpoint, "served"))
-        for endpoint in kinds:
-            found += self._upkeep(endpoint)
         now = self._ws.clock.now()
-        return found + ageing.due(tx, now) + telling.due(tx) + alarming.due(tx, now)
+        self._overview.refresh(tx, self._ws.store.changed())
+        # What was needed and is not at work is over, or was never begun: worth a look either way.
+        pending = self._attention.pending
+        states = tasks.over(tx, pending)
+        ended = {one for one in pending if states.get(one, True)}
+        needed: dict[str, list[NewTask]] = {}
+        broken: Exception | None = None
+        for name in self._attention.due(self._overview.keys, ended, now):
+            try:
+                needed[name] = self._look(tx, self._overview.endpoints[name])
+            except (MainspringError, OSError) as error:
+                broken = error  # one endpoint's trouble is not another's
+                _log.exception("a look at %s", name)
+        found = [task for several in needed.values() for task in several]
+        done = tasks.over(tx, [task.id for task in found])
+        for name, several in needed.items():
+            self._attention.looked(name, [t.id for t in several if not done.get(t.id)], now)
+        found += self._of_the_house(tx, now)
+        if broken is not None and not found:
+            raise broken  # with nothing else to do, it is shown to people
+        return found
+
+    def _of_the_house(self, tx: Tx, now: float) -> list[NewTask]:
+        """Return the work that is no endpoint's own: what is too old, who is to be told."""
+        changed = self._ws.store.changed()
+        if self._rest.holds(changed, now):
+            return []
+        watched = [one.spec for one in self._overview.endpoints.values() if one.spec is not None]
+        found = ageing.due(tx, now) + telling.due(tx) + alarming.due(tx, now)
+        found += arriving.due(tx, watched)
+        if not found:
+            self._rest.begin(changed, now)
+        return found
+
+    def _look(self, tx: Tx, one: Watched) -> list[NewTask]:
+        """Return the work of one endpoint, and note how far it is known by now."""
+        watermark = capture.watermark(self._ws.captures(one.name))
+        needed = self.watching(tx, one.spec, one.kind) if one.spec is not None else []
+        if watermark is not None:
+            self._marks[f"watermark:{one.name}"] = watermark
+            self._marks[f"labels:{one.name}"] = labels.newest(tx, one.name)
+        return needed + self._upkeep(one.name)
 
     def watching(self, tx: Tx, spec: LoopSpec, kind: str) -> list[NewTask]:
         """Return the work that one endpoint's traffic and labels should make."""
@@ -71,16 +111,10 @@ class Scans:
 
         Not where a loop is at work on a new version: what it knows is not dealt with yet.
         """
-        marks: dict[str, float] = {}
-        for endpoint in endpoints.list_endpoints(tx):
-            view = reactor.view_or_none(tx, endpoint.loop) if endpoint.loop else None
-            if view is not None and view.phase not in (Phase.IDLE, Phase.ROLLOUT):
-                continue
-            watermark = capture.watermark(self._ws.captures(endpoint.name))
-            if watermark is not None:
-                marks[f"watermark:{endpoint.name}"] = watermark
-                marks[f"labels:{endpoint.name}"] = labels.received(tx, endpoint.name).newest_batch
-        return marks
+        there = self._overview.at_rest(tx, self._ws.store.changed())
+        return {
+            mark: value for mark, value in self._marks.items() if mark.partition(":")[2] in there
+        }
 
     def _windows(self, tx: Tx, spec: LoopSpec, watermark: float) -> list[NewTask]:
         state = windows.monitor(tx, spec.endpoint)
