@@ -24,6 +24,7 @@ from mainspring.pipelines.tables import steps
 from mainspring.readiness import decisions, registry
 from mainspring.readiness.tables import versions
 from mainspring.scaling.serving import capture, rollouts
+from mainspring.workspace.invariants.asking import ask
 
 COMMANDS = {str(kind.__struct_config__.tag): kind for kind in m.AnyCommand.__args__}
 
@@ -57,6 +58,7 @@ def check(story: Story, found: Ending) -> None:
     story.ws.read(Permission.READ, lambda tx: _check_windows(tx, found.days))
     report = story.ws.read(Permission.READ, audit.verify)
     assert report.ok, report
+    assert {one.name: one.broken for one in ask(story.ws) if one.broken} == {}
     rows = capture.read(story.ws.captures(LOOP))
     assert rows.height == rows["_id"].n_unique() == found.rows
 

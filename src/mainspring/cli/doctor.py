@@ -201,6 +201,28 @@ def _store(settings: Settings) -> Iterator[Finding]:
         house.close()
 
 
+def _invariants(settings: Settings) -> Iterator[Finding]:
+    """Ask the store for everything it promises."""
+    from mainspring.workspace.invariants.asking import ask
+    from mainspring.workspace.opening import open_workspace
+
+    file = settings.database_url.removeprefix("sqlite:///")
+    if settings.database_url.startswith("sqlite") and not Path(file).exists():
+        return
+    try:
+        with closing(open_workspace(settings)) as ws:
+            promises = ask(ws)
+    except MainspringError as error:
+        yield bad("promises", error.message, error.hint or "See what it says.")
+        return
+    for promise in promises:
+        for what in promise.broken:
+            yield bad(promise.name, what, promise.advice)
+    kept = [promise.name for promise in promises if not promise.broken]
+    if kept:
+        yield ok("promises", f"{len(kept)} of {len(promises)} are kept: {', '.join(kept)}")
+
+
 def _objects(settings: Settings) -> Iterator[Finding]:
     folder = Path(settings.objects_url)
     if "://" in settings.objects_url:
@@ -300,6 +322,7 @@ CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
     _disk,
     _clock,
     _database,
+    _invariants,
     _objects,
     _journals,
     _server,
