@@ -41,6 +41,7 @@ REFUSED = [
     (("config", "--url", "8080", "extra"), "extra"),
     (("runs", "--url", "localhost:8080"), "http://"),
     (("doctor", "--url", "http://127.0.0.1:1"), "home"),
+    (("doctor", "--chaos", "--rounds", "0"), "rounds must be 1 to 1000"),
     (("init",), "table"),
     (("simulate", "nothing.csv", "--target", "y"), "nothing.csv"),
     (("import", "mlflow", "nothing-here"), "nothing-here"),

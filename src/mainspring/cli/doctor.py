@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
+from cyclopts import Parameter
 
 from mainspring.cli import homes, render
 from mainspring.cli.options import HERE, Everywhere
@@ -65,10 +66,27 @@ def bad(check: str, found: str, advice: str) -> Finding:
     return Finding(check=check, state="bad", found=found, advice=advice)
 
 
-def doctor(*, options: Everywhere = HERE) -> int:
+def doctor(
+    *,
+    chaos: Annotated[
+        bool,
+        Parameter(
+            negative=(), help="Copy the home, kill what works on the copy, see what it keeps."
+        ),
+    ] = False,
+    rounds: Annotated[int, Parameter(help="With --chaos: how often to kill.")] = 5,
+    seed: Annotated[int, Parameter(help="With --chaos: draws the moments.")] = 0,
+    keep: Annotated[
+        Path | None, Parameter(help="With --chaos: make the copy in this folder, and leave it.")
+    ] = None,
+    options: Everywhere = HERE,
+) -> int:
     """Check that everything is in order, and say what is not. Exit code 1 if something is broken.
 
-    Nothing is changed.
+    Nothing is changed. With --chaos a copy of the home is broken on purpose: an engine and a
+    process that writes rows and labels are killed (SIGKILL) again and again; after every death
+    each promise of the store is asked for, and at the end whether all that was acknowledged is
+    there. The copy tells nobody anything and runs none of the project's code.
     """
     settings = settings_of(options)
     if settings.url:
@@ -77,6 +95,10 @@ def doctor(*, options: Everywhere = HERE) -> int:
             field="url",
             hint="Run it where the home is, without --url and MAINSPRING_URL.",
         )
+    if chaos:
+        from mainspring.cli.chaos import broken_on_purpose
+
+        return broken_on_purpose(settings, rounds, seed, keep, options)
     found = [finding for check in CHECKS for finding in check(settings)]
 
     def draw(out: Console) -> None:
