@@ -176,6 +176,9 @@ def verdict(found: dict[str, Simulation]) -> None:
             if every.gain_high <= 0:
                 words.append(f"{name} (hurts): {_harm(it)}")
                 continue
+            if every.gain_low <= 0:
+                words.append(f"{name} (not shown to help): {_harm(it)}")
+                continue
             share, part = it.gain / every.gain, it.retrainings / max(every.retrainings, 1)
             kept = share >= SHARE and part <= HALF
             words.append(f"{name}: {'yes' if kept else 'no'} ({share:.0%} for {part:.0%})")
