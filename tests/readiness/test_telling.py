@@ -52,7 +52,7 @@ def test_a_checklist_shouts_its_overrides():
     text = telling.of_checklist(told, "http://here")
     assert "not ready" in text
     assert "> **Override:** anna: try &lt;b&gt;" in text
-    assert "[gate](http://here/models/m#v7)" in text
+    assert "[gate](http://here/models/m?version=7#v7)" in text
 
 
 @given(st.text(), st.text())

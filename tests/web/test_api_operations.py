@@ -462,7 +462,10 @@ def test_a_promotion_by_hand_can_be_taken_back(house: Workspace) -> None:
 
 def test_a_decision_links_what_it_speaks_of(still_house: Workspace) -> None:
     entry = call(still_house, "loops.timeline", name="flights")[0]
-    assert {link["href"] for link in entry["links"]} == {"/models/flights#v1", "/runs/run_1"}
+    assert {link["href"] for link in entry["links"]} == {
+        "/models/flights?version=1#v1",
+        "/runs/run_1",
+    }
 
 
 PROJECT = """

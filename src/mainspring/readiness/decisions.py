@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from sqlalchemy import Select, insert, select
+from sqlalchemy import Select, func, insert, select
 
 from mainspring.ground.errors import BadInputError, ConflictError, NotFoundError
 from mainspring.ground.gates import GateResult
@@ -49,8 +49,9 @@ def list_decisions(
     limit: int = 100,
     subject: str | None = None,
     before: str | None = None,
+    kind: str | None = None,
 ) -> list[Decision]:
-    """Return decisions, the newest first, of one loop or subject or of all.
+    """Return decisions, the newest first, of one loop or subject or kind, or of all.
 
     ``before`` names a decision: only those made before it are returned.
 
@@ -62,12 +63,22 @@ def list_decisions(
         query = query.where(decisions.c.loop == loop)
     if subject is not None:
         query = query.where(decisions.c.subject == subject)
+    if kind is not None:
+        query = query.where(decisions.c.kind == kind)
     if before is not None:
         last = tx.one(select(decisions.c.id).where(decisions.c.decision == before))
         if last is None:
             raise NotFoundError(f"There is no decision {before[:80]!r}.", field="cursor")
         query = query.where(decisions.c.id < last.id)
     return _read(tx, query)
+
+
+def kinds(tx: Tx, loop: str | None = None) -> dict[str, int]:
+    """Return how many decisions of each kind there are, of one loop or of all."""
+    query = select(decisions.c.kind, func.count()).group_by(decisions.c.kind)
+    if loop is not None:
+        query = query.where(decisions.c.loop == loop)
+    return {row[0]: row[1] for row in tx.all(query)}
 
 
 def get(tx: Tx, decision: str) -> Decision:

@@ -50,7 +50,7 @@ def opened(link: str, version: str, url: str | None = None) -> str:
     if link.startswith("/"):
         return f"{url or ''}{link}"
     if url and kind in ("gate", "card", "why"):
-        return f"{url}/models/{quote(model, safe='')}#v{number}"
+        return f"{url}/models/{quote(model, safe='')}?version={number}#v{number}"
     if url and kind in _PAGES:
         return url + _PAGES[kind].format(quote(name, safe=""))
     if kind in ("gate", "card"):

@@ -81,7 +81,7 @@ def test_a_loop_shows_its_decisions_with_their_reasons_newest_first(told: httpx.
     kinds = re.findall(r'<div class="what"><span class="badge \w+">([\w ]+)</span>', text)
     assert kinds[:4] == ["canary", "retrain", "dismissed", "promoted"]
     assert "Worse than the champion by 0.0210" in text
-    assert 'href="/models/flights#v4"' in text
+    assert 'href="/models/flights?version=4#v4"' in text
 
 
 def test_the_timeline_has_a_stretch_for_each_reign_and_a_mark_for_each_decision(

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from mainspring.ground.version import __version__
-from mainspring.web.pages import assets, markdown, words
+from mainspring.web.pages import assets, markdown, opens, words
 
 FOLDER = Path(__file__).parent
 
@@ -54,6 +54,8 @@ def environment() -> Environment:
         "without": lambda found, *keys: {k: v for k, v in found.items() if k not in keys},
         "own_files": lambda files: [f for f in files if f.path.startswith("mainspring/")],
         "markdown": markdown.html,
+        "opens": opens.opens,
+        "page_of": opens.of_subject,
     }
     made.filters.update(filters)
     made.globals |= {

@@ -18,11 +18,14 @@ from mainspring.web.pages import (
     alarms,
     bias,
     board,
+    card,
     cause,
     columns,
     compare,
     curves,
+    decided,
     endpoint,
+    evidenced,
     experiments,
     fields,
     home,
@@ -30,6 +33,7 @@ from mainspring.web.pages import (
     loop,
     model,
     overlay,
+    owed,
     performance,
     run,
     runs,
@@ -61,7 +65,14 @@ def routes(ws: Workspace, admit: Admit, threads: Threads | None = None) -> list[
 
     return [
         page("/", "home.html", home.gather),
-        page("/loops/{name}", "loop.html", loop.gather, timeline=loop.timeline_figure),
+        page(
+            "/loops/{name}",
+            "loop.html",
+            loop.gather,
+            timeline=loop.timeline_figure,
+            policies=loop.policies_figure,
+            ages=loop.ages_figure,
+        ),
         page(
             "/endpoints/{name}",
             "endpoint.html",
@@ -84,10 +95,23 @@ def routes(ws: Workspace, admit: Admit, threads: Threads | None = None) -> list[
         ),
         page("/experiments", "experiments.html", experiments.gather_all),
         page("/experiments/{experiment}", "experiment.html", experiments.gather),
-        page("/models", "models.html", model.gather_all),
-        page("/models/{model}", "model.html", model.gather),
+        *_readiness(page),
+        Route("/models/{model}/{number}/card/{form}", card.CardFile(ws, line), methods=["GET"]),
         *session_routes(ws, admit, line),
         Route("/static/{file}", Static(), methods=["GET"]),
+    ]
+
+
+def _readiness(page: Callable[..., Route]) -> list[Route]:
+    """Return the routes of the pages of readiness, decisions and debt."""
+    return [
+        page("/models", "models.html", model.gather_all),
+        page("/models/{model}", "model.html", model.gather),
+        page("/models/{model}/{number}/card", "card.html", card.gather),
+        page("/evidence", "evidence_list.html", evidenced.gather_all),
+        page("/evidence/{id}", "evidence.html", evidenced.gather),
+        page("/decisions", "decisions.html", decided.gather),
+        page("/debt", "debt.html", owed.gather, trend=owed.trend),
     ]
 
 

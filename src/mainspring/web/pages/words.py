@@ -72,6 +72,18 @@ _TONES = {
     "reused": "teal",
     "champion": "green",
     "challenger": "blue",
+    "reject": "red",
+    "refuse": "red",
+    "approve": "green",
+    "pass": "green",
+    "fail": "red",
+    "stale": "amber",
+    "waits for approval": "violet",
+    "deprecated": "amber",
+    "high": "red",
+    "medium": "amber",
+    "accepted": "teal",
+    "expired": "amber",
 }
 
 _WORDS = {

@@ -207,10 +207,12 @@ def _link(text: str, model: str | None) -> Link | None:
     if mark and kind in _KINDS:
         return Link(kind=kind, id=name, href=_KINDS[kind].format(name))
     if kind == "version" and model is not None:
-        return Link(kind="version", id=f"{model}/{name}", href=f"/models/{model}#v{name}")
+        return Link(
+            kind="version", id=f"{model}/{name}", href=f"/models/{model}?version={name}#v{name}"
+        )
     of, slash, number = text.rpartition("/")
     if slash and number.isdecimal():
-        return Link(kind="version", id=text, href=f"/models/{of}#v{number}")
+        return Link(kind="version", id=text, href=f"/models/{of}?version={number}#v{number}")
     return None
 
 
