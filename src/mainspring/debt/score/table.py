@@ -52,7 +52,7 @@ TESTS: tuple[Test, ...] = (
     Test("Model 3", "All hyperparameters have been tuned", model.tuned,
          "mainspring tune PIPELINE --space 'PARAM=int(LOW,HIGH)' --metric METRIC"),
     Test("Model 4", "The impact of model staleness is known", model.staleness,
-         "Send labels until windows of three ages of the champion were judged."),
+         "Once there are labelled rows: mainspring loop staleness {model}"),
     Test("Model 5", "A simpler model is not better", model.simpler,
          "Once there are labelled rows: mainspring gate run {version}"),
     Test("Model 6", "Model quality is sufficient on important data slices", model.slices,
