@@ -208,6 +208,8 @@ APART = {
     "debt.ablate",
     "consumers.remove",
     "deprecations.withdraw",
+    "proofs.sbom",  # tests/workspace/proofs/test_parts_of_versions.py
+    "proofs.audit",
     "proofs.reproduce",  # tests/workspace/proofs
     "proofs.reproduction",
     "proofs.scan",  # tests/cli/test_judging_commands.py

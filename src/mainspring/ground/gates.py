@@ -12,6 +12,13 @@ from mainspring.ground.records import DAY_S, Record
 APPROVAL = "approval"
 
 
+class Accepted(Record, frozen=True, kw_only=True):
+    """Somebody's word that a known flaw may stay for a time."""
+
+    reason: str
+    until: float  #: UTC seconds, by the wall clock; then it counts again
+
+
 class Gate(Record, frozen=True, kw_only=True):
     """The checks a candidate must pass."""
 
@@ -23,6 +30,9 @@ class Gate(Record, frozen=True, kw_only=True):
     )
     needs_card: bool = True
     security: bool = True  #: its files were scanned, and nothing was found against them
+    advisories: str = ""  #: file of the project, or digest of an object; blank: not asked for
+    advisories_from: Literal["low", "moderate", "high", "critical"] = "high"
+    accepted: dict[str, Accepted] = {}  #: advisories by id
     reproduced: bool = False  #: its run gives the same when it is done again
     tests: bool = False  #: the project's own tests passed on exactly the code that made it
     tests_share: float = 0.0  #: of the lines of its steps that those tests ran, at least

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Any, Literal, TypeVar
 
@@ -13,6 +14,7 @@ from mainspring.ground import bounds, objects
 from mainspring.ground.cards import check_fields
 from mainspring.ground.durations import seconds
 from mainspring.ground.errors import BadInputError
+from mainspring.ground.gates import Accepted
 from mainspring.ground.limits import CalibrationBounds, LoadLimits, RobustnessLimits
 from mainspring.ground.objects import Facet
 
@@ -43,6 +45,7 @@ def Gate(  # noqa: N802  reads as the record it makes
     max_feedback_share: float | None = None,
     needs_card: bool = True,
     security: bool = True,
+    advisories: str | Mapping[str, Any] = "",
     reproduced: bool = False,
     tests: bool = False,
     tests_share: float = 0.0,
@@ -63,6 +66,11 @@ def Gate(  # noqa: N802  reads as the record it makes
 
     ``security`` asks that its files were scanned and nothing was found against them: no pickled
     code that nobody trusts, every digest right, no call, path or archive that could do harm.
+
+    ``advisories`` is a file of the project (OSV records, or a zip of them) that the packages it
+    was made with are matched against: none may be known from ``high`` on. A mapping sets the
+    ``file``, what counts (``least``), and what is ``accepted``: ``{"GHSA-1": ("2027-01-31",
+    "We never parse XML.")}``.
 
     ``reproduced`` asks that its run, done again with nothing reused, gives the same bytes or
     metrics within tolerance; where nobody tried, the gate does so itself (it takes as long as the
@@ -119,10 +127,7 @@ def Gate(  # noqa: N802  reads as the record it makes
         simpler=simpler,
         **_learnt(leaks, max_feedback_share),
         needs_card=needs_card,
-        security=security,
-        reproduced=reproduced,
-        **_tests(tests, tests_share),
-        proof_age_s=seconds(proof_age, "proof_age"),
+        **_proofs(security, reproduced, tests, tests_share, proof_age, advisories),
         valid_s=_valid(valid),
         approval=approval,
         card_requires=check_fields(card_requires),
@@ -143,9 +148,52 @@ def _learnt(leaks: str, most: float | None) -> dict[str, Any]:
     return {"leaks": leaks, "max_feedback_share": most}
 
 
-def _tests(asked: bool, share: float) -> dict[str, Any]:
+def _proofs(
+    security: bool,
+    reproduced: bool,
+    tests: bool,
+    share: float,
+    age: str | float,
+    advisories: str | Mapping[str, Any],
+) -> dict[str, Any]:
     bounds.share("tests_share", share)
-    return {"tests": asked or share > 0, "tests_share": share}
+    told: dict[str, Any] = {"file": advisories}
+    if not isinstance(advisories, str):
+        told = dict(advisories)
+    unknown = set(told) - {"file", "least", "accepted"}
+    if unknown or "file" not in told:
+        raise BadInputError(
+            f"advisories is a file, or has file, least and accepted; found {sorted(told)}.",
+            field="advisories",
+        )
+    least = told.get("least", "high")
+    _one_of("advisories.least", least, ("low", "moderate", "high", "critical"))
+    return {
+        "security": security,
+        "reproduced": reproduced,
+        "tests": tests or share > 0,
+        "tests_share": share,
+        "proof_age_s": seconds(age, "proof_age"),
+        "advisories": told["file"],
+        "advisories_from": least,
+        "accepted": _accepted(told.get("accepted") or {}),
+    }
+
+
+def _accepted(given: Mapping[str, tuple[str, str]]) -> dict[str, Accepted]:
+    found = {}
+    for name, (until, reason) in given.items():
+        try:
+            day = datetime.fromisoformat(until)
+        except ValueError as error:
+            raise BadInputError(
+                f"accepted[{name!r}] must be (date, reason), found {until!r}.", field="accepted"
+            ) from error
+        if not reason.strip():
+            raise BadInputError(f"accepted[{name!r}] needs a reason.", field="accepted")
+        day = day if day.tzinfo else day.replace(tzinfo=UTC)
+        found[name] = Accepted(reason=reason, until=day.timestamp())
+    return found
 
 
 def _valid(valid: str | float) -> float:

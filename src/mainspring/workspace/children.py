@@ -127,6 +127,13 @@ def training_set(payload: dict[str, Any]) -> dict[str, Any]:
     return training_sets.examined(payload, _objects(payload))
 
 
+def audit(payload: dict[str, Any]) -> dict[str, Any]:
+    """Match packages against a file of advisories."""
+    from mainspring.workspace.proofs import parts
+
+    return parts.in_child(payload, _objects(payload))
+
+
 def scan(payload: dict[str, Any]) -> list[dict[str, Any]]:
     """Look through packages for what could do harm; nothing of them is loaded."""
     from mainspring.workspace.proofs import scanning

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
+from mainspring.ground.gates import Accepted
 from mainspring.ground.objects import Evidence
 from mainspring.ground.permissions import Permission
 from mainspring.web.api.fields import ModelName, Number, OfVersion, Request
@@ -148,3 +149,69 @@ def reproduction(ws: Workspace, request: OfReproduction) -> Reproducing:
 
     task, found = reproducing.reproduction(ws, request.task)
     return Reproducing(task=task.id, state=task.state, runs=task.payload["runs"], evidence=found)
+
+
+class WrittenSbom(msgspec.Struct, frozen=True, kw_only=True):
+    """A version's parts, and the evidence that they were written down."""
+
+    document: dict[str, Any]  #: CycloneDX 1.6
+    evidence: Evidence
+
+
+class AuditPackages(Request, frozen=True, kw_only=True):
+    """Which version's packages to match against which advisories."""
+
+    model: ModelName
+    number: Number
+    file: Annotated[
+        str, Meta(min_length=64, max_length=64, description="Digest of an object: OSV records.")
+    ]
+    least: Annotated[
+        Literal["low", "moderate", "high", "critical"],
+        Meta(description="What is less grave does not count."),
+    ] = "high"
+    accepted: Annotated[
+        dict[str, Accepted], Meta(max_length=10_000, description="Advisories by id.")
+    ] = {}
+
+
+@operation(
+    "proofs.sbom",
+    "POST",
+    "/api/v1/models/{model}/versions/{number}/sbom",
+    Permission.RUN,
+    example={"model": "flights", "number": 7},
+)
+def write_sbom(ws: Workspace, request: OfVersion) -> WrittenSbom:
+    """Write down what a version is made of: packages, files, data, as CycloneDX 1.6."""
+    from mainspring.workspace.proofs import parts
+
+    found, made = parts.write_sbom(ws, request.model, request.number)
+    return WrittenSbom(document=found, evidence=made)
+
+
+@operation(
+    "proofs.audit",
+    "POST",
+    "/api/v1/models/{model}/versions/{number}/audit",
+    Permission.RUN,
+    example={
+        "model": "flights",
+        "number": 7,
+        "file": _CODE,
+        "least": "high",
+        "accepted": {"GHSA-1": {"reason": "We never parse XML.", "until": 1_801_353_600.0}},
+    },
+)
+def audit(ws: Workspace, request: AuditPackages) -> Evidence:
+    """Match the packages a version was made with against advisories; nothing is asked outside."""
+    from mainspring.workspace.proofs import parts
+
+    return parts.audit(
+        ws,
+        request.model,
+        request.number,
+        request.file,
+        least=request.least,
+        accepted=request.accepted,
+    )

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 from mainspring.ground.errors import ConflictError, MainspringError
 from mainspring.ground.objects import Evidence, Gate, Version
 from mainspring.ground.permissions import Permission
-from mainspring.ground.ports import Tx
-from mainspring.readiness import evidence, registry
-from mainspring.workspace.proofs import reproducing, scanning
+from mainspring.readiness import evidence
+from mainspring.workspace.proofs import parts, reproducing, scanning
 
 if TYPE_CHECKING:
     from mainspring.engine.tasks import Lease
@@ -31,8 +30,10 @@ def gather(
     model, number = version.model, version.number
     if policy.security:
         scanning.scan(ws, model, number, served=version.package, lease=lease)
+    if policy.advisories:
+        _audit(ws, lease, version, policy)
     if policy.reproduced and not _lately(ws, version, policy):
-        _make_again(ws, drive, lease, model, number)
+        _make_again(ws, drive, lease, version)
 
 
 def refuse_danger(ws: Workspace, model: str, number: int, lease: Lease) -> None:
@@ -61,22 +62,34 @@ def _lately(ws: Workspace, version: Version, policy: Gate) -> bool:
     return known is not None and ws.clock.now() - known.at <= policy.proof_age_s
 
 
-def _make_again(ws: Workspace, drive: Drive, lease: Lease, model: str, number: int) -> None:
+def _make_again(ws: Workspace, drive: Drive, lease: Lease, version: Version) -> None:
     # One cause a gate: a second attempt of the same task finds the runs of the first.
     cause = f"reproduce:{lease.task.id}"
     try:
-        begun = reproducing.start(ws, model, number, cause=cause, lease=lease)
+        begun = reproducing.start(ws, version.model, version.number, cause=cause, lease=lease)
     except MainspringError as error:
-        _keep(ws, model, number, error)
+        _keep(ws, reproducing.cannot(ws, version, error))
         return
     for run in begun.runs:
         drive(ws, run, lease.stop)
 
 
-def _keep(ws: Workspace, model: str, number: int, error: MainspringError) -> None:
-    def work(tx: Tx) -> Evidence:
-        made = reproducing.cannot(ws, registry.get(tx, model, number), error)
-        evidence.record(tx, made)
-        return made
+def _audit(ws: Workspace, lease: Lease, version: Version, policy: Gate) -> None:
+    model, number = version.model, version.number
+    try:
+        parts.audit(
+            ws,
+            model,
+            number,
+            parts.kept_file(ws, policy.advisories),
+            least=policy.advisories_from,
+            accepted=policy.accepted,
+            permission=Permission.WORK,
+            lease=lease,
+        )
+    except MainspringError as error:  # what cannot be compared is not passed, and says why
+        _keep(ws, parts.cannot(ws, version, error))
 
-    ws.write(Permission.WORK, work)
+
+def _keep(ws: Workspace, made: Evidence) -> None:
+    ws.write(Permission.WORK, lambda tx: evidence.record(tx, made))
