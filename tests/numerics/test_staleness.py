@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from mainspring.numerics.errors import ShapesDifferError, TooFewError
-from mainspring.numerics.staleness import fit
+from mainspring.numerics.errors import OutOfRangeError, ShapesDifferError, TooFewError
+from mainspring.numerics.staleness import best_interval, fit
 
 POINTS = st.lists(st.tuples(st.floats(0, 100), st.floats(-1, 1)), min_size=6, max_size=30)
 
@@ -69,3 +69,20 @@ def test_too_little_is_refused():
         fit([3] * 6, range(6), [1] * 6)
     with pytest.raises(ShapesDifferError):
         fit([1] * 6, [1] * 5, [1] * 6)
+
+
+@given(st.floats(1e-6, 1e-2), st.floats(1, 1e6), st.floats(1e-3, 1e3), st.floats(1e-3, 1e6))
+def test_no_other_interval_costs_less_than_the_best(slope, volume, value, cost):
+    best = best_interval(slope, volume, value, cost)
+
+    def costs(every):
+        return volume * value * slope * every / 2 + cost / every
+
+    assert costs(best) <= min(costs(best * 0.9), costs(best * 1.1))
+
+
+def test_where_waiting_loses_nothing_no_interval_is_the_best():
+    assert best_interval(0.0, 100, 1.0, 5.0) is None
+    assert best_interval(-0.1, 100, 1.0, 5.0) is None
+    with pytest.raises(OutOfRangeError, match="cannot be negative"):
+        best_interval(0.1, 100, 1.0, -5.0)
