@@ -183,6 +183,32 @@ def watching(watched_url: str) -> Iterator[httpx.Client]:
         yield client
 
 
+@pytest.fixture(scope="session")
+def ready(story: ModuleType) -> ModuleType:
+    """The module that writes readiness and debt beside the story."""
+    return _module("ready")
+
+
+@pytest.fixture(scope="session")
+def ready_url(
+    tmp_path_factory: pytest.TempPathFactory, story: ModuleType, ready: ModuleType
+) -> Iterator[str]:
+    """The URL of a home with the story, and all that readiness and debt know of it."""
+    with _opened(tmp_path_factory.mktemp("ready")) as ws:
+        ws.store.write(service("engine"), Permission.WORK, story.furnish)
+        ws.store.write(service("engine"), Permission.WORK, ready.furnish)
+        with _served(ws) as url:
+            yield url
+
+
+@pytest.fixture
+def judging(ready_url: str) -> Iterator[httpx.Client]:
+    """A browser-like client of that home."""
+    headers = {"Accept": "text/html,application/xhtml+xml"}
+    with httpx.Client(base_url=ready_url, headers=headers, trust_env=False, timeout=60) as client:
+        yield client
+
+
 # ---------------------------------------------------------------- a real browser
 
 Opened = Callable[..., contextlib.AbstractContextManager[tuple[Page, list[str]]]]

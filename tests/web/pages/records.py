@@ -80,6 +80,7 @@ def a_window(draw: random.Random, week: int) -> Window:
         "baseline_loss": _LOSS[version],
         "line": _LOSS[version] + 0.01,
         "verdict": "alarm" if week == 6 else "quiet",
+        "why": f"Mean loss {loss:.4f} on {rows:,} labelled rows.",
         "by_version": by_version,
     }
     return Window(
