@@ -109,7 +109,7 @@ def counted(bad: int, of: int, budget: float) -> float:
 
     Example:
         >>> round(counted(10, 100, budget=0.01))
-        56
+        7
 
     Source: as :func:`update`.
     """
