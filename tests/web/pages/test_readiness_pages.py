@@ -238,11 +238,18 @@ def test_whatever_a_record_opens_leads_to_a_path_of_ours_or_nowhere(text: str, o
         assert one.href is None or re.match(r"/(?![/\\])[^\s\\]*\Z", one.href)
 
 
-def test_a_flat_list_of_records_becomes_a_table_and_anything_else_does_not() -> None:
+def test_a_list_of_records_becomes_a_table_and_anything_else_does_not() -> None:
     found = evidenced._table([{"a": 1, "b": None}, {"a": 2, "c": "x"}])
     assert found is not None
     assert found[0] == ["a", "b", "c"]
-    for odd in ([], [1], [{"a": [1]}], {"a": 1}, "text", [{"a": 1}, 2]):
+    wide = evidenced._table([{f"c{n:02d}": n for n in range(30)} | {"name": "x"}])
+    assert wide is not None
+    assert (len(wide[0]), wide[0][:2]) == (12, ["name", "c00"])
+    inner = evidenced._table([{"gain": {"low": 1, "high": 2}, "of": ["x", "y"]}])
+    assert inner is not None
+    assert inner[0] == ["of", "gain low", "gain high"]
+    assert inner[1] == [{"gain low": 1, "gain high": 2, "of": "x, y"}]
+    for odd in ([], [1], [{"a": [{}]}], [{"a": {"b": {}}}], {"a": 1}, "text", [{"a": 1}, 2]):
         assert evidenced._table(odd) is None
 
 

@@ -9,6 +9,10 @@ from mainspring.ground.permissions import Permission
 from mainspring.workspace.opening import Workspace
 
 _SHOWN = 200
+_COLUMNS, _LISTED = 12, 8
+_Plain = str | int | float | None
+#: Columns that say what a row is about come first.
+_NAMES = ("name", "policy", "column", "kind", "subject", "path")
 
 
 def gather_all(ws: Workspace, asked: Mapping[str, str]) -> dict[str, Any]:
@@ -32,19 +36,37 @@ def gather(ws: Workspace, asked: Mapping[str, str]) -> dict[str, Any]:
     from mainspring.readiness import evidence
 
     one = ws.read(Permission.READ, lambda tx: evidence.get(tx, asked["id"]))
-    plain = {key: v for key, v in one.detail.items() if isinstance(v, str | int | float | None)}
-    tables = {key: rows for key, v in one.detail.items() if (rows := _table(v)) is not None}
-    rest = {k: v for k, v in one.detail.items() if k not in plain and k not in tables and v}
-    return {"one": one, "plain": plain, "tables": tables, "rest": rest}
+    said = {key: value for key, value in one.detail.items() if value != ""}
+    plain = {key: v for key, v in said.items() if isinstance(v, _Plain)}
+    tables = {key: rows for key, v in said.items() if (rows := _table(v)) is not None}
+    return {"one": one, "plain": plain, "tables": tables, "whole": one.detail}
 
 
 def _table(value: object) -> tuple[list[str], list[dict[str, Any]]] | None:
-    """Return the columns and rows of a list of flat records; None if it is anything else."""
-    if not isinstance(value, list) or not value:
+    """Return the columns and rows of a list of records; None if it is anything else.
+
+    A record in a record, such as an interval, becomes columns of its own; what is deeper, or
+    too wide, is left to the whole.
+    """
+    if not isinstance(value, list) or not value or len(value) > _SHOWN:
         return None
-    rows = [one for one in value if isinstance(one, dict)]
-    if len(rows) != len(value) or len(rows) > _SHOWN:
+    rows = [_flat(one) for one in value if isinstance(one, dict)]
+    if len(rows) != len(value):
         return None
-    flat = all(isinstance(cell, str | int | float | None) for row in rows for cell in row.values())
-    columns = list(dict.fromkeys(str(key) for row in rows for key in row))
-    return (columns, rows) if flat and len(columns) <= 12 else None
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    columns.sort(key=lambda key: (_NAMES.index(key) if key in _NAMES else len(_NAMES), " " in key))
+    return (columns[:_COLUMNS], rows) if columns else None
+
+
+def _flat(record: dict[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in record.items():
+        if isinstance(value, dict):
+            inner = {f"{key} {name}": one for name, one in value.items()}
+            flat |= {name: one for name, one in inner.items() if isinstance(one, _Plain)}
+        elif isinstance(value, list) and all(isinstance(one, str | int | float) for one in value):
+            told = ", ".join(str(one) for one in value[:_LISTED])
+            flat[key] = told + (", …" if len(value) > _LISTED else "")
+        elif isinstance(value, _Plain):
+            flat[key] = value
+    return flat

@@ -18,6 +18,7 @@ _SHOWN = 30  # versions of a page of the table
 _METRICS = 4  # of them as columns; the version itself shows all
 _EVIDENCE = 30
 
+_WORST = ("fail", "stale", "pass")
 OVERRIDDEN = ", OVERRIDDEN"
 
 
@@ -134,13 +135,23 @@ def _one(ws: Workspace, model: str, number: int) -> dict[str, Any]:
     ref = f"{model}/{number}"
     detail = models.version_detail(ws, model, number)
     newest = detail.gates[0] if detail.gates else None
+    checklist = readiness.checklist(ws, model, number)
+    # What the gate found stands in its own table; here it stands where it is not well.
+    asked = [
+        item
+        for item in checklist.items
+        if item.state in ("fail", "stale")
+        or (item.state == "pass" and not item.name.startswith("gate: "))
+    ]
     return {
         "ref": ref,
         "detail": detail,
         "standing": detail.standing.removesuffix(OVERRIDDEN),
         "gate": newest,
         "holds": holds(newest, ws.clock.now()),
-        "checklist": readiness.checklist(ws, model, number),
+        "checklist": checklist,
+        "items": sorted(asked, key=lambda item: _WORST.index(item.state)),
+        "unasked": [item for item in checklist.items if item.state == "not asked"],
         "why": models.why(ws, ref),
         "why_not": None if "champion" in detail.aliases else whynot.of_version(ws, ref),
         "evidence": _evidence(ws, ref),
