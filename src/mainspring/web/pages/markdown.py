@@ -11,6 +11,7 @@ _BOLD = re.compile(r"\*\*(.+?)\*\*")
 _CODE = re.compile(r"`([^`]+)`")
 _HEAD = re.compile(r"(#{1,4}) +(.*)")
 _ITEM = re.compile(r"[-*] +(.*)")
+_WHOLE = re.compile(r"_([^_].*[^_])_")
 _RULE = re.compile(r"\|?[\s:|-]+\|?")
 
 
@@ -19,8 +20,8 @@ def html(text: str) -> Markup:
 
     Text is escaped before anything is marked up, so no tag of the author's ever gets through.
 
-    >>> str(html("# A <b>"))
-    '<h3>A &lt;b&gt;</h3>'
+    >>> str(html("# A <b>")), str(html("_Missing: <b>_"))
+    ('<h3>A &lt;b&gt;</h3>', '<p><em>Missing: &lt;b&gt;</em></p>')
     """
     out: list[str] = []
     blocks = re.split(r"\n\s*\n", text.replace("\r\n", "\n").strip())
@@ -65,7 +66,13 @@ def _list(lines: list[str]) -> str:
 
 
 def _paragraph(lines: list[str]) -> str:
-    return "<p>" + "<br>".join(_inline(line) for line in lines) + "</p>"
+    return "<p>" + "<br>".join(_line(line) for line in lines) + "</p>"
+
+
+def _line(text: str) -> str:
+    """Return a line; one that stands between underscores is emphasised as a whole."""
+    whole = _WHOLE.fullmatch(text)
+    return f"<em>{_inline(whole[1])}</em>" if whole else _inline(text)
 
 
 def _table(lines: list[str]) -> str:
