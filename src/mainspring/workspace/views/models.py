@@ -8,6 +8,7 @@ from mainspring.debt import consumers
 from mainspring.experiments import runs
 from mainspring.ground.cards import missing
 from mainspring.ground.errors import NotFoundError
+from mainspring.ground.gates import GateResult
 from mainspring.ground.objects import Alarm, Decision, Deprecation, Rollout, Run, Version, Window
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
@@ -69,7 +70,7 @@ def model_detail(ws: Workspace, asked: str) -> ModelDetail:
             aliases=registry.aliases_of(tx, model),
             versions=versions,
             verdicts={str(n): found.passed for n, found in judged.items() if found is not None},
-            standings={str(v.number): _standing(tx, model, v.number) for v in versions},
+            standings={str(n): _standing(tx, model, n, found) for n, found in judged.items()},
             history=_moves(tx, model),
             stages=[
                 StageMove(**msgspec.structs.asdict(one))
@@ -115,7 +116,7 @@ def version_detail(ws: Workspace, asked: str, number: int) -> VersionDetail:
             gates=gate.results(tx, model, number),
             overrides=[one for one in made if one.kind == "override"],
             approvals=[one for one in made if one.kind in ("approve", "refuse")],
-            standing=_standing(tx, model, number),
+            standing=_standing(tx, model, number, gate.latest(tx, model, number)),
             card=version.card,
             card_missing=missing(version.card),
             deprecation=_deprecation(tx, model, number),
@@ -233,9 +234,8 @@ def _check(tx: Tx, model: str) -> None:
         raise NotFoundError(f"There is no model {model!r}.", field="model")
 
 
-def _standing(tx: Tx, model: str, number: int) -> str:
+def _standing(tx: Tx, model: str, number: int, newest: GateResult | None) -> str:
     """Return how a version's newest gate stands today, and whether an override was given."""
-    newest = gate.latest(tx, model, number)
     if newest is None:
         said = "not judged"
     elif newest.passed:
