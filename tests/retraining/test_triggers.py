@@ -119,6 +119,7 @@ def test_a_policy_is_checked_where_it_is_declared() -> None:
         ({"on": {"drfit": "check"}}, "found 'drfit'"),
         ({"on": {"drift": "train"}}, "must be one of check, retrain, note"),
         ({"every_rows": 0}, "every_rows must be 1 or more"),
+        ({"check_every": 0}, "check_every must be longer than 0 s"),
     ]:
         with pytest.raises(BadInputError, match=told):
             Retraining(**wrong)

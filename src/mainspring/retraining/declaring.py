@@ -156,7 +156,7 @@ def Retraining(  # noqa: N802
         check_labels=_count("check_labels", check_labels),
         budget_s=None if budget_minutes is None else budget_minutes * 60,
         freeze=[freeze] if isinstance(freeze, FreezeRecord) else list(freeze),
-        check_every_s=None if check_every is None else seconds(check_every, "check_every"),
+        check_every_s=None if check_every is None else _apart(check_every),
         max_age_s=None if max_age in (None, MEASURED) else seconds(max_age or 0, "max_age"),
         max_age_measured=max_age == MEASURED,
         schedule=schedule,
@@ -256,3 +256,15 @@ def _named(source: Callable[[float, float], Any] | str | None) -> str | None:
             field="source",
         )
     return f"{source.__module__}:{source.__qualname__}"
+
+
+def _apart(check_every: str | float) -> float:
+    """Return how far apart regular checks are; without a stretch between them they never end."""
+    found = seconds(check_every, "check_every")
+    if found <= 0:
+        raise BadInputError(
+            "check_every must be longer than 0 s.",
+            field="check_every",
+            hint="None leaves the regular check out.",
+        )
+    return found

@@ -27,6 +27,7 @@ _ABOVE_ZERO = (
     "retraining.every_rows",
     "retraining.every_labels",
     "retraining.check_labels",
+    "retraining.check_every_s",
 )
 
 
