@@ -131,8 +131,9 @@ def quality(facts: Facts) -> Claim:
         return no("No window was judged by its late labels.")
     judged = window.performance or {}
     if judged["verdict"] == "alarm":
-        return no(f"Quality fell: {judged['why']}")
-    quality = Claim(holds=True, found=str(judged["why"]), proofs=[_seen(window)])
+        return no(f"Quality fell: {judged.get('why') or 'see its window'}")
+    told = str(judged.get("why") or "It was judged by late labels, and was well.")
+    quality = Claim(holds=True, found=told, proofs=[_seen(window)])
     return both(quality, _unbiased(facts, window))
 
 
