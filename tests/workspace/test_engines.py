@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
@@ -36,6 +37,15 @@ def follow(engine: Slow) -> None:
             pass
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Let SIGINT be what it is in a fresh process, whatever ran in this one before."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_waits_for_what_is_being_finished() -> None:
     engine = Slow()
     with pytest.raises(KeyboardInterrupt):

@@ -118,9 +118,13 @@ def work(
         )
     house = Local(settings, create=True)
     stop = threading.Event()
+    before = {
+        number: signal.signal(number, lambda *_: stop.set())
+        for number in (signal.SIGTERM, signal.SIGINT)
+    }
     try:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stop.set())
         queue.work(house.workspace, slots or settings.slots, stop, drain=drain)
     finally:
+        for number, handler in before.items():  # who called this may have signals of their own
+            signal.signal(number, handler)
         house.close()
