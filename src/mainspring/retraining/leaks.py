@@ -23,6 +23,9 @@ Floats = npt.NDArray[np.float64]
 
 #: A column alone that orders the target so well, at the lower bound, is hardly an honest input.
 ALONE = 0.98
+#: Of a number's cells, each holds a dozen rows or more: a whole row of the mean of all would pull
+#: every one of them in, and hide a law that has no noise at all.
+_LIGHT = 0.1
 #: So few rows, or rows of one class, prove no copy.
 LEAST_COPY, LEAST_CLASS = 50, 10
 #: Columns are looked at on so many rows at most, evenly over them.
@@ -167,7 +170,8 @@ def _told_by(
         if truth.size < 2 * LEAST_CLASS or np.ptp(truth) == 0:
             return None, ""
         # No interval: a share of variance this close to 1 has none worth the name.
-        return r2(_means(older, learnt, counts, width)[newer], truth), "r2"
+        means = _means(older, learnt, counts, width, prior=_LIGHT)
+        return r2(means[newer], truth), "r2"
     if len(signature.classes) == 2:
         band = _ordered(_means(older, learnt, counts, width)[newer], truth == 1)
         return (None if band is None else band.low), "an AUC"
@@ -190,10 +194,17 @@ def _ordered(scores: Floats, positive: npt.NDArray[np.bool_]) -> Interval | None
     return hanley_mcneil(found, yes, positive.size - yes)
 
 
-def _means(cells: npt.NDArray[np.int64], values: Floats, counts: Floats, width: int) -> Floats:
+def _means(
+    cells: npt.NDArray[np.int64],
+    values: Floats,
+    counts: Floats,
+    width: int,
+    prior: float = 1.0,
+) -> Floats:
+    """Return the mean of each cell, as if ``prior`` rows more had held the mean of all."""
     overall = float(values.mean())
     sums = np.bincount(cells, weights=values, minlength=width)
-    return np.asarray((sums + overall) / (counts + 1.0))
+    return np.asarray((sums + prior * overall) / (counts + prior))
 
 
 def _cells(
