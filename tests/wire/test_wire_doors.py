@@ -282,7 +282,8 @@ def test_what_an_override_did_is_shown_wherever_the_version_is(
         main(["models", f"flights/{number}", "--home", str(doors.home)])
         main(["readiness", f"flights/{number}", "--url", url])
     out = capfd.readouterr().out
-    assert f"{url}/models/flights?version={number}#v{number}" in out, "with a server, links to its pages"
+    page = f"{url}/models/flights?version={number}#v{number}"
+    assert page in out, "with a server, links to its pages"
     assert "OVERRIDE" in out
     assert "owner let it into a canary: Try." in out
     audited = doors.read(Permission.READ, lambda tx: decisions.overrides_of(tx, "flights", number))
