@@ -22,15 +22,14 @@ def settled(data: bytes) -> bytes:
         packed = {one.filename: one.compress_type for one in archive.infolist()}
     numbers: dict[int, int] = {}
     names: dict[str, str] = {}
-    schema = _numbered(json.loads(files[_SCHEMA]), numbers, names)
+    files[_SCHEMA] = json.dumps(_numbered(json.loads(files[_SCHEMA]), numbers, names)).encode()
     held = io.BytesIO()
     with zipfile.ZipFile(held, "w") as archive:
         renamed: dict[str, str] = {name: names.get(name, name) for name in files}
         for name in sorted(files, key=lambda one: _order(renamed[one])):
             info = zipfile.ZipInfo(renamed[name])  # its time is the first of 1980
             info.compress_type = packed[name]
-            text = json.dumps(schema, indent=2).encode()
-            archive.writestr(info, text if name == _SCHEMA else files[name])
+            archive.writestr(info, files[name])
     return held.getvalue()
 
 
