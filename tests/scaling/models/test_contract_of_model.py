@@ -9,7 +9,7 @@ from mainspring.ground.errors import BadInputError
 from mainspring.ground.objects import Routing
 from mainspring.scaling.models import load, package
 from mainspring.scaling.models.model import Model
-from mainspring.workspace.children import _unkept
+from mainspring.workspace.measuring.candidate import _unkept
 
 CONTRACT = Contract(
     columns={
