@@ -75,6 +75,5 @@ loop = ms.Loop(
                  owner="Arrivals desk", limitations="New York departures, none cancelled."),
     gate=ms.Gate(at_least={"auc": 0.6}, max_latency_ms=15, tolerance=0.002),
     rollout=ms.Rollout("canary", share=0.2, margin=0.001, min_period="3d", max_period="28d"),
-    monitor=ms.Monitor(window="7d", label_delay="5d"),
-    retraining=ms.Retraining(cost=6, check_every="14d", check_cooldown="14d"),
+    monitor=ms.Monitor(window="7d", label_delay="5d"), retraining=ms.Retraining(cost=6),
 )  # fmt: skip
