@@ -4,7 +4,7 @@ A look at an endpoint asks the store a dozen questions. It is worth them only wh
 it has moved: its captures, its labels, how it is declared, work of its that ended. What moves is
 noticed at once where rows came lately; an endpoint that was quiet for long is felt less often, at
 most :data:`SLOWEST_S` apart. Whatever else could have happened (the clock, another program) is
-found by a look every minute or so, a few endpoints at a time.
+found by a look every few minutes, a few endpoints at a time.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from pathlib import Path
 from zlib import crc32
 
 #: A folder that was quiet is felt again after a twentieth of that time, and at most this long.
-SLOWEST_S = 2.0
+SLOWEST_S = 4.0
 _SHARE = 1 / 20
 #: An endpoint of which nothing moved is looked at this often all the same.
-COLD_S = 60.0
+COLD_S = 240.0
 #: Cold looks of one pass, so that many at once keep nobody else waiting.
 COLD_AT_ONCE = 8
 
@@ -67,7 +67,8 @@ class Attention:
             known = self._known.get(name)
             if known is None:
                 known = self._known[name] = _Known(str(self._folder(name)))
-            if known.key != key or not known.pending.isdisjoint(ended) or _felt(known, now):
+            touched = known.key != key or (ended and not known.pending.isdisjoint(ended))
+            if touched or (now >= known.feel and _felt(known, now)):
                 known.key, known.moved = key, now
                 moved.append(name)
             elif _cold(name, known, now, at):
@@ -81,9 +82,7 @@ class Attention:
 
 
 def _felt(known: _Known, now: float) -> bool:
-    """Return whether the files of an endpoint have moved, if it is time to feel them."""
-    if now < known.feel:
-        return False
+    """Return whether the files of an endpoint have moved since they were felt last."""
     files = _files(known.folder)
     if files != known.files:
         known.files, known.moved, known.feel = files, now, now
