@@ -93,7 +93,7 @@ def test_a_noise_feature_a_dead_constant_and_uncommitted_code_are_found_by_exit_
     ("words", "says"),
     [
         (("debt", "--budget", "much"), "budget"),
-        (("debt", "--kind", "no_ownr"), "Did you mean no_owner?"),
+        (("debt", "--kind", "no_ownr"), "Did you mean 'no_owner'?"),
         (("debt", "accept", "debt_1", "--until", "soon", "--reason", "x"), "until"),
         (("deprecate", "model:none"), "--until"),
         (("dependents", "flights"), "feature:MODEL.COLUMN"),

@@ -45,7 +45,7 @@ def test_what_is_no_budget_is_refused(text):
 def test_a_kind_with_a_slip_is_met_with_the_nearest():
     with pytest.raises(BadInputError) as caught:
         read_budget("no_ownr=1")
-    assert caught.value.hint == "Did you mean no_owner?"
+    assert caught.value.hint == "Did you mean 'no_owner'?"
 
 
 def feature(name: str, worth: str, low: float) -> FeatureGain:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
-
 import msgspec
 import polars as pl
 
 from mainspring.ground.errors import BadInputError
+from mainspring.ground.nearest import nearest
 from mainspring.ground.objects import Kind
 
 LEAST_ROWS = 60  # what the first split into training and fresh rows needs
@@ -98,9 +97,8 @@ def times_in(frame: pl.DataFrame) -> list[str]:
 def _there(frame: pl.DataFrame, column: str, field: str) -> None:
     if column in frame.columns:
         return
-    lower = {name.lower(): name for name in frame.columns}
-    close = difflib.get_close_matches(column.lower(), lower, n=1, cutoff=0.5)
-    hint = f"Did you mean {lower[close[0]]!r}? " if close else ""
+    close = nearest(column, frame.columns)
+    hint = "" if close is None else f"Did you mean {close!r}? "
     raise BadInputError(
         f"There is no column {column!r}.",
         field=field,

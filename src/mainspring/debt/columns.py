@@ -16,7 +16,6 @@ A column may also be ``private`` (it must be hashed or dropped before it is capt
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Iterable
 from typing import Any
@@ -24,6 +23,7 @@ from typing import Any
 import msgspec
 
 from mainspring.ground.errors import BadInputError
+from mainspring.ground.nearest import meant
 from mainspring.ground.objects import Record
 
 FILE = "columns.toml"
@@ -86,10 +86,10 @@ def _check_keys(found: dict[str, Any], kind: type[msgspec.Struct], where: str) -
     known = kind.__struct_fields__
     for key in found:
         if key not in known:
-            close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-            hint = f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(known)}."
             raise BadInputError(
-                f"{FILE} has an unknown key {where}{key}.", field=f"{where}{key}", hint=hint
+                f"{FILE} has an unknown key {where}{key}.",
+                field=f"{where}{key}",
+                hint=meant(key, known),
             )
 
 

@@ -19,6 +19,7 @@ from mainspring.debt.finders import (
 from mainspring.debt.findings import KINDS, WEIGHTS, DebtFinding
 from mainspring.ground.clock import iso
 from mainspring.ground.errors import BadInputError
+from mainspring.ground.nearest import meant
 from mainspring.ground.records import Record
 
 Finder = Callable[[World], Iterator[DebtFinding]]
@@ -157,13 +158,10 @@ def check_kind(kind: str) -> str:
         BadInputError: if there is none such, with the nearest name.
     """
     if kind not in KINDS:
-        from difflib import get_close_matches
-
-        near = get_close_matches(kind, KINDS, 1)
         raise BadInputError(
             f"There is no kind of debt {kind[:80]!r}.",
             field="kind",
-            hint=f"Did you mean {near[0]}?" if near else f"There are: {', '.join(KINDS)}.",
+            hint=meant(kind, KINDS),
         )
     return kind
 

@@ -257,9 +257,3 @@ def decode_event(text: str | bytes) -> AnyEvent:
     """Return the event that JSON text holds."""
     event: AnyEvent = msgspec.json.decode(text, type=AnyEvent)
     return event
-
-
-def decode_command(text: str | bytes) -> AnyCommand:
-    """Return the command that JSON text holds."""
-    command: AnyCommand = msgspec.json.decode(text, type=AnyCommand)
-    return command

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -16,6 +15,7 @@ from mainspring.ground.durations import seconds
 from mainspring.ground.errors import BadInputError
 from mainspring.ground.gates import Accepted
 from mainspring.ground.limits import CalibrationBounds, LoadLimits, RobustnessLimits
+from mainspring.ground.nearest import meant
 from mainspring.ground.objects import Facet
 
 T = TypeVar("T", LoadLimits, RobustnessLimits)
@@ -322,11 +322,10 @@ def _made(kind: type[T], field: str, given: Mapping[str, Any]) -> T:
     values: dict[str, Any] = {}
     for name, value in given.items():
         if name not in known:
-            near = get_close_matches(name, known, n=1)
             raise BadInputError(
                 f"{field} has no {name!r}.",
                 field=f"{field}.{name}"[:80],
-                hint=f"Did you mean {near[0]}?" if near else f"It has {', '.join(known)}.",
+                hint=meant(name, known),
             )
         if isinstance(known[name].default, bool):
             values[name] = bool(value)

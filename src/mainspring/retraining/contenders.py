@@ -12,7 +12,6 @@ periods of the stream.
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 import tomllib
@@ -24,6 +23,7 @@ import msgspec
 
 from mainspring.ground.durations import seconds
 from mainspring.ground.errors import BadInputError
+from mainspring.ground.nearest import nearest
 from mainspring.ground.objects import DAY_S, Record, RetrainingPolicy, RolloutPolicy
 
 WEEK_S = 7 * DAY_S
@@ -220,5 +220,5 @@ def _scaled(record: Any, scale: float) -> Any:
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
-    found = difflib.get_close_matches(name, list(known), n=1)
-    return f" Did you mean {found[0]!r}?" if found else ""
+    found = nearest(name, known)
+    return "" if found is None else f" Did you mean {found!r}?"

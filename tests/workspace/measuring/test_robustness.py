@@ -185,6 +185,6 @@ def test_only_the_heaviest_columns_are_tried_and_the_others_named() -> None:
 
 
 def test_a_limit_that_is_misspelt_is_refused_with_the_nearest_name() -> None:
-    with pytest.raises(BadInputError, match="Did you mean max_moved"):
+    with pytest.raises(BadInputError, match="Did you mean 'max_moved'"):
         Gate(robustness={"max_movd": 0.1})
     assert RobustnessLimits().max_moved == 0.25
