@@ -116,7 +116,7 @@ def test_a_model_that_a_run_kept_is_registered_judged_and_promoted(say, rows) ->
     failed = [one["name"] for one in refused.json["gate"]["checks"] if not one["passed"]]
     assert failed == ["slices"]
     misspelt = say("load-test", "tide/1", "--limit", "max_p9_ms=20")
-    assert (misspelt.code, "Did you mean max_p9" in misspelt.err) == (2, True)
+    assert (misspelt.code, "Did you mean 'max_p9" in misspelt.err) == (2, True)
     few = ("--requests", "10", "--rounds", "1", "--limit", "max_cold_start_s=1e-6", "--json")
     slow = say("load-test", "tide/1", *few)
     assert (slow.code, slow.json["passed"], slow.json["automatic"]) == (1, False, False)

@@ -190,6 +190,7 @@ def lines_of(home: Path, text: str) -> list[dict[str, Any]]:
 
 
 def test_what_processes_print_and_how_they_end_is_in_the_logs(up: Up) -> None:
+    until(lambda: lines_of(up.home, "engine prints"))  # one killed sooner has printed nothing
     pid = up.pids()["engine"]
     os.kill(pid, signal.SIGKILL)
     until(lambda: up.pids().get("engine", pid) != pid)
