@@ -30,6 +30,9 @@ from mainspring.ground.profiles import ColumnProfile as ColumnProfile
 from mainspring.ground.profiles import Profile as Profile
 from mainspring.ground.records import DAY_S as DAY_S
 from mainspring.ground.records import Record as Record
+from mainspring.ground.serving import EndpointLimits as EndpointLimits
+from mainspring.ground.serving import EndpointOptions as EndpointOptions
+from mainspring.ground.serving import Scaling as Scaling
 from mainspring.ground.training import RowsPolicy as RowsPolicy
 
 Kind = Literal["binary", "multiclass", "regression"]
@@ -217,6 +220,7 @@ class Routing(Record, frozen=True, kw_only=True):
     share: float = 0.0
     rollout: str | None = None
     deprecation: Deprecation | None = None  #: of the endpoint, its model or its champion
+    options: EndpointOptions = EndpointOptions()
 
 
 # ---------------------------------------------------------------- what a Loop declares

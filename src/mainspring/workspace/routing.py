@@ -15,7 +15,8 @@ def routing(tx: Tx, endpoint: str) -> Routing:
     Raises:
         NotFoundError: if there is no such endpoint.
     """
-    model = endpoints.get(tx, endpoint).model
+    place = endpoints.get(tx, endpoint)
+    model = place.model
     champion = registry.champion(tx, model)
     rollout = rollouts.running(tx, endpoint)
     meets = rollout is not None and rollout.champion == champion
@@ -30,6 +31,7 @@ def routing(tx: Tx, endpoint: str) -> Routing:
         share=rollout.share if rollout and meets else 0.0,
         rollout=rollout.id if rollout and meets else None,
         deprecation=_deprecation(tx, endpoint, model, champion),
+        options=place.options,
     )
 
 

@@ -36,10 +36,12 @@ class Served:
         scorer: Callable[[Any], Floats],
         careful: Callable[[], Callable[[Any], Floats]] | None = None,
         contract: Contract | None = None,
+        held_bytes: int = 0,
     ) -> None:
         self.digest = digest
         self.signature = signature
-        self.form = form
+        self.form: str = form
+        self.held_bytes = held_bytes
         names = [column.name for column in signature.columns]
         self.asks = RowChecks(contract or Contract(), names)
         self._features = features
@@ -49,6 +51,14 @@ class Served:
         self._loading = threading.Lock()
         self._classes = _words(signature.classes)
         self._outputs = len(signature.classes) if signature.kind == "multiclass" else 1
+
+    @property
+    def inline(self) -> bool:
+        """Return whether a few rows may be scored in the event loop."""
+        return self.form == "onnx"
+
+    def close(self) -> None:
+        """Let go of what it holds."""
 
     def check(self, columns: Mapping[str, Any]) -> Prepared:
         """Return rows ready to be scored, given as lists or arrays by column name.
@@ -143,11 +153,15 @@ def load(digest: str, objects: Objects, prefer: Form = "onnx") -> Served:
     contract = None if told is None else told.contract
     if prefer == "onnx" and "model.onnx" in manifest.files:
         parity = msgspec.json.decode(read("parity.json"), type=Parity)
-        scorer = OnnxScorer(read("model.onnx"), parity.inputs, signature.kind)
+        data = read("model.onnx")
+        scorer = OnnxScorer(data, parity.inputs, signature.kind)
         careful = None if parity.missing else lambda: _native(read("model.skops"), signature)
-        return Served(digest, signature, features, "onnx", scorer.score, careful, contract)
-    native = _native(read("model.skops"), signature)
-    return Served(digest, signature, features, "native", native, None, contract)
+        return Served(
+            digest, signature, features, "onnx", scorer.score, careful, contract, len(data)
+        )
+    data = read("model.skops")
+    native = _native(data, signature)
+    return Served(digest, signature, features, "native", native, None, contract, len(data))
 
 
 def _native(data: bytes, signature: Signature) -> Callable[[pl.DataFrame], Floats]:

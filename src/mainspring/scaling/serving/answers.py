@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -11,7 +12,15 @@ from mainspring.ground.version import __version__
 from mainspring.scaling.serving.requests import Asked
 from mainspring.scaling.serving.router import Answer, Generation, Variant
 
-Reply = tuple[int, bytes, bytes]
+
+class Reply(NamedTuple):
+    """An answer: status, content type, body, and headers of its own."""
+
+    status: int
+    kind: bytes
+    body: bytes
+    headers: Sequence[tuple[bytes, bytes]] = ()
+
 
 JSON = b"application/json"
 OUTPUTS = ("prediction", "scores", "prediction_id", "version")
@@ -21,7 +30,7 @@ _encode = msgspec.json.Encoder().encode
 
 def as_json(value: Any, status: int = 200) -> Reply:
     """Return any JSON-like value as an answer."""
-    return status, JSON, _encode(value)
+    return Reply(status, JSON, _encode(value))
 
 
 def refusal(error: MainspringError, *, oip: bool) -> Reply:

@@ -9,7 +9,7 @@ from sqlalchemy import delete, insert, select
 
 from mainspring.ground.errors import ConflictError, NotFoundError
 from mainspring.ground.identity import check_name
-from mainspring.ground.objects import Record
+from mainspring.ground.objects import EndpointOptions, Record
 from mainspring.ground.ports import Tx
 from mainspring.scaling.serving.tables import endpoints, rollouts
 
@@ -25,6 +25,7 @@ class Endpoint(Record, frozen=True, kw_only=True):
     created: float
     loop: str | None = None
     kind: Literal["served", "fed"] = "served"
+    options: EndpointOptions = EndpointOptions()
 
 
 def ensure(
@@ -88,6 +89,22 @@ def of_model(tx: Tx, model: str) -> list[Endpoint]:
     return [_read(row) for row in tx.all(question)]
 
 
+def configure(tx: Tx, name: str, options: EndpointOptions) -> Endpoint:
+    """Keep how an endpoint is served from now on, and audit it.
+
+    Raises:
+        NotFoundError: if there is none by that name.
+        ConflictError: if it is answered elsewhere.
+    """
+    found = get(tx, name)
+    if found.kind == "fed":
+        raise ConflictError(f"Endpoint {name} is answered elsewhere; it has no options.")
+    text = msgspec.json.encode(options).decode()
+    tx.run(endpoints.update().where(endpoints.c.name == name).values(options=text))
+    tx.audit("endpoint.configure", f"endpoint:{name}", msgspec.to_builtins(options))
+    return msgspec.structs.replace(found, options=options)
+
+
 def remove(tx: Tx, name: str) -> None:
     """Forget an endpoint; its rollouts stay on record.
 
@@ -117,4 +134,9 @@ def _read(row: Any) -> Endpoint:
         created=row.created,
         loop=row.loop,
         kind=row.kind or "served",
+        options=_options(row.options),
     )
+
+
+def _options(text: str | None) -> EndpointOptions:
+    return EndpointOptions() if text is None else msgspec.json.decode(text, type=EndpointOptions)

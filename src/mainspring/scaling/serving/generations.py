@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from mainspring.ground.errors import MainspringError
 from mainspring.ground.objects import Routing
-from mainspring.scaling.models.load import Served
+from mainspring.scaling.models.scorer import Scorer
 from mainspring.scaling.serving.router import Generation, Variant
 
 _log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ class Generations:
     def __init__(
         self,
         routing: Callable[[], Routing],
-        loader: Callable[[str], Served],
+        loader: Callable[[str], Scorer],
         changed: Callable[[], int] | None = None,
     ) -> None:
         nothing = Routing(endpoint="", model="", champion=None, champion_package=None)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from mainspring.ground.errors import MainspringError
 from mainspring.ground.objects import Routing, Strategy
 from mainspring.scaling.models.check import Prepared
-from mainspring.scaling.models.load import Served
+from mainspring.scaling.models.scorer import Scorer
 from mainspring.scaling.serving.metrics import Counts
 from mainspring.scaling.serving.segments import NOBODY
 from mainspring.scaling.serving.tallies import Ended, Tallies
@@ -26,7 +26,7 @@ class Variant:
     """One loaded version."""
 
     number: int
-    served: Served
+    served: Scorer
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ endpoints = Table(
     Column("loop", String(128)),
     Column("created", Float(53), nullable=False),
     Column("kind", String(16)),  # NULL: served by a process of ours; "fed": answered elsewhere
+    Column("options", Text),  # JSON: EndpointOptions; NULL: all as they are by default
 )
 
 fed_versions = Table(

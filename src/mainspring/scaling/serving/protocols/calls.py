@@ -1,0 +1,48 @@
+"""One request on its way through an endpoint, and what its answer is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mainspring.ground.errors import NotFoundError, UnavailableError
+from mainspring.scaling.serving.answers import Reply
+from mainspring.scaling.serving.body import Receive, Scope
+from mainspring.scaling.serving.router import Generation, Variant
+
+
+class Call:
+    """One HTTP request."""
+
+    __slots__ = ("headers", "method", "path", "receive", "scope")
+
+    def __init__(self, scope: Scope, receive: Receive, headers: Mapping[bytes, bytes]) -> None:
+        self.scope, self.receive, self.headers = scope, receive, headers
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+
+
+def champion(name: str, now: Generation) -> Variant:
+    """Return who answers by default.
+
+    Raises:
+        UnavailableError: if no champion is loaded yet.
+    """
+    if now.champion is None:
+        raise not_loaded(name)
+    return now.champion
+
+
+def not_loaded(name: str) -> UnavailableError:
+    """Return the refusal of an endpoint that has nothing to answer with yet."""
+    return UnavailableError(
+        f"Endpoint {name} has no champion loaded yet.",
+        hint="Promote a version, or wait for it to be loaded; /status says what is wrong.",
+    )
+
+
+def no_model(rest: str) -> NotFoundError:
+    """Return the refusal of a model that is not served here."""
+    return NotFoundError(f"There is no model {rest[:200]!r} here.")
+
+
+__all__ = ["Call", "Reply", "champion", "no_model", "not_loaded"]

@@ -1,0 +1,39 @@
+"""What an endpoint tells of itself: ``/ping``, ``/health``, ``/status``, ``/metrics``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mainspring.ground.permissions import Permission
+from mainspring.scaling.serving import answers
+from mainspring.scaling.serving.metrics import prometheus
+from mainspring.scaling.serving.protocols.calls import Call, Reply
+
+if TYPE_CHECKING:
+    from mainspring.scaling.serving.app import EndpointApp
+
+
+async def ready(app: EndpointApp, call: Call) -> Reply:  # noqa: ARG001
+    """Say whether there is a version to answer with."""
+    return answers.health("ready", yes=app.generations.current.champion is not None)
+
+
+async def status(app: EndpointApp, call: Call) -> Reply:
+    """Return the endpoint's account of itself."""
+    app.admitted(call, Permission.READ)
+    return answers.as_json(app.status())
+
+
+async def metrics(app: EndpointApp, call: Call) -> Reply:
+    """Return its counts as Prometheus reads them."""
+    app.admitted(call, Permission.READ)
+    text = prometheus(app.name, app.counts, app.gauges())
+    return Reply(200, b"text/plain; version=0.0.4", text.encode())
+
+
+WHOLE = {
+    ("GET", "/ping"): ready,
+    ("GET", "/health"): ready,
+    ("GET", "/status"): status,
+    ("GET", "/metrics"): metrics,
+}
