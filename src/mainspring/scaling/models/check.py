@@ -271,6 +271,8 @@ def _sum(values: npt.NDArray[Any]) -> float:
 
 def _first_gap(values: npt.NDArray[Any]) -> int:
     """Return the first row whose number is missing, or -1."""
+    if len(values) == 1:
+        return 0 if values[0] != values[0] else -1
     # A sum is NaN as soon as one value is; cheaper than looking at each for a few rows.
     if not math.isnan(_sum(values)):
         return -1

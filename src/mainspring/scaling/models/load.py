@@ -18,6 +18,7 @@ from mainspring.numerics.rowwise import RowChecks
 from mainspring.scaling.models import package
 from mainspring.scaling.models.check import Prepared, check, check_frame
 from mainspring.scaling.models.features import Features, compile_features
+from mainspring.scaling.models.one_row import OneRow
 from mainspring.scaling.models.onnx_form import OnnxScorer, Parity, feature_columns
 
 Floats = npt.NDArray[np.float64]
@@ -44,6 +45,7 @@ class Served:
         self.held_bytes = held_bytes
         names = [column.name for column in signature.columns]
         self.asks = RowChecks(contract or Contract(), names)
+        self._one_row = OneRow(signature)
         self._features = features
         self._scorer = scorer
         self._careful = careful
@@ -66,7 +68,7 @@ class Served:
         Raises:
             BadInputError, NotExactError: naming the column and the row.
         """
-        return check(columns, self.signature)
+        return self._one_row.check(columns) or check(columns, self.signature)
 
     def score(self, rows: Prepared | pl.DataFrame | Mapping[str, Any]) -> Floats:
         """Return scores of shape (rows, k): p(positive), one a class, or the value.

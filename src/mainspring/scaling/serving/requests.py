@@ -89,11 +89,7 @@ def read_invocation(body: bytes, content_type: str, signature: Signature) -> Ask
         MediaTypeError: for any other content type, or text that is not UTF-8.
         BadInputError: for rows that cannot be read, saying where.
     """
-    kind, _, rest = content_type.partition(";")
-    kind = kind.strip().lower()
-    charset = rest.partition("charset=")[2].partition(";")[0].strip(" \"'").lower()
-    if charset not in ("", "utf-8", "utf8", "us-ascii"):
-        raise MediaTypeError(f"Text must be UTF-8, found charset {charset[:40]!r}.")
+    kind = content_type if content_type == "application/json" else _kind(content_type)
     if kind == "text/csv":
         return Asked(_csv(body, signature))
     if kind not in ("application/json", ""):
@@ -109,6 +105,14 @@ def read_invocation(body: bytes, content_type: str, signature: Signature) -> Ask
     if sent.params:
         raise BadInputError("The model takes no params.", field="params")
     return Asked(_columns_of(sent, given[0], signature))
+
+
+def _kind(content_type: str) -> str:
+    kind, _, rest = content_type.partition(";")
+    charset = rest.partition("charset=")[2].partition(";")[0].strip(" \"'").lower()
+    if charset not in ("", "utf-8", "utf8", "us-ascii"):
+        raise MediaTypeError(f"Text must be UTF-8, found charset {charset[:40]!r}.")
+    return kind.strip().lower()
 
 
 def read_infer(body: bytes) -> Asked:
@@ -188,6 +192,8 @@ def _by_place(names: list[str], rows: list[list[Any]]) -> Columns:
             )
     if not rows:
         return {name: [] for name in names}
+    if len(rows) == 1:
+        return {name: [value] for name, value in zip(names, rows[0], strict=True)}
     return {
         name: list(values) for name, values in zip(names, zip(*rows, strict=True), strict=True)
     }
