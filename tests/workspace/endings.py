@@ -36,7 +36,11 @@ def ending(tx: Tx) -> dict[str, Any]:
         "versions": [(v.number, v.cause and v.cause.partition(":")[0], v.trained_until,
                       v.data.get("captured"), v.metrics) for v in made],
         "champions": [(h.number, h.previous, h.at) for h in registry.history(tx, LOOP)],
-        "decisions": [(d.kind, d.at) for d in decisions.list_decisions(tx, LOOP, limit=1000)],
+        # Of one moment of event time, which comes first is chance as well.
+        "decisions": sorted(
+            ((d.kind, d.at) for d in decisions.list_decisions(tx, LOOP, limit=1000)),
+            key=lambda one: (one[1], one[0]),
+        ),
         "alarms": sorted((a.id, a.outcome, a.raised) for a in alarms.list_alarms(tx, limit=1000)),
         "windows": [(w.id, w.rows, w.labelled, w.version) for w in windows.list_windows(tx, LOOP)],
         "rollouts": [(r.champion, r.challenger, r.purpose, r.state, r.rows, r.cursor, r.started)

@@ -104,8 +104,10 @@ def serve_again() -> Callable[[Workspace, int], contextlib.AbstractContextManage
 @pytest.fixture(scope="session")
 def story() -> ModuleType:
     """The module that tells the story: its ``furnish`` writes it into a home."""
-    _module("records")  # which the story imports
-    return _module("story")
+    records = _module("records")  # which the story imports
+    found = _module("story")
+    found.records = records
+    return found
 
 
 @pytest.fixture(scope="session")
@@ -186,6 +188,8 @@ def watching(watched_url: str) -> Iterator[httpx.Client]:
 @pytest.fixture(scope="session")
 def ready(story: ModuleType) -> ModuleType:
     """The module that writes readiness and debt beside the story."""
+    # Which it imports; a test that leaves a project behind may have unloaded it meanwhile.
+    sys.modules["pages_records"] = story.records
     return _module("ready")
 
 

@@ -129,7 +129,8 @@ class Stage:
     def _sweep(self) -> None:
         """Delete what those left behind that died."""
         for other in (self._folder / FOLDER).iterdir():
-            if other != self._own and not _alive(other):
+            # Beside the folders another may just be looking at its clock.
+            if other.is_dir() and other != self._own and not _alive(other):
                 shutil.rmtree(other, ignore_errors=True)
 
 
