@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from mainspring.ground.errors import ConflictError
+from mainspring.scaling.serving.leaving import farewell
 
 DRAIN_S = 2  # requests under way have this long to finish; the supervisor kills after 3 s
 STOP_POLL_S = 0.05
@@ -23,44 +24,24 @@ def serve(
     on_ready: Callable[[int], None],
     stop: threading.Event,
     http: Any = "httptools",
+    *,
+    shared: socket.socket | None = None,
+    on_start: Callable[[Any], None] | None = None,
 ) -> None:
     """Serve ``app`` until ``stop`` is set or SIGTERM or SIGINT comes; then drain and return.
 
     ``on_ready`` gets the port (``port`` 0 takes a free one) once requests are answered.
-    ``http`` is uvicorn's protocol by name or class.
+    ``http`` is uvicorn's protocol by name or class. ``shared`` is a listening socket that other
+    processes accept from as well. ``on_start`` gets uvicorn's state (its connections and tasks)
+    in the event loop.
 
     Raises:
         ConflictError: if the port is in use.
     """
-    import uvicorn
-
     listener = _listen(host, port)
-    ready_port = listener.getsockname()[1]
-
-    class Server(uvicorn.Server):
-        """Tells when it is ready, and leaves the signals to us."""
-
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            if self.started:
-                on_ready(ready_port)
-
-        @contextlib.contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            yield
-
-    config = uvicorn.Config(
-        app,
-        http=http,
-        lifespan="on",
-        access_log=False,
-        log_level="warning",
-        log_config=None,
-        server_header=False,
-        timeout_graceful_shutdown=DRAIN_S,
-        backlog=2048,
-    )
-    server = Server(config)
+    sockets = [listener] if shared is None else [listener, shared]
+    own = listener.getsockname()[1]
+    server = _server(app, http, lambda: on_ready(own), on_start)
     ended = threading.Event()
 
     def watch() -> None:
@@ -72,11 +53,51 @@ def serve(
     watcher.start()
     try:
         with _signals(server):
-            server.run(sockets=[listener])
+            server.run(sockets=sockets)
     finally:
         ended.set()
         watcher.join(timeout=1)
-        listener.close()
+        for one in sockets:
+            one.close()
+
+
+def _server(
+    app: Any, http: Any, on_ready: Callable[[], None], on_start: Callable[[Any], None] | None
+) -> Any:
+    """Return uvicorn's server, which tells when it is ready, and leaves the signals to us."""
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        """Begins, ends and is told to end as we need it."""
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if self.started:
+                if on_start is not None:
+                    on_start(self.server_state)
+                on_ready()
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            await farewell(self.servers, self.server_state)
+            await super().shutdown(sockets)
+
+        @contextlib.contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            yield
+
+    return Server(
+        uvicorn.Config(
+            app,
+            http=http,
+            lifespan="on",
+            access_log=False,
+            log_level="warning",
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=DRAIN_S,
+            backlog=2048,
+        )
+    )
 
 
 def _listen(host: str, port: int) -> socket.socket:

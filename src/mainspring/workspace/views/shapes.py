@@ -112,20 +112,48 @@ class CaptureUse(Record, frozen=True, kw_only=True):
     dropped_bytes: int = 0
 
 
+class EndpointWorker(Record, frozen=True, kw_only=True):
+    """One worker process of an endpoint, as it tells of itself."""
+
+    pid: int
+    started: float
+    url: str  #: its own, on loopback; the endpoint's is answered by any of them
+    requests: int
+    in_flight: int
+    connections: int
+    rss_mb: float | None
+    cpu: float | None  #: share of one core lately
+    lag_ms: float | None  #: how late its event loop came lately, the worst
+
+
+class WorkersChange(Record, frozen=True, kw_only=True):
+    """A change of how many workers an endpoint has, and why."""
+
+    at: float
+    before: int
+    after: int
+    why: str
+
+
 class EndpointBoard(Record, frozen=True, kw_only=True):
-    """One endpoint: what it should serve, and what its process says of itself."""
+    """One endpoint: what it should serve, and what its processes say of themselves."""
 
     name: str
     model: str
     loop: str | None
     created: float
-    state: Literal["up", "down", "fed"]  #: fed: it answers elsewhere, and has no process of ours
-    url: str | None  #: the process's own, on loopback
+    #: idle: no worker runs, and the next request starts one; fed: it answers elsewhere
+    state: Literal["up", "idle", "down", "fed"]
+    url: str | None  #: where it answers, on loopback
     routing: Routing
     rollout: Rollout | None
     open_alarms: int
-    serving: dict[str, Any] = {}  #: the process's own account: versions, requests, latency, errors
+    #: the account of all its processes together: versions, requests, latency, errors
+    serving: dict[str, Any] = {}
     captures: CaptureUse = CaptureUse()
+    workers: list[EndpointWorker] = []  #: that answer now, the oldest first
+    workers_wanted: int | None = None  #: by target tracking; None: it has no processes of its own
+    workers_changes: list[WorkersChange] = []  #: the newest, the last one last
 
 
 class SeriesPoint(Record, frozen=True, kw_only=True):
