@@ -110,7 +110,7 @@ class Stage:
             options.pop("loader", self.load),
             self.captures,
             options.pop("authenticate", lambda scope: owner()),
-            Settings(root="", home="", max_body_mb=1),
+            options.pop("settings", Settings(root="", home="", max_body_mb=1)),
             changed=lambda: self.serial,
             **options,
         )

@@ -15,13 +15,13 @@ import pytest
 
 import mainspring as ms
 from mainspring.ground.errors import NotFoundError
+from mainspring.ground.exposition import gauge, read, sample, text_of
 from mainspring.ground.monitors import Finding, Window
 from mainspring.ground.permissions import Permission, service
 from mainspring.monitoring import windows
 from mainspring.scaling.serving.metrics import Counts, prometheus
 from mainspring.web import watched
 from mainspring.web.dashboard import expressions, grafana
-from mainspring.web.families import gauge, read, sample, text_of
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.processes import write_json
 
@@ -86,7 +86,7 @@ def endpoint(house: Workspace) -> Iterator[Counts]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = prometheus("flights", counts, {"capture_dropped_total": 0}).encode()
+            body = prometheus("flights", counts, {}).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -173,13 +173,17 @@ def parsed(text: str) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
     kinds: dict[str, str] = {}
     family = ""
+    told: set[str] = set()
     for line in text.splitlines():
         if line.startswith("# TYPE "):
             _, _, family, kind = line.split(" ")
             assert family not in kinds, f"{family} stands twice"
             kinds[family] = kind
         elif line.startswith("# HELP "):
-            assert line.split(" ")[2] not in kinds
+            name = line.split(" ")[2]
+            assert name not in kinds
+            assert name not in told
+            told.add(name)
         else:
             one = _SAMPLE.fullmatch(line)
             assert one, line
@@ -190,6 +194,7 @@ def parsed(text: str) -> dict[str, dict[str, float]]:
             labels = one["labels"] or ""
             assert labels not in found.setdefault(name, {}), f"{line} stands twice"
             found[name][labels] = float(one["value"])
+    assert told == set(kinds), f"without HELP: {set(kinds) - told}"
     return found
 
 
@@ -219,13 +224,16 @@ def test_prometheus_gets_the_newest_figure_of_each_series(
     assert found["mainspring_alarms_open_by_kind"] == {'endpoint="flights",kind="drift"': 1}
 
 
+MINE = 'endpoint="flights",version="2",variant="champion"'
+
+
 def test_what_an_endpoint_counts_itself_stands_on_the_same_page(
     web: httpx.Client, endpoint: Counts
 ) -> None:
     found = parsed(web.get("/metrics").text)
     assert found["mainspring_endpoint_up"] == {'endpoint="flights"': 1}
     assert found["mainspring_requests_total"]['endpoint="flights",status="500"'] == 1
-    assert found["mainspring_rows_total"]['endpoint="flights",version="2"'] == 9
+    assert found["mainspring_rows_total"][MINE] == 9
     assert any('le="+Inf"' in key for key in found["mainspring_latency_seconds_bucket"])
 
 
@@ -274,7 +282,9 @@ def test_a_window_without_a_version_and_numbers_that_are_none_are_told_as_they_a
 
 def test_families_of_one_name_from_two_processes_stand_together() -> None:
     first = gauge("m", "Told.", [({"endpoint": "a"}, 1)])
-    [second] = read('# TYPE m gauge\nm{endpoint="b"} 2\nnonsense\nother{x="y"} 1\n')
+    [second] = read(
+        '# HELP m Told.\n# TYPE m gauge\nm{endpoint="b"} 2\nnonsense\nother{x="y"} 1\n'
+    )
     assert parsed(text_of([first, second])) == {"m": {'endpoint="a"': 1, 'endpoint="b"': 2}}
 
 

@@ -165,3 +165,14 @@ def test_the_server_says_of_itself_what_the_protocol_asks(
     assert web.get("/v2/health/live").json() == {"live": True}
     assert web.get("/v2/health/ready").json() == {"ready": True}
     assert web.get("/v2/models/flights/ready").status_code == 200
+
+
+def test_a_request_bears_one_id_through_both_processes(
+    web: httpx.Client, endpoint: Endpoint
+) -> None:
+    for own in ("order-17", None, "not plain"):
+        headers = {} if own is None else {"X-Request-Id": own}
+        answer = web.post("/endpoints/flights/invocations", json={}, headers=headers)
+        [told] = answer.headers.get_list("x-request-id")
+        assert endpoint.asked[-1]["headers"][b"x-request-id"].decode() == told
+        assert (told == own) is (own == "order-17")

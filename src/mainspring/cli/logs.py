@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 EVERY_S = 0.3  #: a look at what is new
 _STYLES = {"warning": "yellow", "error": "red", "critical": "bold red", "debug": "dim"}
 #: Ids that are shown behind an event; a process's name says its endpoint already.
-_SHOWN = ("run", "step", "loop", "version", "request")
+_SHOWN = ("run", "step", "loop", "version", "prediction", "request")
 
 Ask = Callable[..., list[dict[str, Any]]]
 Say = Callable[[dict[str, Any]], None]
@@ -43,6 +43,7 @@ def logs(
     endpoint: Annotated[str | None, Parameter(help="Only lines about an endpoint.")] = None,
     loop: Annotated[str | None, Parameter(help="Only lines about a loop.")] = None,
     request: Annotated[str | None, Parameter(help="The X-Request-Id of an answer.")] = None,
+    prediction: Annotated[str | None, Parameter(help="A prediction id out of an answer.")] = None,
     level: Annotated[
         str, Parameter(help="At least as serious: debug, info, warning, error, critical.")
     ] = "debug",
@@ -57,7 +58,7 @@ def logs(
     """Search what processes wrote, the newest last, or follow it."""
     asked = {
         "text": text or None, "process": process, "run": run, "step": step, "endpoint": endpoint,
-        "loop": loop, "request": request, "level": level,
+        "loop": loop, "request": request, "prediction": prediction, "level": level,
     }  # fmt: skip
     ask = _asker(options, asked)
     found = ask(since=since, until=until, limit=limit)

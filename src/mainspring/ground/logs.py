@@ -188,6 +188,19 @@ class Log:
         return line_of(now, "warning", self.process, os.getpid(), told, {"lost": lost})
 
 
+_BEGUN: list[Log] = []  # of this process; the last is where things are said
+
+
+def put(level: str, event: str, fields: Mapping[str, Any]) -> None:
+    """Write one event into the log that this process has begun; where it has none, nowhere.
+
+    For lines that are too many for Python's ``logging``: they cost a fifth, and no place is
+    silenced for saying too much.
+    """
+    if _BEGUN:
+        _BEGUN[-1].put(level, event, fields)
+
+
 class _Lines(logging.Handler):
     """Makes lines of what is said through Python's ``logging``."""
 
@@ -264,6 +277,8 @@ def begin(
         logging.raiseExceptions = raising
 
     log.on_close(undo)
+    _BEGUN.append(log)
+    log.on_close(lambda: _BEGUN.remove(log))
     _catch_all(log)
     atexit.register(log.close)
     log.on_close(lambda: atexit.unregister(log.close))

@@ -56,6 +56,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     capture_budget_mb: Count = 1024  #: per endpoint; the oldest sealed segments go first
     log_level: str = "info"  #: from where on our processes log; debug adds every HTTP request
     log_days: Length = 14.0  #: lines of logs are kept for so long
+    #: share of predictions that are a line each; failed and slow ones always are
+    log_predictions: Annotated[float, Meta(ge=0, le=1)] = 0.01
+    log_slow_ms: Length = 1000.0  #: a prediction that took longer is slow
     log_mb: Count = 256  #: all logs together; the oldest go first
     webhook_hosts: list[
         str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
 import time
 from collections.abc import Callable, Mapping
 from http.cookies import CookieError, SimpleCookie
@@ -13,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mainspring.ground import logs
 from mainspring.ground.permissions import Principal
+from mainspring.ground.request_ids import RequestIds
 from mainspring.web.errors import Headers, Refusal, refusal
 from mainspring.web.limits import Threads
 from mainspring.web.metrics import Requests
@@ -62,6 +62,7 @@ class Front:
         self._gatekeeper = gatekeeper
         self._requests = requests
         self._open = OPEN | open_paths
+        self._ids = RequestIds()
         self._wires = dict(wires or {})  # by the beginning of their paths
         # A line of its own: those who wait for an answer must not keep others from the door.
         self._threads = Threads(most=4, line=256)
@@ -78,7 +79,7 @@ class Front:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope = _with_cookie(scope)
         state = scope.setdefault("state", {})
-        state["request_id"] = secrets.token_hex(8)
+        state["request_id"] = self._ids.of(dict(scope["headers"]))
         answer = _Answer(send, state["request_id"])
         began = time.perf_counter()
         with logs.about(request=state["request_id"]):
@@ -142,8 +143,8 @@ class _Answer:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             there = {name.lower() for name, _ in message.get("headers", [])}
-            ours = [pair for pair in _HEADERS if pair[0] not in there]
-            ours.append((b"x-request-id", self._id))
+            mine = (*_HEADERS, (b"x-request-id", self._id))
+            ours = [pair for pair in mine if pair[0] not in there]
             message = {**message, "headers": [*message.get("headers", []), *ours]}
         await self._send(message)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 
+from mainspring.ground.exposition import CONTENT_TYPE, Family, gauge, histogram, text_of
 from mainspring.web import watched
-from mainspring.web.families import CONTENT_TYPE, Family, gauge, sample, text_of
 from mainspring.workspace.opening import Workspace
 
 __all__ = ["CONTENT_TYPE", "Requests", "exposition"]
@@ -42,19 +42,15 @@ class Requests:
             ({"route": route, "method": method, "status": str(status)}, n)
             for (route, method, status), n in sorted(answers.items())
         ]
-        name = "mainspring_http_request_seconds"
-        lines = []
-        for route, slots in sorted(counts.items()):
-            total = 0
-            for edge, n in zip((*map(str, EDGES), "+Inf"), slots, strict=True):
-                total += n
-                lines.append(sample(f"{name}_bucket", {"route": route, "le": edge}, total))
-            lines.append(sample(f"{name}_sum", {"route": route}, round(seconds[route], 6)))
-            lines.append(sample(f"{name}_count", {"route": route}, total))
-        told = "Time to the last byte of the answer."
+        took = [({"route": r}, slots, seconds[r]) for r, slots in sorted(counts.items())]
         return [
             gauge("mainspring_http_requests_total", "Requests answered.", rows, kind="counter"),
-            Family(name=name, kind="histogram", told=told, lines=lines),
+            histogram(
+                "mainspring_http_request_seconds",
+                "Time to the last byte of the answer.",
+                took,
+                EDGES,
+            ),
         ]
 
 

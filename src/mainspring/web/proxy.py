@@ -36,6 +36,7 @@ _NOT_PASSED_ON = {
     b"transfer-encoding",
     b"upgrade",
     b"x-mainspring-secret",
+    b"x-request-id",  # said anew below; our own answer has it already
 }
 
 
@@ -79,7 +80,10 @@ class Proxy:
         request = self._client().build_request(
             scope["method"],
             f"{url}{path}",
-            headers=[pair for pair in scope["headers"] if pair[0] not in _NOT_PASSED_ON],
+            headers=[
+                *(pair for pair in scope["headers"] if pair[0] not in _NOT_PASSED_ON),
+                (b"x-request-id", scope["state"]["request_id"].encode()),
+            ],
             content=self._body(scope, receive) if scope["method"] == "POST" else None,
         )
         try:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from mainspring.ground.exposition import Family, gauge, read
 from mainspring.ground.identity import key_of
 from mainspring.ground.monitors import Finding
-from mainspring.web.families import Family, gauge, read
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.views.series_shapes import Newest, Watched
 

@@ -281,8 +281,9 @@ def test_metrics_are_written_for_prometheus(stage) -> None:
     one = stage()
     one.predict([ROW, ROW])
     text = one.client.get("/metrics").text
-    assert 'mainspring_rows_total{endpoint="flights",version="1"} 2' in text
-    assert 'mainspring_latency_seconds_count{endpoint="flights",version="1"} 1' in text
+    assert 'mainspring_rows_total{endpoint="flights",version="1",variant="champion"} 2' in text
+    whose = 'endpoint="flights",version="1",variant="champion"'
+    assert f"mainspring_latency_seconds_count{{{whose}}} 1" in text
     assert "mainspring_capture_dropped_rows_total" in text
 
 

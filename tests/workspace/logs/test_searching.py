@@ -184,3 +184,22 @@ def test_an_answer_is_plain_json(tmp_path) -> None:
 
     write(tmp_path, [(START, "info", "web", "e☃", {"n": 1})], 9)
     assert json.loads(msgspec.json.encode(asking.find(tmp_path, Query())))[0]["event"] == "e☃"
+
+
+def test_a_prediction_is_found_by_the_id_of_any_of_its_rows(tmp_path: Path) -> None:
+    """A line bears the id of its first row, and how many there were."""
+    said = [
+        (START + n, "info", "endpoint-flights", f"n{n}", {"prediction": first, "rows": rows})
+        for n, (first, rows) in enumerate([("ab12-0", 3), ("ab12-3", 2), ("ff-0", 9)])
+    ]
+    write(tmp_path, [*said, (START + 9, "info", "endpoint-flights", "none", {})], 10)
+
+    def events(wanted: str) -> list[str]:
+        found = reading.search(tmp_path / "logs", Query(prediction=wanted), 10)
+        return [one.event for one in found]
+
+    assert [events(f"ab12-{n}") for n in (0, 2, 3, 4, 5)] == [["n0"], ["n0"], ["n1"], ["n1"], []]
+    assert events("ff-8") == ["n2"]
+    assert events("ab12-x") == events("ab12-") == events("nothing") == events("-") == []
+    [one] = reading.search(tmp_path / "logs", Query(prediction="ab12-4"), 10)
+    assert (one.prediction, one.fields["rows"]) == ("ab12-3", 2)

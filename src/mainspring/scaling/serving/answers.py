@@ -7,7 +7,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from mainspring.ground.errors import BadInputError, MainspringError
+from mainspring.ground.errors import (
+    BadInputError,
+    DeadlineError,
+    MainspringError,
+    OverloadedError,
+    TooLargeError,
+)
 from mainspring.ground.version import __version__
 from mainspring.scaling.serving.requests import Asked
 from mainspring.scaling.serving.router import Answer, Generation, Variant
@@ -39,6 +45,18 @@ def refusal(error: MainspringError, *, oip: bool) -> Reply:
     if oip:
         told = {**told, "error": str(error), "code": error.code}
     return as_json(told, error.status)
+
+
+def refused(error: MainspringError, path: str) -> Reply:
+    """Return an error as the answer to a path, with the headers that go with it."""
+    found = refusal(error, oip=path.startswith("/v2"))
+    more: list[tuple[bytes, bytes]] = []
+    if isinstance(error, OverloadedError):
+        more.append((b"retry-after", str(error.retry_after_s).encode()))
+    if isinstance(error, TooLargeError | DeadlineError):
+        # Closed, or the rest of the body would still be read, to be thrown away.
+        more.append((b"connection", b"close"))
+    return found._replace(headers=more)
 
 
 def health(word: str, *, yes: bool) -> Reply:

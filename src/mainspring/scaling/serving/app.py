@@ -12,18 +12,16 @@ from collections.abc import Awaitable, Callable, Mapping
 from time import perf_counter
 from typing import Any
 
-from mainspring.ground import deprecations
+from mainspring.ground import deprecations, logs
 from mainspring.ground.clock import Clock, SystemClock
 from mainspring.ground.errors import (
-    DeadlineError,
     MainspringError,
     NotFoundError,
-    OverloadedError,
-    TooLargeError,
     UnavailableError,
 )
 from mainspring.ground.objects import Routing
 from mainspring.ground.permissions import Permission, Principal, authorise
+from mainspring.ground.request_ids import RequestIds
 from mainspring.ground.settings import Settings
 from mainspring.scaling.models.scorer import Scorer
 from mainspring.scaling.serving import answers
@@ -31,7 +29,8 @@ from mainspring.scaling.serving.admission import Admission
 from mainspring.scaling.serving.body import ClientGoneError, Receive, Scope, Send, read_body
 from mainspring.scaling.serving.callers import Callers
 from mainspring.scaling.serving.generations import Generations
-from mainspring.scaling.serving.metrics import Counts
+from mainspring.scaling.serving.metrics import Counts, Gauge
+from mainspring.scaling.serving.notes import Notes, Say
 from mainspring.scaling.serving.predicting import Predicted, Predictor
 from mainspring.scaling.serving.protocols import invocations, oip, told
 from mainspring.scaling.serving.protocols.calls import Call, Reply
@@ -65,6 +64,7 @@ class EndpointApp:
         authenticate: an ASGI scope -> who asks; raises a MainspringError to refuse.
         settings: budgets of bytes.
         clock: for event times that are not given.
+        say: where predictions are noted; the process's log.
     """
 
     def __init__(
@@ -79,9 +79,14 @@ class EndpointApp:
         changed: Callable[[], int] | None = None,
         clock: Clock | None = None,
         admission: Admission | None = None,
+        say: Say = logs.put,
     ) -> None:
         self.name = name
         self.counts = Counts()
+        slow_s = settings.log_slow_ms / 1000
+        self._notes = Notes(name, self.counts, say, settings.log_predictions, slow_s)
+        self._ids = RequestIds()
+        self._seen = -1  # serial of the generation whose parts the counts know
         self.generations = Generations(routing, loader, changed)
         self._captures = captures
         self._authenticate = authenticate
@@ -131,36 +136,43 @@ class EndpointApp:
     # ------------------------------------------------------------ http
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.counts.requests += 1
-        start, asked = perf_counter(), self.generations.current
         headers = dict(scope["headers"])
+        call = Call(scope, receive, headers, self._ids.of(headers))
+        counts = self.counts
+        counts.requests += 1
+        counts.in_flight += 1
+        try:
+            await self._answer(call, send)
+        finally:
+            counts.in_flight -= 1
+
+    async def _answer(self, call: Call, send: Send) -> None:
+        start, asked = perf_counter(), self.generations.current
+        if asked.serial != self._seen:
+            self._seen, self.counts.variants = asked.serial, asked.parts()
         gone = asked.routing.deprecation
-        extra = [] if gone is None else deprecations.headers(gone)
-        call = Call(scope, receive, headers)
+        failed: Exception | None = None
+        extra = [(b"x-request-id", call.request_id.encode())]
+        if gone is not None:
+            extra += deprecations.headers(gone)
         try:
             status, kind, body, more = await self._routed(call)
             extra.extend(more)
         except ClientGoneError:
             return
         except MainspringError as error:
-            status, kind, body, _ = answers.refusal(error, oip=scope["path"].startswith("/v2"))
-            if isinstance(error, OverloadedError):
-                extra.append((b"retry-after", str(error.retry_after_s).encode()))
-            if isinstance(error, TooLargeError | DeadlineError):
-                # Closed, or the rest of the body would still be read, to be thrown away.
-                extra.append((b"connection", b"close"))
+            failed = error
+            status, kind, body, more = answers.refused(error, call.path)
+            extra.extend(more)
         # The outermost place: whatever an estimator raises becomes an answer, and is kept.
         except Exception as error:  # noqa: BLE001
-            now = self.generations.current.champion
-            version = None if now is None else str(now.number)
-            _log.exception("%s failed", scope["path"], extra={"version": version})
-            found = UnavailableError(f"The model failed: {type(error).__name__}.")
-            _, kind, body, _ = answers.refusal(found, oip=scope["path"].startswith("/v2"))
-            status = 500
+            failed = error
+            status, kind, body, _ = self._failed(error, call)
         self.counts.answers[status] = self.counts.answers.get(status, 0) + 1
-        if scope["method"] == "POST":
-            whose = None if asked.champion is None else asked.champion.number
-            self._tallies.add(whose, perf_counter() - start, ended_as(status))
+        if call.method == "POST":
+            whose, took = asked.champion, perf_counter() - start
+            self._tallies.add(None if whose is None else whose.number, took, ended_as(status))
+            self._notes.note(call, status, took, failed)
         length = str(len(body)).encode()
         await send(
             {
@@ -170,6 +182,14 @@ class EndpointApp:
             }
         )
         await send({"type": "http.response.body", "body": body})
+
+    def _failed(self, error: Exception, call: Call) -> Reply:
+        """Return what is answered when a model raised, and keep the trace."""
+        now = self.generations.current.champion
+        about = {"version": None if now is None else str(now.number), "request": call.request_id}
+        _log.error("%s failed", call.path, exc_info=error, extra={**about, "endpoint": self.name})
+        found = UnavailableError(f"The model failed: {type(error).__name__}.")
+        return answers.refusal(found, oip=call.path.startswith("/v2"))._replace(status=500)
 
     async def _routed(self, call: Call) -> Reply:
         handler = self._find(call.method, call.path)
@@ -205,26 +225,29 @@ class EndpointApp:
         """
         who = self.admitted(call, Permission.PREDICT)
         # The owner shows no token.
-        self._callers.add(who.name if b"authorization" in call.headers else "", call.headers)
+        call.who = who.name if b"authorization" in call.headers else ""
+        self._callers.add(call.who, call.headers)
         return await read_body(call.receive, call.headers, self._most_bytes)
 
     async def predict(
         self, now: Generation, variant: Variant, asked: Asked, call: Call
     ) -> Predicted:
         """Answer the rows of one request; see :meth:`Predictor.predict`."""
-        return await self.predictor.predict(now, variant, asked, call.headers)
+        call.done = await self.predictor.predict(now, variant, asked, call.headers)
+        return call.done
 
     # ------------------------------------------------------------ accounts
 
     def status(self) -> dict[str, Any]:
         """Return the endpoint's account of itself, as ``/status`` shows it."""
         now = self.generations.current
-        routing = now.routing
-        versions = {str(v): c.as_dict() for v, c in sorted(self.counts.versions.items())}
+        routing, parts = now.routing, now.parts()
+        versions = {str(v): c.as_dict() for v, c in self.counts.versions().items()}
         for variant in (now.champion, now.challenger):
             if variant is not None:
                 versions.setdefault(str(variant.number), self.counts.of(variant.number).as_dict())
-                versions[str(variant.number)]["form"] = variant.served.form
+                told = versions[str(variant.number)]
+                told["form"], told["variant"] = variant.served.form, parts[variant.number]
         return {
             "name": self.name,
             "model": routing.model,
@@ -237,6 +260,7 @@ class EndpointApp:
             "rollout": routing.rollout,
             "started": self._started,
             "requests": self.counts.requests,
+            "in_flight": self.counts.in_flight,
             "rows": self.counts.rows,
             "errors": self.counts.errors,
             "contract": {
@@ -259,13 +283,29 @@ class EndpointApp:
             or self._callers.trouble,
         }
 
-    def gauges(self) -> dict[str, float]:
+    def gauges(self) -> dict[str, Gauge]:
         """Return what ``/metrics`` tells beside the counts."""
+        now, capture, queue = self.generations.current, self._captures, self.predictor.admission
+        shares = dict.fromkeys(now.parts(), 0.0)
+        if now.champion is not None:
+            shares[now.champion.number] = 1.0 - now.share
+        if now.challenger is not None:
+            shares[now.challenger.number] = now.share
+        parts = [
+            ({"version": str(number), "variant": part}, shares[number])
+            for number, part in now.parts().items()
+        ]
+
+        def one(told: str, value: float) -> Gauge:
+            return Gauge(told, [({}, value)])
+
         return {
-            "ready": float(self.generations.current.champion is not None),
-            "capture_written_rows_total": self._captures.written_rows,
-            "capture_dropped_rows_total": self._captures.dropped_rows,
-            "capture_queued_rows": self._captures.queued_rows,
-            "queue_waiting": self.predictor.admission.waiting,
-            "queue_refused_total": self.predictor.admission.refused,
+            "ready": one("1 while there is a version to answer with.", now.champion is not None),
+            "variant_share": Gauge("Share of the rows that a version answers.", parts),
+            "capture_written_rows_total": one("Rows recorded.", capture.written_rows),
+            "capture_dropped_rows_total": one("Rows not recorded.", capture.dropped_rows),
+            "capture_queued_rows": one("Rows that wait to be recorded.", capture.queued_rows),
+            "queue_running": one("Requests that hold a slot.", queue.running),
+            "queue_waiting": one("Requests that wait for a slot.", queue.waiting),
+            "queue_refused_total": one("Requests sent away at once.", queue.refused),
         }

@@ -72,7 +72,7 @@ class Callers:
             msgspec.json.encode(
                 Calls(
                     token=token,
-                    client=_client(client),
+                    client=client_of(client),
                     agent=agent_class(agent),
                     requests=int(requests),
                     first=first,
@@ -107,7 +107,7 @@ def agent_class(header: bytes) -> str:
     return "browser" if name == "mozilla" else name
 
 
-def _client(header: bytes) -> str:
+def client_of(header: bytes) -> str:
     """Return what a caller says it is; a name that could be a person's address is not kept."""
     if not header:
         return ""

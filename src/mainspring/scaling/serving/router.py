@@ -47,6 +47,16 @@ class Generation:
             return 1.0
         return self.routing.share
 
+    def parts(self) -> dict[int, str]:
+        """Return which part each loaded version has in the traffic."""
+        shadow = self.routing.strategy is Strategy.SHADOW
+        found = (
+            {}
+            if self.challenger is None
+            else {self.challenger.number: "shadow" if shadow else "challenger"}
+        )
+        return found if self.champion is None else {**found, self.champion.number: "champion"}
+
     def variant(self, number: int) -> Variant | None:
         """Return the version with that number, if it is loaded."""
         both = (self.champion, self.challenger)

@@ -47,6 +47,7 @@ class FindLines(Request, frozen=True, kw_only=True):
     loop: LoopName | None = None
     task: Annotated[str, Meta(max_length=400)] | None = None
     request: Annotated[Name, Meta(description="The X-Request-Id of an answer.")] | None = None
+    prediction: Annotated[Name, Meta(description="The id of one row's prediction.")] | None = None
     limit: Limit = 100
 
 
@@ -98,6 +99,7 @@ def search(ws: Workspace, request: FindLines) -> list[LogLine]:
         loop=request.loop,
         task=request.task,
         request=request.request,
+        prediction=request.prediction,
     )
     return asking.find(
         ws.home, query, since=request.since, until=request.until, limit=request.limit

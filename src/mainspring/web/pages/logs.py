@@ -14,7 +14,18 @@ from mainspring.workspace.opening import Workspace
 
 MOST = 200  #: lines shown
 SPANS = ("15m", "1h", "1d", "7d")
-_KEPT = ("text", "since", "until", "process", "run", "step", "endpoint", "loop", "request")
+_KEPT = (
+    "text",
+    "since",
+    "until",
+    "process",
+    "run",
+    "step",
+    "endpoint",
+    "loop",
+    "request",
+    "prediction",
+)
 
 
 def gather(ws: Workspace, asked: Mapping[str, str]) -> dict[str, Any]:
@@ -34,6 +45,7 @@ def gather(ws: Workspace, asked: Mapping[str, str]) -> dict[str, Any]:
         endpoint=wanted["endpoint"] or None,
         loop=wanted["loop"] or None,
         request=wanted["request"] or None,
+        prediction=wanted["prediction"] or None,
     )
     found, trouble = [], ""
     try:

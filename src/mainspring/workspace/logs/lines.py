@@ -15,7 +15,7 @@ from mainspring.ground.records import Record
 
 #: Fields that a line may have and that can be asked for by their value.
 IDS = ("request", "run", "step", "endpoint", "loop", "task", "version")
-_OWN = ("time", "level", "process", "pid", "event", "trace", *IDS)
+_OWN = ("time", "level", "process", "pid", "event", "trace", "prediction", *IDS)
 MOST_TEXT = 1000  #: characters of a text that is looked for
 
 
@@ -34,6 +34,7 @@ class LogLine(Record, frozen=True, kw_only=True):
     loop: str | None = None
     task: str | None = None
     version: str | None = None
+    prediction: str | None = None  #: id of the first row's, where the line is of a prediction
     trace: str | None = None  #: of the exception, where there was one
     fields: dict[str, Any] = {}  #: whatever else it says
 
@@ -53,6 +54,7 @@ class Query(Record, frozen=True, kw_only=True):
     loop: str | None = None
     task: str | None = None
     version: str | None = None
+    prediction: str | None = None  #: the id of any row of the request
 
     @property
     def levels(self) -> tuple[str, ...]:
@@ -106,7 +108,7 @@ def read(raw: bytes) -> dict[str, Any] | None:
 
 def shown(found: dict[str, Any]) -> LogLine:
     """Return a line as it is answered."""
-    known = {key: str(found[key]) for key in ("trace", *IDS) if key in found}
+    known = {key: str(found[key]) for key in ("trace", "prediction", *IDS) if key in found}
     return LogLine(
         time=seconds_of(found["time"]),
         level=found["level"],
@@ -124,8 +126,30 @@ def holds(query: Query, found: dict[str, Any]) -> bool:
         return False
     if any(str(found.get(key)) != value for key, value in query.ids().items()):
         return False
+    if query.prediction is not None and not _predicted(query.prediction, found):
+        return False
     wanted = query.text.lower()
     return not wanted or any(wanted in _words(value) for value in found.values())
+
+
+def process_of_prediction(prediction: str) -> str:
+    """Return what the ids of one process's predictions begin with."""
+    return prediction[: prediction.rfind("-") + 1]
+
+
+def _predicted(wanted: str, found: dict[str, Any]) -> bool:
+    """Return whether a line's request has the row that a prediction id names.
+
+    A line bears the id of its first row, and how many rows there were.
+    """
+    first = found.get("prediction")
+    if not isinstance(first, str) or first == wanted:
+        return first == wanted
+    begin = process_of_prediction(wanted)
+    number, from_on, rows = wanted[len(begin) :], first[len(begin) :], found.get("rows")
+    if not (first.startswith(begin) and number.isdecimal() and from_on.isdecimal()):
+        return False
+    return isinstance(rows, int) and int(from_on) <= int(number) < int(from_on) + rows
 
 
 def _words(value: Any) -> str:

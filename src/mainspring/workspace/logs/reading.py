@@ -19,7 +19,15 @@ from typing import Any
 
 from mainspring.ground import logs
 from mainspring.ground.logfiles import process_of
-from mainspring.workspace.logs.lines import LogLine, Query, holds, read, seconds_of, shown
+from mainspring.workspace.logs.lines import (
+    LogLine,
+    Query,
+    holds,
+    process_of_prediction,
+    read,
+    seconds_of,
+    shown,
+)
 
 FIRST_PIECE = 65_536  #: bytes; few lines are answered fast
 MOST_PIECE = 4_194_304
@@ -161,6 +169,9 @@ def _needles(query: Query) -> tuple[list[bytes], bool]:
         wanted = getattr(query, key)
         if wanted is not None:
             return [f'"{key}":{_quoted(wanted)}'.encode()], False
+    if query.prediction is not None:  # of all lines of its process: each is of many rows
+        begin = process_of_prediction(query.prediction) or query.prediction
+        return [f'"prediction":{_quoted(begin)[:-1]}'.encode()], False
     if query.text:
         return [_quoted(query.text)[1:-1].encode().lower()], True
     if query.level not in ("debug", "info"):

@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from mainspring.ground.errors import NotFoundError, UnavailableError
 from mainspring.scaling.serving.answers import Reply
 from mainspring.scaling.serving.body import Receive, Scope
 from mainspring.scaling.serving.router import Generation, Variant
 
+if TYPE_CHECKING:
+    from mainspring.scaling.serving.predicting import Predicted
+
 
 class Call:
     """One HTTP request."""
 
-    __slots__ = ("headers", "method", "path", "receive", "scope")
+    __slots__ = (
+        *("done", "headers", "method", "path", "receive", "request_id", "scope", "trace_id"),
+        "who",
+    )
 
-    def __init__(self, scope: Scope, receive: Receive, headers: Mapping[bytes, bytes]) -> None:
+    def __init__(
+        self,
+        scope: Scope,
+        receive: Receive,
+        headers: Mapping[bytes, bytes],
+        request_id: str = "",
+    ) -> None:
         self.scope, self.receive, self.headers = scope, receive, headers
+        self.request_id = request_id  #: stands in the answer's X-Request-Id
+        self.trace_id: str | None = None  #: where the request is traced
+        self.who = ""  #: name of the token that was shown
+        self.done: Predicted | None = None  #: what was predicted, once it was
         self.method: str = scope["method"]
         self.path: str = scope["path"]
 
