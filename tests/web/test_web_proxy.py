@@ -176,3 +176,27 @@ def test_a_request_bears_one_id_through_both_processes(
         [told] = answer.headers.get_list("x-request-id")
         assert endpoint.asked[-1]["headers"][b"x-request-id"].decode() == told
         assert (told == own) is (own == "order-17")
+
+
+def test_the_repository_lists_every_endpoint_with_its_state(
+    web: httpx.Client, endpoint: Endpoint
+) -> None:
+    endpoint.answer = {"ready": True}
+    listed = {"name": "flights", "version": "1", "state": "READY", "reason": ""}
+    assert web.post("/v2/repository/index").json() == [listed]
+    endpoint.answer = {"ready": False, "trouble": "the package is damaged"}
+    listed = {**listed, "state": "UNAVAILABLE", "reason": "the package is damaged"}
+    assert web.post("/v2/repository/index", content=b"{}").json() == [listed]
+    assert web.post("/v2/repository/index", json={"ready": True}).json() == []
+    refused = web.post("/v2/repository/index", json={"ready": "perhaps"})
+    assert (refused.status_code, list(refused.json())) == (400, ["error"])
+
+
+def test_what_the_caller_does_not_accept_is_not_asked_of_the_endpoint(
+    web: httpx.Client, endpoint: Endpoint
+) -> None:
+    for header in ("accept", "accept-encoding", "user-agent"):
+        web.headers.pop(header)
+    web.post("/endpoints/flights/invocations", json={})
+    asked = endpoint.asked[0]["headers"]
+    assert not {b"accept", b"accept-encoding", b"user-agent"} & asked.keys()

@@ -12,13 +12,16 @@ from starlette.types import Receive, Scope, Send
 from mainspring.ground.errors import DeadlineError, MainspringError, NotFoundError
 from mainspring.ground.identity import check_name
 from mainspring.ground.permissions import Permission, authorise
-from mainspring.ground.version import __version__
+from mainspring.scaling.serving.answers import server
+from mainspring.scaling.serving.protocols.repository import wants_ready
 from mainspring.web.front import send_bytes
-from mainspring.web.limits import Threads, chunks
+from mainspring.web.limits import Threads, chunks, read_body
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.views.endpoint_http import address, down, elsewhere
 from mainspring.workspace.views.endpoints import endpoint_boards
+from mainspring.workspace.views.shapes import EndpointBoard
 
+_INDEX_BYTES = 65_536
 _TIMES = httpx.Timeout(60.0, connect=1.0)
 _ROOM = httpx.Limits(max_connections=256, max_keepalive_connections=64)
 
@@ -52,14 +55,18 @@ class Proxy:
         """Return the routes under /v2 and /endpoints."""
         model = "/v2/models/{name}"
         asked = [model, f"{model}/ready", f"{model}/versions/{{version}}"]
-        asked.append(f"{model}/versions/{{version}}/ready")
+        asked += [f"{model}/versions/{{version}}/ready", f"{model}/versions/{{version}}/stats"]
+        asked.append(f"{model}/stats")
         told = [f"{model}/infer", f"{model}/versions/{{version}}/infer"]
+        kept = "/v2/repository/models/{name}"
+        told += [f"{kept}/load", f"{kept}/unload"]
         return [
             Route("/v2", _Answers(self._server), methods=["GET"]),
             Route("/v2/health/live", _Answers(self._live), methods=["GET"]),
             Route("/v2/health/ready", _Answers(self._ready), methods=["GET"]),
             *(Route(path, _Passes(self), methods=["GET"]) for path in asked),
             *(Route(path, _Passes(self), methods=["POST"]) for path in told),
+            Route("/v2/repository/index", _Index(self), methods=["POST"]),
             Route(
                 "/endpoints/{name}/invocations", _Passes(self, "/invocations"), methods=["POST"]
             ),
@@ -72,6 +79,7 @@ class Proxy:
 
     async def forward(self, scope: Scope, receive: Receive, send: Send, path: str) -> None:
         """Send one request to the endpoint that its path names, and its answer back."""
+        # The endpoint asks once more, for what this path needs there.
         authorise(scope["state"]["principal"], Permission.PREDICT)
         name = _name(scope)
         url = address(self._ws.home, name)
@@ -101,6 +109,9 @@ class Proxy:
         if self._made is None:
             # Never by a proxy of the machine's: these are two processes of ours.
             self._made = httpx.AsyncClient(trust_env=False, timeout=_TIMES, limits=_ROOM)
+            # What the caller did not say, we do not say for it: it could not read gzip then.
+            for header in ("accept", "accept-encoding", "user-agent"):
+                self._made.headers.pop(header)
         return self._made
 
     def _body(self, scope: Scope, receive: Receive) -> AsyncIterator[bytes]:
@@ -118,7 +129,7 @@ class Proxy:
         return await self._threads.run(look)
 
     async def _server(self) -> tuple[int, object]:
-        return 200, {"name": "mainspring", "version": __version__, "extensions": []}
+        return 200, server("mainspring")
 
     async def _live(self) -> tuple[int, object]:
         return 200, {"live": True}
@@ -127,6 +138,12 @@ class Proxy:
         boards = await self._threads.run(lambda: endpoint_boards(self._ws))
         ready = all(board.state != "down" for board in boards)
         return 200 if ready else 503, {"ready": ready}
+
+    async def index(self, *, only_ready: bool) -> list[dict[str, str]]:
+        """Return every endpoint as the inference protocol lists models, with its state."""
+        boards = await self._threads.run(lambda: endpoint_boards(self._ws))
+        told = [_listed(board) for board in boards if board.state != "fed"]
+        return [one for one in told if one["state"] == "READY" or not only_ready]
 
 
 class _Passes:
@@ -157,6 +174,31 @@ class _Answers:
         authorise(scope["state"]["principal"], Permission.PREDICT)
         status, body = await self._answer()
         await send_bytes(send, msgspec.json.encode(body), "application/json", status)
+
+
+class _Index:
+    """Lists the models of the repository."""
+
+    def __init__(self, proxy: Proxy) -> None:
+        self._proxy = proxy
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        authorise(scope["state"]["principal"], Permission.READ)
+        only_ready = wants_ready(await read_body(scope, receive, _INDEX_BYTES))
+        told = await self._proxy.index(only_ready=only_ready)
+        await send_bytes(send, msgspec.json.encode(told), "application/json")
+
+
+def _listed(board: EndpointBoard) -> dict[str, str]:
+    version, ready = board.routing.champion, bool(board.serving.get("ready"))
+    reason = "" if ready else str(board.serving.get("trouble") or f"it is {board.state}")
+    return {
+        "name": board.name,
+        "version": "" if version is None else str(version),
+        "state": "READY" if ready else "UNAVAILABLE",
+        "reason": reason,
+    }
 
 
 def _name(scope: Scope) -> str:

@@ -121,7 +121,7 @@ def _plain(values: pl.Series) -> Any:
     return values.to_list()
 
 
-def event_times(values: Sequence[Any], field: str) -> npt.NDArray[np.float64]:
+def event_times(values: Sequence[Any] | npt.NDArray[Any], field: str) -> npt.NDArray[np.float64]:
     """Return event times in UTC seconds from numbers or ISO texts.
 
     A text without an offset is UTC.
@@ -130,7 +130,7 @@ def event_times(values: Sequence[Any], field: str) -> npt.NDArray[np.float64]:
         BadInputError: naming the row, for anything else.
     """
     out = np.empty(len(values))
-    for row, value in enumerate(values):
+    for row, value in enumerate(values.tolist() if isinstance(values, np.ndarray) else values):
         out[row] = _seconds(value, row, field)
     return out
 
@@ -184,6 +184,25 @@ def _array(column: Column, values: npt.NDArray[Any]) -> Values | None:
         return values
     if column.type == "bool" and kind == "b":
         return values
+    return _whole(column, values)
+
+
+def _whole(column: Column, values: npt.NDArray[Any]) -> Values | None:
+    """Return whole numbers of another width, or as decimals, if they all fit; else None.
+
+    Those that do not are looked at one by one, to name the first.
+    """
+    if values.dtype.kind in "iu" and column.type in ("int", "float"):
+        if column.type == "int" and (values.dtype != np.uint64 or not values.size):
+            return values.astype(np.int64)
+        # 53 bits fit either type exactly.
+        if not values.size or (values.max() <= EXACT and values.min() >= -EXACT):
+            return values.astype(np.int64 if column.type == "int" else np.float64)
+    if values.dtype.kind == "f" and column.type == "int":
+        with np.errstate(invalid="ignore"):
+            whole = values.astype(np.int64)
+        if (whole == values).all() and (np.abs(values) <= EXACT).all():
+            return whole
     return None
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
+import numpy as np
 
 from mainspring.ground.errors import (
     BadInputError,
@@ -15,8 +16,9 @@ from mainspring.ground.errors import (
     TooLargeError,
 )
 from mainspring.ground.version import __version__
-from mainspring.scaling.serving.requests import Asked
+from mainspring.scaling.serving.metrics import VersionCounts
 from mainspring.scaling.serving.router import Answer, Generation, Variant
+from mainspring.scaling.serving.tensors import Tensor
 
 
 class Reply(NamedTuple):
@@ -29,6 +31,8 @@ class Reply(NamedTuple):
 
 
 JSON = b"application/json"
+#: What of the Open Inference Protocol is spoken beyond its core.
+EXTENSIONS = ("binary_tensor_data", "model_repository", "statistics")
 OUTPUTS = ("prediction", "scores", "prediction_id", "version")
 _OIP_TYPES = {"float": "FP64", "int": "INT64", "str": "BYTES", "bool": "BOOL"}
 _encode = msgspec.json.Encoder().encode
@@ -64,13 +68,13 @@ def health(word: str, *, yes: bool) -> Reply:
     return as_json({word: yes}, 200 if yes else 503)
 
 
-def server(name: str) -> Reply:
+def server(name: str) -> dict[str, Any]:
     """Return what serves here."""
-    return as_json({"name": f"mainspring/{name}", "version": __version__, "extensions": []})
+    return {"name": name, "version": __version__, "extensions": list(EXTENSIONS)}
 
 
-def model(now: Generation, variant: Variant) -> Reply:
-    """Return what a version takes and gives, as tensors."""
+def model(name: str, now: Generation, variant: Variant) -> dict[str, Any]:
+    """Return what a version takes and gives, as tensors; ``name`` is what it was asked by."""
     signature = variant.served.signature
     both = [v.number for v in (now.champion, now.challenger) if v is not None]
     wide = len(signature.classes) if signature.kind == "multiclass" else 1
@@ -81,24 +85,22 @@ def model(now: Generation, variant: Variant) -> Reply:
         {"name": "prediction_id", "datatype": "BYTES", "shape": [-1]},
         {"name": "version", "datatype": "INT64", "shape": [-1]},
     ]
-    return as_json(
-        {
-            "name": now.routing.model,
-            "versions": [str(number) for number in both],
-            "platform": f"mainspring_{variant.served.form}",
-            "inputs": [
-                {
-                    "name": column.name,
-                    "datatype": _OIP_TYPES[column.type],
-                    "shape": [-1],
-                    "parameters": {"nullable": column.nullable},
-                }
-                for column in signature.columns
-            ],
-            "outputs": outputs,
-            "parameters": {"kind": signature.kind, "classes": signature.classes},
-        }
-    )
+    return {
+        "name": name,
+        "versions": [str(number) for number in both],
+        "platform": f"mainspring_{variant.served.form}",
+        "inputs": [
+            {
+                "name": column.name,
+                "datatype": _OIP_TYPES[column.type],
+                "shape": [-1],
+                "parameters": {"nullable": column.nullable},
+            }
+            for column in signature.columns
+        ],
+        "outputs": outputs,
+        "parameters": {"kind": signature.kind, "classes": signature.classes},
+    }
 
 
 def invocation(now: Generation, answer: Answer, ids: list[str]) -> Reply:
@@ -124,7 +126,27 @@ def invocation(now: Generation, answer: Answer, ids: list[str]) -> Reply:
     )
 
 
-def check_outputs(wanted: tuple[str, ...]) -> None:
+def statistics(name: str, number: int, counts: VersionCounts) -> dict[str, Any]:
+    """Return what a version did since its process began, as the statistics extension has it."""
+    spent, scored = counts.latency.total_s, sum(counts.latency.counts)
+
+    def of(count: int, seconds: float) -> dict[str, int]:
+        return {"count": count, "ns": round(seconds * 1e9)}
+
+    return {
+        "name": name,
+        "version": str(number),
+        "inference_count": counts.scored,
+        "execution_count": scored,
+        "inference_stats": {
+            "success": of(scored, spent),
+            "fail": of(counts.errors, 0.0),
+            "compute_infer": of(scored, spent),
+        },
+    }
+
+
+def check_outputs(wanted: Sequence[str]) -> None:
     """Refuse an output that is not given.
 
     Raises:
@@ -137,31 +159,22 @@ def check_outputs(wanted: tuple[str, ...]) -> None:
             )
 
 
-def inference(
-    now: Generation, variant: Variant, answer: Answer, ids: list[str], asked: Asked
-) -> Reply:
-    """Return predictions as tensors of the Open Inference Protocol."""
+def outputs(
+    variant: Variant, answer: Answer, ids: list[str], wanted: Sequence[str]
+) -> list[Tensor]:
+    """Return predictions as tensors of the Open Inference Protocol, the wanted ones or all."""
     rows, wide = answer.scores.shape
-    regression = variant.served.signature.kind == "regression"
-    labels = answer.labels if regression else [_word(label) for label in answer.labels]
-    tensors = {
-        "prediction": ("FP64" if regression else "BYTES", [rows], labels),
-        "scores": ("FP64", [rows, wide], answer.scores.ravel().tolist()),
-        "prediction_id": ("BYTES", [rows], ids),
-        "version": ("INT64", [rows], answer.versions.tolist()),
-    }
-    told: dict[str, Any] = {
-        "model_name": now.routing.model,
-        "model_version": str(variant.number),
-        "outputs": [
-            {"name": name, "datatype": kind, "shape": shape, "data": data}
-            for name, (kind, shape, data) in tensors.items()
-            if not asked.outputs or name in asked.outputs
-        ],
-    }
-    if asked.id is not None:
-        told["id"] = asked.id
-    return as_json(told)
+    if variant.served.signature.kind == "regression":
+        prediction = Tensor("prediction", "FP64", (rows,), np.asarray(answer.labels, np.float64))
+    else:
+        prediction = Tensor("prediction", "BYTES", (rows,), [_word(one) for one in answer.labels])
+    every = [
+        prediction,
+        Tensor("scores", "FP64", (rows, wide), answer.scores.ravel()),
+        Tensor("prediction_id", "BYTES", (rows,), ids),
+        Tensor("version", "INT64", (rows,), answer.versions),
+    ]
+    return [one for one in every if not wanted or one.name in wanted]
 
 
 def _word(label: Any) -> str:

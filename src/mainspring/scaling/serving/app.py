@@ -32,7 +32,7 @@ from mainspring.scaling.serving.generations import Generations
 from mainspring.scaling.serving.metrics import Counts, Gauge
 from mainspring.scaling.serving.notes import Notes, Say
 from mainspring.scaling.serving.predicting import Predicted, Predictor
-from mainspring.scaling.serving.protocols import invocations, oip, told
+from mainspring.scaling.serving.protocols import invocations, oip, repository, told
 from mainspring.scaling.serving.protocols.calls import Call, Reply
 from mainspring.scaling.serving.recorder import CaptureWriter
 from mainspring.scaling.serving.requests import Asked
@@ -48,8 +48,11 @@ WHOLE: dict[tuple[str, str], Handler] = {
     **told.WHOLE,
     **invocations.WHOLE,
     **oip.WHOLE,
+    **repository.WHOLE,
 }
-UNDER: list[tuple[str, str, Handler]] = sorted(oip.UNDER, key=lambda route: -len(route[1]))
+UNDER: list[tuple[str, str, Handler]] = sorted(
+    [*oip.UNDER, *repository.UNDER], key=lambda route: -len(route[1])
+)
 
 
 class EndpointApp:
@@ -88,6 +91,8 @@ class EndpointApp:
         self._ids = RequestIds()
         self._seen = -1  # serial of the generation whose parts the counts know
         self.generations = Generations(routing, loader, changed)
+        #: lets go of the model in memory until the next request; None: it is kept
+        self.let_go: Callable[[], Awaitable[None]] | None = None
         self._captures = captures
         self._authenticate = authenticate
         self._most_bytes = settings.max_body_mb * 2**20
@@ -227,6 +232,14 @@ class EndpointApp:
         # The owner shows no token.
         call.who = who.name if b"authorization" in call.headers else ""
         self._callers.add(call.who, call.headers)
+        return await self.body(call)
+
+    async def body(self, call: Call) -> bytes:
+        """Return the body of a request.
+
+        Raises:
+            MainspringError: if it breaks a budget.
+        """
         return await read_body(call.receive, call.headers, self._most_bytes)
 
     async def predict(

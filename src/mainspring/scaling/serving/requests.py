@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from mainspring.ground.objects import Signature
 
 Scalar = bool | int | float | str | None
 Row = dict[str, Scalar] | list[Scalar]
-Columns = dict[str, list[Any]]
+Columns = Mapping[str, Any]
 
 
 class MediaTypeError(MainspringError):
@@ -29,11 +29,9 @@ class MediaTypeError(MainspringError):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a request asks: raw columns, the outputs it wants (empty: all), its own id."""
+    """What a request asks: raw columns, each a list of plain values or an array."""
 
     columns: Columns
-    outputs: tuple[str, ...] = ()
-    id: str | None = None
 
 
 class _Split(msgspec.Struct, forbid_unknown_fields=True):
@@ -50,36 +48,9 @@ class _Invocation(msgspec.Struct, forbid_unknown_fields=True):
     params: dict[str, Any] | None = None
 
 
-class _Tensor(msgspec.Struct):
-    name: str
-    shape: list[int]
-    datatype: str
-    data: list[Scalar | list[Scalar]] | None = None
-    parameters: dict[str, Any] | None = None
-
-
-class _Output(msgspec.Struct):
-    name: str
-    parameters: dict[str, Any] | None = None
-
-
-class _Infer(msgspec.Struct):
-    inputs: list[_Tensor]
-    id: str | None = None
-    parameters: dict[str, Any] | None = None
-    outputs: list[_Output] | None = None
-
-
-_invocation: Callable[[bytes], _Invocation] = msgspec.json.Decoder(_Invocation).decode
-_infer: Callable[[bytes], _Infer] = msgspec.json.Decoder(_Infer).decode
+_invocation: Callable[[bytes | memoryview], _Invocation] = msgspec.json.Decoder(_Invocation).decode
 
 _KEYS = ("dataframe_split", "dataframe_records", "instances", "inputs")
-_DATATYPES: dict[str, tuple[type, ...]] = {
-    "BOOL": (bool,),
-    "BYTES": (str,),
-    **{f"FP{bits}": (int, float) for bits in (16, 32, 64)},
-    **{f"{sign}INT{bits}": (int,) for sign in ("", "U") for bits in (8, 16, 32, 64)},
-}
 
 
 def read_invocation(body: bytes, content_type: str, signature: Signature) -> Asked:
@@ -96,7 +67,7 @@ def read_invocation(body: bytes, content_type: str, signature: Signature) -> Ask
         raise MediaTypeError(
             f"Content type {kind[:80]!r} is not read; send application/json or text/csv."
         )
-    sent = _decoded(_invocation, body)
+    sent = decoded(_invocation, body)
     given = [key for key in _KEYS if getattr(sent, key) is not msgspec.UNSET]
     if len(given) != 1:
         raise BadInputError(
@@ -115,57 +86,18 @@ def _kind(content_type: str) -> str:
     return kind.strip().lower()
 
 
-def read_infer(body: bytes) -> Asked:
-    """Return the rows of an Open Inference Protocol request: one tensor a column.
-
-    A tensor has shape [rows] or [rows, 1].
+def decoded(decode: Callable[[bytes | memoryview], Any], body: bytes | memoryview) -> Any:
+    """Return what a body of JSON holds.
 
     Raises:
-        BadInputError: for a tensor that cannot be read, naming it.
+        BadInputError: if it is no JSON, not of that form, or nested too deeply.
     """
-    sent = _decoded(_infer, body)
-    columns: Columns = {}
-    for tensor in sent.inputs:
-        if tensor.name in columns:
-            raise BadInputError(f"Input {tensor.name!r} is there twice.", field=tensor.name)
-        columns[tensor.name] = _values(tensor)
-    return Asked(columns, tuple(output.name for output in sent.outputs or ()), sent.id)
-
-
-def _decoded(decode: Callable[[bytes], Any], body: bytes) -> Any:
     try:
         return decode(body)
     except RecursionError as error:
         raise BadInputError("The JSON is nested too deeply.") from error
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise BadInputError(f"The body cannot be read: {error}") from error
-
-
-def _values(tensor: _Tensor) -> list[Any]:
-    def refused(why: str) -> BadInputError:
-        return BadInputError(f"Input {tensor.name!r} {why}.", field=tensor.name)
-
-    if tensor.data is None:
-        raise refused("has no data (binary tensors are not read; send JSON)")
-    shape = tensor.shape
-    if len(shape) not in (1, 2) or shape[0] < 0 or (len(shape) == 2 and shape[1] != 1):
-        raise refused(f"has shape {shape[:8]}, wanted [rows] or [rows, 1]")
-    wanted = _DATATYPES.get(tensor.datatype)
-    if wanted is None:
-        raise refused(f"has datatype {tensor.datatype[:20]!r}, known are {', '.join(_DATATYPES)}")
-    flat: list[Any] = []
-    for value in tensor.data:
-        if isinstance(value, list):
-            flat.extend(value)
-        else:
-            flat.append(value)
-    if len(flat) != shape[0]:
-        raise refused(f"has {len(flat)} values for shape {shape}")
-    kinds = set(map(type, flat)) - {type(None)}
-    if not kinds <= set(wanted):
-        row = next(i for i, v in enumerate(flat) if v is not None and type(v) not in wanted)
-        raise refused(f"is {tensor.datatype}, but row {row} holds {str(flat[row])[:80]!r}")
-    return flat
 
 
 def _columns_of(sent: _Invocation, key: str, signature: Signature) -> Columns:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from mainspring.ground.errors import NotFoundError, UnavailableError
 from mainspring.scaling.serving.answers import Reply
 from mainspring.scaling.serving.body import Receive, Scope
+from mainspring.scaling.serving.body import packed as _packed
 from mainspring.scaling.serving.router import Generation, Variant
 
 if TYPE_CHECKING:
@@ -49,10 +50,10 @@ def champion(name: str, now: Generation) -> Variant:
     return now.champion
 
 
-def not_loaded(name: str) -> UnavailableError:
+def not_loaded(name: str, why: str = "") -> UnavailableError:
     """Return the refusal of an endpoint that has nothing to answer with yet."""
     return UnavailableError(
-        f"Endpoint {name} has no champion loaded yet.",
+        f"Endpoint {name} has no champion loaded yet.{' ' * bool(why)}{why}",
         hint="Promote a version, or wait for it to be loaded; /status says what is wrong.",
     )
 
@@ -62,4 +63,13 @@ def no_model(rest: str) -> NotFoundError:
     return NotFoundError(f"There is no model {rest[:200]!r} here.")
 
 
-__all__ = ["Call", "Reply", "champion", "no_model", "not_loaded"]
+def packed(reply: Reply, call: Call) -> Reply:
+    """Return an answer compressed where its caller asks for it."""
+    body, encoding = _packed(reply.body, call.headers)
+    if encoding is None:
+        return reply
+    headers = [*reply.headers, (b"content-encoding", encoding), (b"vary", b"accept-encoding")]
+    return Reply(reply.status, reply.kind, body, headers)
+
+
+__all__ = ["Call", "Reply", "champion", "no_model", "not_loaded", "packed"]

@@ -1,13 +1,14 @@
-"""The Open Inference Protocol v2 over HTTP."""
+"""The Open Inference Protocol v2 over HTTP, with binary tensors."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mainspring.ground.errors import BadInputError, NotFoundError
+from mainspring.ground.errors import NotFoundError
 from mainspring.ground.permissions import Permission
-from mainspring.scaling.serving import answers, requests
-from mainspring.scaling.serving.protocols.calls import Call, Reply, no_model, not_loaded
+from mainspring.scaling.serving import answers, inference, tensors
+from mainspring.scaling.serving.protocols.calls import Call, Reply, no_model, not_loaded, packed
+from mainspring.scaling.serving.requests import Asked
 from mainspring.scaling.serving.router import Generation, Variant
 
 if TYPE_CHECKING:
@@ -29,43 +30,56 @@ async def ready(app: EndpointApp, call: Call) -> Reply:  # noqa: ARG001
 async def server(app: EndpointApp, call: Call) -> Reply:
     """Say what serves here."""
     app.admitted(call, Permission.READ)
-    return answers.server(app.name)
+    return answers.as_json(answers.server(f"mainspring/{app.name}"))
 
 
 async def model(app: EndpointApp, call: Call) -> Reply:
-    """Say what a version takes and gives, or whether it is ready."""
+    """Say what a version takes and gives, whether it is ready, or what it did."""
     app.admitted(call, Permission.READ)
     now = app.generations.current
     rest = call.path.removeprefix(MODELS)
-    asks_ready = rest.endswith("/ready")
-    variant = named(app, rest.removesuffix("/ready"), now)
-    if asks_ready:
+    if rest.endswith("/ready"):
+        variant = named(app, rest.removesuffix("/ready"), now)
         return answers.health("ready", yes=variant is not None)
+    if rest == "stats" or rest.endswith("/stats"):
+        return _statistics(app, rest.removesuffix("stats").removesuffix("/"), now)
+    variant = named(app, rest, now)
     if variant is None:
         raise not_loaded(app.name)
-    return answers.model(now, variant)
+    return answers.as_json(answers.model(rest.partition("/")[0], now, variant))
+
+
+def _statistics(app: EndpointApp, rest: str, now: Generation) -> Reply:
+    name = rest.partition("/")[0] or app.name
+    if "/versions/" in rest:
+        asked = named(app, rest, now)
+        variants = [] if asked is None else [asked]
+    else:
+        named(app, name, now)
+        variants = [one for one in (now.champion, now.challenger) if one is not None]
+    told = [answers.statistics(name, one.number, app.counts.of(one.number)) for one in variants]
+    return answers.as_json({"model_stats": told})
 
 
 async def infer(app: EndpointApp, call: Call) -> Reply:
     """Answer rows that came as tensors."""
     if not call.path.endswith("/infer"):
         raise NotFoundError(f"There is no {call.method} {call.path[:200]}.")
-    if b"inference-header-content-length" in call.headers:
-        raise BadInputError(
-            "Binary tensors are not read; send JSON.", field="inference-header-content-length"
-        )
     body = await app.asked_by(call)
     now = app.generations.current
-    path = call.path.removeprefix(MODELS).removesuffix("/infer")
-    variant = named(app, path, now)
+    rest = call.path.removeprefix(MODELS).removesuffix("/infer")
+    variant = named(app, rest, now)
     if variant is None:
         raise not_loaded(app.name)
-    asked = requests.read_infer(body)
+    asked = inference.read(body, call.headers.get(inference.HEADER))
     answers.check_outputs(asked.outputs)
-    if "/versions/" in path:  # a version asked by name answers, whatever the shares say
+    rows = Asked(tensors.columns_of(asked.tensors, variant.served.signature))
+    if "/versions/" in rest:  # a version asked by name answers, whatever the shares say
         now = Generation(now.serial, now.routing, variant, None)
-    done = await app.predict(now, variant, asked, call)
-    return answers.inference(now, variant, done.answer, done.ids, asked)
+    done = await app.predict(now, variant, rows, call)
+    told = {"model_name": rest.partition("/")[0], "model_version": str(variant.number)}
+    given = answers.outputs(variant, done.answer, done.ids, asked.outputs)
+    return packed(inference.write(told, given, asked), call)
 
 
 def named(app: EndpointApp, rest: str, now: Generation) -> Variant | None:
