@@ -21,6 +21,7 @@
     ├── StoreError               500           a database or disk failed; nothing was acknowledged
     │   └── DamagedError                       bytes do not have the digest they should have
     ├── StepFailedError          500           the user's own step raised; carries their traceback
+    ├── ModelFailedError         500           a served model raised; carries its traceback
     └── MissingExtraError        500           an optional package is not installed
 """
 
@@ -185,6 +186,16 @@ class StepFailedError(MainspringError):
     """The user's own step raised. ``trace`` holds the user's traceback."""
 
     code = "STEP_FAILED"
+
+    def __init__(self, message: str, *, trace: str = "", hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.trace = trace
+
+
+class ModelFailedError(MainspringError):
+    """A served model raised. ``trace`` holds its traceback, for the log and not for the caller."""
+
+    code = "MODEL_FAILED"
 
     def __init__(self, message: str, *, trace: str = "", hint: str | None = None) -> None:
         super().__init__(message, hint=hint)

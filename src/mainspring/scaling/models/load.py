@@ -18,6 +18,7 @@ from mainspring.numerics.rowwise import RowChecks
 from mainspring.scaling.models import package
 from mainspring.scaling.models.check import Prepared, check, check_frame
 from mainspring.scaling.models.features import Features, compile_features
+from mainspring.scaling.models.labels import Labels
 from mainspring.scaling.models.one_row import OneRow
 from mainspring.scaling.models.onnx_form import OnnxScorer, Parity, feature_columns
 
@@ -51,8 +52,7 @@ class Served:
         self._careful = careful
         self._native: Callable[[Any], Floats] | None = None
         self._loading = threading.Lock()
-        self._classes = _words(signature.classes)
-        self._outputs = len(signature.classes) if signature.kind == "multiclass" else 1
+        self._labels = Labels(signature)
 
     @property
     def inline(self) -> bool:
@@ -81,7 +81,7 @@ class Served:
         elif not isinstance(rows, Prepared):
             rows = check(rows, self.signature)
         if rows.rows == 0:
-            return np.empty((0, self._outputs))
+            return np.empty((0, self._labels.width))
         if self.form == "native":
             return self._scorer(self._features.apply(rows.frame()))
         if self._careful is not None and rows.has_missing():
@@ -110,26 +110,8 @@ class Served:
             return self._native or self._scorer
 
     def labels(self, scores: Floats) -> list[Any]:
-        """Return what scores say in the target's own words: the class, or the value.
-
-        Classes that are whole numbers or true and false are returned as such.
-        """
-        kind, classes = self.signature.kind, self._classes
-        if kind == "regression":
-            values: list[float] = scores[:, 0].tolist()
-            return values
-        if kind == "binary":
-            return [classes[value >= 0.5] for value in scores[:, 0].tolist()]
-        return [classes[place] for place in scores.argmax(axis=1).tolist()]
-
-
-def _words(classes: list[str]) -> list[Any]:
-    """Return classes as the values they were, where their text says so."""
-    if classes and set(classes) <= {"true", "false"}:
-        return [name == "true" for name in classes]
-    if all(name.removeprefix("-").isdigit() and str(int(name)) == name for name in classes):
-        return [int(name) for name in classes]
-    return list(classes)
+        """Return what scores say in the target's own words: the class, or the value."""
+        return self._labels.of(scores)
 
 
 def load(digest: str, objects: Objects, prefer: Form = "onnx") -> Served:

@@ -1,0 +1,51 @@
+"""Decide where a version is scored: in this process, or in a child of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from mainspring.ground.objects import EndpointLimits, Signature
+from mainspring.ground.ports import Objects
+from mainspring.scaling.models import load, package
+from mainspring.scaling.models.scorer import Scorer
+from mainspring.scaling.serving.scorers.isolated import Isolated
+from mainspring.scaling.serving.scorers.spawned import Launch, own_path
+
+#: Loads a package with the code of this installation.
+OWN_LOADER = "mainspring.scaling.models.in_child:load"
+
+
+def native_in_child(
+    digest: str, objects: Objects, folder: Path, limits: Callable[[], EndpointLimits]
+) -> Scorer:
+    """Return a version ready to score, so that this process never imports scikit-learn.
+
+    The ONNX form is scored here if it is all that is needed; a package without it, or whose rows
+    with missing values are left to the estimator, is scored by a child. ``folder`` holds the
+    package's objects as the local object store does.
+
+    Raises:
+        NotFoundError, DamagedError, BadInputError, UnavailableError: if it cannot be loaded.
+    """
+    manifest = package.read_manifest(digest, objects)
+    if "model.onnx" in manifest.files and package.parity(digest, objects).missing:
+        return load.load(digest, objects)
+    data = package.read_file(manifest, "signature.json", objects)
+    signature = msgspec.json.decode(data, type=Signature)
+    told = package.contract(digest, objects)
+    launch = Launch(
+        loader=OWN_LOADER,
+        told={"digest": digest, "objects": str(folder), "prefer": "native"},
+        path=own_path(),
+    )
+    return Isolated(
+        digest,
+        signature,
+        "native",
+        launch,
+        contract=None if told is None else told.contract,
+        limits=limits,
+    ).open()
