@@ -318,6 +318,11 @@ class EndpointApp:
             "capture_written_rows_total": one("Rows recorded.", capture.written_rows),
             "capture_dropped_rows_total": one("Rows not recorded.", capture.dropped_rows),
             "capture_queued_rows": one("Rows that wait to be recorded.", capture.queued_rows),
+            "capture_sampled_out_rows_total": one(
+                "Rows not drawn, where a share is recorded.", capture.sampled_out_rows
+            ),
+            "capture_queued_bytes": one("Memory that waiting rows take.", capture.queued_bytes),
+            "capture_in_trouble": one("1 while rows are lost or wait.", bool(capture.trouble)),
             "queue_running": one("Requests that hold a slot.", queue.running),
             "queue_waiting": one("Requests that wait for a slot.", queue.waiting),
             "queue_refused_total": one("Requests sent away at once.", queue.refused),

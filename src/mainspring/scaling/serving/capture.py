@@ -6,6 +6,7 @@ one folder: ``*.open`` is being written, ``*.seg`` is sealed, ``*.parquet`` is f
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -14,10 +15,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from mainspring.scaling.serving import segments, shelf
-from mainspring.scaling.serving.index import Use, use
+from mainspring.scaling.serving import damage, segments, shelf
+from mainspring.scaling.serving.index import Kept, Use, use
 from mainspring.scaling.serving.recorder import CaptureWriter
 from mainspring.scaling.serving.segments import (
+    ABOUT,
     AHEAD_S,
     EMPTY,
     KEPT,
@@ -61,6 +63,8 @@ def read(
     since: float | None = None,
     until: float | None = None,
     columns: list[str] | None = None,
+    *,
+    about: bool = False,
 ) -> pl.DataFrame:
     """Return the captured rows with since <= event time < until, each exactly once.
 
@@ -70,10 +74,15 @@ def read(
     columns, or those of them named in ``columns``. Files outside the span are not opened.
 
     Where rows were fed with ids of their own, two of one id in the span are one: the first.
+    ``_share`` is there where rows were drawn (null: all were recorded). With ``about`` each row
+    also tells ``_ms`` (how long its request took), ``_role`` (champion or challenger answered),
+    and the client's own ids, ``_inference`` and ``_request``; null where they are not known.
+
+    A file whose bytes are not what was written is left out, set aside and counted.
     """
     for attempt in range(_TRIES):
         try:
-            return _read(folder, since, until, columns)
+            return _read(folder, since, until, columns, about=about)
         except FileNotFoundError:
             if attempt == _TRIES - 1:
                 raise
@@ -165,8 +174,7 @@ def _picked(
     index = shelf.read_index(folder)
     parts = [
         pl.scan_parquet(folder / file.name).filter(wanted).select("_time").collect()
-        for file in index.files
-        if worth(file.low, file.high, file.received)
+        for file in _sound(folder, index, lambda one: worth(one.low, one.high, one.received))
     ]
     for path in paths:
         span = segments.span_in(path.name)
@@ -189,21 +197,25 @@ def sealed(folder: Path) -> list[str]:
 
 
 def _read(
-    folder: Path, since: float | None, until: float | None, columns: list[str] | None
+    folder: Path,
+    since: float | None,
+    until: float | None,
+    columns: list[str] | None,
+    *,
+    about: bool,
 ) -> pl.DataFrame:
     low = float("-inf") if since is None else since
     high = float("inf") if until is None else until
     if not folder.is_dir():
-        return _finish([], columns)
+        return _finish([], columns, about=about)
     # Segments are listed before the index is read: one folded in between is then in both, and
     # the index says so. The other way round it would be in neither.
     paths = sorted([*folder.glob(f"*{SEALED}"), *folder.glob(f"*{OPEN}")])
     index = shelf.read_index(folder)
     wanted = pl.col("_time").is_between(low, high, closed="left")
     parts = [
-        _scan(folder / file.name, columns).filter(wanted).collect()
-        for file in index.files
-        if file.low < high and file.high >= low
+        _scan(folder / file.name, columns, about=about).filter(wanted).collect()
+        for file in _sound(folder, index, lambda one: one.low < high and one.high >= low)
     ]
     for path in paths:
         span = segments.span_in(path.name)
@@ -212,24 +224,38 @@ def _read(
             parts += [rows.filter(wanted) for rows in segments.rows_of(path)]
     if {file.name for file in index.files} - {p.name for p in folder.glob("*.parquet")}:
         raise FileNotFoundError(folder)
-    rows = _finish([part for part in parts if part.height], columns)
+    rows = _finish([part for part in parts if part.height], columns, about=about)
     if (folder / FED).exists():
         return rows.unique("_id", keep="first", maintain_order=True)
     return rows
 
 
-def _scan(path: Path, columns: list[str] | None) -> pl.LazyFrame:
+def _sound(folder: Path, index: shelf.Index, wanted: Callable[[Kept], bool]) -> list[Kept]:
+    """Return the files wanted that hold what was written; others are set aside."""
+    good, bad = damage.sound(folder, [file for file in index.files if wanted(file)])
+    if bad:
+        # A disk that cannot be written is no reason not to read what is sound on it.
+        with contextlib.suppress(OSError):
+            shelf.quarantine(folder, [file.name for file in bad])
+    return good
+
+
+_OWN = ("_time", "_received", "_version", "_score", "_other_version", "_other_score")
+
+
+def _scan(path: Path, columns: list[str] | None, *, about: bool) -> pl.LazyFrame:
     scan = pl.scan_parquet(path)
-    if columns is None:
+    if columns is None and about:
         return scan
+    own = {*KEPT, *_OWN, *(ABOUT if about else ("_share",))}
     return scan.select(
         name
         for name in scan.collect_schema().names()
-        if name in columns or name in KEPT or name in ("_score", "_other_score")
+        if name in own or (name not in ABOUT and (columns is None or name in columns))
     )
 
 
-def _finish(parts: list[pl.DataFrame], columns: list[str] | None) -> pl.DataFrame:
+def _finish(parts: list[pl.DataFrame], columns: list[str] | None, *, about: bool) -> pl.DataFrame:
     if parts:
         rows = pl.concat(parts, how="diagonal_relaxed")
     else:
@@ -237,11 +263,15 @@ def _finish(parts: list[pl.DataFrame], columns: list[str] | None) -> pl.DataFram
         rows = pl.DataFrame(schema={**KEPT, **scores})
     numbered = pl.format("{}-{}", "_boot", "_n")
     ids = pl.when(pl.col("_n") == PLAIN).then("_boot").otherwise(numbered).alias("_id")
-    own = ["_time", "_received", "_version", "_score", "_other_version", "_other_score"]
-    raw = [name for name in rows.columns if name not in {*own, "_boot", "_n"}]
+    told = [name for name in ("_share",) if name in rows.columns]
+    if about:
+        lacking = [name for name in ABOUT if name not in rows.columns]
+        rows = rows.with_columns(pl.lit(None, dtype=ABOUT[name]).alias(name) for name in lacking)
+        told = list(ABOUT)
+    raw = [name for name in rows.columns if name not in {*_OWN, *ABOUT, "_boot", "_n"}]
     if columns is not None:
         raw = [name for name in raw if name in columns]
-    return rows.select(ids, *own, *raw)
+    return rows.select(ids, *_OWN, *told, *raw)
 
 
 def _segment_spans(folder: Path) -> list[tuple[Span, float]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 INDEX = "index.json"
+FOLDER = "damaged"  #: where files go whose bytes are not what was written; see ``damage.py``
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -18,6 +19,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     rows: int
     bytes: int
     received: float | None = None  #: when the last of its rows came; None: not known
+    digest: str = ""  #: SHA-256 of the file; empty: from before there were any
 
 
 class Index(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,6 +31,8 @@ class Index(msgspec.Struct, frozen=True, kw_only=True):
     dropped_bytes: int = 0
     newest: float | None = None  #: the watermark of all rows folded, of dropped rows too
     fed: dict[str, int] = {}  #: rows of the last batches fed, by name; see ``feeding.publish``
+    damaged: dict[str, int] = {}  #: rows lost by damaged file, newest last
+    damaged_rows: int = 0  #: of all, ever
 
 
 def read_index(folder: Path) -> Index:
@@ -45,6 +49,7 @@ class Use(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int = 0
     dropped_rows: int = 0
     dropped_bytes: int = 0
+    damaged_rows: int = 0
 
 
 def use(folder: Path) -> Use:
@@ -56,6 +61,7 @@ def use(folder: Path) -> Use:
         bytes=sum(size(path) for path in folder.iterdir()),
         dropped_rows=index.dropped_rows,
         dropped_bytes=index.dropped_bytes,
+        damaged_rows=index.damaged_rows,
     )
 
 

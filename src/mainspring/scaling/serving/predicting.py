@@ -27,6 +27,7 @@ from mainspring.scaling.serving.tallies import Tallies
 
 INLINE_ROWS = 64  # more rows are scored in a thread, so that health and others are answered
 MOST_ROWS = 100_000
+MOST_ID_CHARS = 256  # of a client's own ids
 AHEAD_S = 86_400.0  # an event time further ahead would close windows that have not begun
 
 
@@ -36,6 +37,15 @@ class Predicted:
 
     answer: Answer
     ids: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is recorded of a request beside its rows: its beginning, and the client's own ids."""
+
+    start: float
+    inference: str | None
+    request: str | None
 
 
 class Predictor:
@@ -77,7 +87,7 @@ class Predictor:
         received = self._clock.now()
 
         def work() -> Predicted:
-            return self._work(now, champion, asked, received, key)
+            return self._work(now, champion, asked, received, key, _told(asked, headers, start))
 
         both = (now.champion, now.challenger)
         if rows <= INLINE_ROWS and all(v is None or v.served.inline for v in both):
@@ -89,7 +99,13 @@ class Predictor:
         return done
 
     def _work(
-        self, now: Generation, champion: Variant, asked: Asked, received: float, key: str | None
+        self,
+        now: Generation,
+        champion: Variant,
+        asked: Asked,
+        received: float,
+        key: str | None,
+        told: Told,
     ) -> Predicted:
         times, prepared = _prepared(champion, asked, received)
         self._tallies.seen(None if times is None or not len(times) else float(times[-1]))
@@ -98,7 +114,8 @@ class Predictor:
         first = self.captures.reserve(prepared.rows)
         answer = self._router.answer(now, champion, prepared, first, key)
         if prepared.rows:
-            self.captures.append(_batch(first, received, times, prepared, answer))
+            batch = _batch(first, received, times, prepared, answer, champion.number, told)
+            self.captures.append(batch, now.routing.options.capture_share)
         self._counts.rows += prepared.rows
         return Predicted(answer, self.captures.ids(first, len(answer.labels)))
 
@@ -148,6 +165,8 @@ def _batch(
     times: npt.NDArray[np.float64] | None,
     prepared: Prepared,
     answer: Answer,
+    champion: int,
+    told: Told,
 ) -> Batch:
     return Batch(
         first=first,
@@ -159,4 +178,23 @@ def _batch(
         scores=answer.scores,
         other_versions=answer.other_versions,
         other_scores=answer.other_scores,
+        champion=champion,
+        seconds=perf_counter() - told.start,
+        inference=told.inference,
+        request=told.request,
     )
+
+
+def _told(asked: Asked, headers: Mapping[bytes, bytes], start: float) -> Told:
+    inference = headers.get(b"x-amzn-sagemaker-inference-id")
+    request = headers.get(b"x-request-id")
+    return Told(
+        start,
+        _own_id(asked.id) if inference is None else _own_id(inference.decode("latin-1")),
+        None if request is None else _own_id(request.decode("latin-1")),
+    )
+
+
+def _own_id(text: str | None) -> str | None:
+    """Return a client's own id; one that is too long is not recorded, for a part is another id."""
+    return text if text is not None and 0 < len(text) <= MOST_ID_CHARS else None

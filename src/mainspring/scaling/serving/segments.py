@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +32,27 @@ KEPT: dict[str, Any] = {
     "_version": pl.Int64,
     "_other_version": pl.Int64,
 }
+#: What a row says of how it was answered; files of before do not have it. ``_share`` stands only
+#: where rows were sampled, ``_inference`` and ``_request`` only where a client gave them.
+ABOUT: dict[str, Any] = {
+    "_ms": pl.Float32,
+    "_role": pl.String,
+    "_share": pl.Float64,
+    "_inference": pl.String,
+    "_request": pl.String,
+}
+#: How much room text of a column takes beside its characters, about.
+_TEXT_BYTES = 49
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """The rows of one request: what came in, who scored it, what was answered.
 
-    ``first`` is the number of the first row; the others follow. ``scores`` has shape (rows, k).
-    ``other_scores`` are those of the counterpart in a rollout, or None.
+    ``first`` is the number of the first row; the others follow, unless ``numbers`` says which.
+    ``scores`` has shape (rows, k). ``other_scores`` are those of the counterpart in a rollout, or
+    None. ``champion`` is who was champion then, ``seconds`` what the answer took, ``share`` of how
+    many rows these were drawn, ``inference`` and ``request`` the client's own ids of the request.
     """
 
     first: int
@@ -51,11 +64,55 @@ class Batch:
     scores: npt.NDArray[np.float64]
     other_versions: npt.NDArray[np.int64] | None = None
     other_scores: npt.NDArray[np.float64] | None = None
+    champion: int | None = None
+    seconds: float = math.nan
+    share: float = 1.0
+    inference: str | None = None
+    request: str | None = None
+    numbers: npt.NDArray[np.int64] | None = None
 
     @property
     def rows(self) -> int:
         """Return the number of rows."""
         return len(self.times)
+
+    @property
+    def bytes(self) -> int:
+        """Return about how much memory the rows take."""
+        taken = self.times.nbytes + self.versions.nbytes + self.scores.nbytes
+        if self.other_scores is not None:
+            taken *= 2
+        for values in self.columns.values():
+            if isinstance(values, list):
+                taken += _TEXT_BYTES * len(values) + sum(len(v) for v in values if v)
+            else:
+                taken += values.nbytes
+        return taken
+
+    def only(self, wanted: npt.NDArray[np.bool_], share: float) -> Batch:
+        """Return the rows that were drawn from these, as a share of them."""
+        columns: dict[str, Values] = {
+            name: [v for v, take in zip(values, wanted, strict=True) if take]
+            if isinstance(values, list)
+            else values[wanted]
+            for name, values in self.columns.items()
+        }
+        return replace(
+            self,
+            times=self.times[wanted],
+            columns=columns,
+            versions=self.versions[wanted],
+            scores=self.scores[wanted],
+            share=share,
+            numbers=self.numbered[wanted],
+        )
+
+    @property
+    def numbered(self) -> npt.NDArray[np.int64]:
+        """Return the number of each row."""
+        if self.numbers is not None:
+            return self.numbers
+        return np.arange(self.first, self.first + self.rows)
 
     def shape(self) -> tuple[Any, ...]:
         """Return what must be equal for two batches to share a frame."""
@@ -63,7 +120,7 @@ class Batch:
             (name, "t" if isinstance(values, list) else values.dtype.char)
             for name, values in self.columns.items()
         )
-        return kinds, self.scores.shape[1], self.other_scores is None
+        return kinds, self.scores.shape[1], self.other_scores is None, self.champion, self.share
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +143,21 @@ def encode(batches: Sequence[Batch], boot: str) -> bytes:
     """Return batches of one :meth:`Batch.shape` as one frame."""
     head = batches[0]
     columns: dict[str, Any] = {
-        "_n": _small(np.concatenate([np.arange(b.first, b.first + b.rows) for b in batches])),
+        "_n": _small(np.concatenate([b.numbered for b in batches])),
         "_time": np.concatenate([b.times for b in batches]),
         "_received": np.repeat([b.received for b in batches], [b.rows for b in batches]),
         "_version": _small(np.concatenate([b.versions for b in batches])),
         "_score": _small(np.concatenate([b.scores for b in batches])),
+        "_ms": np.repeat(
+            np.array([1000 * b.seconds for b in batches], np.float32), [b.rows for b in batches]
+        ),
     }
+    for name, told in (
+        ("_inference", [b.inference for b in batches]),
+        ("_request", [b.request for b in batches]),
+    ):
+        if any(told):
+            columns[name] = [one for one, b in zip(told, batches, strict=True) for _ in b.times]
     if head.other_scores is not None:
         columns["_other_version"] = _small(_joined([b.other_versions for b in batches]))
         columns["_other_score"] = _small(_joined([b.other_scores for b in batches]))
@@ -100,7 +166,8 @@ def encode(batches: Sequence[Batch], boot: str) -> bytes:
             columns[name] = [value for b in batches for value in b.columns[name]]
         else:
             columns[name] = _small(_joined([b.columns[name] for b in batches]))
-    return encode_frame(columns, {"boot": boot, "types": head.types})
+    meta = {"boot": boot, "types": head.types, "champion": head.champion, "share": head.share}
+    return encode_frame(columns, meta)
 
 
 def _joined(parts: Sequence[Any]) -> npt.NDArray[Any]:
@@ -122,10 +189,13 @@ def _small(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return values
 
 
-def frames(data: bytes | memoryview) -> Iterator[tuple[pl.DataFrame, int]]:
+def frames(
+    data: bytes | memoryview, damage: list[str] | None = None
+) -> Iterator[tuple[pl.DataFrame, int]]:
     """Yield the rows of each frame and the byte behind it.
 
-    A torn tail ends it. A damaged frame is passed over: reading goes on at the next header.
+    A torn tail ends it. A damaged frame is passed over, and told in ``damage``: reading goes on
+    at the next header.
     """
     view = memoryview(data)
     start = 0
@@ -135,6 +205,8 @@ def frames(data: bytes | memoryview) -> Iterator[tuple[pl.DataFrame, int]]:
             for frame in reader:
                 yield _rows(frame), start + reader.valid_bytes
         except FrameCorruptError as error:
+            if damage is not None:
+                damage.append(str(error) if not start else f"{error} ({start:,} bytes on)")
             after = bytes(view).find(MAGIC, start + error.valid_bytes + 1)
             if after < 0:
                 return
@@ -143,9 +215,9 @@ def frames(data: bytes | memoryview) -> Iterator[tuple[pl.DataFrame, int]]:
             return
 
 
-def rows_of(path: Path) -> list[pl.DataFrame]:
-    """Return the whole frames of a segment file as polars frames."""
-    return [rows for rows, _ in frames(path.read_bytes())]
+def rows_of(path: Path, damage: list[str] | None = None) -> list[pl.DataFrame]:
+    """Return the whole frames of a segment file as polars frames; ``damage`` is told of others."""
+    return [rows for rows, _ in frames(path.read_bytes(), damage)]
 
 
 def span_of(parts: Sequence[pl.DataFrame]) -> Span:
@@ -192,8 +264,24 @@ def _rows(frame: Any) -> pl.DataFrame:
         out.append(pl.Series("_other_version", [None] * frame.rows, dtype=pl.Int64))
         empty = pl.Series("_other_score", [None] * frame.rows, dtype=out[-2].dtype)
         out.append(empty)
+    out += _about(frame, out[4])
     out += [series(name, types[name], held[name]) for name in types]
     return pl.DataFrame(out)
+
+
+def _about(frame: Any, versions: pl.Series) -> Iterator[pl.Series]:
+    """Yield the columns of :data:`ABOUT` that a frame has."""
+    champion, share = frame.meta.get("champion"), frame.meta.get("share", 1.0)
+    if champion is not None:
+        own = (
+            pl.when(versions == champion).then(pl.lit("champion")).otherwise(pl.lit("challenger"))
+        )
+        yield pl.select(own.alias("_role")).to_series()
+    if share < 1.0:
+        yield pl.Series("_share", [share] * frame.rows, dtype=pl.Float64)
+    for name in ("_ms", "_inference", "_request"):
+        if name in frame.columns:
+            yield pl.Series(name, frame.columns[name], dtype=ABOUT[name])
 
 
 def _scores(name: str, values: npt.NDArray[Any]) -> pl.Series:

@@ -9,6 +9,7 @@ crash falls. Only one process at a time changes a folder; readers take no lock.
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,10 +18,11 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
-from mainspring.scaling.serving import segments
+from mainspring.scaling.serving import damage, segments
 from mainspring.scaling.serving.index import INDEX, Index, Kept, read_index, size
 from mainspring.scaling.serving.segments import EMPTY, OPEN, PARQUET, SEALED, Span
 
+_log = logging.getLogger(__name__)
 ALIKE = 10  # files of like size are joined once there are that many
 MOST_ROWS = 100_000  # files from here on stay as they are
 
@@ -78,9 +80,18 @@ def compact(folder: Path) -> int:
         fresh = sorted(p for p in folder.glob(f"*{SEALED}") if p.name not in index.folded)
         rows = 0
         if fresh:
-            parts = [part for path in fresh for part in segments.rows_of(path)]
+            parts, lost = [], {}
+            for path in fresh:
+                told: list[str] = []
+                read = segments.rows_of(path, told)
+                if told:
+                    lost[path.name] = _lost(path, read)
+                    _log.error("%s/%s is damaged: %s", folder.name, path.name, told[0])
+                parts += read
             rows = sum(part.height for part in parts)
+            index = _damaged(folder, index, lost)
             index = _fold(folder, index, parts, [path.name for path in fresh], [])
+        index = _without_unsound(folder, index, _alike(index.files) or [])
         while (alike := _alike(index.files)) is not None:
             parts = [pl.read_parquet(folder / file.name) for file in alike]
             index = _fold(folder, index, parts, [], alike)
@@ -120,6 +131,47 @@ def enforce_budget(folder: Path, most_bytes: int) -> Dropped:
         )
         _delete(folder, [file.name for file in gone])
         return dropped
+
+
+def quarantine(folder: Path, names: Sequence[str]) -> None:
+    """Set damaged Parquet files aside, if they are damaged indeed, and count their rows.
+
+    Raises:
+        OSError: if the disk does not let it.
+    """
+    with _alone(folder):
+        index = read_index(folder)
+        _without_unsound(folder, index, [file for file in index.files if file.name in names])
+
+
+def _without_unsound(folder: Path, index: Index, files: Sequence[Kept]) -> Index:
+    bad = damage.sound(folder, files)[1]
+    if not bad:
+        return index
+    lost = {file.name: file.rows for file in bad}
+    index = _damaged(folder, index, lost)
+    kept = [file for file in index.files if file.name not in lost]
+    index = msgspec.structs.replace(index, files=kept)
+    _write_index(folder, index)
+    _delete(folder, list(lost))
+    return index
+
+
+def _damaged(folder: Path, index: Index, lost: dict[str, int]) -> Index:
+    """Keep damaged files where they do not count; return the index that tells of them."""
+    for name in lost:
+        damage.set_aside(folder, name)
+    return msgspec.structs.replace(
+        index,
+        damaged=damage.counted(index, lost.items()),
+        damaged_rows=index.damaged_rows + sum(lost.values()),
+    )
+
+
+def _lost(path: Path, read: Sequence[pl.DataFrame]) -> int:
+    """Return how many rows of a segment could not be read, by what its name says."""
+    span = segments.span_in(path.name)
+    return 0 if span is None else max(span.rows - sum(part.height for part in read), 0)
 
 
 def crowded(folder: Path) -> str | None:
@@ -195,6 +247,7 @@ def _write_parquet(
         high=span.high,
         rows=rows.height,
         bytes=size(path),
+        digest=damage.digest_of(path),
         received=float(rows["_received"].max() or 0.0),  # type: ignore[arg-type]
     )
 
@@ -248,6 +301,7 @@ __all__ = [
     "compact",
     "crowded",
     "enforce_budget",
+    "quarantine",
     "read_index",
     "replace",
     "seal_orphans",

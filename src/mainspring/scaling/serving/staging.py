@@ -20,7 +20,7 @@ import msgspec
 import polars as pl
 
 from mainspring.ground.killpoints import here
-from mainspring.scaling.serving import segments, shelf
+from mainspring.scaling.serving import damage, segments, shelf
 from mainspring.scaling.serving.capture import FED
 from mainspring.scaling.serving.index import Kept, size
 from mainspring.scaling.serving.segments import PARQUET
@@ -122,6 +122,7 @@ class Stage:
                 high=span.high,
                 rows=rows.height,
                 bytes=size(path),
+                digest=damage.digest_of(path),
                 received=received,
             )
         )
