@@ -114,7 +114,8 @@ class Predictor:
         first = self.captures.reserve(prepared.rows)
         answer = self._router.answer(now, champion, prepared, first, key)
         if prepared.rows:
-            batch = _batch(first, received, times, prepared, answer, champion.number, told)
+            whose = now.routing.champion
+            batch = _batch(first, received, times, prepared, answer, whose, told)
             self.captures.append(batch, now.routing.options.capture_share)
         self._counts.rows += prepared.rows
         return Predicted(answer, self.captures.ids(first, len(answer.labels)))
@@ -165,7 +166,7 @@ def _batch(
     times: npt.NDArray[np.float64] | None,
     prepared: Prepared,
     answer: Answer,
-    champion: int,
+    champion: int | None,
     told: Told,
 ) -> Batch:
     return Batch(

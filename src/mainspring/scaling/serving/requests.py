@@ -29,9 +29,10 @@ class MediaTypeError(MainspringError):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a request asks: raw columns, each a list of plain values or an array."""
+    """What a request asks: raw columns, each a list of plain values or an array; its own id."""
 
     columns: Columns
+    id: str | None = None
 
 
 class _Split(msgspec.Struct, forbid_unknown_fields=True):

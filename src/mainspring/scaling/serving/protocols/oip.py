@@ -73,7 +73,7 @@ async def infer(app: EndpointApp, call: Call) -> Reply:
         raise not_loaded(app.name)
     asked = inference.read(body, call.headers.get(inference.HEADER))
     answers.check_outputs(asked.outputs)
-    rows = Asked(tensors.columns_of(asked.tensors, variant.served.signature))
+    rows = Asked(tensors.columns_of(asked.tensors, variant.served.signature), asked.id)
     if "/versions/" in rest:  # a version asked by name answers, whatever the shares say
         now = Generation(now.serial, now.routing, variant, None)
     done = await app.predict(now, variant, rows, call)
