@@ -115,7 +115,7 @@ def test_the_files_of_a_version_are_listed_and_read_and_never_written(
         assert {"path": "code", "is_dir": True} in found
         assert {one["path"] for one in found} >= {"MLmodel", "model.skops", "signature.json"}
         inside = web.get(root, params={"path": "versions/tide/1/code"}).json()["files"]
-        assert [one["path"] for one in inside] == ["mainspring_loader_1.py"]
+        assert [one["path"] for one in inside] == ["mainspring_loader_2.py"]
         told = web.get(f"{root}/versions/tide/1/MLmodel")
         assert told.headers["x-content-type-options"] == "nosniff"
         assert "python_function" in told.text

@@ -327,7 +327,7 @@ def test_our_own_packages_and_joblib_files_are_told_as_they_are(objects: Any) ->
     found = whole.scan(digest, objects)
     assert (found.pickled, found.damaged, found.forms) == ([], [], ["onnx", "skops"])
     assert [(o.path, o.grave) for o in found.found] == [
-        ("code/mainspring_loader_1.py", Grave.NOTE)
+        ("code/mainspring_loader_2.py", Grave.NOTE)
     ], found  # the loader is Python
     held = io.BytesIO()
     joblib.dump({"weights": np.arange(1000.0)}, held)

@@ -8,11 +8,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from mainspring.ground.errors import BadInputError
 from mainspring.ground.objects import Kind
+from mainspring.scaling.models.boosted import Boosted
 from mainspring.scaling.models.estimator import check_estimator, raw_scores
 from mainspring.scaling.models.target import class_name
+from mainspring.scaling.models.target import classes_of as classes_of_target
 
 
 def kind_of(estimator: Any) -> Kind:
@@ -21,6 +24,8 @@ def kind_of(estimator: Any) -> Kind:
     Raises:
         BadInputError: if it is not fitted, or neither classifier nor regressor.
     """
+    if isinstance(estimator, Boosted):
+        return estimator.facts.kind
     from sklearn.base import is_classifier, is_regressor
     from sklearn.exceptions import NotFittedError
     from sklearn.utils.validation import check_is_fitted
@@ -28,7 +33,7 @@ def kind_of(estimator: Any) -> Kind:
     name = type(estimator).__name__
     if not hasattr(estimator, "fit") or not hasattr(estimator, "get_params"):
         raise BadInputError(
-            f"model must be a scikit-learn estimator or a FittedModel, found {name}.",
+            f"model must be a scikit-learn estimator, a booster or a FittedModel, found {name}.",
             field="model",
         )
     try:
@@ -42,13 +47,19 @@ def kind_of(estimator: Any) -> Kind:
     return "binary" if len(classes_of(estimator)) == 2 else "multiclass"
 
 
-def classes_of(estimator: Any) -> list[str]:
+def classes_of(estimator: Any, target: pl.Series | None = None) -> list[str]:
     """Return the classes in the order in which the estimator scores them.
+
+    A booster without its library's estimator knows only how many there are. They are then those
+    of ``target`` in their order, as a label encoder numbers them; whole numbers stand for
+    themselves.
 
     Raises:
         BadInputError: if it has several targets, or does not say.
     """
     found = getattr(estimator, "classes_", None)
+    if found is None and isinstance(estimator, Boosted) and target is not None:
+        return _numbered(estimator.facts.classes, target)
     if not isinstance(found, np.ndarray) or found.ndim != 1:
         raise BadInputError(
             f"{type(estimator).__name__} does not say which classes it knows, or has several"
@@ -56,6 +67,22 @@ def classes_of(estimator: Any) -> list[str]:
             field="model",
         )
     return [class_name(one) for one in found]
+
+
+def _numbered(classes: int, target: pl.Series) -> list[str]:
+    numbers = [str(place) for place in range(classes)]
+    kind: Kind = "binary" if classes == 2 else "multiclass"
+    told = classes_of_target(target, kind, None)
+    if set(told) <= set(numbers):
+        return numbers
+    if len(told) != classes:
+        raise BadInputError(
+            f"The booster knows {classes} classes, and the rows have {len(told)}:"
+            f" {', '.join(told[:20])}.",
+            field=target.name,
+            hint="Give rows of every class.",
+        )
+    return told
 
 
 def columns_of(estimator: Any) -> Sequence[str] | None:
@@ -73,7 +100,8 @@ def ready(estimator: Any, kind: Kind, rows: Any) -> Any:
     Raises:
         BadInputError: if it cannot score these rows.
     """
-    check_estimator(estimator, kind)
+    if not isinstance(estimator, Boosted):
+        check_estimator(estimator, kind)
     told = _try(estimator, kind, rows)
     if "was fitted without feature names" in told:
         estimator = copy.deepcopy(estimator)

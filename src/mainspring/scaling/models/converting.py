@@ -16,12 +16,13 @@ import polars as pl
 
 from mainspring.ground.errors import BadInputError
 from mainspring.ground.ports import Objects
-from mainspring.scaling.models import foreign, native_form, package
+from mainspring.scaling.models import boosted, exact, foreign, native_form, package
+from mainspring.scaling.models.boosted import Library
 from mainspring.scaling.models.foreign import Directory
 from mainspring.scaling.models.model import Model
 
 #: Flavors whose files we can load exactly. The others are refused by their name.
-LOADED = ("sklearn",)
+LOADED = ("sklearn", "xgboost", "lightgbm", "mainspring")
 
 
 class Converted(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,8 +53,9 @@ def convert(
     manifest = package.read_manifest(digest, objects)
     found = foreign.read(manifest, objects)
     fitted, notes = _estimator(manifest, found, objects, trusted=trusted)
-    names = _columns(found, fitted, rows, (target, time))
-    ours = Model(fitted, target=target, columns=names, time=time).adopt(
+    features = package.features(digest, objects) if found.ours else None
+    names = _columns(found, fitted, rows, (target, time), features)
+    ours = Model(fitted, target=target, features=features, columns=names, time=time).adopt(
         rows.select([*names, target, *([time] if time else [])])
     )
     return Converted(package=package.write(ours, objects), notes=notes)
@@ -81,10 +83,42 @@ def _estimator(
             hint="Log it with mlflow.sklearn, or register a pipeline's model.",
         )
     notes: list[str] = []
-    return _load(manifest, found, objects, notes, trusted=trusted), notes
+    if found.flavor == "mainspring":
+        return exact.load(
+            manifest.files, lambda path: package.read_file(manifest, path, objects)
+        ), []
+    if found.flavor == "sklearn":
+        return _sklearn(manifest, found, objects, notes, trusted=trusted), notes
+    library: Library = "xgboost" if found.flavor == "xgboost" else "lightgbm"
+    return _booster(library, manifest, found, objects, notes, trusted=trusted), notes
 
 
-def _load(
+def _booster(
+    library: Library,
+    manifest: package.Manifest,
+    found: Directory,
+    objects: Objects,
+    notes: list[str],
+    *,
+    trusted: bool,
+) -> Any:
+    path = found.options.get("data")
+    if not isinstance(path, str):
+        raise BadInputError(f"The {library} flavor names no model file.", field="MLmodel")
+    data = package.read_file(manifest, path, objects)
+    if path in foreign.pickled(manifest):
+        made = boosted.taken(_unpickled(data, path, trusted=trusted))
+    else:
+        best = "sklearn" in str(found.options.get("model_class", ""))
+        made = boosted.of_file(library, data, best=best)
+    theirs = found.options.get("xgb_version" if library == "xgboost" else "lgb_version")
+    here = getattr(getattr(made, "facts", None), "version", theirs)
+    if isinstance(theirs, str) and theirs != here:
+        notes.append(f"It was logged with {library} {theirs} and is served with {here}.")
+    return made
+
+
+def _sklearn(
     manifest: package.Manifest,
     found: Directory,
     objects: Objects,
@@ -141,9 +175,15 @@ def _compare_versions(theirs: Any, notes: list[str]) -> None:
 
 
 def _columns(
-    found: Directory, estimator: Any, rows: pl.DataFrame, aside: tuple[str | None, ...]
+    found: Directory,
+    estimator: Any,
+    rows: pl.DataFrame,
+    aside: tuple[str | None, ...],
+    features: dict[str, str] | None,
 ) -> list[str]:
     """Return the columns that the estimator wants, in its order."""
+    if features is not None:  # it wants what they give
+        return [column.name for column in found.columns]
     told = getattr(estimator, "feature_names_in_", None)
     if told is not None:
         return [str(name) for name in told]
@@ -151,6 +191,8 @@ def _columns(
         return [column.name for column in found.columns]
     names = [name for name in rows.columns if name not in aside]
     wanted = getattr(estimator, "n_features_in_", len(names))
+    if isinstance(estimator, boosted.Boosted):
+        wanted = estimator.facts.inputs
     if len(names) != wanted:
         raise BadInputError(
             f"The model takes {wanted} columns without names; the rows have {len(names)} beside"

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from mainspring.ground.errors import BadInputError
 from mainspring.ground.objects import Kind
 
-_TREES = ("Tree", "Forest", "Boosting", "Bagging")
+_TREES = ("Tree", "Forest", "Boosting", "Bagging", "XGB", "LGBM")
 
 
 def wrapped(estimator: Any, types: Mapping[str, str]) -> Any:

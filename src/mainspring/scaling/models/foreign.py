@@ -37,6 +37,7 @@ class Directory(msgspec.Struct, frozen=True, kw_only=True):
     tensor: bool = False  #: the inputs are one matrix without names; ``columns`` are x0, x1, ...
     target: str = ""  #: the name of the output, where it has one
     example: str | None = None  #: path of the input example
+    ours: bool = False  #: a package of ours, which somebody logged
 
 
 def read_signature(files: Mapping[str, str], objects: Objects) -> Signature:
@@ -81,6 +82,7 @@ def read(manifest: Manifest, objects: Objects) -> Directory:
         tensor=tensor,
         target=_target(document.get("signature")),
         example=_example(document.get("saved_input_example_info")),
+        ours="mainspring" in flavors,
     )
 
 

@@ -15,7 +15,7 @@ from mainspring.ground.contracts import Contract
 from mainspring.ground.objects import Signature
 from mainspring.ground.ports import Objects
 from mainspring.numerics.rowwise import RowChecks
-from mainspring.scaling.models import package
+from mainspring.scaling.models import exact, package
 from mainspring.scaling.models.check import Prepared, check, check_frame
 from mainspring.scaling.models.features import Features, compile_features
 from mainspring.scaling.models.labels import Labels
@@ -139,20 +139,22 @@ def load(digest: str, objects: Objects, prefer: Form = "onnx") -> Served:
         parity = msgspec.json.decode(read("parity.json"), type=Parity)
         data = read("model.onnx")
         scorer = OnnxScorer(data, parity.inputs, signature.kind)
-        careful = None if parity.missing else lambda: _native(read("model.skops"), signature)
+        careful = None if parity.missing else lambda: _native(manifest, read, signature)
         return Served(
             digest, signature, features, "onnx", scorer.score, careful, contract, len(data)
         )
-    data = read("model.skops")
-    native = _native(data, signature)
-    return Served(digest, signature, features, "native", native, None, contract, len(data))
+    parts = {path: read(path) for path in exact.paths(manifest.files)}
+    native = _native(manifest, parts.__getitem__, signature)
+    held = sum(map(len, parts.values()))
+    return Served(digest, signature, features, "native", native, None, contract, held)
 
 
-def _native(data: bytes, signature: Signature) -> Callable[[pl.DataFrame], Floats]:
-    from mainspring.scaling.models import native_form
+def _native(
+    manifest: package.Manifest, read: Callable[[str], bytes], signature: Signature
+) -> Callable[[pl.DataFrame], Floats]:
     from mainspring.scaling.models.estimator import raw_scores
 
-    estimator = native_form.load(data)
+    estimator = exact.load(manifest.files, read)
     told = getattr(estimator, "feature_names_in_", None)
     names = None if told is None else [str(name) for name in told]
 

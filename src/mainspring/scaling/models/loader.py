@@ -1,9 +1,9 @@
 """Load a package where Mainspring is not installed: the file that travels inside it.
 
 MLflow's ``pyfunc`` puts the package's ``code`` folder on the path and imports this. It needs
-numpy, pandas, scikit-learn and skops, and polars where features are SQL. Answers are those of an
-endpoint: ``predictions`` (the class, or the value), or ``scores`` if the model is loaded with
-``model_config={"output": "scores"}``.
+numpy, pandas, scikit-learn and skops, polars where features are SQL, and a booster's library.
+Answers are those of an endpoint: ``predictions`` (the class, or the value), or ``scores`` if the
+model is loaded with ``model_config={"output": "scores"}``.
 """
 
 from __future__ import annotations
@@ -123,18 +123,82 @@ def _words(classes: list[str]) -> list[Any]:
     return list(classes)
 
 
+class _Booster:
+    """A booster of XGBoost or LightGBM, with the transformers in front of it."""
+
+    def __init__(self, folder: Path, before: Any) -> None:
+        self._facts = json.loads((folder / "booster.json").read_text("utf-8"))
+        self._before = before
+        if self._facts["library"] == "xgboost":
+            import xgboost
+
+            self._model: Any = xgboost.Booster(model_file=str(folder / "model.ubj"))
+        else:
+            import lightgbm
+
+            self._model = lightgbm.Booster(model_file=str(folder / "model.lgb"))
+
+    def predict(self, rows: Any) -> Any:
+        """Return what a regression says of rows."""
+        return self._scores(rows)
+
+    def predict_proba(self, rows: Any) -> Any:
+        """Return one probability a class."""
+        import numpy as np
+
+        found = self._scores(rows)
+        return np.column_stack([1.0 - found, found]) if found.ndim == 1 else found
+
+    def _scores(self, rows: Any) -> Any:
+        import numpy as np
+
+        if self._before is not None:
+            rows = self._before.transform(rows)
+        if hasattr(rows, "get_columns"):
+            columns = [one.cast(float).to_numpy() for one in rows.get_columns()]
+            rows = np.column_stack(columns)
+        numbers = np.asarray(rows.toarray() if hasattr(rows, "toarray") else rows, np.float64)
+        if self._facts["library"] == "lightgbm":
+            return np.asarray(self._model.predict(numbers), np.float64)
+        gap = self._facts["missing"]
+        several = self._facts["kind"] == "multiclass"
+        found = self._model.predict(
+            _matrix(numbers, np.nan if gap is None else gap),
+            output_margin=several,
+            validate_features=False,
+        )
+        found = np.asarray(found, np.float64)
+        if not several:
+            return found
+        powers = np.exp(found - found.max(axis=1, keepdims=True))
+        return powers / powers.sum(axis=1, keepdims=True)
+
+
+def _matrix(numbers: Any, gap: float) -> Any:
+    import xgboost
+
+    return xgboost.DMatrix(numbers, missing=gap)
+
+
 def _load_pyfunc(path: str, model_config: Any = None) -> Loaded:
     """Load the package in a folder; MLflow calls this."""
-    import skops.io
-
     folder = Path(path)
     signature = json.loads((folder / "signature.json").read_text("utf-8"))
     features = json.loads((folder / "features.json").read_text("utf-8"))["expressions"]
     file = folder / "model.skops"
-    named = set(skops.io.get_untrusted_types(file=file))
-    if strange := sorted(named - set(ALLOWED)):
-        raise ValueError(f"The model names types that may not be loaded: {', '.join(strange)}.")
-    estimator = skops.io.load(file, trusted=sorted(named))
+    estimator = _built(file) if file.is_file() else None
+    if (folder / "booster.json").is_file():
+        estimator = _Booster(folder, estimator)
     return Loaded(
         estimator, signature, features, (model_config or {}).get("output", "predictions")
     )
+
+
+def _built(file: Path) -> Any:
+    """Return the estimator of a skops file, if it is of listed types."""
+    import skops.io
+
+    named = set(skops.io.get_untrusted_types(file=file))
+    if strange := sorted(named - set(ALLOWED)):
+        raise ValueError(f"The model names types that may not be loaded: {', '.join(strange)}.")
+    return skops.io.load(file, trusted=sorted(named))

@@ -20,7 +20,7 @@ from mainspring.numerics.contracts import check_profile
 from mainspring.numerics.profiles import profile_columns, profile_scores
 from mainspring.numerics.relevance import response_shares
 from mainspring.numerics.scores import quality
-from mainspring.scaling.models import adopting
+from mainspring.scaling.models import adopting, boosted
 from mainspring.scaling.models import target as targets
 from mainspring.scaling.models.estimator import check_estimator, raw_scores, wrapped
 from mainspring.scaling.models.features import DTYPES, Features, compile_features, type_of
@@ -86,8 +86,9 @@ class Model:
     """What is to be learnt, from which columns, by which estimator.
 
     Args:
-        estimator: any scikit-learn estimator or Pipeline; it is cloned, never changed. It sees
-            a polars frame of the features; text reaches a bare estimator encoded.
+        estimator: any scikit-learn estimator or Pipeline, XGBoost's and LightGBM's among them;
+            it is cloned, never changed. It sees a polars frame of the features (a bare booster
+            sees numbers); text reaches a bare estimator encoded.
         target: the column to be predicted.
         kind: binary, multiclass or regression; found from the target when left out.
         features: SQL expressions over the raw columns, by name; None takes the columns as
@@ -154,18 +155,19 @@ class Model:
             BadInputError: if the estimator is not fitted, or cannot score these rows.
         """
         target = targets.check_target_values(_not_empty(rows), self.target)
-        kind = self.kind or adopting.kind_of(self.estimator)
-        names = self.columns or adopting.columns_of(self.estimator)
+        given = boosted.taken(self.estimator)
+        kind = self.kind or adopting.kind_of(given)
+        names = self.columns or adopting.columns_of(given)
         columns = [_describe(rows[name]) for name in self._inputs(rows, names)]
         features = compile_features(self.features, columns)
         frame = typed(rows, columns)
         features.check_rowwise(frame.head(8))
-        estimator = adopting.ready(self.estimator, kind, features.apply(frame.head(8)))
+        estimator = adopting.ready(given, kind, features.apply(frame.head(8)))
         signature = Signature(
             columns=columns,
             kind=kind,
             target=self.target,
-            classes=[] if kind == "regression" else adopting.classes_of(estimator),
+            classes=[] if kind == "regression" else adopting.classes_of(estimator, target),
             time=self.time,
             scale=_scale(target) if kind == "regression" else 1.0,
         )
@@ -190,7 +192,9 @@ class Model:
         )
         truth = targets.target_numbers(target, signature)
         estimator = wrapped(self.estimator, features.types)
-        estimator.fit(features.apply(frame), truth if kind == "regression" else truth.astype(int))
+        learnt = boosted.fitting(estimator, features.apply(frame))
+        estimator.fit(learnt, truth if kind == "regression" else truth.astype(int))
+        estimator = boosted.taken(estimator)
         return self._measured(estimator, features, signature, frame, rows, holdout)
 
     def _measured(

@@ -13,6 +13,8 @@ import numpy.typing as npt
 import polars as pl
 
 from mainspring.ground.objects import Kind, Signature
+from mainspring.scaling.models import trees_onnx
+from mainspring.scaling.models.boosted import Boosted
 from mainspring.scaling.models.check import Values
 from mainspring.scaling.models.estimator import raw_scores
 from mainspring.scaling.models.features import Features
@@ -22,6 +24,7 @@ TOLERANCE = 1e-5  #: of a probability, or of a regression's scale
 MISSING_TEXT = "\x00missing"
 UNSEEN_TEXT = "\x00unseen"
 
+_DTYPES = {"float32": np.float32, "float64": np.float64, "int64": np.int64, "bool": np.bool_}
 _patching = threading.Lock()
 
 
@@ -35,7 +38,8 @@ class Parity(msgspec.Struct, frozen=True, kw_only=True):
     max_difference: float | None = None
     labels_differ: int = 0
     tolerance: float = TOLERANCE
-    inputs: dict[str, str] = {}  #: feature -> float32, int64, bool or string
+    inputs: dict[str, str] = {}  #: feature -> float32, float64, int64, bool or string
+    gaps: int = 0  #: of the rows, those with a missing value
 
 
 def convert(
@@ -57,7 +61,7 @@ def convert(
         # Such as an encoder that raises on unknown categories: ONNX would answer all the same.
         return None, Parity(passed=False, reason=f"It refuses strange rows: {_reason(error)}")
     verdict = Parity(passed=False, reason="There is no way to convert it.")
-    for inputs in _input_types(features, signature):
+    for inputs in _input_types(estimator, features, signature):
         try:
             data = _to_onnx(estimator, inputs, signature.kind)
             found = OnnxScorer(data, inputs, signature.kind).score(feature_columns(probe))
@@ -66,7 +70,7 @@ def convert(
         except Exception as error:  # noqa: BLE001
             verdict = Parity(passed=False, reason=_reason(error), inputs=inputs)
             continue
-        verdict = _compare(wanted, found, signature, inputs)
+        verdict = _compare(wanted, found, signature, inputs, gaps=int((~complete).sum()))
         if not verdict.passed and complete.any():
             part = _compare(wanted[complete], found[complete], signature, inputs)
             if part.passed:
@@ -93,7 +97,7 @@ class OnnxScorer:
         # The wrapper around it checks names and types that were checked before, for 4 us a call.
         self._run = getattr(self._session, "_sess", self._session).run
         outputs = [output.name for output in self._session.get_outputs()]
-        self._output = [outputs[0] if kind == "regression" else outputs[1]]
+        self._output = [outputs[-1]]  # a classifier's labels, where there are any, come first
         self._inputs = dict(inputs)
         self._floats = [name for name, word in inputs.items() if word == "float32"]
         self._others = {name: word for name, word in inputs.items() if word != "float32"}
@@ -110,7 +114,7 @@ class OnnxScorer:
             return found.reshape(len(found), 1)
         # Single precision may sum or round to just outside of what a probability can be.
         np.minimum(np.maximum(found, 0.0, out=found), 1.0, out=found)
-        return found[:, 1:2] if self._kind == "binary" else found
+        return found[:, -1:] if self._kind == "binary" else found
 
     def _feed(self, columns: Mapping[str, Values]) -> dict[str, npt.NDArray[Any]]:
         """Return the tensors of the session's inputs, each of shape (rows, 1)."""
@@ -140,12 +144,19 @@ def _tensor(values: Values, kind: str) -> npt.NDArray[Any]:
     array = np.asarray(values)
     if array.dtype == object:  # booleans with nulls
         array = np.array([np.nan if value is None else value for value in values], np.float64)
-    wanted = {"float32": np.float32, "int64": np.int64, "bool": np.bool_}[kind]
+    wanted = _DTYPES[kind]
     return array.astype(wanted).reshape(-1, 1)
 
 
-def _input_types(features: Features, signature: Signature) -> Iterator[dict[str, str]]:
+def _input_types(
+    estimator: Any, features: Features, signature: Signature
+) -> Iterator[dict[str, str]]:
     """Yield the ways to type the inputs: whole numbers as such where none can miss, or not."""
+    if isinstance(estimator, Boosted):
+        told = trees_onnx.input_types(estimator, features.names)
+        if told is not None:
+            yield told
+            return
     nullable = {column.name for column in signature.columns if column.nullable}
 
     def exact(name: str) -> bool:
@@ -164,6 +175,16 @@ def _input_types(features: Features, signature: Signature) -> Iterator[dict[str,
 
 
 def _to_onnx(estimator: Any, inputs: Mapping[str, str], kind: Kind) -> bytes:
+    if isinstance(estimator, Boosted):
+        before = None if estimator.before is None else _converted(estimator.before, inputs, None)
+        return trees_onnx.convert(estimator, inputs, before)
+    data: bytes = _converted(
+        estimator, inputs, None if kind == "regression" else {"zipmap": False}
+    ).SerializeToString()
+    return data
+
+
+def _converted(estimator: Any, inputs: Mapping[str, str], options: dict[str, Any] | None) -> Any:
     from skl2onnx import to_onnx
     from skl2onnx.common import data_types
 
@@ -176,12 +197,11 @@ def _to_onnx(estimator: Any, inputs: Mapping[str, str], kind: Kind) -> bytes:
     initial = [(name, types[word]([None, 1])) for name, word in inputs.items()]
     if not hasattr(estimator, "transform") and not _reads_names(estimator):
         initial, estimator = _joined(initial, estimator)
-    options = None if kind == "regression" else {id(estimator): {"zipmap": False}}
+    told = None if options is None else {id(estimator): options}
     with _plain_attributes():
-        model = to_onnx(estimator, initial_types=initial, options=options)
+        model = to_onnx(estimator, initial_types=initial, options=told)
     _name_inputs(model.graph, list(inputs))
-    data: bytes = model.SerializeToString()
-    return data
+    return model
 
 
 def _name_inputs(graph: Any, names: list[str]) -> None:
@@ -264,6 +284,7 @@ def _compare(
     found: npt.NDArray[np.float64],
     signature: Signature,
     inputs: dict[str, str],
+    gaps: int = 0,
 ) -> Parity:
     tolerance = TOLERANCE * (signature.scale if signature.kind == "regression" else 1.0)
     if wanted.shape != found.shape:
@@ -285,6 +306,7 @@ def _compare(
         labels_differ=differ,
         tolerance=tolerance,
         inputs=inputs,
+        gaps=gaps,
     )
 
 

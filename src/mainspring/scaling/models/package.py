@@ -11,6 +11,7 @@ import json
 import platform
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import polars as pl
@@ -21,7 +22,8 @@ from mainspring.ground.errors import BadInputError, DamagedError, NotFoundError
 from mainspring.ground.objects import Profile, Signature
 from mainspring.ground.ports import Objects
 from mainspring.ground.version import __version__
-from mainspring.scaling.models import loader, native_form, onnx_form
+from mainspring.scaling.models import exact, loader, native_form, onnx_form
+from mainspring.scaling.models.boosted import FILES, Boosted
 from mainspring.scaling.models.features import compile_features
 from mainspring.scaling.models.model import FittedModel
 
@@ -30,7 +32,7 @@ _LOADING = ("numpy", "scikit-learn", "scipy", "skops")
 _LOCKED = ("numpy", "polars", "scikit-learn", "scipy", "skops", "onnxruntime", "skl2onnx")
 #: What loads a package where Mainspring is not installed; a new text needs a new name, for
 #: Python keeps one module of a name.
-_CODE, _LOADER = "code", "mainspring_loader_1"
+_CODE, _LOADER = "code", "mainspring_loader_2"
 _REFERENCE = "reference.parquet"
 _CONTRACT = "contract.json"
 _MLFLOW_TYPES = {"float": "double", "int": "long", "str": "string", "bool": "boolean"}
@@ -75,7 +77,7 @@ def write(model: FittedModel, objects: Objects) -> str:
     )
     files = {
         "MLmodel": _mlmodel(model, onnx is not None).encode(),
-        "model.skops": native_form.dump(model.estimator),
+        **exact.files(model.estimator),
         "signature.json": identity.canonical(model.signature),
         # Not the canonical form: the estimator wants the features in the order they were told.
         "features.json": msgspec.json.encode(FeatureFile(expressions=model.features.expressions)),
@@ -84,7 +86,7 @@ def write(model: FittedModel, objects: Objects) -> str:
         "facts.json": identity.canonical(Facts(measured_on=model.measured_on)),
         "example.parquet": _parquet(model.sample),
         "requirements.txt": _requirements(_needed(model)).encode(),
-        "lock.txt": _requirements(_LOCKED).encode(),
+        "lock.txt": _requirements((*_LOCKED, *_library(model))).encode(),
         f"{_CODE}/{_LOADER}.py": _loader().encode(),
     }
     if model.contract is not None and model.kept is not None:
@@ -118,7 +120,7 @@ def write_baseline(
 
 def holds_model(digest: str, objects: Objects) -> bool:
     """Return whether a package has a model in it that can score."""
-    return "model.skops" in read_manifest(digest, objects).files
+    return exact.holds(read_manifest(digest, objects).files)
 
 
 def read(digest: str, objects: Objects) -> FittedModel:
@@ -140,7 +142,7 @@ def read(digest: str, objects: Objects) -> FittedModel:
     return FittedModel(
         contract=None if told is None else told.contract,
         kept=None if told is None else told.training,
-        estimator=native_form.load(file("model.skops")),
+        estimator=exact.load(manifest.files, file),
         features=compile_features(expressions, found.columns),
         signature=found,
         baseline=baseline,
@@ -250,7 +252,18 @@ def _parquet(frame: pl.DataFrame) -> bytes:
 
 def _needed(model: FittedModel) -> tuple[str, ...]:
     """Return what the loader needs; polars only where it computes features."""
-    return _LOADING if model.features.plain else (*_LOADING, "polars")
+    needed = _LOADING if model.features.plain else (*_LOADING, "polars")
+    return (*needed, *_library(model))
+
+
+def _library(model: FittedModel) -> tuple[str, ...]:
+    """Return the distribution of the library that a booster is of."""
+    if not isinstance(model.estimator, Boosted):
+        return ()
+    wanted: str = model.estimator.facts.library
+    # XGBoost's wheel without code for graphics cards bears another name.
+    held = {one.metadata["Name"] for one in metadata.distributions()}
+    return (next((one for one in (wanted, f"{wanted}-cpu") if one in held), wanted),)
 
 
 def _requirements(names: tuple[str, ...]) -> str:
@@ -285,14 +298,32 @@ def _mlmodel(model: FittedModel, has_onnx: bool) -> str:
     lines += ["  python_function:", f"    code: {_CODE}", f"    loader_module: {_LOADER}"]
     lines += ["    config:", "      output: predictions", "    env: requirements.txt"]
     lines += [f"    python_version: {_text(platform.python_version())}"]
-    lines += ["  sklearn:", "    pickled_model: model.skops", "    serialization_format: skops"]
-    named = msgspec.json.encode(native_form.named(model.estimator)).decode()
-    lines += [f"    skops_trusted_types: {named}"]
-    lines += [f"    sklearn_version: {_text(metadata.version('scikit-learn'))}"]
+    lines += _flavor(model.estimator)
     lines += ["signature:", f"  inputs: {_text(msgspec.json.encode(inputs).decode())}"]
     output = [{"name": model.signature.target, "type": _output(model.signature), "required": True}]
     lines += [f"  outputs: {_text(msgspec.json.encode(output).decode())}"]
     return "\n".join(lines) + "\n"
+
+
+def _flavor(estimator: Any) -> list[str]:
+    """Return the flavor by which MLflow's clients load the estimator itself, if there is one."""
+    if not isinstance(estimator, Boosted):
+        lines = ["  sklearn:", "    pickled_model: model.skops"]
+        lines += ["    serialization_format: skops"]
+        named = msgspec.json.encode(native_form.named(estimator)).decode()
+        lines += [f"    skops_trusted_types: {named}"]
+        return [*lines, f"    sklearn_version: {_text(metadata.version('scikit-learn'))}"]
+    facts = estimator.facts
+    if facts.wrapped:
+        return []  # no flavor of theirs has transformers in front of a booster
+    short = {"xgboost": "xgb", "lightgbm": "lgb"}[facts.library]
+    lines = [f"  {facts.library}:", f"    data: {FILES[facts.library]}"]
+    lines += [f"    {short}_version: {_text(facts.version)}"]
+    if facts.library == "xgboost":
+        lines += ["    model_class: xgboost.core.Booster", "    model_format: ubj"]
+    else:
+        lines += ["    model_class: lightgbm.basic.Booster"]
+    return lines
 
 
 def _output(signature: Signature) -> str:

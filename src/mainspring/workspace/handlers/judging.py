@@ -30,7 +30,7 @@ from mainspring.readiness.inputs import GateInputs
 from mainspring.readiness.measured import Measured
 from mainspring.workspace import approving, calling, running
 from mainspring.workspace.measuring import written
-from mainspring.workspace.proofs import gating, reproducing
+from mainspring.workspace.proofs import gating, parity, reproducing
 
 if TYPE_CHECKING:
     from mainspring.engine.tasks import Lease
@@ -128,6 +128,7 @@ class Judging:
             metrics=ready["metrics"],
             run=None,
         )
+        compared = parity.of(self._ws, candidate.package)
         policy, at = msgspec.convert(asked["policy"], Gate), float(asked["at"])
         judged = self._judged(
             model, number, policy, at, lease, candidate=candidate, fresh=ready["fresh"]
@@ -136,6 +137,7 @@ class Judging:
         def apply(tx: Tx) -> None:
             if convert:
                 forms.set_form(tx, came, candidate.package, signature, candidate.metrics, at)
+                parity.keep(tx, candidate, compared, self._ws.clock.now())
             kept = self._keep(tx, judged)
             gate.note(tx, kept, gate.reason(kept.checks))
             approving.answer(tx, kept, by_hand=True)

@@ -22,6 +22,7 @@ from mainspring.retraining.assemble import bare
 from mainspring.retraining.training_set import TrainingSet, figures, sentence
 from mainspring.workspace import assembling, calling, running
 from mainspring.workspace.evidence import LabelShelf
+from mainspring.workspace.proofs import parity
 from mainspring.workspace.training_sets import kept
 
 if TYPE_CHECKING:
@@ -153,12 +154,14 @@ class Renewal:
             return made, runs.get(tx, command.run).tags.get(running.TRAINING_SET)
 
         made, digest = self._ws.read(Permission.WORK, look)
+        compared = parity.of(self._ws, made.package)
         learnt = None if digest is None else assembling.read_record(self._ws, digest)
 
         # The number is known only inside the transaction, and the event must carry it: so the
         # event is emitted there too.
         def apply(tx: Tx) -> None:
             version = registry.register(tx, made)
+            parity.keep(tx, version, compared, self._ws.clock.now())
             if learnt is not None:
                 subject = f"{version.model}/{version.number}"
                 told = evidence_of(learnt, subject, command.id, self._ws, command.run)

@@ -20,7 +20,7 @@ from mainspring.ground.ports import Outcome, Tx
 from mainspring.pipelines import runs as pipelines
 from mainspring.readiness import registry
 from mainspring.workspace import calling, gates, running
-from mainspring.workspace.proofs import smoking
+from mainspring.workspace.proofs import parity, smoking
 
 if TYPE_CHECKING:
     from mainspring.engine.tasks import Lease
@@ -202,9 +202,11 @@ class Steps:
             return made, gates.of_model(tx, model).gate, at
 
         made, policy, at = self._ws.read(Permission.WORK, look)
+        compared = parity.of(self._ws, made.package)
 
         def apply(tx: Tx) -> None:
             version = registry.register(tx, made)
+            parity.keep(tx, version, compared, self._ws.clock.now())
             experiments.set_tags(tx, run, {"mainspring.version": f"{model}/{version.number}"})
             judge = tasks.NewTask(
                 id=f"{run}:judge",

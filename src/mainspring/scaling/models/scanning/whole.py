@@ -157,6 +157,12 @@ def _types(node: Any) -> Iterator[str]:
 
 
 def _forms(files: dict[str, str], pickled: list[str]) -> list[str]:
-    by_name = {".onnx": "onnx", ".skops": "skops", ".safetensors": "safetensors", ".ubj": "ubj"}
+    by_name = {
+        ".onnx": "onnx",
+        ".skops": "skops",
+        ".safetensors": "safetensors",
+        ".ubj": "ubj",
+        ".lgb": "lgb",
+    }
     known = [form for end, form in by_name.items() if any(p.endswith(end) for p in files)]
     return [*known, *(["pickle"] if pickled else [])]

@@ -1,0 +1,58 @@
+"""The exact form of a model, whichever library it is of: which files hold it, and back again.
+
+scikit-learn's estimators are one file of skops. Whatever else there is says so in a small file of
+facts beside its own files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from mainspring.scaling.models import native_form
+from mainspring.scaling.models.boosted import FILES, Boosted, Facts
+
+SKOPS = "model.skops"
+BOOSTER = "booster.json"
+
+
+def files(estimator: Any) -> dict[str, bytes]:
+    """Return the files that hold a fitted estimator, by path.
+
+    Raises:
+        BadInputError: if it cannot be kept without pickle.
+    """
+    if not isinstance(estimator, Boosted):
+        return {SKOPS: native_form.dump(estimator)}
+    found = {
+        BOOSTER: msgspec.json.encode(estimator.facts),
+        FILES[estimator.facts.library]: estimator.data,
+    }
+    if estimator.before is not None:
+        found[SKOPS] = native_form.dump(estimator.before)
+    return found
+
+
+def paths(found: Mapping[str, str]) -> list[str]:
+    """Return which of these paths hold the model in its exact form."""
+    return [path for path in (SKOPS, BOOSTER, *FILES.values()) if path in found]
+
+
+def holds(paths: Mapping[str, str]) -> bool:
+    """Return whether files of these paths hold a model in its exact form."""
+    return SKOPS in paths or BOOSTER in paths
+
+
+def load(paths: Mapping[str, str], read: Callable[[str], bytes]) -> Any:
+    """Return the estimator that the files of a package hold; ``read`` gives a file's bytes.
+
+    Raises:
+        BadInputError: if it names types that may not be loaded.
+    """
+    if BOOSTER not in paths:
+        return native_form.load(read(SKOPS))
+    facts = msgspec.json.decode(read(BOOSTER), type=Facts)
+    before = native_form.load(read(SKOPS)) if facts.wrapped else None
+    return Boosted(facts, read(FILES[facts.library]), before)
