@@ -26,6 +26,7 @@ AlarmKind = Literal[
     "rule",  # a person's own rule
     "channel",  # a channel that cannot be reached
     "log",  # a pattern in the logs
+    "capture",  # captured rows that were lost or are damaged
 ]
 Verdict = Literal["quiet", "notice", "alarm", "too few rows", "not judged"]
 

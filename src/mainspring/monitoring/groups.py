@@ -112,7 +112,7 @@ def causes(
 def _own_cause(
     one: Item, version: int | None, source_of: Mapping[str, str], gone: set[str]
 ) -> str:
-    if one.monitor in ("channel", "log"):
+    if one.monitor in ("channel", "log", "capture"):
         return f"{one.monitor}:{one.subject}"
     if version is not None:
         return f"version:{version}"
@@ -171,6 +171,7 @@ def headline(cause: str, endpoint: str, names: Sequence[str]) -> str:
         "age": "the model is old",
         "channel": f"the channel {what} cannot be reached",
         "log": "logs",
+        "capture": f"captured rows are {what}",
         "rule": f"the rule {what}",
     }.get(kind, cause)
     shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -24,7 +24,7 @@ from mainspring.monitoring.alarm_tables import changes, states
 from mainspring.monitoring.rules import Judgement
 
 #: Kinds whose alarms no loop hears of: they end with their state, or by a person's hand.
-OWN_KINDS = ("rule", "channel", "log")
+OWN_KINDS = ("rule", "channel", "log", "capture")
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True):

@@ -39,7 +39,7 @@ def traffic_on_inputs(sight: Sight) -> list[Finding]:
 
 def judge_volume(sight: Sight) -> Finding:
     """Return whether a window has as many rows as its hour lets expect."""
-    rows, start = sight.frame.height, sight.span[0]
+    rows, start = answered_rows(sight.frame), sight.span[0]
     length = sight.span[1] - start
     state = volume_state(sight.earlier)
     alpha, season = alpha_of("volume", sight.policy.alpha), season_of(sight.policy)
@@ -80,6 +80,20 @@ def judge_volume(sight: Sight) -> Finding:
             "band": "low and high are what was expected, at their share of the policy's alpha",
         },
     )
+
+
+def answered_rows(frame: pl.DataFrame) -> int:
+    """Return of about how many answered rows the captured ones were drawn.
+
+    Each stands for as many as its share says (Horvitz and Thompson, JASA 47, 1952, eq. 3.1), so
+    that another share of the rows is no other traffic.
+
+    >>> answered_rows(pl.DataFrame({"x": [1, 2, 3], "_share": [0.1, 0.1, None]}))
+    21
+    """
+    if "_share" not in frame.columns:
+        return frame.height
+    return round(float((1.0 / frame["_share"].fill_null(1.0)).sum()))
 
 
 def season_of(policy: MonitorPolicy) -> float:

@@ -18,7 +18,7 @@ from mainspring.readiness import registry
 from mainspring.retraining import guardrails
 from mainspring.scaling.serving import capture, rollouts, shelf, tallies
 from mainspring.workspace.attention import Attention
-from mainspring.workspace.handlers import alarming, arriving, telling
+from mainspring.workspace.handlers import alarming, arriving, losing, telling
 from mainspring.workspace.keeping import ageing
 from mainspring.workspace.overview import Overview, Watched
 
@@ -193,18 +193,20 @@ class Scans:
 
     def _upkeep(self, endpoint: str) -> list[NewTask]:
         folder = self._ws.captures(endpoint)
+        found = losing.due(folder, endpoint)
         sealed = capture.sealed(folder)
         newest = sealed[-1] if sealed else shelf.crowded(folder)
         if newest is None:
-            return []
+            return found
         return [
+            *found,
             NewTask(
                 id=f"compact/{endpoint}/{newest}",
                 kind="compact",
                 payload={"endpoint": endpoint},
                 max_attempts=ATTEMPTS,
                 priority=-1,
-            )
+            ),
         ]
 
 

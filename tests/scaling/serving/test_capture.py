@@ -273,11 +273,11 @@ def test_what_a_full_disk_costs_is_counted_and_told_until_it_is_over(tmp_path, f
     assert "No space" in loss.why
     full_disk.has_room()
     until(lambda: losses.told(tmp_path)[0].until is not None)
-    assert losses.forget(tmp_path) == 0, "its writer lives"
+    assert not losses.forget(tmp_path, writer.boot), "it lives"
     writer.close()
     assert writer.status()["dropped_rows"] == 10
     assert capture.read(tmp_path).height == 10
-    assert losses.forget(tmp_path) == 1
+    assert losses.forget(tmp_path, writer.boot)
     assert losses.told(tmp_path) == []
 
 
@@ -302,7 +302,7 @@ def test_the_trouble_of_a_writer_that_died_is_over(tmp_path) -> None:
     (loss,) = losses.told(tmp_path)
     assert loss.until is not None
     assert loss.lost == 10, "what waited in its memory is lost too"
-    assert losses.forget(tmp_path) == 1
+    assert losses.forget(tmp_path, "00")
 
 
 def test_one_wide_request_does_not_fill_the_memory(tmp_path) -> None:

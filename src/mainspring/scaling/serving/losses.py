@@ -126,12 +126,13 @@ def told(folder: Path) -> list[Loss]:
     return found
 
 
-def forget(folder: Path) -> int:
-    """Take away what dead writers told; return how many files that were."""
-    gone = [path for path in folder.glob(f"*{ENDING}") if not _lives(path)]
-    for path in gone:
-        path.unlink(missing_ok=True)
-    return len(gone)
+def forget(folder: Path, writer: str) -> bool:
+    """Take away what a dead writer told; False if it lives, or told nothing."""
+    path = folder / f"{writer}{ENDING}"
+    if not path.exists() or _lives(path):
+        return False
+    path.unlink(missing_ok=True)
+    return True
 
 
 def _lives(path: Path) -> bool:

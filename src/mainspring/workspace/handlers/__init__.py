@@ -18,6 +18,7 @@ from mainspring.workspace.handlers import (
     entries,
     judging,
     lanes,
+    losing,
     rejudging,
     renewal,
     steps,
@@ -50,6 +51,7 @@ def table(ws: Workspace, drive: Drive) -> dict[str, Handler]:
         **lanes.handlers(ws, drive),
         **telling.handlers(ws),
         **alarming.handlers(ws),
+        **losing.handlers(ws),
         **arriving.handlers(ws),
         **entries.handlers(ws, drive),
     }

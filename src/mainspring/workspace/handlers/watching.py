@@ -21,6 +21,7 @@ from mainspring.readiness import registry
 from mainspring.retraining import challenge, guardrails
 from mainspring.scaling.serving import callers, capture, rollouts, shelf, tallies
 from mainspring.workspace.evidence import LabelShelf
+from mainspring.workspace.handlers import losing
 from mainspring.workspace.handlers.labelling import Labeller
 from mainspring.workspace.handlers.standing import Stands
 from mainspring.workspace.handlers.windowing import Windower
@@ -97,14 +98,20 @@ class Watcher:
 
     def compact(self, lease: Lease) -> Done:
         """Turn sealed segments into Parquet and keep the captures within their budget."""
-        folder = self._ws.captures(lease.task.payload["endpoint"])
+        endpoint = lease.task.payload["endpoint"]
+        folder = self._ws.captures(endpoint)
         shelf.compact(folder)
         tallies.prune(folder)
         callers.prune(folder)
         here("compact.folded")
         budget = self._ws.settings.capture_budget_mb * 1024 * 1024
         dropped = shelf.enforce_budget(folder, budget)
-        return Done(result={"dropped_rows": dropped.rows})
+
+        def apply(tx: Tx) -> None:
+            losing.forget(tx, folder, endpoint)
+            losing.tell_damage(tx, folder, endpoint, self._ws.clock.now())
+
+        return Done(result={"dropped_rows": dropped.rows}, apply=apply)
 
     def _spec(self, loop: str) -> LoopSpec:
         return self._ws.read(Permission.WORK, lambda tx: reactor.spec(tx, loop))
