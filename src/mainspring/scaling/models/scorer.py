@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -47,3 +47,11 @@ class Scorer(Protocol):
 
     def close(self) -> None:
         """Let go of what it holds; nothing is scored by it any more."""
+
+
+@runtime_checkable
+class Accounted(Protocol):
+    """A scorer that has more to tell of itself: one with processes of its own."""
+
+    def account(self) -> dict[str, Any]:
+        """Return how it is: state, pids, busy, restarts, opened, memory_mb, retry_in_s, why."""

@@ -23,7 +23,7 @@ from mainspring.ground.objects import Routing
 from mainspring.ground.permissions import Permission, Principal, authorise
 from mainspring.ground.request_ids import RequestIds
 from mainspring.ground.settings import Settings
-from mainspring.scaling.models.scorer import Scorer
+from mainspring.scaling.models.scorer import Accounted, Scorer
 from mainspring.scaling.serving import answers
 from mainspring.scaling.serving.admission import Admission
 from mainspring.scaling.serving.body import ClientGoneError, Receive, Scope, Send, read_body
@@ -37,6 +37,7 @@ from mainspring.scaling.serving.protocols.calls import Call, Reply
 from mainspring.scaling.serving.recorder import CaptureWriter
 from mainspring.scaling.serving.requests import Asked
 from mainspring.scaling.serving.router import Generation, Router, Variant
+from mainspring.scaling.serving.scorers.telling import processes
 from mainspring.scaling.serving.tallies import Tallies, ended_as
 
 _log = logging.getLogger(__name__)
@@ -255,12 +256,16 @@ class EndpointApp:
         """Return the endpoint's account of itself, as ``/status`` shows it."""
         now = self.generations.current
         routing, parts = now.routing, now.parts()
-        versions = {str(v): c.as_dict() for v, c in self.counts.versions().items()}
+        versions: dict[str, dict[str, Any]] = {
+            str(v): c.as_dict() for v, c in self.counts.versions().items()
+        }
         for variant in (now.champion, now.challenger):
             if variant is not None:
                 versions.setdefault(str(variant.number), self.counts.of(variant.number).as_dict())
                 told = versions[str(variant.number)]
                 told["form"], told["variant"] = variant.served.form, parts[variant.number]
+                if isinstance(variant.served, Accounted):
+                    told["process"] = variant.served.account()
         return {
             "name": self.name,
             "model": routing.model,
@@ -326,4 +331,5 @@ class EndpointApp:
             "queue_running": one("Requests that hold a slot.", queue.running),
             "queue_waiting": one("Requests that wait for a slot.", queue.waiting),
             "queue_refused_total": one("Requests sent away at once.", queue.refused),
+            **processes(v for v in (now.champion, now.challenger) if v is not None),
         }

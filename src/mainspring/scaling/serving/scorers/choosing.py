@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
-
-from mainspring.ground.objects import EndpointLimits, Signature
+from mainspring.ground.objects import EndpointLimits
 from mainspring.ground.ports import Objects
 from mainspring.scaling.models import load, package
 from mainspring.scaling.models.scorer import Scorer
@@ -24,8 +22,7 @@ def native_in_child(
     """Return a version ready to score, so that this process never imports scikit-learn.
 
     The ONNX form is scored here if it is all that is needed; a package without it, or whose rows
-    with missing values are left to the estimator, is scored by a child. ``folder`` holds the
-    package's objects as the local object store does.
+    with missing values are left to the estimator, is scored by a child.
 
     Raises:
         NotFoundError, DamagedError, BadInputError, UnavailableError: if it cannot be loaded.
@@ -33,8 +30,19 @@ def native_in_child(
     manifest = package.read_manifest(digest, objects)
     if "model.onnx" in manifest.files and package.parity(digest, objects).missing:
         return load.load(digest, objects)
-    data = package.read_file(manifest, "signature.json", objects)
-    signature = msgspec.json.decode(data, type=Signature)
+    return isolated(digest, objects, folder, limits)
+
+
+def isolated(
+    digest: str, objects: Objects, folder: Path, limits: Callable[[], EndpointLimits]
+) -> Isolated:
+    """Return a version that a child scores by its estimator.
+
+    ``folder`` holds the package's objects as the local object store lays them out.
+
+    Raises:
+        NotFoundError, DamagedError, BadInputError, UnavailableError: if it cannot be loaded.
+    """
     told = package.contract(digest, objects)
     launch = Launch(
         loader=OWN_LOADER,
@@ -42,10 +50,7 @@ def native_in_child(
         path=own_path(),
     )
     return Isolated(
-        digest,
-        signature,
-        "native",
-        launch,
+        *(digest, package.signature(digest, objects), "native", launch),
         contract=None if told is None else told.contract,
         limits=limits,
     ).open()

@@ -32,7 +32,8 @@ class Keeper:
 
     def __init__(self) -> None:
         self._kept: list[Kept] = []
-        self._lock = threading.Lock()
+        # The end of a scorer that nobody holds may come in the midst of any line of any thread.
+        self._lock = threading.RLock()
         self._wake, self._waker = socket.socketpair()
         for end in (self._wake, self._waker):
             end.setblocking(False)
