@@ -72,7 +72,7 @@ def test_a_share_of_nothing_says_nothing_of_what_went_well(noting, said: list[Li
     assert said == []
     assert one.client.post("/invocations", json={"instances": [{"hour": "x"}]}).status_code == 400
     [(level, event, fields)] = said
-    assert (level, event, fields["status"]) == ("info", "refused", 400)
+    assert (level, event, fields["status"]) == ("info", "prediction refused", 400)
     assert fields["code"]
     assert fields["field"]
 

@@ -153,6 +153,12 @@ def seen(tracked_url: str) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="session")
+def served() -> ModuleType:
+    """The module of what endpoints' processes leave and say."""
+    return _module("served")
+
+
+@pytest.fixture(scope="session")
 def watched() -> ModuleType:
     """The module that writes watched endpoints: its ``furnish`` writes them into a home."""
     return _module("watched")

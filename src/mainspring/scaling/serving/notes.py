@@ -54,7 +54,13 @@ class Notes:
         bound = self._bounds["well" if well and not slow else "failed"]
         if not bound.admits():
             return
-        event = "prediction" if well and not slow else "slow prediction" if well else "refused"
+        event = (
+            "prediction"
+            if well and not slow
+            else "slow prediction"
+            if well
+            else "prediction refused"
+        )
         if status >= 500:
             event = "prediction failed"
         fields: dict[str, Any] = {

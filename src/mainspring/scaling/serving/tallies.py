@@ -138,10 +138,10 @@ def read(folder: Path, since: float, until: float) -> list[Tally]:
     ``minute`` of each is ``since``. A line that was being written is left out.
     """
     whole: dict[int | None, list[Tally]] = {}
-    for path in _files(folder):
-        if not since // DAY_S <= _day(path) <= until // DAY_S:
+    for path in files(folder):
+        if not since // DAY_S <= day_of(path) <= until // DAY_S:
             continue
-        for found in _tallies(path.read_bytes()):
+        for found in decoded(path.read_bytes()):
             if since // MINUTE_S * MINUTE_S <= found.minute < until:
                 whole.setdefault(found.version, []).append(found)
     return [
@@ -160,16 +160,16 @@ class Follower:
 
     def total(self) -> Tally:
         """Return the counts up to now."""
-        for path in _files(self._folder):
+        for path in files(self._folder):
             start = self._read.get(path, 0)
-            if _day(path) < self._since // DAY_S or path.stat().st_size <= start:
+            if day_of(path) < self._since // DAY_S or path.stat().st_size <= start:
                 continue
             with path.open("rb") as file:
                 file.seek(start)
                 # Whole lines only: the last may be in the middle of being written.
                 whole = file.read().rpartition(b"\n")[0]
             self._read[path] = start + len(whole) + 1 if whole else start
-            self._known += [one for one in _tallies(whole) if self._counts(one)]
+            self._known += [one for one in decoded(whole) if self._counts(one)]
         self._known = [
             _added([Tally(minute=self._since, version=self._version), *self._known], self._since)
         ]
@@ -179,7 +179,8 @@ class Follower:
         return one.version == self._version and one.minute >= self._since // MINUTE_S * MINUTE_S
 
 
-def _tallies(lines: bytes) -> list[Tally]:
+def decoded(lines: bytes) -> list[Tally]:
+    """Return the tallies of whole lines; what a crash cut off is left out."""
     found = []
     for line in lines.split(b"\n"):
         with contextlib.suppress(msgspec.MsgspecError):  # a line that a crash cut off
@@ -189,20 +190,22 @@ def _tallies(lines: bytes) -> list[Tally]:
 
 def prune(folder: Path) -> int:
     """Remove files of days long past, counted from the newest; return how many."""
-    files = _files(folder)
-    newest = max(map(_day, files), default=0)
-    old = [path for path in files if _day(path) < newest - KEPT_DAYS]
+    there = files(folder)
+    newest = max(map(day_of, there), default=0)
+    old = [path for path in there if day_of(path) < newest - KEPT_DAYS]
     for path in old:
         path.unlink(missing_ok=True)
     return len(old)
 
 
-def _files(folder: Path) -> list[Path]:
+def files(folder: Path) -> list[Path]:
+    """Return the files of all processes and days of an endpoint, by name."""
     found = (folder / FOLDER).glob("*.jsonl") if (folder / FOLDER).is_dir() else ()
     return sorted(path for path in found if path.name.partition("-")[0].isdigit())
 
 
-def _day(path: Path) -> int:
+def day_of(path: Path) -> int:
+    """Return the day a file is of, as days since 1970."""
     return int(path.name.partition("-")[0])
 
 

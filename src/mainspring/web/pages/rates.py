@@ -20,8 +20,14 @@ class Serving(msgspec.Struct, frozen=True, kw_only=True):
     rows: int | None = None
     errors: int | None = None
     rows_per_s: float | None = None
+    requests_per_s: float | None = None
+    in_flight: int | None = None
+    waiting: int | None = None  #: requests that wait for a slot
     p50_ms: float | None = None
     p95_ms: float | None = None
+    p99_ms: float | None = None
+    written: int | None = None  #: rows captured
+    queued: int | None = None  #: rows that wait to be written
     dropped: int | None = None  #: rows that could not be captured
     refused: int | None = None  #: requests sent away because too many waited
     trouble: str = ""
@@ -69,14 +75,23 @@ def serving_of(board: EndpointBoard, now: float) -> Serving:
     nothing: dict[str, Any] = {}
     busiest = max(counts.values(), key=lambda one: one.get("requests") or 0, default=nothing)
     rows = _number(told.get("rows"), counts, "rows")
+    requests = _number(told.get("requests"), counts, "requests")
     capture, queue = told.get("capture") or {}, told.get("queue") or {}
     return Serving(
-        requests=_number(told.get("requests"), counts, "requests"),
+        requests=requests,
         rows=rows,
         errors=_number(told.get("errors"), counts, "errors"),
         rows_per_s=None if rows is None else _LOOKS.rate(f"{board.url}", rows, now),
+        requests_per_s=None
+        if requests is None
+        else _LOOKS.rate(f"{board.url} requests", requests, now),
+        in_flight=told.get("in_flight"),
+        waiting=queue.get("waiting"),
         p50_ms=told.get("p50_ms", busiest.get("p50_ms")),
         p95_ms=told.get("p95_ms", busiest.get("p95_ms")),
+        p99_ms=told.get("p99_ms", busiest.get("p99_ms")),
+        written=capture.get("written_rows"),
+        queued=capture.get("queued_rows"),
         dropped=capture.get("dropped_rows"),
         refused=queue.get("refused"),
         trouble=str(told.get("trouble") or capture.get("trouble") or ""),

@@ -28,6 +28,7 @@ from mainspring.web.pages import (
     evidenced,
     experiments,
     fields,
+    fleet,
     home,
     logs,
     loop,
@@ -37,6 +38,7 @@ from mainspring.web.pages import (
     performance,
     run,
     runs,
+    serving,
 )
 from mainspring.web.pages.assets import Static
 from mainspring.web.pages.fields import Asked
@@ -80,6 +82,7 @@ def routes(ws: Workspace, admit: Admit, threads: Threads | None = None) -> list[
             drift=endpoint.drift_figure,
             traffic=endpoint.traffic_figure,
         ),
+        *_serving(page),
         *_monitoring(page),
         Route("/endpoints/{name}/report", ReportFile(ws, line), methods=["GET"]),
         page("/runs", "runs.html", runs.gather),
@@ -112,6 +115,19 @@ def _readiness(page: Callable[..., Route]) -> list[Route]:
         page("/evidence/{id}", "evidence.html", evidenced.gather),
         page("/decisions", "decisions.html", decided.gather),
         page("/debt", "debt.html", owed.gather, trend=owed.trend),
+    ]
+
+
+def _serving(page: Callable[..., Route]) -> list[Route]:
+    """Return the routes of the pages of serving."""
+    return [
+        page("/endpoints", "endpoints.html", fleet.gather),
+        page(
+            "/endpoints/{name}/serving",
+            "serving.html",
+            serving.gather,
+            pulse=serving.pulse_figure,
+        ),
     ]
 
 
