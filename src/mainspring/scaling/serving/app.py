@@ -28,6 +28,7 @@ from mainspring.scaling.serving import answers
 from mainspring.scaling.serving.admission import Admission
 from mainspring.scaling.serving.body import ClientGoneError, Receive, Scope, Send, read_body
 from mainspring.scaling.serving.callers import Callers
+from mainspring.scaling.serving.chores import Chores
 from mainspring.scaling.serving.generations import Generations
 from mainspring.scaling.serving.metrics import Counts, Gauge
 from mainspring.scaling.serving.notes import Notes, Say
@@ -68,6 +69,7 @@ class EndpointApp:
         authenticate: an ASGI scope -> who asks; raises a MainspringError to refuse.
         settings: budgets of bytes.
         clock: for event times that are not given.
+        chores: whose thread writes out what is counted; None: one of its own.
         say: where predictions are noted; the process's log.
     """
 
@@ -82,6 +84,7 @@ class EndpointApp:
         *,
         changed: Callable[[], int] | None = None,
         clock: Clock | None = None,
+        chores: Chores | None = None,
         admission: Admission | None = None,
         say: Say = logs.put,
     ) -> None:
@@ -92,6 +95,8 @@ class EndpointApp:
         self._ids = RequestIds()
         self._seen = -1  # serial of the generation whose parts the counts know
         self.generations = Generations(routing, loader, changed)
+        #: called before a request that needs the model, so that it is loaded; None: it always is
+        self.wake: Callable[[Call], Awaitable[None]] | None = None
         #: lets go of the model in memory until the next request; None: it is kept
         self.let_go: Callable[[], Awaitable[None]] | None = None
         self._captures = captures
@@ -100,7 +105,9 @@ class EndpointApp:
         self._clock = clock or SystemClock()
         self._callers = Callers(captures.folder, captures.boot, self._clock.now)
         self._tallies = Tallies(
-            captures.folder, captures.boot, self._clock.now, also=self._callers.flush
+            *(captures.folder, captures.boot, self._clock.now),
+            also=self._callers.flush,
+            chores=chores,
         )
         self._router = Router(self.counts, captures.boot, self._tallies)
         self.predictor = Predictor(
@@ -154,14 +161,17 @@ class EndpointApp:
 
     async def _answer(self, call: Call, send: Send) -> None:
         start, asked = perf_counter(), self.generations.current
-        if asked.serial != self._seen:
-            self._seen, self.counts.variants = asked.serial, asked.parts()
         gone = asked.routing.deprecation
         failed: Exception | None = None
         extra = [(b"x-request-id", call.request_id.encode())]
         if gone is not None:
             extra += deprecations.headers(gone)
         try:
+            if self.wake is not None:
+                await self.wake(call)
+                asked = self.generations.current
+            if asked.serial != self._seen:
+                self._seen, self.counts.variants = asked.serial, asked.parts()
             status, kind, body, more = await self._routed(call)
             extra.extend(more)
         except ClientGoneError:
@@ -252,6 +262,11 @@ class EndpointApp:
 
     # ------------------------------------------------------------ accounts
 
+    @property
+    def ready(self) -> bool:
+        """Return whether there is a version to answer with, if need be once it is loaded."""
+        return self.generations.current.champion is not None or self.generations.asleep
+
     def status(self) -> dict[str, Any]:
         """Return the endpoint's account of itself, as ``/status`` shows it."""
         now = self.generations.current
@@ -269,7 +284,8 @@ class EndpointApp:
         return {
             "name": self.name,
             "model": routing.model,
-            "ready": now.champion is not None,
+            "ready": self.ready,
+            "asleep": self.generations.asleep,
             "generation": now.serial,
             "champion": None if now.champion is None else now.champion.number,
             "challenger": None if now.challenger is None else now.challenger.number,
@@ -318,7 +334,7 @@ class EndpointApp:
             return Gauge(told, [({}, value)])
 
         return {
-            "ready": one("1 while there is a version to answer with.", now.champion is not None),
+            "ready": one("1 while there is a version to answer with.", self.ready),
             "variant_share": Gauge("Share of the rows that a version answers.", parts),
             "capture_written_rows_total": one("Rows recorded.", capture.written_rows),
             "capture_dropped_rows_total": one("Rows not recorded.", capture.dropped_rows),

@@ -23,6 +23,9 @@ class Generations:
     ``current`` is replaced by one assignment, so a request sees the old one or the new one,
     never a mixture; the old one lives on until its last request ends. While a version cannot be
     loaded the one before it goes on serving, and ``trouble`` says why.
+
+    Where many share a process, models may be let go of: ``asleep`` says that the next
+    :meth:`look` loads what should be served.
     """
 
     def __init__(
@@ -34,6 +37,8 @@ class Generations:
         nothing = Routing(endpoint="", model="", champion=None, champion_package=None)
         self.current = Generation(0, nothing, None, None)
         self.trouble = ""
+        self.asleep = False
+        self._looking = threading.Lock()
         self._routing, self._loader, self._changed = routing, loader, changed
         self._seen: int | None = None
         self._stop = threading.Event()
@@ -58,6 +63,19 @@ class Generations:
 
     def look(self) -> bool:
         """Bring ``current`` up to date; False if something could not be loaded."""
+        with self._looking:
+            return self._looked()
+
+    def let_go(self, routing: Routing) -> None:
+        """Hold no version until the next :meth:`look`; ``routing`` is what would be served.
+
+        Requests under way end on the generation they began with.
+        """
+        with self._looking:
+            self.asleep, self.trouble = True, ""
+            self.current = Generation(self.current.serial + 1, routing, None, None)
+
+    def _looked(self) -> bool:
         try:
             if self._changed is not None:
                 now = self._changed()
@@ -77,7 +95,7 @@ class Generations:
 
     def _swap(self, routing: Routing) -> None:
         before = self.current
-        if routing == before.routing and not self.trouble:
+        if routing == before.routing and not self.trouble and not self.asleep:
             return
         champion = self._variant(routing.champion, routing.champion_package)
         challenger, trouble = None, ""
@@ -87,7 +105,7 @@ class Generations:
         except Exception as error:  # noqa: BLE001
             trouble = f"challenger {routing.challenger}: {error}"
             _log.warning("%s", trouble)
-        self.trouble = trouble
+        self.trouble, self.asleep = trouble, False
         after = Generation(before.serial + 1, routing, champion, challenger)
         if (routing, champion, challenger) != (
             before.routing,

@@ -17,6 +17,7 @@ import numpy as np
 
 from mainspring.ground.clock import Clock, SystemClock
 from mainspring.scaling.serving import sampling, segments
+from mainspring.scaling.serving.chores import Chores
 from mainspring.scaling.serving.losses import Losses
 from mainspring.scaling.serving.sampling import Draw, Share
 from mainspring.scaling.serving.segments import EMPTY, Batch, Span
@@ -39,7 +40,8 @@ class CaptureWriter:
     * **Patient with the disk:** what it refuses waits in the queue and is tried again every
       :data:`RETRY_S`. Trouble is told by :meth:`status`, and to the engine (:mod:`losses`).
 
-    A segment is sealed after ``seal_rows`` rows or ``seal_s`` seconds.
+    A segment is sealed after ``seal_rows`` rows or ``seal_s`` seconds. With ``chores`` a thread
+    that many writers share does the writing, else one of its own.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class CaptureWriter:
         seal_s: float = 5.0,
         queue_rows: int = 200_000,
         queue_bytes: int = 64 << 20,
+        chores: Chores | None = None,
     ) -> None:
         self.boot = os.urandom(6).hex()
         self.written_rows = 0
@@ -80,8 +83,11 @@ class CaptureWriter:
         # A disk in trouble must not keep an endpoint from starting: it is tried again.
         with contextlib.suppress(OSError):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
-        self._thread.start()
+        self._thread: threading.Thread | None = None
+        self._chore = None if chores is None else chores.add(self._worked)
+        if self._chore is None:
+            self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
+            self._thread.start()
 
     def reserve(self, rows: int) -> int:
         """Return the number of the first of ``rows`` new rows."""
@@ -120,16 +126,22 @@ class CaptureWriter:
             self._queued += batch.rows
             self._queued_bytes += taken
             self._idle.clear()
+        self._nudge()
+        return True
+
+    def _nudge(self) -> None:
+        """Have what was appended written soon."""
         if not self._wake.is_set():
             self._wake.set()
-        return True
+            if self._chore is not None:
+                self._chore.wake(GATHER_S)
 
     def _shared(self, first: int, share: float) -> None:
         with self._lock:
             if share != self._share:
                 self._share = share
                 self._shares.append(Share(boot=self.boot, first=first, share=share))
-        self._wake.set()
+        self._nudge()
 
     def _drawn(self, batch: Batch, share: float) -> Batch | None:
         if batch.rows == 1:
@@ -164,8 +176,12 @@ class CaptureWriter:
         """
         with self._lock:
             self._closing = True
+        if self._chore is not None:
+            self._chore.remove()
+            self._turn()
         self._wake.set()
-        self._thread.join(timeout_s)
+        if self._thread is not None:
+            self._thread.join(timeout_s)
 
     def status(self) -> dict[str, Any]:
         """Return the counts that are shown of a writer."""
@@ -188,6 +204,10 @@ class CaptureWriter:
             self._wake.clear()
             if self._turn():
                 return
+
+    def _worked(self) -> float | None:
+        self._wake.clear()
+        return None if self._turn() else self._rest()
 
     def _rest(self) -> float | None:
         """Return how long there is nothing to do at most; None: until somebody appends."""

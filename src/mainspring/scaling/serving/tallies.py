@@ -19,6 +19,7 @@ import msgspec
 
 from mainspring.ground.monitors import LATENCY_EDGES_S
 from mainspring.ground.objects import DAY_S, Tally
+from mainspring.scaling.serving.chores import Chores
 
 FLUSH_S = 5.0
 MINUTE_S = 60.0
@@ -43,6 +44,7 @@ class Tallies:
         boot: str,
         now: Callable[[], float],
         also: Callable[[], None] | None = None,  #: what else is written out at the same times
+        chores: Chores | None = None,  #: whose thread writes; None: one of its own
     ) -> None:
         self.trouble = ""  #: why the last flush failed
         self._also = also
@@ -52,8 +54,12 @@ class Tallies:
         self._latencies: dict[_Key, dict[int, int]] = {}
         self._lock = threading.Lock()
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="tallies", daemon=True)
-        self._thread.start()
+        self._thread: threading.Thread | None = None
+        self._chore = None if chores is None else chores.add(self._worked)
+        self._due = False  # the chore will have its turn
+        if self._chore is None:
+            self._thread = threading.Thread(target=self._run, name="tallies", daemon=True)
+            self._thread.start()
 
     def seen(self, event: float | None) -> None:
         """Note the event time of the rows asked about; None: they bring none."""
@@ -75,6 +81,9 @@ class Tallies:
                 latencies[bucket] = latencies.get(bucket, 0) + 1
             else:
                 counts[1 if ended == "refused" else 2] += 1
+        if self._chore is not None and not self._due:
+            self._due = True
+            self._chore.wake(FLUSH_S)
 
     def flush(self) -> None:
         """Write out what was counted since the last time."""
@@ -102,7 +111,10 @@ class Tallies:
     def close(self) -> None:
         """Write out what is left and end the thread."""
         self._closing.set()
-        self._thread.join(10.0)
+        if self._chore is not None:
+            self._chore.remove()
+        if self._thread is not None:
+            self._thread.join(10.0)
         self.flush()
 
     def _append(self, day: int, data: bytes) -> None:
@@ -117,6 +129,10 @@ class Tallies:
         except OSError as error:
             # A full disk must not end the serving; /status says so, these counts are lost.
             self.trouble = str(error)
+
+    def _worked(self) -> None:
+        self._due = False
+        self.flush()
 
     def _run(self) -> None:
         while not self._closing.wait(FLUSH_S):

@@ -24,7 +24,7 @@ async def live(app: EndpointApp, call: Call) -> Reply:  # noqa: ARG001
 
 async def ready(app: EndpointApp, call: Call) -> Reply:  # noqa: ARG001
     """Say whether there is a version to answer with."""
-    return answers.health("ready", yes=app.generations.current.champion is not None)
+    return answers.health("ready", yes=app.ready)
 
 
 async def server(app: EndpointApp, call: Call) -> Reply:
@@ -40,7 +40,7 @@ async def model(app: EndpointApp, call: Call) -> Reply:
     rest = call.path.removeprefix(MODELS)
     if rest.endswith("/ready"):
         variant = named(app, rest.removesuffix("/ready"), now)
-        return answers.health("ready", yes=variant is not None)
+        return answers.health("ready", yes=variant is not None or app.generations.asleep)
     if rest == "stats" or rest.endswith("/stats"):
         return _statistics(app, rest.removesuffix("stats").removesuffix("/"), now)
     variant = named(app, rest, now)

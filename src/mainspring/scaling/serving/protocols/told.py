@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 async def ready(app: EndpointApp, call: Call) -> Reply:  # noqa: ARG001
     """Say whether there is a version to answer with."""
-    return answers.health("ready", yes=app.generations.current.champion is not None)
+    return answers.health("ready", yes=app.ready)
 
 
 async def status(app: EndpointApp, call: Call) -> Reply:
