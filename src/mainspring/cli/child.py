@@ -24,11 +24,26 @@ Command = Callable[[list[str], int], list[str]]
 
 
 class Child:
-    """A process that is wanted: ``words`` say which, such as ``["endpoint", "flights"]``."""
+    """A process that is wanted: ``words`` say which, such as ``["endpoint", "flights"]``.
 
-    def __init__(self, words: list[str], command: Command, home: Path, *, once: bool = False):
+    ``shares`` is a socket that it inherits and answers on; ``worker`` tells those of one endpoint
+    apart, from the second on.
+    """
+
+    def __init__(
+        self,
+        words: list[str],
+        command: Command,
+        home: Path,
+        *,
+        once: bool = False,
+        shares: socket.socket | None = None,
+        worker: int = 1,
+    ) -> None:
         self.words = words
-        self.name = "-".join(words)
+        self.name = "-".join(words) + (f"~{worker}" if worker > 1 else "")
+        self.worker = worker
+        self.shares = shares
         self.once = once  #: it ends by itself and is not restarted
         self.restarts = 0
         self.wanted = True
@@ -38,6 +53,7 @@ class Child:
         self.process: subprocess.Popen[bytes] | None = None
         self.link: socket.socket | None = None
         self.ready = False
+        self.ended: int | None = None  #: the process id of the one before
         self._command = command
         self._home = home
         self._backoff = FIRST_BACKOFF_S
@@ -58,14 +74,20 @@ class Child:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         log = os.open(self.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        words, given = list(self.words), [theirs.fileno()]
+        if self.shares is not None:
+            words += ["--socket", str(self.shares.fileno())]
+            given.append(self.shares.fileno())
+        if self.worker > 1:
+            words += ["--worker", str(self.worker)]
         try:
             self.process = subprocess.Popen(  # noqa: S603  our own command
-                self._command(self.words, theirs.fileno()),
+                self._command(words, theirs.fileno()),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 env=environ | _threads(self.words[0], environ),
-                pass_fds=[theirs.fileno()],
+                pass_fds=given,
                 start_new_session=True,
             )
         finally:
@@ -97,11 +119,19 @@ class Child:
                         messages.append(found)
         return messages
 
+    def tell(self, message: dict[str, Any]) -> None:
+        """Send one JSON line down; one that does not listen does not hear it."""
+        if self.link is not None:
+            line = json.dumps(message, separators=(",", ":")).encode() + b"\n"
+            with contextlib.suppress(OSError):
+                self.link.send(line)
+
     def reap(self) -> int | None:
         """Return the exit code if the process has ended, and put the next start in its time."""
         if self.process is None or (code := self.process.poll()) is None:
             return None
         self._end_group(self.process.pid)
+        self.ended = self.process.pid
         self.process = None
         self.kill_at = None
         self.ready = False

@@ -51,7 +51,8 @@ class Outputs:
 
     def _tail(self, name: str, file: Path, start: int) -> Tail:
         lines = LogFile(self._folder, name, days=self._days, most_bytes=self._most)
-        endpoint = name.removeprefix("endpoint-") if name.startswith("endpoint-") else None
+        of_endpoint = name.startswith("endpoint-")
+        endpoint = name.removeprefix("endpoint-").partition("~")[0] if of_endpoint else None
         clock = SystemClock()
 
         def take(level: str, text: str, trace: str) -> None:

@@ -1,7 +1,8 @@
 """What the supervisor starts: the mains of web, engine, endpoints, and the project's loops.
 
 ``python -m mainspring.cli.processes web|engine|endpoint NAME|project --link FD``; where to work
-comes from the environment, as the supervisor set it.
+comes from the environment, as the supervisor set it. ``--socket FD`` is what a worker of an
+endpoint answers on, together with the others.
 """
 
 import argparse
@@ -25,6 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("kind", choices=("web", "engine", "endpoint", "project"))
     parser.add_argument("name", nargs="?")
     parser.add_argument("--link", type=int, help="descriptor of the line to the supervisor")
+    parser.add_argument("--socket", type=int, help="descriptor of a socket that listens")
+    parser.add_argument("--worker", type=int, default=1, help="which of an endpoint's")
     parser.add_argument("--home", help="default: MAINSPRING_HOME")
     asked = parser.parse_args(arguments)
     if (asked.kind == "endpoint") != bool(asked.name):
@@ -33,10 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.umask(0o077)
     link = Link(asked.link)
     link.obey_signals()
-    log = _log(asked.kind, asked.name, settings)
+    log = _log(asked, settings)
     log.say("info", "began", version=__version__)
     try:
-        _run(asked.kind, asked.name, settings, link)
+        _run(asked, settings, link)
         log.say("info", "ended")
     except BaseException as error:
         log.say("critical", f"ended by {type(error).__name__}: {error}", trace=format_exc())
@@ -47,25 +50,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _log(kind: str, name: str | None, settings: Settings) -> Log:
+def _log(asked: argparse.Namespace, settings: Settings) -> Log:
     """Begin the log; those who answer requests never wait for it."""
     # A crash below Python is printed, and what is printed goes into the logs as well.
     faulthandler.enable()
-    process = f"{kind}-{name}" if name else kind
-    return begin(settings, process, waits=kind in ("engine", "project"), endpoint=name)
+    process = f"{asked.kind}-{asked.name}" if asked.name else asked.kind
+    if asked.worker > 1:
+        process = f"{process}~{asked.worker}"
+    waits = asked.kind in ("engine", "project")
+    return begin(settings, process, waits=waits, endpoint=asked.name)
 
 
-def _run(kind: str, name: str | None, settings: Settings, link: Link) -> None:
-    if kind == "web":
+def _run(asked: argparse.Namespace, settings: Settings, link: Link) -> None:
+    if asked.kind == "web":
         run_web(settings, link)
-    elif kind == "engine":
+    elif asked.kind == "engine":
         from mainspring.workspace.processes import run_engine
 
         run_engine(settings, link)
-    elif kind == "endpoint" and name is not None:
+    elif asked.kind == "endpoint":
         from mainspring.workspace.processes import run_endpoint
 
-        run_endpoint(settings, name, link)
+        run_endpoint(settings, asked.name, link, asked.socket)
     else:
         from mainspring.cli.declaring import declare_project
 

@@ -8,7 +8,6 @@ processes see their links close and end too.
 
 import argparse
 import contextlib
-import errno
 import json
 import logging
 import os
@@ -25,9 +24,11 @@ from typing import Any
 from mainspring.cli.child import Child, Command
 from mainspring.cli.homes import is_ours, read_state, take_lock, write_state
 from mainspring.cli.outputs import Outputs
+from mainspring.cli.sockets import EndpointSocket, Ports, free_port
+from mainspring.cli.workers import END_S, Workers
 from mainspring.ground import logs
 from mainspring.ground.clock import SystemClock
-from mainspring.ground.errors import BadInputError, ConflictError, MainspringError
+from mainspring.ground.errors import ConflictError, MainspringError
 from mainspring.ground.logfiles import keep
 
 #: How long each turn of the drain may take before its processes are killed: 9 s in all.
@@ -40,6 +41,8 @@ KEEP_EVERY_S = 600.0
 ORPHANS_S = 5.0
 _log = logging.getLogger("mainspring.supervisor")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,127}")
+#: One process for all endpoints that share one.
+HOST = "host"
 
 
 def own_command(words: list[str], link: int) -> list[str]:
@@ -76,7 +79,9 @@ class Supervisor:
         self._environ = _environment(home, host, port)
         self._selector = selectors.DefaultSelector()
         self._wake, self._waker = socket.socketpair()
-        self._endpoints: set[str] = set()  #: wanted by the engine
+        self._ports = Ports(home)
+        self._workers: dict[str, Workers] = {}  #: of endpoints that have processes of their own
+        self._watched: set[str] = set()  #: whose socket we listen to, as none of their own does
         self._stopping = False
         self._announced = False
         self._started = SystemClock().now()
@@ -124,6 +129,9 @@ class Supervisor:
     def _turn(self) -> None:
         """Start what is due, wait for something to happen, and see what it was."""
         now = time.monotonic()
+        for name, workers in self._workers.items():
+            workers.look(self._of(name), now)
+            self._watch(workers)
         for child in self._children.values():
             if child.wanted and child.process is None and child.due <= now:
                 self._start(child)
@@ -171,6 +179,8 @@ class Supervisor:
             if key.fileobj is self._wake:
                 with contextlib.suppress(BlockingIOError):
                     self._wake.recv(4096)
+            elif isinstance(key.data, Workers):
+                key.data.knock(time.monotonic())
 
     def _look(self) -> None:
         """Hear messages, reap the dead, kill what has not ended in its time."""
@@ -188,15 +198,13 @@ class Supervisor:
 
     def _ended(self, child: Child, code: int) -> None:
         self._outputs.drain(child.name, final=True)
-        if child.words[0] == "endpoint":
-            # Its port is nobody's now; the proxy must not send requests there.
-            (self.home / "run" / "endpoints" / f"{child.words[1]}.json").unlink(missing_ok=True)
+        if child.words[0] == "endpoint" and child.words[1] in self._workers:
+            self._workers[child.words[1]].ended(child)
         if child.wanted:
             how = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
             self._say(f"{child.name} {how}; it starts again ({child.log})", logging.ERROR)
         elif not self._stopping and not child.once:
             del self._children[child.name]
-            self._reconcile()  # it may have been wanted again while it was ending
 
     def _hear(self, child: Child, message: dict[str, Any]) -> None:
         if "ready" in message:
@@ -205,34 +213,91 @@ class Supervisor:
             self._announced = True
             self._say(f"Mainspring is up at {self.url}")
             self._report({"url": self.url, "pid": os.getpid()})
+        if child.words[0] == "endpoint" and child.words[1] in self._workers:
+            self._workers[child.words[1]].hear(child, message, time.monotonic())
         if child.name == "engine" and isinstance(message.get("endpoints"), list):
-            self._endpoints = {name for name in message["endpoints"] if isinstance(name, str)}
-            self._reconcile()
+            self._reconcile(message["endpoints"])
         for line in message.get("say", []) if child.name == "project" else []:
             self._say(str(line))
 
-    def _reconcile(self) -> None:
-        """Start the endpoints that are wanted and end those that are not."""
+    def _reconcile(self, told: list[Any]) -> None:
+        """Have workers for the endpoints that the engine wants, and none for others."""
         if self._stopping:
             return
-        for child in list(self._children.values()):
-            if child.words[0] == "endpoint" and child.words[1] not in self._endpoints:
-                if child.process is None:
-                    del self._children[child.name]
-                else:
-                    child.ask_to_end(5.0)
-        for name in sorted(self._endpoints):
-            if _NAME.fullmatch(name) and f"endpoint-{name}" not in self._children:
-                self._add(Child(["endpoint", name], self._command, self.home))
+        found = [{"name": one} if isinstance(one, str) else one for one in told]
+        wanted = {one["name"]: one for one in found if _NAME.fullmatch(str(one.get("name")))}
+        own = {name: one for name, one in wanted.items() if one.get("place") != "shared"}
+        for name in self._workers.keys() - own.keys():
+            self._dismiss(name)
+        now = time.monotonic()
+        for name in sorted(own):
+            if name not in self._workers:
+                socket_of = EndpointSocket(self.home, name, self._ports.listen(name))
+                self._workers[name] = Workers(name, socket_of, self)
+            self._workers[name].configure(own[name], now)
+        self._host_for(len(wanted) - len(own))
+
+    def _dismiss(self, name: str) -> None:
+        """End an endpoint: refuse connections, and let its workers finish what they have."""
+        workers = self._workers.pop(name)
+        if name in self._watched:
+            self._watched.remove(name)
+            self._selector.unregister(workers.socket.socket)
+        for child in self._of(name):
+            self.end(child, END_S)
+        workers.socket.close()
+
+    def _host_for(self, endpoints: int) -> None:
+        """Have the process that serves all endpoints which share one, if there are any."""
+        child = self._children.get(HOST)
+        if endpoints and child is None:
+            # A space is in no name, so its port is nobody else's.
+            shares = self._ports.listen(f"{HOST} ")
+            self._add(Child([HOST], self._command, self.home, shares=shares))
+        elif child is not None and not endpoints:
+            self.end(child, END_S)
+            if child.shares is not None:
+                child.shares.close()
+
+    def _of(self, name: str) -> list[Child]:
+        return [child for child in self._children.values() if child.words == ["endpoint", name]]
+
+    def begin(self, endpoint: str, worker: int) -> Child:
+        """Start a worker of an endpoint at the next turn."""
+        shares = self._workers[endpoint].socket.socket
+        words = ["endpoint", endpoint]
+        child = Child(words, self._command, self.home, shares=shares, worker=worker)
+        self._add(child)
+        return child
+
+    def end(self, child: Child, within_s: float) -> None:
+        """Ask a worker to finish what it has; it is killed if it takes longer."""
+        if child.process is None:
+            del self._children[child.name]
+        else:
+            child.ask_to_end(within_s)
+
+    def _watch(self, workers: Workers) -> None:
+        """Listen to the socket of an endpoint while no worker does, to start one when needed."""
+        watched = workers.name in self._watched
+        if workers.wanted == 0 and not watched:
+            self._watched.add(workers.name)
+            self._selector.register(workers.socket.socket, selectors.EVENT_READ, workers)
+        elif workers.wanted and watched:
+            self._watched.remove(workers.name)
+            self._selector.unregister(workers.socket.socket)
 
     def _drain(self) -> None:
         """End all: 1. no new requests, 2. those in flight are answered, 3. leases given back."""
         self._say("Stopping")
         for kind, seconds in DRAIN:
-            for child in self._children.values():
-                if child.words[0] == kind:
-                    child.ask_to_end(seconds)
-            while any(c.process for c in self._children.values() if c.words[0] == kind):
+            kinds = (kind, HOST) if kind == "endpoint" else (kind,)
+            ending = [child for child in self._children.values() if child.words[0] in kinds]
+            for child in ending:
+                child.ask_to_end(seconds)
+            for name in list(self._workers) if kind == "endpoint" else ():
+                self._dismiss(name)
+            while any(child.process for child in ending):
                 self._wait(self._until_due(time.monotonic()))
                 self._look()
         self._tell()
@@ -275,28 +340,6 @@ def _environment(home: Path, host: str, port: int) -> dict[str, str]:
         "MAINSPRING_PORT": str(port),
         "PYTHONUNBUFFERED": "1",
     }
-
-
-def free_port(host: str, port: int) -> int:
-    """Return the port, or a free one for 0.
-
-    Raises:
-        BadInputError: if another program listens there, or we may not.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as trial:
-        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            trial.bind((host, port))
-        except (OSError, OverflowError) as error:
-            taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
-            why = "is in use by another program" if taken else f"cannot be used: {error}"
-            raise BadInputError(
-                f"Port {port} on {host} {why}.",
-                field="port",
-                hint="Choose another with --port, or a free one with --port 0.",
-            ) from error
-        return int(trial.getsockname()[1])
 
 
 def await_orphans(home: Path) -> None:

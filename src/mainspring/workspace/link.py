@@ -1,7 +1,7 @@
 """The line between a process and the supervisor that started it.
 
 It is one end of a socket pair. Its other end closes when the supervisor dies, however it dies,
-so that no process outlives it. The process sends JSON lines up it; none come down.
+so that no process outlives it. JSON lines go both ways.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ class Link:
         self._orphaned = threading.Event()
         self._callbacks: list[Callable[[], None]] = []
         self._lock = threading.Lock()
+        self._heard: Callable[[dict[str, Any]], None] | None = None
+        self._rest = b""
         self._socket = None if fd is None else socket.socket(fileno=fd)
         self._wake_read, self._wake_write = socket.socketpair()
         self._wake_write.setblocking(False)
@@ -59,6 +61,23 @@ class Link:
                 self._socket.sendall(line)
             except OSError:  # its death is told by the listening thread
                 return
+
+    def murmur(self, message: dict[str, Any]) -> None:
+        """Send a JSON line up that may be lost; never wait for a supervisor that stands still."""
+        if self._socket is None or not self._lock.acquire(blocking=False):
+            return
+        line = json.dumps(message, separators=(",", ":")).encode() + b"\n"
+        try:
+            # Small enough for one piece, which the kernel takes whole or not at all.
+            self._socket.send(line, socket.MSG_DONTWAIT)
+        except OSError:
+            return
+        finally:
+            self._lock.release()
+
+    def listen(self, heard: Callable[[dict[str, Any]], None]) -> None:
+        """Have what the supervisor says told to ``heard``, from another thread."""
+        self._heard = heard
 
     def ask_to_stop(self) -> None:
         """Have ``stop`` set. Safe in a signal handler, where setting it could deadlock."""
@@ -89,9 +108,15 @@ class Link:
     def _ended(self) -> bool:
         assert self._socket is not None  # noqa: S101  only a registered socket is ready
         try:
-            return not self._socket.recv(4096)
+            data = self._socket.recv(4096)
         except OSError:
             return True
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            message = json.loads(line)
+            if self._heard is not None:
+                self._heard(message)
+        return not data
 
     def _orphan(self) -> None:
         with self._lock:

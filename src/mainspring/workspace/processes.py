@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import socket
 import threading
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from mainspring.ground import structs
 from mainspring.ground.objects import Routing
@@ -16,6 +21,7 @@ from mainspring.workspace.opening import Workspace, open_workspace
 
 if TYPE_CHECKING:
     from mainspring.engine.worker import Engine
+    from mainspring.scaling.serving.app import EndpointApp
     from mainspring.workspace.link import Link
 
 #: The engine says this often that it lives; ``/health`` calls it late after three.
@@ -79,7 +85,8 @@ def _beat(ws: Workspace, engine: Engine, link: Link) -> None:
             wanted = own.read(
                 Permission.WORK,
                 lambda tx: [
-                    e.name
+                    {"name": e.name, "place": e.options.place}
+                    | msgspec.to_builtins(e.options.scaling)
                     for e in endpoints.list_endpoints(tx)
                     if e.kind == "served" and registry.champion(tx, e.model) is not None
                 ],
@@ -91,11 +98,16 @@ def _beat(ws: Workspace, engine: Engine, link: Link) -> None:
         waited += 0.1
 
 
-def run_endpoint(settings: Settings, name: str, link: Link) -> None:
-    """Serve one endpoint on a free port until the link says stop."""
+def run_endpoint(settings: Settings, name: str, link: Link, shared: int | None = None) -> None:
+    """Be a worker of one endpoint until the link says stop.
+
+    ``shared`` is the socket that all its workers answer on. Beside it each has a port of its own,
+    on which it alone is asked how it is; without ``shared`` that is the endpoint's.
+    """
     from mainspring.scaling.models import load
     from mainspring.scaling.serving.app import EndpointApp
     from mainspring.scaling.serving.capture import CaptureWriter
+    from mainspring.scaling.serving.metrics import EDGES
     from mainspring.scaling.serving.server import serve
     from mainspring.workspace.access import Gatekeeper, own_names
     from mainspring.workspace.peers import http_protocol
@@ -118,6 +130,8 @@ def run_endpoint(settings: Settings, name: str, link: Link) -> None:
         settings=settings,
     )
     file = ws.home / "run" / "endpoints" / f"{name}.json"
+    if shared is not None:
+        file = file.with_suffix(".d") / f"{os.getpid()}.json"
 
     def ready(port: int) -> None:
         write_json(
@@ -130,14 +144,42 @@ def run_endpoint(settings: Settings, name: str, link: Link) -> None:
                 "started": ws.clock.now(),
             },
         )
-        link.send({"ready": True})
+        link.send({"ready": True, "edges": list(EDGES)})
 
+    listening = None if shared is None else socket.socket(fileno=shared)
     try:
-        serve(app, "127.0.0.1", 0, on_ready=ready, stop=link.stop, http=http_protocol())
+        serve(
+            app,
+            "127.0.0.1",
+            0,
+            on_ready=ready,
+            stop=link.stop,
+            http=http_protocol(),
+            shared=listening,
+            on_start=partial(_listen, app, link),
+        )
     finally:
         if _mine(file):
             file.unlink(missing_ok=True)
         ws.close()
+
+
+def _listen(app: EndpointApp, link: Link, state: Any) -> None:
+    """Tell the supervisor how busy this worker is, and do as it says of connections."""
+    from mainspring.scaling.serving.leaving import shed
+    from mainspring.scaling.serving.pulse import Pulse
+
+    loop = asyncio.get_running_loop()
+
+    def beat(told: dict[str, Any]) -> None:
+        app.pulse = told
+        link.murmur({"beat": told})
+
+    def heard(told: dict[str, Any]) -> None:
+        loop.call_soon_threadsafe(shed, state, told.get("shed", 0))
+
+    Pulse(state, lambda: app.counts.latency.counts, beat).begin()
+    link.listen(heard)
 
 
 def write_json(file: Path, value: dict[str, Any]) -> None:

@@ -114,6 +114,8 @@ class EndpointApp:
             captures, self._router, self.counts, self._tallies, self._clock, admission
         )
         self._started = self._clock.now()
+        #: how busy this process was lately: see ``pulse.Pulse``
+        self.pulse: dict[str, Any] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one ASGI event."""
