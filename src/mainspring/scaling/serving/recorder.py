@@ -24,7 +24,7 @@ from mainspring.scaling.serving.segments import EMPTY, Batch, Span
 
 _log = logging.getLogger(__name__)
 RETRY_S = 0.5  # between two attempts at a disk that refuses
-GATHER_S = 0.02  # requests of so long share a frame: fewer bytes, fewer writes, fewer wake-ups
+GATHER_S = 0.1  # requests of so long share a frame: fewer bytes, fewer writes, fewer wake-ups
 
 
 class CaptureWriter:
@@ -69,6 +69,7 @@ class CaptureWriter:
         self._queue: deque[tuple[Batch, int]] = deque()
         self._lock = threading.Lock()
         self._wake = threading.Event()
+        self._hurry = threading.Event()  # somebody waits for what is taken to be written
         self._idle = threading.Event()
         self._idle.set()
         self._closing = False
@@ -167,6 +168,9 @@ class CaptureWriter:
 
     def flush(self, timeout_s: float = 10.0) -> bool:
         """Wait until everything taken so far is written; False if it was not in time."""
+        self._hurry.set()
+        if self._chore is not None:
+            self._chore.wake(0.0)
         return self._idle.wait(timeout_s)
 
     def close(self, timeout_s: float = 10.0) -> None:
@@ -180,6 +184,7 @@ class CaptureWriter:
             self._chore.remove()
             self._turn()
         self._wake.set()
+        self._hurry.set()
         if self._thread is not None:
             self._thread.join(timeout_s)
 
@@ -196,12 +201,11 @@ class CaptureWriter:
         }
 
     def _run(self) -> None:
-        pause = threading.Event()
         while True:
             self._wake.wait(self._rest())
-            if not self._closing:
-                pause.wait(GATHER_S)
+            self._hurry.wait(GATHER_S)
             self._wake.clear()
+            self._hurry.clear()
             if self._turn():
                 return
 

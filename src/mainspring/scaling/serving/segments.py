@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from mainspring.numerics.frames import MAGIC, FrameCorruptError, decode_frames, encode_frame
+from mainspring.numerics.frames import MAGIC, Frame, FrameCorruptError, decode_frames, encode_frame
 from mainspring.scaling.models.check import Values, series
 from mainspring.scaling.models.features import Word
 
@@ -116,11 +117,9 @@ class Batch:
 
     def shape(self) -> tuple[Any, ...]:
         """Return what must be equal for two batches to share a frame."""
-        kinds = tuple(
-            (name, "t" if isinstance(values, list) else values.dtype.char)
-            for name, values in self.columns.items()
-        )
-        return kinds, self.scores.shape[1], self.other_scores is None, self.champion, self.share
+        kinds = ["t" if isinstance(v, list) else v.dtype.char for v in self.columns.values()]
+        width, alone = self.scores.shape[1], self.other_scores is None
+        return *self.columns, *kinds, width, alone, self.champion, self.share
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,15 +141,14 @@ EMPTY = Span(math.inf, -math.inf, 0)
 def encode(batches: Sequence[Batch], boot: str) -> bytes:
     """Return batches of one :meth:`Batch.shape` as one frame."""
     head = batches[0]
+    counts = np.array([b.rows for b in batches])
     columns: dict[str, Any] = {
-        "_n": _small(np.concatenate([b.numbered for b in batches])),
+        "_n": _small(_numbers(batches, counts)),
         "_time": np.concatenate([b.times for b in batches]),
-        "_received": np.repeat([b.received for b in batches], [b.rows for b in batches]),
+        "_received": np.repeat([b.received for b in batches], counts),
         "_version": _small(np.concatenate([b.versions for b in batches])),
         "_score": _small(np.concatenate([b.scores for b in batches])),
-        "_ms": np.repeat(
-            np.array([1000 * b.seconds for b in batches], np.float32), [b.rows for b in batches]
-        ),
+        "_ms": np.repeat(np.array([1000 * b.seconds for b in batches], np.float32), counts),
     }
     for name, told in (
         ("_inference", [b.inference for b in batches]),
@@ -168,6 +166,14 @@ def encode(batches: Sequence[Batch], boot: str) -> bytes:
             columns[name] = _small(_joined([b.columns[name] for b in batches]))
     meta = {"boot": boot, "types": head.types, "champion": head.champion, "share": head.share}
     return encode_frame(columns, meta)
+
+
+def _numbers(batches: Sequence[Batch], counts: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    if any(b.numbers is not None for b in batches):
+        return np.concatenate([b.numbered for b in batches])
+    ends: npt.NDArray[np.int64] = np.cumsum(counts)
+    starts = np.array([b.first for b in batches], dtype=np.int64) + counts - ends
+    return np.arange(ends[-1]) + np.asarray(np.repeat(starts, counts), dtype=np.int64)
 
 
 def _joined(parts: Sequence[Any]) -> npt.NDArray[Any]:
@@ -189,24 +195,34 @@ def _small(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return values
 
 
-def frames(
-    data: bytes | memoryview, damage: list[str] | None = None
-) -> Iterator[tuple[pl.DataFrame, int]]:
-    """Yield the rows of each frame and the byte behind it.
+def frames(data: bytes | memoryview) -> Iterator[tuple[pl.DataFrame, int]]:
+    """Yield the rows of each frame and the byte behind it; see :func:`rows_of`."""
+    for frame, end in _whole(data, []):
+        yield _rows([frame]), end
+
+
+def rows_of(path: Path, damage: list[str] | None = None) -> list[pl.DataFrame]:
+    """Return the rows of a segment file.
 
     A torn tail ends it. A damaged frame is passed over, and told in ``damage``: reading goes on
     at the next header.
     """
+    told = damage if damage is not None else []
+    found = [frame for frame, _ in _whole(path.read_bytes(), told)]
+    # Frames are small where requests are few; as many as are alike make one table at once.
+    return [_rows(list(alike)) for _, alike in groupby(found, key=_kind)]
+
+
+def _whole(data: bytes | memoryview, damage: list[str]) -> Iterator[tuple[Frame, int]]:
     view = memoryview(data)
     start = 0
     while True:
         reader = decode_frames(view[start:])
         try:
             for frame in reader:
-                yield _rows(frame), start + reader.valid_bytes
+                yield frame, start + reader.valid_bytes
         except FrameCorruptError as error:
-            if damage is not None:
-                damage.append(str(error) if not start else f"{error} ({start:,} bytes on)")
+            damage.append(str(error) if not start else f"{error} ({start:,} bytes on)")
             after = bytes(view).find(MAGIC, start + error.valid_bytes + 1)
             if after < 0:
                 return
@@ -215,9 +231,8 @@ def frames(
             return
 
 
-def rows_of(path: Path, damage: list[str] | None = None) -> list[pl.DataFrame]:
-    """Return the whole frames of a segment file as polars frames; ``damage`` is told of others."""
-    return [rows for rows, _ in frames(path.read_bytes(), damage)]
+def _kind(frame: Frame) -> tuple[Any, ...]:
+    return frame.meta, tuple(frame.columns)
 
 
 def span_of(parts: Sequence[pl.DataFrame]) -> Span:
@@ -248,10 +263,11 @@ def mark_of(parts: Sequence[pl.DataFrame]) -> float | None:
     return max((mark for mark in marks if mark is not None), default=None)
 
 
-def _rows(frame: Any) -> pl.DataFrame:
-    types = frame.meta["types"]
-    held = frame.columns
-    out = [pl.Series("_boot", [frame.meta["boot"]] * frame.rows, dtype=pl.String)]
+def _rows(alike: Sequence[Frame]) -> pl.DataFrame:
+    types, meta = alike[0].meta["types"], alike[0].meta
+    held = {name: _column([frame.columns[name] for frame in alike]) for name in alike[0].columns}
+    rows = len(held["_n"])
+    out = [pl.Series("_boot", [meta["boot"]] * rows, dtype=pl.String)]
     out += [pl.Series(n, held[n]).cast(KEPT[n]) for n in ("_n", "_time", "_received", "_version")]
     out.append(_scores("_score", held["_score"]))
     if "_other_score" in held:
@@ -261,27 +277,35 @@ def _rows(frame: Any) -> pl.DataFrame:
         scores = _scores("_other_score", held["_other_score"])
         out.append(pl.select(pl.when(scored).then(scores).alias("_other_score")).to_series())
     else:
-        out.append(pl.Series("_other_version", [None] * frame.rows, dtype=pl.Int64))
-        empty = pl.Series("_other_score", [None] * frame.rows, dtype=out[-2].dtype)
+        out.append(pl.Series("_other_version", [None] * rows, dtype=pl.Int64))
+        empty = pl.Series("_other_score", [None] * rows, dtype=out[-2].dtype)
         out.append(empty)
-    out += _about(frame, out[4])
+    out += _about(meta, held, out[4])
     out += [series(name, types[name], held[name]) for name in types]
     return pl.DataFrame(out)
 
 
-def _about(frame: Any, versions: pl.Series) -> Iterator[pl.Series]:
-    """Yield the columns of :data:`ABOUT` that a frame has."""
-    champion, share = frame.meta.get("champion"), frame.meta.get("share", 1.0)
+def _column(parts: Sequence[Any]) -> Any:
+    if len(parts) == 1:
+        return parts[0]
+    if isinstance(parts[0], list):
+        return [value for part in parts for value in part]
+    return np.concatenate(parts)
+
+
+def _about(meta: dict[str, Any], held: dict[str, Any], versions: pl.Series) -> Iterator[pl.Series]:
+    """Yield the columns of :data:`ABOUT` that frames have."""
+    champion, share = meta.get("champion"), meta.get("share", 1.0)
     if champion is not None:
         own = (
             pl.when(versions == champion).then(pl.lit("champion")).otherwise(pl.lit("challenger"))
         )
         yield pl.select(own.alias("_role")).to_series()
     if share < 1.0:
-        yield pl.Series("_share", [share] * frame.rows, dtype=pl.Float64)
+        yield pl.Series("_share", [share] * versions.len(), dtype=pl.Float64)
     for name in ("_ms", "_inference", "_request"):
-        if name in frame.columns:
-            yield pl.Series(name, frame.columns[name], dtype=ABOUT[name])
+        if name in held:
+            yield pl.Series(name, held[name], dtype=ABOUT[name])
 
 
 def _scores(name: str, values: npt.NDArray[Any]) -> pl.Series:
