@@ -16,6 +16,7 @@
     │   ├── GateRefusedError                   the champion alias needs a passed gate
     │   └── LeaseLostError                     another worker owns the task by now
     ├── OverloadedError          503           come back after retry_after_s
+    │   └── TooManyRequestsError 429           one caller asks too much at a time
     ├── UnavailableError         503           a server that should answer does not
     ├── DeadlineError            504           no answer within its time
     ├── StoreError               500           a database or disk failed; nothing was acknowledged
@@ -154,6 +155,13 @@ class OverloadedError(MainspringError):
     def __init__(self, message: str, *, retry_after_s: int = 1, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.retry_after_s = retry_after_s
+
+
+class TooManyRequestsError(OverloadedError):
+    """One caller has more requests under way than are taken of one."""
+
+    code = "TOO_MANY_REQUESTS"
+    status = 429
 
 
 class UnavailableError(MainspringError):

@@ -1,87 +1,85 @@
-"""Let in as much work as can be answered in time, and refuse the rest at once."""
+"""Say no at once to what cannot be answered in time, and to who asks too much at a time."""
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from time import perf_counter
 
-from mainspring.ground.errors import OverloadedError
+from mainspring.ground.errors import OverloadedError, TooManyRequestsError
 
 
-class Admission:
-    """Slots for work that runs in threads, and a short queue in front of them.
+def refusal(expected_s: float, why: str = "") -> OverloadedError:
+    """Return what a request is told whose turn would come in so many seconds."""
+    return OverloadedError(
+        why or "The endpoint has more work than it can answer in time.",
+        retry_after_s=max(1, math.ceil(min(expected_s, 600.0))),
+        hint="Try again later, or send fewer rows at once.",
+    )
 
-    A request is refused at once when the queue is full or when, by the time recent requests
-    took, its turn would come later than ``deadline_s``: an answer nobody waits for any more is
-    not worth computing. All methods belong to one event loop.
-    """
 
-    def __init__(self, slots: int = 2, queue: int = 256, deadline_s: float = 1.0) -> None:
-        self.running = 0
+class Clients:
+    """How many requests of each caller are under way. All methods belong to one event loop."""
+
+    def __init__(self) -> None:
         self.refused = 0
-        self._slots, self._queue, self._deadline_s = slots, queue, deadline_s
-        self._waiting: deque[asyncio.Future[None]] = deque()
-        self._took_s = 0.0  # moving mean of the time one request holds a slot
+        self._under_way: dict[str, int] = {}
 
-    @property
-    def waiting(self) -> int:
-        """Return how many requests wait for a slot."""
-        return len(self._waiting)
-
-    @asynccontextmanager
-    async def slot(self) -> AsyncIterator[None]:
-        """Hold a slot for the time of the block.
+    def enter(self, caller: str, most: int) -> None:
+        """Count a request of a caller.
 
         Raises:
-            OverloadedError: if there is none, and none can be expected in time.
+            TooManyRequestsError: if ``most`` of its requests are under way already.
         """
-        if self.running >= self._slots:
-            await self._wait()
+        now = self._under_way.get(caller, 0)
+        if now >= most:
+            self.refused += 1
+            raise TooManyRequestsError(
+                f"You have {now} requests under way; {most} are taken of one caller at a time.",
+                hint="Wait for an answer before you ask again, or send more rows in one request.",
+            )
+        self._under_way[caller] = now + 1
+
+    def leave(self, caller: str) -> None:
+        """Note that a request that was let in has ended."""
+        left = self._under_way.get(caller, 1) - 1
+        if left > 0:
+            self._under_way[caller] = left
         else:
-            self.running += 1
-        start = perf_counter()
-        try:
-            yield
-        finally:
-            took = perf_counter() - start
-            self._took_s = took if not self._took_s else 0.9 * self._took_s + 0.1 * took
-            self._pass_on()
+            self._under_way.pop(caller, None)
 
-    async def _wait(self) -> None:
-        expected = (len(self._waiting) + 1) * self._took_s / self._slots
-        if len(self._waiting) >= self._queue or expected > self._deadline_s:
-            raise self._refusal(expected)
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
-        try:
-            async with asyncio.timeout(self._deadline_s):
-                await turn
-        except TimeoutError as error:
-            raise self._refusal(expected) from error
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self._pass_on()  # the slot was ours already
-            raise
-        finally:
-            if not turn.done() or turn.cancelled():
-                self._waiting = deque(other for other in self._waiting if other is not turn)
 
-    def _pass_on(self) -> None:
-        while self._waiting:
-            turn = self._waiting.popleft()
-            if not turn.done():
-                turn.set_result(None)  # the slot changes hands; ``running`` stays
-                return
-        self.running -= 1
+class Lag:
+    """How late the event loop comes to its timers: the queue of all that is scored in it.
 
-    def _refusal(self, expected_s: float) -> OverloadedError:
-        self.refused += 1
-        return OverloadedError(
-            "The endpoint has more work than it can answer in time.",
-            retry_after_s=max(1, math.ceil(expected_s)),
-            hint="Try again later, or send fewer rows at once.",
-        )
+    Looked at while there are requests. The less of the last two looks counts: one hiccup is over
+    by the time it is noticed.
+    """
+
+    LOOK_S = 0.05
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.seconds = 0.0
+        self._loop = loop
+        self._due = self._before = 0.0
+        self._looking = self._asked = False
+
+    def feel(self) -> float:
+        """Return how many seconds a request waits for the event loop now."""
+        self._asked = True
+        if not self._looking:
+            self._looking = True
+            self._again()
+        return self.seconds
+
+    def _again(self) -> None:
+        self._asked = False
+        self._due = self._loop.time() + self.LOOK_S
+        self._loop.call_at(self._due, self._look)
+
+    def _look(self) -> None:
+        late = max(0.0, self._loop.time() - self._due)
+        self.seconds, self._before = min(late, self._before), late
+        if self._asked or self.seconds:
+            self._again()
+        else:
+            self._looking = False

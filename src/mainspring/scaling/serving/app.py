@@ -25,7 +25,6 @@ from mainspring.ground.request_ids import RequestIds
 from mainspring.ground.settings import Settings
 from mainspring.scaling.models.scorer import Accounted, Scorer
 from mainspring.scaling.serving import answers
-from mainspring.scaling.serving.admission import Admission
 from mainspring.scaling.serving.body import ClientGoneError, Receive, Scope, Send, read_body
 from mainspring.scaling.serving.callers import Callers
 from mainspring.scaling.serving.chores import Chores
@@ -85,7 +84,6 @@ class EndpointApp:
         changed: Callable[[], int] | None = None,
         clock: Clock | None = None,
         chores: Chores | None = None,
-        admission: Admission | None = None,
         say: Say = logs.put,
     ) -> None:
         self.name = name
@@ -110,9 +108,7 @@ class EndpointApp:
             chores=chores,
         )
         self._router = Router(self.counts, captures.boot, self._tallies)
-        self.predictor = Predictor(
-            captures, self._router, self.counts, self._tallies, self._clock, admission
-        )
+        self.predictor = Predictor(captures, self._router, self.counts, self._tallies, self._clock)
         self._started = self._clock.now()
         #: how busy this process was lately: see ``pulse.Pulse``
         self.pulse: dict[str, Any] = {}
@@ -133,7 +129,6 @@ class EndpointApp:
     def close(self) -> None:
         """Stop following the routing, and write what was captured."""
         self.generations.close()
-        self.predictor.close()
         self._captures.close()
         self._tallies.close()
 
@@ -160,6 +155,8 @@ class EndpointApp:
             await self._answer(call, send)
         finally:
             counts.in_flight -= 1
+            if call.caller is not None:
+                self.predictor.clients.leave(call.caller)
 
     async def _answer(self, call: Call, send: Send) -> None:
         start, asked = perf_counter(), self.generations.current
@@ -245,6 +242,12 @@ class EndpointApp:
         # The owner shows no token.
         call.who = who.name if b"authorization" in call.headers else ""
         self._callers.add(call.who, call.headers)
+        limits = self.generations.current.routing.options.limits
+        self.predictor.batcher.shed(limits)
+        if limits.per_client is not None:
+            caller = call.who or call.address()
+            self.predictor.clients.enter(caller, limits.per_client)
+            call.caller = caller
         return await self.body(call)
 
     async def body(self, call: Call) -> bytes:
@@ -259,7 +262,7 @@ class EndpointApp:
         self, now: Generation, variant: Variant, asked: Asked, call: Call
     ) -> Predicted:
         """Answer the rows of one request; see :meth:`Predictor.predict`."""
-        call.done = await self.predictor.predict(now, variant, asked, call.headers)
+        call.done = await self.predictor.predict(now, variant, asked, call.headers, call.receive)
         return call.done
 
     # ------------------------------------------------------------ accounts
@@ -309,10 +312,11 @@ class EndpointApp:
             "versions": versions,
             "capture": self._captures.status(),
             "queue": {
-                "running": self.predictor.admission.running,
-                "waiting": self.predictor.admission.waiting,
-                "refused": self.predictor.admission.refused,
+                "running": self.predictor.batcher.running,
+                "waiting": self.predictor.batcher.waiting,
+                "refused": self.predictor.refused,
             },
+            "batching": self.predictor.batcher.as_dict(),
             "trouble": self.generations.trouble
             or self._router.trouble
             or self._tallies.trouble
@@ -321,7 +325,7 @@ class EndpointApp:
 
     def gauges(self) -> dict[str, Gauge]:
         """Return what ``/metrics`` tells beside the counts."""
-        now, capture, queue = self.generations.current, self._captures, self.predictor.admission
+        now, capture, queue = self.generations.current, self._captures, self.predictor.batcher
         shares = dict.fromkeys(now.parts(), 0.0)
         if now.champion is not None:
             shares[now.champion.number] = 1.0 - now.share
@@ -346,8 +350,8 @@ class EndpointApp:
             ),
             "capture_queued_bytes": one("Memory that waiting rows take.", capture.queued_bytes),
             "capture_in_trouble": one("1 while rows are lost or wait.", bool(capture.trouble)),
-            "queue_running": one("Requests that hold a slot.", queue.running),
-            "queue_waiting": one("Requests that wait for a slot.", queue.waiting),
-            "queue_refused_total": one("Requests sent away at once.", queue.refused),
+            "queue_running": one("Requests scored in threads.", queue.running),
+            "queue_waiting": one("Requests that wait for a thread.", queue.waiting),
+            "queue_refused_total": one("Requests sent away at once.", self.predictor.refused),
             **processes(v for v in (now.champion, now.challenger) if v is not None),
         }

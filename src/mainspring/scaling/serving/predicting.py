@@ -1,4 +1,4 @@
-"""The way of one prediction: check the rows, wait for a turn, score, record.
+"""The way of one prediction: check the rows, have them scored, record.
 
 Every protocol comes here with raw columns and goes with an :class:`Answer` and prediction ids.
 """
@@ -6,8 +6,7 @@ Every protocol comes here with raw columns and goes with an :class:`Answer` and 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -17,7 +16,10 @@ import numpy.typing as npt
 from mainspring.ground.clock import Clock
 from mainspring.ground.errors import BadInputError, ContractError
 from mainspring.scaling.models.check import Prepared, check_rows, event_times
-from mainspring.scaling.serving.admission import Admission
+from mainspring.scaling.serving.admission import Clients
+from mainspring.scaling.serving.batching import Batcher, Job
+from mainspring.scaling.serving.body import Receive
+from mainspring.scaling.serving.joining import shape, together
 from mainspring.scaling.serving.metrics import Counts
 from mainspring.scaling.serving.recorder import CaptureWriter
 from mainspring.scaling.serving.requests import Asked
@@ -25,9 +27,10 @@ from mainspring.scaling.serving.router import Answer, Generation, Router, Varian
 from mainspring.scaling.serving.segments import Batch
 from mainspring.scaling.serving.tallies import Tallies
 
-INLINE_ROWS = 64  # more rows are scored in a thread, so that health and others are answered
 MOST_ROWS = 100_000
+LOOP_ROWS = 1_000  # more are checked in a thread, so that health and others are answered
 MOST_ID_CHARS = 256  # of a client's own ids
+PATIENCE = b"x-request-timeout-ms"  # how long a client waits for its answer
 AHEAD_S = 86_400.0  # an event time further ahead would close windows that have not begun
 
 
@@ -37,6 +40,20 @@ class Predicted:
 
     answer: Answer
     ids: list[str]
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A request whose rows passed the check."""
+
+    now: Generation
+    champion: Variant
+    prepared: Prepared
+    times: npt.NDArray[np.float64] | None
+    received: float
+    sticky: str | None
+    told: Told
+    first: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,67 +75,109 @@ class Predictor:
         counts: Counts,
         tallies: Tallies,
         clock: Clock,
-        admission: Admission | None = None,
     ) -> None:
-        self.admission = admission or Admission()
+        self.batcher = Batcher(self._score)
+        self.clients = Clients()
         self.captures = captures
         self._router, self._counts, self._tallies = router, counts, tallies
         self._clock = clock
-        self._pool = ThreadPoolExecutor(2, thread_name_prefix="score")
 
-    def close(self) -> None:
-        """Wait for what is being scored."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+    @property
+    def refused(self) -> int:
+        """Return how many requests were sent away at once."""
+        return self.batcher.refused + self.clients.refused
 
     async def predict(
-        self, now: Generation, champion: Variant, asked: Asked, headers: Mapping[bytes, bytes]
-    ) -> Predicted:
-        """Return the answer to the rows of one request, recorded.
-
-        Raises:
-            BadInputError, ContractError: naming the column and the row.
-            OverloadedError: if its turn cannot come in time.
-        """
-        start = perf_counter()
-        sticky = headers.get(b"x-mainspring-sticky")
-        key = None if sticky is None else sticky.decode("latin-1")
-        rows = max((len(values) for values in asked.columns.values()), default=0)
-        check_rows(rows, MOST_ROWS)
-        received = self._clock.now()
-
-        def work() -> Predicted:
-            return self._work(now, champion, asked, received, key, _told(asked, headers, start))
-
-        both = (now.champion, now.challenger)
-        if rows <= INLINE_ROWS and all(v is None or v.served.inline for v in both):
-            done = work()
-        else:
-            async with self.admission.slot():
-                done = await asyncio.get_running_loop().run_in_executor(self._pool, work)
-        self._counts.latency.add(perf_counter() - start)
-        return done
-
-    def _work(
         self,
         now: Generation,
         champion: Variant,
         asked: Asked,
-        received: float,
-        key: str | None,
-        told: Told,
+        headers: Mapping[bytes, bytes],
+        receive: Receive,
     ) -> Predicted:
+        """Return the answer to the rows of one request, recorded.
+
+        ``receive`` tells when the client leaves.
+
+        Raises:
+            BadInputError, ContractError: naming the column and the row.
+            OverloadedError: if its turn cannot come in time.
+            DeadlineError: if scoring takes longer than it may.
+            ClientGoneError: if the client leaves while it waits.
+        """
+        start = perf_counter()
+        rows = max(map(len, asked.columns.values()), default=0)
+        check_rows(rows, MOST_ROWS)
+        if rows <= LOOP_ROWS:
+            job = self._job(now, champion, asked, rows, headers, start)
+        else:
+            job = await asyncio.to_thread(self._job, now, champion, asked, rows, headers, start)
+        batcher = self.batcher
+        if batcher.inline(job):
+            await batcher.soon(job)
+        else:
+            job.key = (*job.key, shape(job.asked.prepared))
+            await batcher.in_turn(job, receive)
+        done = self._recorded(job.asked, job.answer)
+        self._counts.latency.add(perf_counter() - start)
+        return done
+
+    def _job(
+        self,
+        now: Generation,
+        champion: Variant,
+        asked: Asked,
+        rows: int,
+        headers: Mapping[bytes, bytes],
+        start: float,
+    ) -> Job:
+        received = self._clock.now()
         times, prepared = _prepared(champion, asked, received)
-        self._tallies.seen(None if times is None or not len(times) else float(times[-1]))
         if champion.served.asks:
             self._keep(champion, asked)
-        first = self.captures.reserve(prepared.rows)
-        answer = self._router.answer(now, champion, prepared, first, key)
-        if prepared.rows:
-            whose = now.routing.champion
-            batch = _batch(first, received, times, prepared, answer, whose, told)
-            self.captures.append(batch, now.routing.options.capture_share)
-        self._counts.rows += prepared.rows
-        return Predicted(answer, self.captures.ids(first, len(answer.labels)))
+        sticky = headers.get(b"x-mainspring-sticky")
+        key = None if sticky is None else sticky.decode("latin-1")
+        told = _told(asked, headers, start)
+        request = _Asked(now, champion, prepared, times, received, key, told)
+        batcher = self.batcher
+        job = Job(
+            request,
+            rows,
+            batcher.plan(now, champion),
+            (now.serial, champion.number, now.challenger is None),
+            now.routing.options.limits,
+        )
+        if PATIENCE in headers:
+            job.patience_s = _patience(headers[PATIENCE])
+        return job
+
+    def _score(self, jobs: Sequence[Job]) -> None:
+        """Leave an answer or an error in each job; several are scored as one call."""
+        head: _Asked = jobs[0].asked
+        now, champion = head.now, head.champion
+        if len(jobs) > 1:
+            now, champion = together(now, champion, [job.asked.prepared for job in jobs])
+        for job in jobs:
+            asked: _Asked = job.asked
+            times = asked.times
+            self._tallies.seen(None if times is None or not len(times) else float(times[-1]))
+            asked.first = self.captures.reserve(asked.prepared.rows)
+            try:
+                job.answer = self._router.answer(
+                    now, champion, asked.prepared, asked.first, asked.sticky
+                )
+            # Each request gets its own error; whoever waits for it says what becomes of it.
+            except Exception as error:  # noqa: BLE001
+                job.error = error
+
+    def _recorded(self, asked: _Asked, answer: Answer) -> Predicted:
+        rows = asked.prepared.rows
+        if rows:
+            routing = asked.now.routing
+            batch = _batch(asked, answer, routing.champion)
+            self.captures.append(batch, routing.options.capture_share)
+        self._counts.rows += rows
+        return Predicted(answer, self.captures.ids(asked.first, len(answer.labels)))
 
     def _keep(self, champion: Variant, asked: Asked) -> None:
         """Count what breaks the model's contract, and refuse what that allows no value to break.
@@ -160,19 +219,12 @@ def _prepared(
     return times, prepared
 
 
-def _batch(
-    first: int,
-    received: float,
-    times: npt.NDArray[np.float64] | None,
-    prepared: Prepared,
-    answer: Answer,
-    champion: int | None,
-    told: Told,
-) -> Batch:
+def _batch(asked: _Asked, answer: Answer, champion: int | None) -> Batch:
+    prepared, told = asked.prepared, asked.told
     return Batch(
-        first=first,
-        received=received,
-        times=np.full(prepared.rows, received) if times is None else times,
+        first=asked.first,
+        received=asked.received,
+        times=np.full(prepared.rows, asked.received) if asked.times is None else asked.times,
         columns=prepared.columns,
         types=prepared.types,
         versions=answer.versions,
@@ -184,6 +236,25 @@ def _batch(
         inference=told.inference,
         request=told.request,
     )
+
+
+def _patience(header: bytes) -> float:
+    """Return for how many seconds a client waits, as it says in milliseconds.
+
+    Raises:
+        BadInputError: if it is no such number.
+    """
+    text = header.decode("latin-1")
+    try:
+        found = float(text) / 1000
+    except ValueError:
+        found = 0.0
+    if not 0.0 < found < 86_400.0:
+        raise BadInputError(
+            f"{PATIENCE.decode()} is {text[:40]!r}, wanted milliseconds above 0.",
+            field=PATIENCE.decode(),
+        )
+    return found
 
 
 def _told(asked: Asked, headers: Mapping[bytes, bytes], start: float) -> Told:

@@ -19,7 +19,17 @@ class Call:
     """One HTTP request."""
 
     __slots__ = (
-        *("done", "headers", "method", "path", "receive", "request_id", "scope", "trace_id"),
+        *(
+            "caller",
+            "done",
+            "headers",
+            "method",
+            "path",
+            "receive",
+            "request_id",
+            "scope",
+            "trace_id",
+        ),
         "who",
     )
 
@@ -34,9 +44,15 @@ class Call:
         self.request_id = request_id  #: stands in the answer's X-Request-Id
         self.trace_id: str | None = None  #: where the request is traced
         self.who = ""  #: name of the token that was shown
+        self.caller: str | None = None  #: whose requests under way are counted
         self.done: Predicted | None = None  #: what was predicted, once it was
         self.method: str = scope["method"]
         self.path: str = scope["path"]
+
+    def address(self) -> str:
+        """Return where a caller without a token asks from, and what it says it is."""
+        address = (self.scope.get("client") or ("",))[0]
+        return f"{address} {self.headers.get(b'x-client', b'')[:64].decode('latin-1')}"
 
 
 def champion(name: str, now: Generation) -> Variant:
