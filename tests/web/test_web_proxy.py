@@ -113,7 +113,11 @@ def test_the_callers_token_is_shown_and_the_owners_secret_is_not(
 def test_the_operation_predicts_too(house: Workspace, endpoint: Endpoint) -> None:
     rows = [{"distance": 1.5}]
     assert call(house, "endpoints.predict", name="flights", rows=rows) == endpoint.answer
-    assert json.loads(endpoint.asked[0]["body"]) == {"dataframe_records": rows}
+    assert endpoint.asked[0]["path"] == "/predict"
+    assert json.loads(endpoint.asked[0]["body"]) == {"rows": rows}
+    call(house, "endpoints.predict", name="flights", rows=rows, ids=["a"], version=1, explain=True)
+    told = {"rows": rows, "ids": ["a"], "version": 1, "explain": True}
+    assert json.loads(endpoint.asked[1]["body"]) == told
     endpoint.status, endpoint.answer = 400, {"error": "BAD_INPUT", "message": "No.", "field": "a"}
     with pytest.raises(e.BadInputError) as caught:
         call(house, "endpoints.predict", name="flights", rows=rows)

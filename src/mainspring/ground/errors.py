@@ -6,6 +6,7 @@
     ├── BadInputError            400  exit 2   a value that was given cannot be used
     │   ├── TooLargeError        413           a body, a depth, a count above its budget
     │   ├── NotExactError                      a value that could not be stored exactly
+    │   ├── FieldsError                        several fields are wrong, each named
     │   ├── ProjectError                       the project's own Python cannot be used as written
     │   └── ContractError                      data is not what its contract says
     ├── UnauthenticatedError     401           nobody known is asking
@@ -28,6 +29,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 
@@ -80,6 +82,38 @@ class NotExactError(BadInputError):
     """A value cannot be stored exactly, so it is refused rather than altered."""
 
     code = "NOT_EXACT"
+
+
+class FieldsError(BadInputError):
+    """Several fields are wrong. ``field`` is the first; ``problems`` has each with its message."""
+
+    code = "BAD_FIELDS"
+    MOST: ClassVar[int] = 20  #: are told; how many more there are is said
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        field: str | None = None,
+        hint: str | None = None,
+        problems: Sequence[dict[str, str]] = (),
+    ) -> None:
+        super().__init__(message, field=field, hint=hint)
+        self.problems = list(problems)
+
+    @classmethod
+    def of(cls, found: Sequence[BadInputError], more: int = 0) -> FieldsError:
+        """Return what is wrong as one error; ``more`` is what was found beside it."""
+        told = found[: cls.MOST]
+        more += len(found) - len(told)
+        tail = f" And {more} more." if more else ""
+        problems = [{"field": one.field or "", "message": str(one)} for one in told]
+        message = " ".join(map(str, told)) + tail
+        return cls(message, field=found[0].field, problems=problems)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the form that crosses HTTP and ``--json``."""
+        return {**super().as_dict(), "problems": self.problems}
 
 
 class ProjectError(BadInputError):

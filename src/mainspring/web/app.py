@@ -16,7 +16,7 @@ from mainspring.web.front import Front, send_bytes
 from mainspring.web.limits import Threads
 from mainspring.web.mlflow import errors as wire_errors
 from mainspring.web.mlflow import routes as wire
-from mainspring.web.proxy import Proxy
+from mainspring.web.proxy import Proxy, named_for_aws
 from mainspring.workspace.access import Gatekeeper
 from mainspring.workspace.opening import Workspace
 
@@ -49,6 +49,7 @@ def build_app(ws: Workspace, hosts: frozenset[str] = frozenset()) -> ASGIApp:
 
     router = Router(routes, redirect_slashes=False, lifespan=lifespan)
     wires = dict.fromkeys(wire_errors.PREFIXES, wire_errors.reworded)
+    wires["/endpoints/"] = named_for_aws
     return pages.Doorway(Front(router, gatekeeper, requests, pages.OPEN_PATHS, wires))
 
 

@@ -9,11 +9,13 @@ import msgspec
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from mainspring.ground.errors import DeadlineError, MainspringError, NotFoundError
+from mainspring.ground.errors import BadInputError, DeadlineError, MainspringError, NotFoundError
 from mainspring.ground.identity import check_name
 from mainspring.ground.permissions import Permission, authorise
 from mainspring.scaling.serving.answers import server
+from mainspring.scaling.serving.protocols import sagemaker
 from mainspring.scaling.serving.protocols.repository import wants_ready
+from mainspring.web.errors import Refusal
 from mainspring.web.front import send_bytes
 from mainspring.web.limits import Threads, chunks, read_body
 from mainspring.workspace.opening import Workspace
@@ -21,6 +23,8 @@ from mainspring.workspace.views.endpoint_http import address, down, elsewhere
 from mainspring.workspace.views.endpoints import endpoint_boards
 from mainspring.workspace.views.shapes import EndpointBoard
 
+#: The name under which every endpoint is reached by SageMaker's clients, as TargetModel.
+SHARED = "shared"
 _INDEX_BYTES = 65_536
 _TIMES = httpx.Timeout(60.0, connect=1.0)
 _ROOM = httpx.Limits(max_connections=256, max_keepalive_connections=64)
@@ -82,6 +86,8 @@ class Proxy:
         # The endpoint asks once more, for what this path needs there.
         authorise(scope["state"]["principal"], Permission.PREDICT)
         name = _name(scope)
+        if name == SHARED and path == "/invocations":
+            name = _target_model(scope)
         url = address(self._ws.home, name)
         if url is None:
             raise await self._absent(name)
@@ -146,6 +152,14 @@ class Proxy:
         return [one for one in told if one["state"] == "READY" or not only_ready]
 
 
+def named_for_aws(error: Exception, found: Refusal) -> Refusal:  # noqa: ARG001
+    """Return a refusal with the name that SageMaker's clients have for it."""
+    name = sagemaker.name_of(found.status)
+    return msgspec.structs.replace(
+        found, headers=[*found.headers, (b"x-amzn-errortype", name.encode())]
+    )
+
+
 class _Passes:
     """Passes requests of one route on."""
 
@@ -199,6 +213,22 @@ def _listed(board: EndpointBoard) -> dict[str, str]:
         "state": "READY" if ready else "UNAVAILABLE",
         "reason": reason,
     }
+
+
+def _target_model(scope: Scope) -> str:
+    """Return the endpoint that a request to all of them names.
+
+    Raises:
+        BadInputError: if it names none.
+    """
+    asked = dict(scope["headers"]).get(sagemaker.TARGET_MODEL)
+    if asked is None:
+        raise BadInputError(
+            f"The endpoint {SHARED} is all of them: say which.",
+            field="TargetModel",
+            hint="TargetModel takes the name of an endpoint.",
+        )
+    return check_name(asked.decode("latin-1").removesuffix(".tar.gz"))
 
 
 def _name(scope: Scope) -> str:

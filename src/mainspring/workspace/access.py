@@ -50,6 +50,10 @@ class Gatekeeper:
         shown = headers.get(b"authorization", b"").decode("latin-1")
         if shown.lower().startswith("bearer "):
             return self._by_token(shown[7:].strip())
+        if b"x-amz-security-token" in headers:
+            # A client of AWS has one place for a secret that it sends as it is: the token of its
+            # session. What it signs with is not known here, and is not checked.
+            return self._by_token(headers[b"x-amz-security-token"].decode("latin-1").strip())
         if b"x-mainspring-secret" in headers or not self._tokens_exist():
             return self._by_ownership(scope, headers)
         raise UnauthenticatedError(
@@ -115,7 +119,7 @@ class Gatekeeper:
         return there
 
 
-_READ = {b"authorization", b"host", b"origin", b"x-mainspring-secret"}
+_READ = {b"authorization", b"host", b"origin", b"x-amz-security-token", b"x-mainspring-secret"}
 
 
 def own_names(settings: Settings, host: str | None = None) -> frozenset[str]:

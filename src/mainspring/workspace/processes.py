@@ -104,7 +104,7 @@ def run_endpoint(settings: Settings, name: str, link: Link, shared: int | None =
     ``shared`` is the socket that all its workers answer on. Beside it each has a port of its own,
     on which it alone is asked how it is; without ``shared`` that is the endpoint's.
     """
-    from mainspring.scaling.models import load
+    from mainspring.scaling.models import carried, load
     from mainspring.scaling.serving.app import EndpointApp
     from mainspring.scaling.serving.capture import CaptureWriter
     from mainspring.scaling.serving.metrics import EDGES
@@ -128,6 +128,7 @@ def run_endpoint(settings: Settings, name: str, link: Link, shared: int | None =
         captures=CaptureWriter(ws.captures(name)),
         authenticate=Gatekeeper(ws, own_names(settings)).admit,
         settings=settings,
+        usual=lambda package: carried.usual(package, ws.objects),
     )
     file = ws.home / "run" / "endpoints" / f"{name}.json"
     if shared is not None:

@@ -11,12 +11,14 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from mainspring.ground.errors import BadInputError, NotExactError, TooLargeError
+from mainspring.ground.errors import BadInputError, FieldsError, NotExactError, TooLargeError
+from mainspring.ground.nearest import meant, nearest
 from mainspring.ground.objects import Column, Signature
 from mainspring.scaling.models.features import DTYPES, Word
 
 EXACT = 2**53  #: up to here every whole number is a float64
 _INT64 = 2**63
+_GUESSED = 200  # names that one nobody knows is compared with
 
 Values = npt.NDArray[Any] | list[str | None]
 
@@ -66,34 +68,57 @@ def check(columns: Mapping[str, Sequence[Any] | Values], signature: Signature) -
     takes decimals without a fraction; nothing else changes its type.
 
     Raises:
-        BadInputError: naming the column, the row (from 0) and what was found.
+        BadInputError: naming the column, the row (from 0) and what was found; a FieldsError where
+            several columns are wrong.
         NotExactError: for a number that the column's type cannot hold exactly.
     """
-    known = {column.name for column in signature.columns}
-    for name in columns:
-        if name not in known:
-            raise BadInputError(
-                f"Unknown column {name!r}.",
-                field=str(name),
-                hint=f"The model takes {', '.join(sorted(known)[:50])}.",
-            )
+    wrong, more = _unknown(columns, signature)
     rows = -1
     out: dict[str, Values] = {}
     types: dict[str, Word] = {}
     for column in signature.columns:
         name = column.name
-        if name not in columns:
-            raise BadInputError(f"Column {name!r} is missing.", field=name)
-        values = columns[name]
-        if rows not in (-1, len(values)):
-            raise BadInputError(
-                f"Column {name!r} has {len(values)} rows, the columns before it have {rows}.",
-                field=name,
-            )
-        rows = len(values)
-        out[name] = _column(column, values)
         types[name] = column.type
+        try:
+            values = _given(columns, name, rows)
+            rows = len(values)
+            out[name] = _column(column, values)
+        except BadInputError as error:
+            wrong.append(error)
+    if wrong:
+        raise wrong[0] if len(wrong) == 1 else FieldsError.of(wrong, more)
     return Prepared(max(rows, 0), out, types)
+
+
+def _given(columns: Mapping[str, Any], name: str, rows: int) -> Any:
+    if name not in columns:
+        raise BadInputError(f"Column {name!r} is missing.", field=name)
+    values = columns[name]
+    if rows not in (-1, len(values)):
+        raise BadInputError(
+            f"Column {name!r} has {len(values)} rows, the columns before it have {rows}.",
+            field=name,
+        )
+    return values
+
+
+def _unknown(columns: Mapping[str, Any], signature: Signature) -> tuple[list[BadInputError], int]:
+    """Return a complaint of columns that the model does not take, and how many more there are."""
+    names = {column.name for column in signature.columns}
+    if names >= columns.keys():
+        return [], 0
+    strange = [str(name)[:80] for name in columns if name not in names]
+    # One that is missing is meant sooner than one that is there.
+    free, every = sorted(names - columns.keys())[:_GUESSED], sorted(names)[:_GUESSED]
+    told = [
+        BadInputError(
+            f"Unknown column {name!r}.",
+            field=name,
+            hint=meant(name, free if nearest(name, free) else every),
+        )
+        for name in strange[: FieldsError.MOST]
+    ]
+    return told, len(strange) - len(told)
 
 
 def check_frame(frame: pl.DataFrame, signature: Signature) -> Prepared:
@@ -102,21 +127,17 @@ def check_frame(frame: pl.DataFrame, signature: Signature) -> Prepared:
     Raises:
         BadInputError, NotExactError: as :func:`check`.
     """
-    columns: dict[str, Any] = {}
-    for column in signature.columns:
-        if column.name not in frame.columns:
-            raise BadInputError(f"Column {column.name!r} is missing.", field=column.name)
-        columns[column.name] = _plain(frame[column.name])
-    return check(columns, signature)
+    wanted = [column.name for column in signature.columns if column.name in frame.columns]
+    return check({name: plain(frame[name]) for name in wanted}, signature)
 
 
-def _plain(values: pl.Series) -> Any:
+def plain(values: pl.Series) -> Any:
     """Return a series as an array where that says it all, else as a list."""
     if values.dtype.is_float():
         return values.cast(pl.Float64).to_numpy()
     if values.dtype in (pl.Categorical, pl.Enum):
         return values.cast(pl.String).to_list()
-    if values.null_count() == 0 and values.dtype in (pl.Int64, pl.Boolean):
+    if values.null_count() == 0 and (values.dtype.is_integer() or values.dtype == pl.Boolean):
         return values.to_numpy()
     return values.to_list()
 
@@ -155,10 +176,10 @@ def _column(column: Column, values: Sequence[Any] | Values) -> Values:
         ready = _array(column, values)
         if ready is not None:
             return ready
-        plain: Sequence[Any] = values.tolist()
+        each: Sequence[Any] = values.tolist()
     else:
-        plain = values
-    out = _CHECKS[column.type](column, plain)
+        each = values
+    out = _CHECKS[column.type](column, each)
     if not column.nullable:
         _no_missing(column, out)
     return out
@@ -235,13 +256,13 @@ def _ints(column: Column, values: Sequence[Any]) -> Values:
             return np.array(values, dtype=np.int64)
         except OverflowError:
             pass  # the loop below says which row it was
-    plain = [_int(column.name, row, value) for row, value in enumerate(values)]
-    if None not in plain:
-        return np.array(plain, dtype=np.int64)
-    for row, value in enumerate(plain):
+    whole = [_int(column.name, row, value) for row, value in enumerate(values)]
+    if None not in whole:
+        return np.array(whole, dtype=np.int64)
+    for row, value in enumerate(whole):
         if value is not None and abs(value) > EXACT:
             raise _inexact(column.name, row, value, "a column with missing values")
-    return np.array([math.nan if value is None else value for value in plain], dtype=np.float64)
+    return np.array([math.nan if value is None else value for value in whole], dtype=np.float64)
 
 
 def _int(name: str, row: int, value: Any) -> int | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
+from csv import writer
 from typing import Any, NamedTuple
 
 import msgspec
@@ -17,6 +19,7 @@ from mainspring.ground.errors import (
 )
 from mainspring.ground.version import __version__
 from mainspring.scaling.serving.metrics import VersionCounts
+from mainspring.scaling.serving.requests import MediaTypeError, NotAcceptableError
 from mainspring.scaling.serving.router import Answer, Generation, Variant
 from mainspring.scaling.serving.tensors import Tensor
 
@@ -54,6 +57,8 @@ def refusal(error: MainspringError, *, oip: bool) -> Reply:
 def refused(error: MainspringError, path: str) -> Reply:
     """Return an error as the answer to a path, with the headers that go with it."""
     found = refusal(error, oip=path.startswith("/v2"))
+    if path == "/invocations":
+        found = _as_mlflow(error, found)
     more: list[tuple[bytes, bytes]] = []
     if isinstance(error, OverloadedError):
         more.append((b"retry-after", str(error.retry_after_s).encode()))
@@ -61,6 +66,15 @@ def refused(error: MainspringError, path: str) -> Reply:
         # Closed, or the rest of the body would still be read, to be thrown away.
         more.append((b"connection", b"close"))
     return found._replace(headers=more)
+
+
+def _as_mlflow(error: MainspringError, reply: Reply) -> Reply:
+    """Return a refusal with what MLflow's scoring server has in its place."""
+    if error.status == 400:
+        return as_json({**error.as_dict(), "error_code": "BAD_REQUEST"}, 400)
+    if isinstance(error, MediaTypeError):
+        return Reply(error.status, b"text/plain; charset=utf-8", str(error).encode())
+    return reply
 
 
 def health(word: str, *, yes: bool) -> Reply:
@@ -103,7 +117,12 @@ def model(name: str, now: Generation, variant: Variant) -> dict[str, Any]:
     }
 
 
-def invocation(now: Generation, answer: Answer, ids: list[str]) -> Reply:
+def invocation(
+    now: Generation,
+    answer: Answer,
+    ids: list[str],
+    explanations: list[dict[str, Any]] | None = None,
+) -> Reply:
     """Return predictions as MLflow's clients read them, and more.
 
     ``predictions`` are classes or values, ``scores`` the probability of the positive class, one
@@ -113,16 +132,50 @@ def invocation(now: Generation, answer: Answer, ids: list[str]) -> Reply:
     versions = answer.versions.tolist()
     one = len(set(versions)) <= 1
     scores = answer.scores
-    return as_json(
-        {
-            "predictions": answer.labels,
-            "scores": (scores[:, 0] if scores.shape[1] == 1 else scores).tolist(),
-            "prediction_ids": ids,
-            "versions": versions,
-            "model_version": f"{now.routing.model}/{versions[0]}"
-            if one and versions
-            else [f"{now.routing.model}/{number}" for number in versions],
-        }
+    told = {
+        "predictions": answer.labels,
+        "scores": (scores[:, 0] if scores.shape[1] == 1 else scores).tolist(),
+        "prediction_ids": ids,
+        "versions": versions,
+        "model_version": f"{now.routing.model}/{versions[0]}"
+        if one and versions
+        else [f"{now.routing.model}/{number}" for number in versions],
+    }
+    if explanations is not None:
+        told["explanations"] = explanations
+    return as_json(told)
+
+
+def csv(answer: Answer) -> Reply:
+    """Return predictions as a CSV without a header, one a line."""
+    text = io.StringIO()
+    writer(text, lineterminator="\n").writerows([_word(label)] for label in answer.labels)
+    return Reply(200, b"text/csv; charset=utf-8", text.getvalue().encode())
+
+
+def version() -> Reply:
+    """Return the release that serves here, as a line of text."""
+    return Reply(200, b"text/plain; charset=utf-8", __version__.encode())
+
+
+def wants_csv(accept: bytes | None) -> bool:
+    """Return whether a caller wants CSV; JSON stands for whatever allows it.
+
+    Raises:
+        NotAcceptableError: if it accepts neither.
+    """
+    if accept is None or accept in (b"*/*", JSON):
+        return False
+    for one in accept.decode("latin-1").split(","):
+        kind = one.partition(";")[0].strip().lower()
+        if kind in ("application/json", "application/*", "*/*", ""):
+            return False
+        if kind in ("text/csv", "text/*"):
+            return True
+    raise NotAcceptableError(
+        "Answers are given as application/json or text/csv, not as"
+        f" {accept[:80].decode('latin-1')!r}.",
+        field="Accept",
     )
 
 

@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from time import perf_counter
 from typing import Any
 
+import polars as pl
+
 from mainspring.ground import deprecations, logs
 from mainspring.ground.clock import Clock, SystemClock
 from mainspring.ground.errors import (
@@ -28,12 +30,20 @@ from mainspring.scaling.serving import answers
 from mainspring.scaling.serving.body import ClientGoneError, Receive, Scope, Send, read_body
 from mainspring.scaling.serving.callers import Callers
 from mainspring.scaling.serving.chores import Chores
+from mainspring.scaling.serving.explaining import Explainer
 from mainspring.scaling.serving.generations import Generations
 from mainspring.scaling.serving.metrics import Counts, Gauge
 from mainspring.scaling.serving.notes import Notes, Say
 from mainspring.scaling.serving.predicting import Predicted, Predictor
-from mainspring.scaling.serving.protocols import invocations, oip, repository, told
-from mainspring.scaling.serving.protocols.calls import Call, Reply
+from mainspring.scaling.serving.protocols import (
+    invocations,
+    native,
+    oip,
+    repository,
+    sagemaker,
+    told,
+)
+from mainspring.scaling.serving.protocols.calls import Call, Reply, shows_token
 from mainspring.scaling.serving.recorder import CaptureWriter
 from mainspring.scaling.serving.requests import Asked
 from mainspring.scaling.serving.router import Generation, Router, Variant
@@ -48,6 +58,7 @@ Handler = Callable[["EndpointApp", Call], Awaitable[Reply]]
 WHOLE: dict[tuple[str, str], Handler] = {
     **told.WHOLE,
     **invocations.WHOLE,
+    **native.WHOLE,
     **oip.WHOLE,
     **repository.WHOLE,
 }
@@ -70,6 +81,7 @@ class EndpointApp:
         clock: for event times that are not given.
         chores: whose thread writes out what is counted; None: one of its own.
         say: where predictions are noted; the process's log.
+        usual: a package digest -> usual rows of it; None: answers are not explained.
     """
 
     def __init__(
@@ -84,6 +96,7 @@ class EndpointApp:
         changed: Callable[[], int] | None = None,
         clock: Clock | None = None,
         chores: Chores | None = None,
+        usual: Callable[[str], pl.DataFrame] | None = None,
         say: Say = logs.put,
     ) -> None:
         self.name = name
@@ -95,6 +108,7 @@ class EndpointApp:
         self.generations = Generations(routing, loader, changed)
         #: called before a request that needs the model, so that it is loaded; None: it always is
         self.wake: Callable[[Call], Awaitable[None]] | None = None
+        self.explainer = Explainer(usual)
         #: lets go of the model in memory until the next request; None: it is kept
         self.let_go: Callable[[], Awaitable[None]] | None = None
         self._captures = captures
@@ -188,6 +202,10 @@ class EndpointApp:
             whose, took = asked.champion, perf_counter() - start
             self._tallies.add(None if whose is None else whose.number, took, ended_as(status))
             self._notes.note(call, status, took, failed)
+        if failed is not None and sagemaker.is_asked(call.headers):
+            said = sagemaker.message_of(failed)
+            status, kind, body, more = sagemaker.refusal(Reply(status, kind, body), said)
+            extra.extend(more)
         length = str(len(body)).encode()
         await send(
             {
@@ -240,7 +258,7 @@ class EndpointApp:
         """
         who = self.admitted(call, Permission.PREDICT)
         # The owner shows no token.
-        call.who = who.name if b"authorization" in call.headers else ""
+        call.who = who.name if shows_token(call.headers) else ""
         self._callers.add(call.who, call.headers)
         limits = self.generations.current.routing.options.limits
         self.predictor.batcher.shed(limits)
@@ -264,6 +282,17 @@ class EndpointApp:
         """Answer the rows of one request; see :meth:`Predictor.predict`."""
         call.done = await self.predictor.predict(now, variant, asked, call.headers, call.receive)
         return call.done
+
+    async def explained(
+        self, now: Generation, variant: Variant, done: Predicted
+    ) -> list[dict[str, Any]]:
+        """Return what each column carried of the scores of an answer, row by row.
+
+        Raises:
+            OverloadedError: if others are explained already.
+            DeadlineError: if it takes longer than a scoring may.
+        """
+        return await self.explainer.in_turn(now, variant, done.rows, done.answer)
 
     # ------------------------------------------------------------ accounts
 

@@ -22,12 +22,11 @@ from mainspring.scaling.serving.body import Receive
 from mainspring.scaling.serving.joining import shape, together
 from mainspring.scaling.serving.metrics import Counts
 from mainspring.scaling.serving.recorder import CaptureWriter
-from mainspring.scaling.serving.requests import Asked
+from mainspring.scaling.serving.requests import MOST_ROWS, Asked
 from mainspring.scaling.serving.router import Answer, Generation, Router, Variant
 from mainspring.scaling.serving.segments import Batch
 from mainspring.scaling.serving.tallies import Tallies
 
-MOST_ROWS = 100_000
 LOOP_ROWS = 1_000  # more are checked in a thread, so that health and others are answered
 MOST_ID_CHARS = 256  # of a client's own ids
 PATIENCE = b"x-request-timeout-ms"  # how long a client waits for its answer
@@ -36,10 +35,11 @@ AHEAD_S = 86_400.0  # an event time further ahead would close windows that have 
 
 @dataclass(frozen=True, slots=True)
 class Predicted:
-    """What a request is told: the answer to its rows, and an id for each."""
+    """What a request is told: the answer to its rows, and an id for each; the rows as scored."""
 
     answer: Answer
     ids: list[str]
+    rows: Prepared
 
 
 @dataclass(slots=True)
@@ -53,6 +53,7 @@ class _Asked:
     received: float
     sticky: str | None
     told: Told
+    ids: list[str] | None = None  #: the client's own, of the rows
     first: int = 0
 
 
@@ -106,7 +107,7 @@ class Predictor:
             ClientGoneError: if the client leaves while it waits.
         """
         start = perf_counter()
-        rows = max(map(len, asked.columns.values()), default=0)
+        rows = asked.rows
         check_rows(rows, MOST_ROWS)
         if rows <= LOOP_ROWS:
             job = self._job(now, champion, asked, rows, headers, start)
@@ -135,10 +136,14 @@ class Predictor:
         times, prepared = _prepared(champion, asked, received)
         if champion.served.asks:
             self._keep(champion, asked)
+        if asked.ids is not None and len(asked.ids) != prepared.rows:
+            raise BadInputError(
+                f"There are {len(asked.ids)} ids for {prepared.rows} rows.", field="ids"
+            )
         sticky = headers.get(b"x-mainspring-sticky")
-        key = None if sticky is None else sticky.decode("latin-1")
+        key = asked.sticky if sticky is None else sticky.decode("latin-1")
         told = _told(asked, headers, start)
-        request = _Asked(now, champion, prepared, times, received, key, told)
+        request = _Asked(now, champion, prepared, times, received, key, told, asked.ids)
         batcher = self.batcher
         job = Job(
             request,
@@ -177,7 +182,10 @@ class Predictor:
             batch = _batch(asked, answer, routing.champion)
             self.captures.append(batch, routing.options.capture_share)
         self._counts.rows += rows
-        return Predicted(answer, self.captures.ids(asked.first, len(answer.labels)))
+        ids = asked.ids
+        if ids is None:
+            ids = self.captures.ids(asked.first, rows)
+        return Predicted(answer, ids, asked.prepared)
 
     def _keep(self, champion: Variant, asked: Asked) -> None:
         """Count what breaks the model's contract, and refuse what that allows no value to break.
@@ -235,6 +243,7 @@ def _batch(asked: _Asked, answer: Answer, champion: int | None) -> Batch:
         seconds=perf_counter() - told.start,
         inference=told.inference,
         request=told.request,
+        ids=asked.ids,
     )
 
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-import polars as pl
-from polars.exceptions import PolarsError
 
 from mainspring.ground.errors import BadInputError, MainspringError
 from mainspring.ground.objects import Signature
+from mainspring.scaling.serving.sheets import read_csv, read_parquet
 
 Scalar = bool | int | float | str | None
-Row = dict[str, Scalar] | list[Scalar]
+#: A value, or a list of the one value that a tensor of shape [rows, 1] has for a row.
+Cell = Scalar | list[Scalar]
+Row = dict[str, Cell] | list[Scalar] | Scalar
 Columns = Mapping[str, Any]
 
 
@@ -29,10 +29,29 @@ class MediaTypeError(MainspringError):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a request asks: raw columns, each a list of plain values or an array; its own id."""
+    """What a request asks: raw columns, each a list of plain values or an array.
+
+    ``id`` is its own name for the request, ``ids`` for each of its predictions; ``sticky`` is a
+    key whose rows are all answered by one version.
+    """
 
     columns: Columns
     id: str | None = None
+    ids: list[str] | None = None
+    sticky: str | None = None
+
+    @property
+    def rows(self) -> int:
+        """Return how many rows are asked: those of the longest column."""
+        return max((len(values) for values in self.columns.values()), default=0)
+
+
+class NotAcceptableError(MainspringError):
+    """The answer cannot be given in a form that the caller accepts."""
+
+    code = "NOT_ACCEPTABLE"
+    status = 406
+    exit_code = 2
 
 
 class _Split(msgspec.Struct, forbid_unknown_fields=True):
@@ -45,29 +64,41 @@ class _Invocation(msgspec.Struct, forbid_unknown_fields=True):
     dataframe_split: _Split | msgspec.UnsetType = msgspec.UNSET
     dataframe_records: list[dict[str, Scalar]] | msgspec.UnsetType = msgspec.UNSET
     instances: list[Row] | msgspec.UnsetType = msgspec.UNSET
-    inputs: dict[str, Scalar | list[Scalar]] | list[Row] | msgspec.UnsetType = msgspec.UNSET
+    inputs: dict[str, Scalar | list[Cell]] | list[Row] | msgspec.UnsetType = msgspec.UNSET
     params: dict[str, Any] | None = None
 
 
 _invocation: Callable[[bytes | memoryview], _Invocation] = msgspec.json.Decoder(_Invocation).decode
 
+MOST_ROWS = 100_000
+PARQUET = ("application/vnd.apache.parquet", "application/x-parquet")
+_HEADER = {"present": True, "absent": False}
 _KEYS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 
 
-def read_invocation(body: bytes, content_type: str, signature: Signature) -> Asked:
-    """Return the rows of a ``POST /invocations``: JSON in one of four forms, or CSV.
+def read_invocation(
+    body: bytes, content_type: str, signature: Signature, most_rows: int = MOST_ROWS
+) -> Asked:
+    """Return the rows of a ``POST /invocations``: JSON in one of four forms, CSV or Parquet.
 
     Raises:
         MediaTypeError: for any other content type, or text that is not UTF-8.
         BadInputError: for rows that cannot be read, saying where.
     """
     kind = content_type if content_type == "application/json" else _kind(content_type)
+    if kind in ("application/json", ""):
+        return Asked(_read_json(body, signature))
     if kind == "text/csv":
-        return Asked(_csv(body, signature))
-    if kind not in ("application/json", ""):
-        raise MediaTypeError(
-            f"Content type {kind[:80]!r} is not read; send application/json or text/csv."
-        )
+        said = _parameter(content_type, "header")
+        return Asked(read_csv(body, signature, header=_HEADER.get(said)))
+    if kind in PARQUET:
+        return Asked(read_parquet(body, signature, most_rows))
+    raise MediaTypeError(
+        f"Content type {kind[:80]!r} is not read; send application/json, text/csv or {PARQUET[0]}."
+    )
+
+
+def _read_json(body: bytes, signature: Signature) -> Columns:
     sent = decoded(_invocation, body)
     given = [key for key in _KEYS if getattr(sent, key) is not msgspec.UNSET]
     if len(given) != 1:
@@ -75,16 +106,26 @@ def read_invocation(body: bytes, content_type: str, signature: Signature) -> Ask
             f"Wanted exactly one of {', '.join(_KEYS)}, found {', '.join(given) or 'none'}."
         )
     if sent.params:
-        raise BadInputError("The model takes no params.", field="params")
-    return Asked(_columns_of(sent, given[0], signature))
+        names = ", ".join(sorted(sent.params))[:200]
+        raise BadInputError(f"The model takes no params, found {names}.", field="params")
+    return _columns_of(sent, given[0], signature)
 
 
 def _kind(content_type: str) -> str:
-    kind, _, rest = content_type.partition(";")
-    charset = rest.partition("charset=")[2].partition(";")[0].strip(" \"'").lower()
+    kind = content_type.partition(";")[0]
+    charset = _parameter(content_type, "charset")
     if charset not in ("", "utf-8", "utf8", "us-ascii"):
         raise MediaTypeError(f"Text must be UTF-8, found charset {charset[:40]!r}.")
     return kind.strip().lower()
+
+
+def _parameter(content_type: str, name: str) -> str:
+    """Return a parameter of a content type, in small letters, or nothing."""
+    for part in content_type.split(";")[1:]:
+        key, _, value = part.partition("=")
+        if key.strip().lower() == name:
+            return value.strip(" \"'").lower()
+    return ""
 
 
 def decoded(decode: Callable[[bytes | memoryview], Any], body: bytes | memoryview) -> Any:
@@ -108,13 +149,34 @@ def _columns_of(sent: _Invocation, key: str, signature: Signature) -> Columns:
             raise BadInputError("dataframe_split names a column twice.", field="columns")
         return _by_place(split.columns, split.data)
     value: Any = getattr(sent, key)
+    if key == "dataframe_records":
+        return by_name(value)
     if isinstance(value, dict):
-        return {k: v if isinstance(v, list) else [v] for k, v in value.items()}
-    if all(isinstance(row, dict) for row in value):
-        return _by_name(value)
-    if all(isinstance(row, list) for row in value):
-        return _by_place([column.name for column in signature.columns], value)
-    raise BadInputError(f"{key} mixes rows by name and rows by place.", field=key)
+        return {k: _opened(k, v) if isinstance(v, list) else [v] for k, v in value.items()}
+    kinds = set(map(type, value))
+    if kinds <= {dict}:
+        return {name: _opened(name, values) for name, values in by_name(value).items()}
+    names = [column.name for column in signature.columns]
+    if kinds == {list}:
+        return _by_place(names, value)
+    if not kinds & {dict, list} and len(names) == 1:
+        return {names[0]: value}  # the rows of a model of one column
+    raise BadInputError(
+        f"{key} mixes rows by name and rows by place, or single values.", field=key
+    )
+
+
+def _opened(name: str, values: list[Any]) -> list[Any]:
+    """Return values out of the lists of one that tensors of shape [rows, 1] have them in."""
+    if list not in set(map(type, values)):
+        return values
+    for row, value in enumerate(values):
+        if type(value) is not list or len(value) != 1:
+            raise BadInputError(
+                f"Column {name!r}, row {row}: wanted one value, found {str(value)[:80]}.",
+                field=name,
+            )
+    return [value[0] for value in values]
 
 
 def _by_place(names: list[str], rows: list[list[Any]]) -> Columns:
@@ -132,44 +194,9 @@ def _by_place(names: list[str], rows: list[list[Any]]) -> Columns:
     }
 
 
-def _by_name(rows: list[dict[str, Any]]) -> Columns:
+def by_name(rows: list[dict[str, Any]]) -> Columns:
     """Return records column by column; a name missing in some rows is a missing value there."""
     if len(rows) == 1:
         return {name: [value] for name, value in rows[0].items()}
     names = dict.fromkeys(name for row in rows for name in row)
     return {name: [row.get(name) for row in rows] for name in names}
-
-
-def _csv(body: bytes, signature: Signature) -> Columns:
-    try:
-        frame = pl.read_csv(io.BytesIO(body), infer_schema=False)
-    except PolarsError as error:
-        raise BadInputError(
-            f"The CSV cannot be read: {str(error).partition(chr(10))[0]}"
-        ) from error
-    types = {column.name: column.type for column in signature.columns}
-    return {name: _parsed(frame[name], types.get(name, "str")) for name in frame.columns}
-
-
-def _parsed(texts: pl.Series, kind: str) -> list[Any]:
-    if kind == "str":
-        return texts.to_list()
-    if kind == "bool":
-        lower = texts.str.to_lowercase().str.strip_chars()
-        values = lower.replace_strict(
-            {"true": True, "false": False, "1": True, "0": False},
-            default=None,
-            return_dtype=pl.Boolean,
-        )
-    else:
-        values = texts.str.strip_chars().cast(
-            pl.Int64 if kind == "int" else pl.Float64, strict=False
-        )
-    bad = (values.is_null() & texts.is_not_null()).arg_true()
-    if bad.len():
-        row = int(bad[0])
-        raise BadInputError(
-            f"Column {texts.name!r}, row {row}: {texts[row][:80]!r} is not {kind}.",
-            field=texts.name,
-        )
-    return values.to_list()

@@ -18,6 +18,7 @@ from mainspring.scaling.models.check import Values, series
 from mainspring.scaling.models.features import Word
 
 OPEN, SEALED, PARQUET = ".open", ".seg", ".parquet"
+_SPLIT = r"(?s)^(.*)-(0|[1-9][0-9]{0,17})$"
 NOBODY = -1  #: the version of a counterpart that did not score
 PLAIN = -1  #: the number of a row whose id is not ``<prefix>-<number>``: it is the prefix alone
 #: Event time may be that far ahead of the clock that received it; what lies beyond is taken
@@ -71,6 +72,7 @@ class Batch:
     inference: str | None = None
     request: str | None = None
     numbers: npt.NDArray[np.int64] | None = None
+    ids: list[str] | None = None  #: the client's own ids of the rows
 
     @property
     def rows(self) -> int:
@@ -106,6 +108,9 @@ class Batch:
             scores=self.scores[wanted],
             share=share,
             numbers=self.numbered[wanted],
+            ids=None
+            if self.ids is None
+            else [name for name, take in zip(self.ids, wanted, strict=True) if take],
         )
 
     @property
@@ -119,7 +124,8 @@ class Batch:
         """Return what must be equal for two batches to share a frame."""
         kinds = ["t" if isinstance(v, list) else v.dtype.char for v in self.columns.values()]
         width, alone = self.scores.shape[1], self.other_scores is None
-        return *self.columns, *kinds, width, alone, self.champion, self.share
+        told = (self.champion, self.share, self.ids is None)
+        return *self.columns, *kinds, width, alone, *told
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +165,8 @@ def encode(batches: Sequence[Batch], boot: str) -> bytes:
     if head.other_scores is not None:
         columns["_other_version"] = _small(_joined([b.other_versions for b in batches]))
         columns["_other_score"] = _small(_joined([b.other_scores for b in batches]))
+    if head.ids is not None:
+        columns["_id"] = [name for b in batches for name in b.ids or ()]
     for name, values in head.columns.items():
         if isinstance(values, list):
             columns[name] = [value for b in batches for value in b.columns[name]]
@@ -267,8 +275,12 @@ def _rows(alike: Sequence[Frame]) -> pl.DataFrame:
     types, meta = alike[0].meta["types"], alike[0].meta
     held = {name: _column([frame.columns[name] for frame in alike]) for name in alike[0].columns}
     rows = len(held["_n"])
-    out = [pl.Series("_boot", [meta["boot"]] * rows, dtype=pl.String)]
-    out += [pl.Series(n, held[n]).cast(KEPT[n]) for n in ("_n", "_time", "_received", "_version")]
+    if "_id" in held:
+        out = split_ids(pl.Series(held["_id"], dtype=pl.String))
+    else:
+        out = [pl.Series("_boot", [meta["boot"]] * rows, dtype=pl.String)]
+        out.append(pl.Series("_n", held["_n"]).cast(KEPT["_n"]))
+    out += [pl.Series(n, held[n]).cast(KEPT[n]) for n in ("_time", "_received", "_version")]
     out.append(_scores("_score", held["_score"]))
     if "_other_score" in held:
         others = pl.Series("_other_version", held["_other_version"]).cast(pl.Int64)
@@ -283,6 +295,17 @@ def _rows(alike: Sequence[Frame]) -> pl.DataFrame:
     out += _about(meta, held, out[4])
     out += [series(name, types[name], held[name]) for name in types]
     return pl.DataFrame(out)
+
+
+def split_ids(ids: pl.Series) -> list[pl.Series]:
+    """Return ids as files keep them: what stands before a number, and the number.
+
+    >>> [one.to_list() for one in split_ids(pl.Series(["order-17", "order"]))]
+    [['order', 'order'], [17, -1]]
+    """
+    heads, numbers = ids.str.extract(_SPLIT, 1), ids.str.extract(_SPLIT, 2).cast(pl.Int64)
+    boots = pl.select(pl.coalesce(heads, ids).alias("_boot")).to_series()
+    return [boots, numbers.fill_null(PLAIN).alias("_n")]
 
 
 def _column(parts: Sequence[Any]) -> Any:

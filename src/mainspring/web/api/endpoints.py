@@ -35,6 +35,21 @@ class Predict(Request, frozen=True, kw_only=True):
 
     name: EndpointName
     rows: Rows
+    ids: Annotated[
+        list[Annotated[str, Meta(max_length=64)]] | None,
+        Meta(description="Prediction ids of your own, one a row; by default they are made."),
+    ] = None
+    sticky: Annotated[
+        Annotated[str, Meta(max_length=200)] | None,
+        Meta(description="In a rollout: one version answers all rows of a key."),
+    ] = None
+    version: Annotated[
+        str | int | None,
+        Meta(description="A version's number, or champion or challenger, to answer alone."),
+    ] = None
+    explain: Annotated[
+        bool, Meta(description="Say what each column carried of each score; at most 32 rows.")
+    ] = False
 
 
 class OfPrediction(Request, frozen=True, kw_only=True):
@@ -106,13 +121,28 @@ def remove_endpoint(ws: Workspace, request: OfEndpoint) -> Done:
     "POST",
     "/api/v1/endpoints/{name}/predict",
     Permission.PREDICT,
-    example={"name": "flights", "rows": [{"distance": 731.0, "carrier": "B6"}]},
+    example={
+        "name": "flights",
+        "rows": [{"distance": 731.0, "carrier": "B6"}],
+        "ids": ["order-17"],
+        "sticky": "customer-4",
+        "version": "champion",
+        "explain": True,
+    },
 )
 def predict(ws: Workspace, request: Predict) -> dict[str, Any]:
     """Ask an endpoint for predictions; the answer holds a prediction id for each row."""
     from mainspring.workspace.views import endpoint_http
 
-    return endpoint_http.predict(ws, request.name, request.rows)
+    return endpoint_http.predict(
+        ws,
+        request.name,
+        request.rows,
+        ids=request.ids,
+        sticky=request.sticky,
+        version=request.version,
+        explain=request.explain,
+    )
 
 
 @operation(

@@ -20,14 +20,13 @@ from mainspring.ground.objects import Column, Signature
 from mainspring.monitoring.labels import MOST_ID_CHARS
 from mainspring.monitoring.truth import targets
 from mainspring.scaling.models.features import DTYPES, Word
-from mainspring.scaling.serving.segments import AHEAD_S, PLAIN
+from mainspring.scaling.serving.segments import AHEAD_S, split_ids
 from mainspring.workspace.feeding.naming import Columns, check_inputs
 from mainspring.workspace.feeding.reading import LINE, plainest
 
 Floats = npt.NDArray[np.float64]
 
 # Ids are kept in two parts where they end with a number, as labels are: it costs few bytes.
-_SPLIT = r"(?s)^(.*)-(0|[1-9][0-9]{0,17})$"
 #: A number from here on is no count of seconds: 1e11 s is the year 5138.
 _UNITS = ((1e17, 1e9, "nanoseconds"), (1e14, 1e6, "microseconds"), (1e11, 1e3, "milliseconds"))
 _TINY = 1e-6  # by rounding, a probability may lie that far outside of [0, 1]
@@ -64,7 +63,7 @@ class Shaper:
         self.ahead += int((times > self.received + AHEAD_S).sum())
         out = pl.DataFrame(
             [
-                *_split(ids),
+                *split_ids(ids),
                 times.alias("_time"),
                 pl.Series("_received", [self.received] * part.height, dtype=pl.Float64),
                 self._versions(part),
@@ -329,12 +328,6 @@ def as_series(scores: Floats) -> pl.Series:
     if scores.shape[1] == 1:
         return pl.Series("_score", scores[:, 0], dtype=pl.Float64)
     return pl.Series("_score", scores).cast(pl.List(pl.Float64))
-
-
-def _split(ids: pl.Series) -> list[pl.Series]:
-    heads, numbers = ids.str.extract(_SPLIT, 1), ids.str.extract(_SPLIT, 2).cast(pl.Int64)
-    boots = pl.select(pl.coalesce(heads, ids).alias("_boot")).to_series()
-    return [boots, numbers.fill_null(PLAIN).alias("_n")]
 
 
 def _refuse(name: str, lines: pl.Series, wrong: pl.Series, found: pl.Series, wanted: str) -> None:

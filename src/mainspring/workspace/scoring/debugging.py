@@ -13,11 +13,12 @@ from mainspring.ground.objects import Evidence, Version
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.readiness import registry
-from mainspring.scaling.models import load, package
+from mainspring.scaling.models import carried, load
+from mainspring.scaling.models.check import check_frame
 from mainspring.scaling.serving import capture, endpoints
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.scoring import subject as s
-from mainspring.workspace.scoring.shapes import STAND_INS, Carried, Followed
+from mainspring.workspace.scoring.shapes import Carried, Followed
 
 #: Captured scores are kept as 32-bit numbers; a score differs if it is further off than this.
 TOLERANCE = 1e-5
@@ -116,32 +117,19 @@ def _followed(ws: Workspace, endpoint: str, version: Version, row: pl.DataFrame)
         same=len(captured) == len(again)
         and bool(np.allclose(captured, again, rtol=TOLERANCE, atol=TOLERANCE)),
         of=str(of),
-        carried=_carried(ws, version, served, raw, again[place], place),
+        carried=_carried(ws, version, served, raw, place),
     )
 
 
 def _carried(
-    ws: Workspace,
-    version: Version,
-    served: load.Served,
-    raw: pl.DataFrame,
-    score: float,
-    place: int,
+    ws: Workspace, version: Version, served: load.Served, raw: pl.DataFrame, place: int
 ) -> list[Carried]:
-    kept = package.reference(version.package, ws.objects)
-    usual = package.example(version.package, ws.objects) if kept is None else kept
-    # Rows from all over, not the oldest: what is usual may have changed on the way.
-    step = max(usual.height // STAND_INS, 1)
-    usual = usual.gather_every(step).head(STAND_INS)
-    found = []
-    for name in raw.columns:
-        if name not in usual.columns:
-            continue
-        many = pl.concat([raw] * usual.height)
-        others = usual[name].cast(raw[name].dtype, strict=False)
-        scores = served.score(many.with_columns(others.alias(name)))[:, place]
-        carried = score - float(scores.mean())
-        found.append(Carried(column=name, value=_one(raw[name][0]), carried=carried))
+    usual = carried.stand_ins(carried.usual(version.package, ws.objects), version.signature)
+    told = carried.carried(served.score, check_frame(raw, version.signature), 0, usual, place)
+    found = [
+        Carried(column=name, value=_one(raw[name][0]), carried=value)
+        for name, value in told.items()
+    ]
     return sorted(found, key=lambda one: (-abs(one.carried), one.column))
 
 

@@ -6,11 +6,9 @@ from typing import Any
 
 from mainspring.ground.objects import Record
 
-#: Rows whose values stand in for a column's own, to see what it carried.
-STAND_INS = 64
 METHOD = (
     "The score of the row, less the mean score where one column takes the values it had in"
-    f" {STAND_INS} rows that the version was measured on, the others as they are."
+    " 64 rows that the version was measured on, the others as they are."
 )
 
 

@@ -84,8 +84,8 @@ def metrics(ws: Workspace, url: str) -> str | None:
     return body.decode("utf-8", "replace") if code == 200 else None
 
 
-def predict(ws: Workspace, name: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Ask an endpoint for predictions of rows.
+def predict(ws: Workspace, name: str, rows: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
+    """Ask an endpoint for predictions of rows; ``more`` is what ``/predict`` takes beside them.
 
     Raises:
         UnavailableError: if its process is not there or does not answer.
@@ -94,9 +94,10 @@ def predict(ws: Workspace, name: str, rows: list[dict[str, Any]]) -> dict[str, A
     url = address(ws.home, name)
     if url is None:
         raise elsewhere(name) if _is_fed(ws, name) else down(name)
-    body = msgspec.json.encode({"dataframe_records": rows})
+    asked = {key: value for key, value in more.items() if value not in (None, False)}
+    body = msgspec.json.encode({"rows": rows, **asked})
     try:
-        code, answer = _send(ws, f"{url}/invocations", body, PREDICT_TIMEOUT_S)
+        code, answer = _send(ws, f"{url}/predict", body, PREDICT_TIMEOUT_S)
         found = msgspec.json.decode(answer)
     except (OSError, HTTPException, msgspec.DecodeError) as error:
         raise down(name) from error

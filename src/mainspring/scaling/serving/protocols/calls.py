@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from mainspring.ground.errors import NotFoundError, UnavailableError
+from mainspring.ground.errors import BadInputError, NotFoundError, UnavailableError
 from mainspring.scaling.serving.answers import Reply
 from mainspring.scaling.serving.body import Receive, Scope
 from mainspring.scaling.serving.body import packed as _packed
@@ -13,6 +14,9 @@ from mainspring.scaling.serving.router import Generation, Variant
 
 if TYPE_CHECKING:
     from mainspring.scaling.serving.predicting import Predicted
+
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:\-]{0,63}")
 
 
 class Call:
@@ -66,6 +70,57 @@ def champion(name: str, now: Generation) -> Variant:
     return now.champion
 
 
+def variant_named(name: str, now: Generation, asked: str) -> Variant:
+    """Return the loaded version that a number, ``champion`` or ``challenger`` names.
+
+    Raises:
+        NotFoundError: if it is not served here.
+    """
+    if asked == "champion":
+        return champion(name, now)
+    found = now.challenger if asked == "challenger" else None
+    if asked.isascii() and asked.isdigit() and len(asked) < 10:
+        found = now.variant(int(asked))
+    if found is None:
+        raise NotFoundError(
+            f"Version {asked[:20]!r} of {name} is not served here.",
+            field="version",
+            hint="A version is asked by its number, or as champion or challenger.",
+        )
+    return found
+
+
+def alone(now: Generation, variant: Variant) -> Generation:
+    """Return a generation in which one version answers, whatever the shares say."""
+    return Generation(now.serial, now.routing, variant, None)
+
+
+def check_ids(ids: Sequence[str], field: str) -> None:
+    """Refuse ids of a caller's own that could not be told from others or kept as they are.
+
+    Raises:
+        BadInputError: naming the first.
+    """
+    for row, name in enumerate(ids):
+        if _ID.fullmatch(name) is None:
+            raise BadInputError(
+                f"Id {row} is {name[:80]!r}; an id has at most 64 letters, digits and ._:-, the"
+                " first a letter or digit.",
+                field=field,
+            )
+    if len(set(ids)) != len(ids):
+        twice = next(name for name in ids if ids.count(name) > 1)
+        raise BadInputError(f"Id {twice!r} is there twice.", field=field)
+
+
+def shows_token(headers: Mapping[bytes, bytes]) -> bool:
+    """Return whether a request brings a token; what clients of AWS sign with is none."""
+    shown = headers.get(b"authorization")
+    if shown is None:
+        return False
+    return not shown.startswith(b"AWS4-") or b"x-amz-security-token" in headers
+
+
 def not_loaded(name: str, why: str = "") -> UnavailableError:
     """Return the refusal of an endpoint that has nothing to answer with yet."""
     return UnavailableError(
@@ -88,4 +143,15 @@ def packed(reply: Reply, call: Call) -> Reply:
     return Reply(reply.status, reply.kind, body, headers)
 
 
-__all__ = ["Call", "Reply", "champion", "no_model", "not_loaded", "packed"]
+__all__ = [
+    "Call",
+    "Reply",
+    "alone",
+    "champion",
+    "check_ids",
+    "no_model",
+    "not_loaded",
+    "packed",
+    "shows_token",
+    "variant_named",
+]

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mainspring.scaling.serving import answers, requests
-from mainspring.scaling.serving.protocols.calls import Call, Reply, champion
+from mainspring.scaling.serving.protocols import sagemaker
+from mainspring.scaling.serving.protocols.calls import (
+    Call,
+    Reply,
+    alone,
+    champion,
+    packed,
+    variant_named,
+)
 
 if TYPE_CHECKING:
     from mainspring.scaling.serving.app import EndpointApp
@@ -14,12 +23,36 @@ if TYPE_CHECKING:
 async def invocations(app: EndpointApp, call: Call) -> Reply:
     """Answer rows in one of MLflow's forms."""
     body = await app.asked_by(call)
-    now = app.generations.current
-    variant = champion(app.name, now)
-    kind = call.headers.get(b"content-type", b"").decode("latin-1")
+    headers, now = call.headers, app.generations.current
+    wanted = sagemaker.read(headers, (app.name, now.routing.model))
+    if wanted.version is None:
+        variant = champion(app.name, now)
+    else:
+        variant = variant_named(app.name, now, wanted.version)
+        now = alone(now, variant)
+    as_csv = answers.wants_csv(headers.get(b"accept"))
+    kind = headers.get(b"content-type", b"").decode("latin-1")
     asked = requests.read_invocation(body, kind, variant.served.signature)
+    if wanted.inference_id is not None:
+        asked = replace(asked, ids=sagemaker.ids_of(wanted.inference_id, asked.rows))
+    if wanted.explain:
+        app.explainer.check(asked.rows)
     done = await app.predict(now, variant, asked, call)
-    return answers.invocation(now, done.answer, done.ids)
+    told = await app.explained(now, variant, done) if wanted.explain else None
+    if as_csv:
+        reply = answers.csv(done.answer)
+    else:
+        reply = answers.invocation(now, done.answer, done.ids, told)
+    if sagemaker.is_asked(headers):
+        who = ",".join(map(str, sorted(set(done.answer.versions.tolist()))))
+        more = [*wanted.headers, (sagemaker.VARIANT, who.encode())]
+        reply = reply._replace(headers=[*reply.headers, *more])
+    return packed(reply, call)
 
 
-WHOLE = {("POST", "/invocations"): invocations}
+async def version(app: EndpointApp, call: Call) -> Reply:  # noqa: ARG001
+    """Say which release serves here."""
+    return answers.version()
+
+
+WHOLE = {("POST", "/invocations"): invocations, ("GET", "/version"): version}

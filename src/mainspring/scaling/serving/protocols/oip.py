@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 from mainspring.ground.errors import NotFoundError
 from mainspring.ground.permissions import Permission
 from mainspring.scaling.serving import answers, inference, tensors
-from mainspring.scaling.serving.protocols.calls import Call, Reply, no_model, not_loaded, packed
+from mainspring.scaling.serving.protocols.calls import (
+    Call,
+    Reply,
+    alone,
+    no_model,
+    not_loaded,
+    packed,
+)
 from mainspring.scaling.serving.requests import Asked
 from mainspring.scaling.serving.router import Generation, Variant
 
@@ -75,7 +82,7 @@ async def infer(app: EndpointApp, call: Call) -> Reply:
     answers.check_outputs(asked.outputs)
     rows = Asked(tensors.columns_of(asked.tensors, variant.served.signature), asked.id)
     if "/versions/" in rest:  # a version asked by name answers, whatever the shares say
-        now = Generation(now.serial, now.routing, variant, None)
+        now = alone(now, variant)
     done = await app.predict(now, variant, rows, call)
     told = {"model_name": rest.partition("/")[0], "model_version": str(variant.number)}
     given = answers.outputs(variant, done.answer, done.ids, asked.outputs)
