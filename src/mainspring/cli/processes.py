@@ -1,7 +1,7 @@
 """What the supervisor starts: the mains of web, engine, endpoints, and the project's loops.
 
-``python -m mainspring.cli.processes web|engine|endpoint NAME|project --link FD``; where to work
-comes from the environment, as the supervisor set it. ``--socket FD`` is what a worker of an
+``python -m mainspring.cli.processes web|engine|endpoint NAME|host|project --link FD``; where to
+work comes from the environment, as the supervisor set it. ``--socket FD`` is what a worker of an
 endpoint answers on, together with the others.
 """
 
@@ -23,7 +23,7 @@ from mainspring.workspace.logs.beginning import begin
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one process until its link or a signal says stop."""
     parser = argparse.ArgumentParser(prog="mainspring.cli.processes")
-    parser.add_argument("kind", choices=("web", "engine", "endpoint", "project"))
+    parser.add_argument("kind", choices=("web", "engine", "endpoint", "host", "project"))
     parser.add_argument("name", nargs="?")
     parser.add_argument("--link", type=int, help="descriptor of the line to the supervisor")
     parser.add_argument("--socket", type=int, help="descriptor of a socket that listens")
@@ -72,6 +72,10 @@ def _run(asked: argparse.Namespace, settings: Settings, link: Link) -> None:
         from mainspring.workspace.processes import run_endpoint
 
         run_endpoint(settings, asked.name, link, asked.socket)
+    elif asked.kind == "host":
+        from mainspring.workspace.hosting import run_host
+
+        run_host(settings, link, asked.socket)
     else:
         from mainspring.cli.declaring import declare_project
 

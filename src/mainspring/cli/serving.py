@@ -26,6 +26,10 @@ def serve(
     /,
     *,
     name: Annotated[str | None, Parameter(help="The endpoint's; default: the model's.")] = None,
+    shared: Annotated[
+        bool,
+        Parameter(negative=(), help="By one process for many endpoints; models load on demand."),
+    ] = False,
     remove: Annotated[
         bool, Parameter(negative=(), help="Stop serving instead. Captured traffic is kept.")
     ] = False,
@@ -37,7 +41,7 @@ def serve(
         done = call(options, "endpoints.remove", name=name)
         render.said(options, done, f"{name} is no longer served.")
         return
-    done = call(options, "endpoints.create", name=name, model=model)
+    done = call(options, "endpoints.create", name=name, model=model, shared=shared)
     render.said(
         options,
         done,

@@ -63,6 +63,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     webhook_hosts: list[
         str
     ] = []  #: hosts of this network that webhooks may go to, such as "ci:8080"
+    host_models: Count = 200  #: that the shared host keeps in memory; the oldest used go first
+    host_memory_mb: Count = 2048  #: that they hold together
     max_body_mb: Count = 32  #: largest body of a request
     max_depth: Count = 64  #: of nested JSON
     gates: dict[str, dict[str, Any]] = {}  #: by model, for those without a loop, as ms.Gate

@@ -206,6 +206,21 @@ def champions(tx: Tx) -> dict[str, int]:
     return {row.model: int(row.number) for row in tx.all(named)}
 
 
+def champion_packages(tx: Tx) -> dict[str, tuple[int, str]]:
+    """Return number and package, as it is served, of the champion of every model that has one."""
+    here = (t.versions.c.model == t.aliases.c.model) & (t.versions.c.number == t.aliases.c.number)
+    form = (t.version_forms.c.model == t.versions.c.model) & (
+        t.version_forms.c.number == t.versions.c.number
+    )
+    asked = (
+        select(t.versions.c.model, t.versions.c.number, t.versions.c.package)
+        .add_columns(t.version_forms.c.package.label("form"))
+        .select_from(t.aliases.join(t.versions, here).outerjoin(t.version_forms, form))
+        .where(t.aliases.c.alias == CHAMPION, ~_gone())
+    )
+    return {row.model: (int(row.number), row.form or row.package) for row in tx.all(asked)}
+
+
 def champion(tx: Tx, model: str) -> int | None:
     """Return the number of the version that serves, or None before the first promotion."""
     return _aliased(tx, model, CHAMPION)

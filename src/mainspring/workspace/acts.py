@@ -212,8 +212,11 @@ def add_labels(ws: Workspace, endpoint: str, ids: list[str], values: list[Any]) 
     return ws.write(Permission.LABEL, work)
 
 
-def create_endpoint(ws: Workspace, name: str, model: str) -> None:
+def create_endpoint(ws: Workspace, name: str, model: str, *, shared: bool = False) -> None:
     """Serve a model's champion under a name. The engine starts its process.
+
+    ``shared``: by the process that many endpoints share, which loads models on demand; else as
+    it is served already, or by a process of its own.
 
     Raises:
         NotFoundError: if the model has no champion.
@@ -226,8 +229,11 @@ def create_endpoint(ws: Workspace, name: str, model: str) -> None:
                 field="model",
                 hint=f"Promote a version first: mainspring promote {model}/NUMBER --reason WHY",
             )
-        endpoints.ensure(tx, name, model, at=ws.clock.now(), loop=None)
+        there = endpoints.ensure(tx, name, model, at=ws.clock.now(), loop=None)
         tx.audit("endpoint.create", f"endpoint:{name}", {"model": model})
+        if shared and there.options.place != "shared":
+            asked = msgspec.structs.replace(there.options, place="shared")
+            endpoints.configure(tx, name, asked)
 
     ws.write(Permission.SERVE, work)
 

@@ -35,6 +35,34 @@ def routing(tx: Tx, endpoint: str) -> Routing:
     )
 
 
+def shared_routings(tx: Tx) -> dict[str, Routing]:
+    """Return what each endpoint of the shared host should serve, by name.
+
+    A few questions for all of them, and one more for each in a rollout.
+    """
+    champions = registry.champion_packages(tx)
+    gone = consumers.deprecated(tx)
+    challenged = rollouts.endpoints_running(tx)
+    found: dict[str, Routing] = {}
+    for place in endpoints.list_endpoints(tx):
+        if place.kind != "served" or place.options.place != "shared":
+            continue
+        if place.name in challenged:
+            found[place.name] = routing(tx, place.name)
+            continue
+        champion, package = champions.get(place.model, (None, None))
+        about = {f"endpoint:{place.name}", f"model:{place.model}", f"{place.model}/{champion}"}
+        found[place.name] = Routing(
+            endpoint=place.name,
+            model=place.model,
+            champion=champion,
+            champion_package=package,
+            deprecation=next((one for one in gone if one.subject in about), None),
+            options=place.options,
+        )
+    return found
+
+
 def _deprecation(tx: Tx, endpoint: str, model: str, champion: int | None) -> Deprecation | None:
     """Return what goes away first of the endpoint, its model, and the version that answers."""
     subjects = [f"endpoint:{endpoint}", f"model:{model}", f"{model}/{champion}"]

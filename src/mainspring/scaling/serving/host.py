@@ -51,7 +51,7 @@ class Host:
         authenticate: Callable[[Mapping[str, Any]], Principal],
         *,
         create: Callable[[str, str], None] | None = None,
-        begin: Callable[[], None] = lambda: None,
+        begin: Callable[[asyncio.AbstractEventLoop], None] = lambda _: None,
         end: Callable[[], None] = lambda: None,
     ) -> None:
         self.places = places
@@ -104,7 +104,7 @@ class Host:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 self.places.begin()
-                await asyncio.to_thread(self._begin)
+                await asyncio.to_thread(self._begin, asyncio.get_running_loop())
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 await asyncio.to_thread(self._end)

@@ -112,6 +112,12 @@ def running(tx: Tx, endpoint: str) -> Rollout | None:
     return None if row is None else _read(row)
 
 
+def endpoints_running(tx: Tx) -> set[str]:
+    """Return the endpoints on which a rollout runs."""
+    asked = select(rollouts.c.endpoint).where(rollouts.c.state == "running")
+    return {row.endpoint for row in tx.all(asked)}
+
+
 def beside(tx: Tx, rollout: Rollout, others: Collection[str]) -> list[Rollout]:
     """Return the challenges of other endpoints that run now, or ran while one of these did.
 

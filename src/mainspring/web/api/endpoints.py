@@ -24,10 +24,14 @@ from mainspring.workspace.views.shapes import Boards, EndpointBoard
 
 
 class CreateEndpoint(Request, frozen=True, kw_only=True):
-    """Under which name to serve which model's champion."""
+    """Under which name to serve which model's champion, and where."""
 
     name: EndpointName
     model: ModelName
+    shared: Annotated[
+        bool,
+        Meta(description="By the process that many endpoints share, its model loaded on demand."),
+    ] = False
 
 
 class Predict(Request, frozen=True, kw_only=True):
@@ -97,13 +101,13 @@ def get_endpoint(ws: Workspace, request: OfEndpoint) -> EndpointBoard:
     "POST",
     "/api/v1/endpoints",
     Permission.SERVE,
-    example={"name": "flights", "model": "flights"},
+    example={"name": "flights", "model": "flights", "shared": True},
 )
 def create_endpoint(ws: Workspace, request: CreateEndpoint) -> Done:
     """Serve a model's champion under a name; the engine starts its process."""
     from mainspring.workspace import acts
 
-    acts.create_endpoint(ws, request.name, request.model)
+    acts.create_endpoint(ws, request.name, request.model, shared=request.shared)
     return Done()
 
 

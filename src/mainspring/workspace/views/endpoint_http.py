@@ -39,10 +39,12 @@ def address(home: Path, name: str) -> str | None:
     """Return the URL of an endpoint's own process, or None if it has none."""
     file = home / "run" / "endpoints" / f"{check_name(name)}.json"
     try:
-        port = int(json.loads(file.read_text("utf-8"))["port"])
+        found = json.loads(file.read_text("utf-8"))
+        port, url = int(found["port"]), str(found["url"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return f"http://127.0.0.1:{port}"
+    # Whoever could write another address there shall not have our callers' tokens sent to it.
+    return url if url.startswith(f"http://127.0.0.1:{port}") else None
 
 
 def down(name: str) -> UnavailableError:
