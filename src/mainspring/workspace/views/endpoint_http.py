@@ -40,11 +40,12 @@ def address(home: Path, name: str) -> str | None:
     file = home / "run" / "endpoints" / f"{check_name(name)}.json"
     try:
         found = json.loads(file.read_text("utf-8"))
-        port, url = int(found["port"]), str(found["url"])
-    except (OSError, ValueError, KeyError, TypeError):
+        own = f"http://127.0.0.1:{int(found['port'])}"
+        url = str(found.get("url", own))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     # Whoever could write another address there shall not have our callers' tokens sent to it.
-    return url if url.startswith(f"http://127.0.0.1:{port}") else None
+    return url if url == own or url.startswith(f"{own}/") else None
 
 
 def down(name: str) -> UnavailableError:
