@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from mainspring.sdk import Loop as Loop
     from mainspring.sdk import Model as Model
     from mainspring.sdk import Monitor as Monitor
+    from mainspring.sdk import OnnxModel as OnnxModel
     from mainspring.sdk import Pipeline as Pipeline
+    from mainspring.sdk import Predictor as Predictor
     from mainspring.sdk import Ref as Ref
     from mainspring.sdk import Retraining as Retraining
     from mainspring.sdk import Rollout as Rollout
@@ -78,7 +80,9 @@ _PUBLIC = (
     "Loop",
     "Model",
     "Monitor",
+    "OnnxModel",
     "Pipeline",
+    "Predictor",
     "Pruned",
     "Ref",
     "Retraining",
@@ -119,6 +123,8 @@ _PUBLIC = (
 )
 #: Public names that a script may want alone, and where they are: the rest is not loaded for them.
 _LIGHT = {
+    "OnnxModel": "mainspring.scaling.models.directories",
+    "Predictor": "mainspring.scaling.models.directories",
     **dict.fromkeys(("current_run", "log", "run"), "mainspring.workspace.tracking.verbs"),
     **dict.fromkeys(("Pruned", "trial"), "mainspring.experiments.trial"),
     **dict.fromkeys(("Runs", "compare", "search"), "mainspring.workspace.found"),

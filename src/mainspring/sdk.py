@@ -39,6 +39,7 @@ from mainspring.pipelines.graph import target_of
 from mainspring.pipelines.monitors import custom_of, monitor, with_code
 from mainspring.readiness.declaring import Gate
 from mainspring.retraining.declaring import Freeze, Retraining, Rollout
+from mainspring.scaling.models.directories import OnnxModel, Predictor
 from mainspring.scaling.models.model import FittedModel, Model
 from mainspring.workspace.codecs import keep_contract
 from mainspring.workspace.found import Runs, compare, search
@@ -62,7 +63,9 @@ __all__ = [
     "Loop",
     "Model",
     "Monitor",
+    "OnnxModel",
     "Pipeline",
+    "Predictor",
     "Ref",
     "Retraining",
     "Rollout",

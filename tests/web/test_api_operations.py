@@ -183,6 +183,7 @@ APART = {
     "models.rollback",
     "models.trust",
     "models.register",
+    "packages.add",  # tests/workspace/test_code_models.py
     "endpoints.predict",
     "tokens.revoke",
     "repeats.start",

@@ -199,6 +199,8 @@ NESTED: dict[str, tuple[str, list[Entry]]] = {
     "models": ("Register what runs logged, guard aliases, trust pickled code.", [
         ("register", "judging:register", "Register a model that a run logged.",
          "mainspring models register last/model churn"),
+        ("add", "forms:add", "Register an ONNX file, a class of your own, or a directory.",
+         "mainspring models add odds predict.py:Odds --file weights.csv"),
         ("guard", "judging:guard", "Say which aliases ask for a passed gate.",
          "mainspring models guard flights --aliases champion,production"),
         ("trust", "judging:trust", "Let a version's pickled code run when it is converted.",

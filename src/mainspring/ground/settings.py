@@ -67,6 +67,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     host_memory_mb: Count = 2048  #: that they hold together
     max_body_mb: Count = 32  #: largest body of a request
     max_depth: Count = 64  #: of nested JSON
+    environments: dict[str, str] = {}  #: by name: a Python environment that models may run in
     gates: dict[str, dict[str, Any]] = {}  #: by model, for those without a loop, as ms.Gate
 
     @property

@@ -99,7 +99,12 @@ def adopt(payload: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {"package": payload["package"], "notes": []}
     if payload["foreign"]:
         made = converting.convert(
-            payload["package"], objects, rows, payload["target"], trusted=payload["trusted"]
+            payload["package"],
+            objects,
+            rows,
+            payload["target"],
+            trusted=payload["trusted"],
+            environments=payload["environments"],
         )
         found = {"package": made.package, "notes": made.notes}
     digest = found["package"]

@@ -101,6 +101,7 @@ def open_workspace(
     """
     from mainspring.backends.objects import open_objects
     from mainspring.backends.sql import open_store
+    from mainspring.scaling.models.apart import places
 
     home = Path(settings.home)
     if not home.is_dir() and not create:
@@ -113,6 +114,7 @@ def open_workspace(
     clock = clock or SystemClock()
     store = open_store(settings.database_url, metadata(), clock, guards=guards(), steps=steps())
     structs.prepare()
+    places.use(home / "cache")
     return Workspace(settings, store, open_objects(settings.objects_url), clock)
 
 

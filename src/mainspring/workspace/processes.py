@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from mainspring.ground import structs
 from mainspring.ground.objects import Routing
 from mainspring.ground.permissions import Permission, service
 from mainspring.ground.settings import Settings
@@ -104,17 +103,17 @@ def run_endpoint(settings: Settings, name: str, link: Link, shared: int | None =
     ``shared`` is the socket that all its workers answer on. Beside it each has a port of its own,
     on which it alone is asked how it is; without ``shared`` that is the endpoint's.
     """
-    from mainspring.scaling.models import carried, load
+    from mainspring.scaling.models import carried
     from mainspring.scaling.serving.app import EndpointApp
     from mainspring.scaling.serving.capture import CaptureWriter
     from mainspring.scaling.serving.metrics import EDGES
+    from mainspring.scaling.serving.scorers import choosing
     from mainspring.scaling.serving.server import serve
     from mainspring.workspace.access import Gatekeeper, own_names
     from mainspring.workspace.peers import http_protocol
     from mainspring.workspace.routing import routing
 
     ws = open_workspace(settings)
-    structs.prepare()
     own = ws.acting_as(service(f"endpoint-{name}"))
 
     def current() -> Routing:
@@ -124,7 +123,7 @@ def run_endpoint(settings: Settings, name: str, link: Link, shared: int | None =
         name=name,
         routing=current,
         changed=ws.store.changed,
-        loader=lambda package: load.load(package, ws.objects),
+        loader=lambda package: choosing.served(package, ws.objects),
         captures=CaptureWriter(ws.captures(name)),
         authenticate=Gatekeeper(ws, own_names(settings)).admit,
         settings=settings,

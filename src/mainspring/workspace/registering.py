@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from pathlib import PurePosixPath
 from typing import Any
 
 import msgspec
@@ -12,7 +13,7 @@ import polars as pl
 from mainspring.engine import reactor, tasks
 from mainspring.experiments import artifacts, logged, runs
 from mainspring.ground.errors import BadInputError, ConflictError, NotFoundError
-from mainspring.ground.identity import canonical, check_name, new_id
+from mainspring.ground.identity import canonical, check_digest, check_name, new_id
 from mainspring.ground.objects import Card, Decision, Gate, Version
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
@@ -62,6 +63,27 @@ def version_of_files(
         link=link,
         logged=logged,
     )
+
+
+def add(ws: Workspace, model: str, files: Mapping[str, str], source: str) -> Version:
+    """Register files that no run logged as a model's next version, and return it.
+
+    ``files`` are digests of objects by path, an ``MLmodel`` file among them; ``source`` says
+    where they came from.
+
+    Raises:
+        BadInputError: if the model's name cannot be one, or a path leads outside.
+        NotFoundError: if there is no such object.
+    """
+    for path, digest in files.items():
+        parts = PurePosixPath(path)
+        if not path or parts.is_absolute() or ".." in parts.parts or "\\" in path:
+            raise BadInputError(f"{path[:100]!r} cannot be the path of a file.", field="files")
+        ws.objects.size(check_digest(digest, "files"))
+    if "MLmodel" not in files:
+        raise BadInputError("The files have no MLmodel file among them.", field="files")
+    version = version_of_files(ws, check_name(model, "model"), files, source)
+    return ws.write(Permission.REGISTER, lambda tx: registry.register(tx, version))
 
 
 def register_logged(ws: Workspace, source: str, model: str) -> Version:

@@ -10,6 +10,7 @@ from time import monotonic
 
 import httpx
 import pytest
+from mainspring.scaling.serving.scorers.spawned import Launch
 
 from mainspring.ground.errors import NotFoundError, UnauthenticatedError, UnavailableError
 from mainspring.ground.objects import Column, EndpointLimits, EndpointOptions, Routing, Signature
@@ -24,7 +25,6 @@ from mainspring.scaling.serving.host import Host
 from mainspring.scaling.serving.library import Library
 from mainspring.scaling.serving.places import Places
 from mainspring.scaling.serving.scorers.isolated import Isolated
-from mainspring.scaling.serving.scorers.spawned import Launch
 from mainspring.scaling.serving.server import serve
 
 ROW = {"distance": 731.0, "hour": 18, "carrier": "B6", "weekend": False}

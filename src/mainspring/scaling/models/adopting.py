@@ -14,6 +14,7 @@ from mainspring.ground.errors import BadInputError
 from mainspring.ground.objects import Kind
 from mainspring.scaling.models.boosted import Boosted
 from mainspring.scaling.models.estimator import check_estimator, raw_scores
+from mainspring.scaling.models.ours import Ours
 from mainspring.scaling.models.target import class_name
 from mainspring.scaling.models.target import classes_of as classes_of_target
 
@@ -24,8 +25,8 @@ def kind_of(estimator: Any) -> Kind:
     Raises:
         BadInputError: if it is not fitted, or neither classifier nor regressor.
     """
-    if isinstance(estimator, Boosted):
-        return estimator.facts.kind
+    if isinstance(estimator, Ours):
+        return estimator.kind
     from sklearn.base import is_classifier, is_regressor
     from sklearn.exceptions import NotFittedError
     from sklearn.utils.validation import check_is_fitted
@@ -100,7 +101,7 @@ def ready(estimator: Any, kind: Kind, rows: Any) -> Any:
     Raises:
         BadInputError: if it cannot score these rows.
     """
-    if not isinstance(estimator, Boosted):
+    if not isinstance(estimator, Ours):
         check_estimator(estimator, kind)
     told = _try(estimator, kind, rows)
     if "was fitted without feature names" in told:

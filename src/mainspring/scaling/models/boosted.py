@@ -18,6 +18,7 @@ import polars as pl
 from mainspring.ground import extras
 from mainspring.ground.errors import BadInputError
 from mainspring.ground.objects import Kind
+from mainspring.scaling.models.ours import Floats, Ours
 
 Library = Literal["xgboost", "lightgbm"]
 #: The name of a booster's file in a package, as MLflow's flavors call it.
@@ -27,8 +28,6 @@ _TITLES: dict[Library, str] = {"xgboost": "XGBoost", "lightgbm": "LightGBM"}
 _ODD = ("rank:", "survival:", "lambdarank", "rank_xendcg")
 _SEVERAL = ("multi:", "multiclass")
 _TWO = ("binary", "cross_entropy")
-
-Floats = npt.NDArray[np.float64]
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,12 +43,11 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     linear: bool = False  #: XGBoost's, which only scores a matrix of its own
 
 
-class Boosted:
+class Boosted(Ours):
     """A fitted booster, with the transformers in front of it. Safe to use from several threads.
 
-    It answers like a fitted estimator: ``predict`` and ``predict_proba`` of a polars frame of
-    features, missing values null or NaN. ``names`` are the columns it was fitted on, where it
-    says so; ``classes_`` the classes it was fitted to, where somebody knows them.
+    Missing values are null or NaN. ``names`` are the columns it was fitted on, where it says so;
+    ``classes`` those it was fitted to, where somebody knows them.
     """
 
     def __init__(
@@ -60,13 +58,10 @@ class Boosted:
         names: list[str] | None = None,
         classes: npt.NDArray[Any] | None = None,
     ) -> None:
+        super().__init__(facts.kind, names, classes)
         self.facts = facts
         self.data = data
         self.before = before
-        if names is not None:
-            self.feature_names_in_ = np.asarray(names, dtype=object)
-        if classes is not None:
-            self.classes_ = classes
         self._loaded: Any = None
         self._loading = threading.Lock()
 
@@ -78,22 +73,8 @@ class Boosted:
                 self._loaded = open_booster(self.facts.library, self.data)
             return self._loaded
 
-    def predict(self, features: Any) -> Floats:
-        """Return the values of a regression, or the places of the classes."""
-        found = self._scores(features)
-        if self.facts.kind == "regression":
-            return found
-        if self.facts.kind == "binary":
-            return (found >= 0.5).astype(np.float64)
-        places: Floats = found.argmax(axis=1).astype(np.float64)
-        return places
-
-    def predict_proba(self, features: Any) -> Floats:
-        """Return one probability a class, shape (rows, classes)."""
-        found = self._scores(features)
-        return np.column_stack([1.0 - found, found]) if self.facts.kind == "binary" else found
-
-    def _scores(self, features: Any) -> Floats:
+    def scores(self, features: Any) -> Floats:
+        """Return scores of shape (rows, k): p(positive), one a class, or the value."""
         if self.before is not None:
             features = self.before.transform(features)
         numbers = matrix(features)
@@ -103,8 +84,10 @@ class Boosted:
                 field="features",
             )
         if self.facts.library == "lightgbm":
-            return np.asarray(self.booster.predict(numbers, num_threads=1), dtype=np.float64)
-        return self._by_xgboost(numbers)
+            found = np.asarray(self.booster.predict(numbers, num_threads=1), dtype=np.float64)
+        else:
+            found = self._by_xgboost(numbers)
+        return found.reshape(len(numbers), -1)
 
     def _by_xgboost(self, numbers: Floats) -> Floats:
         gap = np.nan if self.facts.missing is None else self.facts.missing

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -16,13 +17,15 @@ import polars as pl
 
 from mainspring.ground.errors import BadInputError
 from mainspring.ground.ports import Objects
-from mainspring.scaling.models import boosted, exact, foreign, native_form, package
+from mainspring.scaling.models import boosted, code_form, exact, foreign, native_form, package
 from mainspring.scaling.models.boosted import Library
 from mainspring.scaling.models.foreign import Directory
 from mainspring.scaling.models.model import Model
 
 #: Flavors whose files we can load exactly. The others are refused by their name.
 LOADED = ("sklearn", "xgboost", "lightgbm", "mainspring")
+
+Named = Mapping[str, str]
 
 
 class Converted(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,11 +43,13 @@ def convert(
     *,
     time: str | None = None,
     trusted: bool = False,
+    environments: Named | None = None,
 ) -> Converted:
     """Return a package of ours that gives the same numbers as the foreign one.
 
     ``rows`` are examples with their target: the baseline is of them, and both forms must agree
-    on them.
+    on them. What only its own code can load is loaded in a process of its own, in the first of
+    ``environments`` (path by name) that has what it requires, or in one that is built.
 
     Raises:
         BadInputError: naming the flavor or type that cannot be loaded, the pickle that nobody
@@ -52,6 +57,10 @@ def convert(
     """
     manifest = package.read_manifest(digest, objects)
     found = foreign.read(manifest, objects)
+    if code_form.asks(found, LOADED):
+        asked = code_form.Asked(digest, manifest, found, rows, target, time)
+        made = code_form.adopted(asked, objects, trusted=trusted, named=environments or {})
+        return Converted(package=package.write(made, objects), notes=[])
     fitted, notes = _estimator(manifest, found, objects, trusted=trusted)
     features = package.features(digest, objects) if found.ours else None
     names = _columns(found, fitted, rows, (target, time), features)
@@ -80,7 +89,7 @@ def _estimator(
             f"The version is of the flavor {found.flavor or 'none'}, and only"
             f" {', '.join(LOADED)} can be converted.",
             field="flavor",
-            hint="Log it with mlflow.sklearn, or register a pipeline's model.",
+            hint="Log it with its python_function flavor, or register a pipeline's model.",
         )
     notes: list[str] = []
     if found.flavor == "mainspring":

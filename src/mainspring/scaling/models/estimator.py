@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from mainspring.ground.errors import BadInputError
 from mainspring.ground.objects import Kind
+from mainspring.scaling.models.ours import Ours
 
 _TREES = ("Tree", "Forest", "Boosting", "Bagging", "XGB", "LGBM")
 
@@ -62,6 +63,8 @@ def check_estimator(estimator: Any, kind: Kind) -> None:
 
 def raw_scores(estimator: Any, kind: Kind, features: Any) -> npt.NDArray[np.float64]:
     """Return scores of shape (rows, k): p(positive), one probability a class, or the value."""
+    if isinstance(estimator, Ours):
+        return estimator.scores(features)
     if kind == "regression":
         values = np.asarray(estimator.predict(features), dtype=np.float64)
         return values.reshape(len(values), 1)

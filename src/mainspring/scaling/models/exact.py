@@ -12,6 +12,8 @@ from typing import Any
 import msgspec
 
 from mainspring.scaling.models import native_form
+from mainspring.scaling.models.apart import code
+from mainspring.scaling.models.apart.code import Apart
 from mainspring.scaling.models.boosted import FILES, Boosted, Facts
 
 SKOPS = "model.skops"
@@ -24,6 +26,9 @@ def files(estimator: Any) -> dict[str, bytes]:
     Raises:
         BadInputError: if it cannot be kept without pickle.
     """
+    if isinstance(estimator, Apart):
+        kept = {f"{code.FOLDER}/{path}": estimator.read(path) for path in estimator.files}
+        return {code.FILE: msgspec.json.encode(estimator.facts), **kept}
     if not isinstance(estimator, Boosted):
         return {SKOPS: native_form.dump(estimator)}
     found = {
@@ -36,13 +41,13 @@ def files(estimator: Any) -> dict[str, bytes]:
 
 
 def paths(found: Mapping[str, str]) -> list[str]:
-    """Return which of these paths hold the model in its exact form."""
+    """Return which of these paths are read when the exact form is loaded."""
     return [path for path in (SKOPS, BOOSTER, *FILES.values()) if path in found]
 
 
 def holds(paths: Mapping[str, str]) -> bool:
     """Return whether files of these paths hold a model in its exact form."""
-    return SKOPS in paths or BOOSTER in paths
+    return any(path in paths for path in (SKOPS, BOOSTER, code.FILE))
 
 
 def load(paths: Mapping[str, str], read: Callable[[str], bytes]) -> Any:
@@ -51,6 +56,8 @@ def load(paths: Mapping[str, str], read: Callable[[str], bytes]) -> Any:
     Raises:
         BadInputError: if it names types that may not be loaded.
     """
+    if code.FILE in paths:
+        return code.loaded(paths, read)
     if BOOSTER not in paths:
         return native_form.load(read(SKOPS))
     facts = msgspec.json.decode(read(BOOSTER), type=Facts)

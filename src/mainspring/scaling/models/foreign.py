@@ -38,6 +38,11 @@ class Directory(msgspec.Struct, frozen=True, kw_only=True):
     target: str = ""  #: the name of the output, where it has one
     example: str | None = None  #: path of the input example
     ours: bool = False  #: a package of ours, which somebody logged
+    types: dict[str, str] = {}  #: MLflow's own word for the type of each column
+    output: str = ""  #: and for the type of its one output
+    pyfunc: bool = False  #: MLflow's clients can load it by its ``python_function`` flavor
+    python: str | None = None  #: the Python it was made with, such as 3.11
+    mlflow: str | None = None  #: the release of MLflow that wrote it
 
 
 def read_signature(files: Mapping[str, str], objects: Objects) -> Signature:
@@ -83,6 +88,11 @@ def read(manifest: Manifest, objects: Objects) -> Directory:
         target=_target(document.get("signature")),
         example=_example(document.get("saved_input_example_info")),
         ours="mainspring" in flavors,
+        types=_types(document.get("signature")),
+        output=_output(document.get("signature")),
+        pyfunc="python_function" in flavors,
+        python=_python(flavors.get("python_function")),
+        mlflow=_word(document.get("mlflow_version")),
     )
 
 
@@ -148,6 +158,25 @@ def _target(signature: Any) -> str:
     outputs = _schema(signature, "outputs")
     name = outputs[0].get("name") if len(outputs) == 1 else None
     return name if isinstance(name, str) else ""
+
+
+def _types(signature: Any) -> dict[str, str]:
+    several = _schema(signature, "inputs")
+    return {str(one["name"]): str(one.get("type")) for one in several if one.get("name")}
+
+
+def _output(signature: Any) -> str:
+    outputs = _schema(signature, "outputs")
+    return str(outputs[0].get("type", "")) if len(outputs) == 1 else ""
+
+
+def _python(options: Any) -> str | None:
+    told = _word(options.get("python_version")) if isinstance(options, dict) else None
+    return None if told is None else ".".join(told.split(".")[:2])
+
+
+def _word(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
 
 
 def _schema(signature: Any, side: str) -> list[dict[str, Any]]:

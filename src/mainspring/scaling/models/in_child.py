@@ -45,7 +45,7 @@ def object_path(root: Path, digest: str) -> Path:
 def load(told: Mapping[str, Any]) -> Score:
     """Return what scores a package; ``told`` has its ``digest``, ``objects``, and ``prefer``.
 
-    This is a loader of :class:`mainspring.scaling.serving.scorers.spawned.Launch`.
+    This is a loader of :class:`mainspring.scaling.models.apart.spawned.Launch`.
     """
     objects: Any = Folder(Path(told["objects"]))
     served = loading.load(told["digest"], objects, prefer=told.get("prefer", "native"))

@@ -144,7 +144,7 @@ def load(digest: str, objects: Objects, prefer: Form = "onnx") -> Served:
             digest, signature, features, "onnx", scorer.score, careful, contract, len(data)
         )
     parts = {path: read(path) for path in exact.paths(manifest.files)}
-    native = _native(manifest, parts.__getitem__, signature)
+    native = _native(manifest, lambda path: parts.get(path) or read(path), signature)
     held = sum(map(len, parts.values()))
     return Served(digest, signature, features, "native", native, None, contract, held)
 

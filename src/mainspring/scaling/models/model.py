@@ -13,7 +13,7 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from mainspring.ground.contracts import Checked, Contract
-from mainspring.ground.errors import BadInputError
+from mainspring.ground.errors import BadInputError, ModelFailedError
 from mainspring.ground.objects import Column, ColumnProfile, Kind, Profile, Signature
 from mainspring.ground.profiles import ValueKind
 from mainspring.numerics.contracts import check_profile
@@ -363,7 +363,7 @@ def _with_nullable(
     try:
         scores = raw_scores(estimator, signature.kind, features.apply(probe))
         able = bool(np.isfinite(scores).all())
-    except (ValueError, TypeError, BadInputError):
+    except (ValueError, TypeError, BadInputError, ModelFailedError):
         able = False
     return msgspec.structs.replace(column, nullable=able)
 

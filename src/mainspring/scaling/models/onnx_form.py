@@ -18,6 +18,7 @@ from mainspring.scaling.models.boosted import Boosted
 from mainspring.scaling.models.check import Values
 from mainspring.scaling.models.estimator import raw_scores
 from mainspring.scaling.models.features import Features
+from mainspring.scaling.models.ours import Ours
 
 TOLERANCE = 1e-5  #: of a probability, or of a regression's scale
 #: Stands for a missing text, which ONNX does not know; no category has a zero character.
@@ -52,6 +53,8 @@ def convert(
     than :data:`TOLERANCE` (of a regression: times its scale) and no label at all.
     If they agree except where a value is missing, the ONNX form is kept for complete rows.
     """
+    if isinstance(estimator, Ours) and estimator.no_onnx:
+        return None, Parity(passed=False, reason=estimator.no_onnx)
     raw = pl.concat([sample, _strange_rows(sample, signature)])
     complete = raw.select(pl.all_horizontal(pl.all().is_not_null())).to_series().to_numpy()
     probe = features.apply(raw)

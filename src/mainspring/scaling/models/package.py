@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import platform
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,11 @@ from mainspring.ground.objects import Profile, Signature
 from mainspring.ground.ports import Objects
 from mainspring.ground.version import __version__
 from mainspring.scaling.models import exact, loader, native_form, onnx_form
+from mainspring.scaling.models.apart.code import Apart
 from mainspring.scaling.models.boosted import FILES, Boosted
 from mainspring.scaling.models.features import compile_features
 from mainspring.scaling.models.model import FittedModel
+from mainspring.scaling.models.ours import Ours
 
 FORMAT = 1
 _LOADING = ("numpy", "scikit-learn", "scipy", "skops")
@@ -85,10 +88,11 @@ def write(model: FittedModel, objects: Objects) -> str:
         "parity.json": identity.canonical(parity),
         "facts.json": identity.canonical(Facts(measured_on=model.measured_on)),
         "example.parquet": _parquet(model.sample),
-        "requirements.txt": _requirements(_needed(model)).encode(),
+        "requirements.txt": _told_requirements(model).encode(),
         "lock.txt": _requirements((*_LOCKED, *_library(model))).encode(),
-        f"{_CODE}/{_LOADER}.py": _loader().encode(),
     }
+    if _travels(model.estimator):
+        files[f"{_CODE}/{_LOADER}.py"] = _loader().encode()
     if model.contract is not None and model.kept is not None:
         told = ContractFile(contract=model.contract, training=model.kept)
         files[_CONTRACT] = identity.canonical(told)
@@ -97,6 +101,12 @@ def write(model: FittedModel, objects: Objects) -> str:
     if onnx is not None:
         files["model.onnx"] = onnx
     digests = {path: objects.put(data) for path, data in files.items()}
+    return objects.put(identity.canonical(Manifest(format=FORMAT, files=digests)))
+
+
+def write_files(files: Mapping[str, bytes], objects: Objects) -> str:
+    """Keep files of another's making as a package; return the digest of its manifest."""
+    digests = {path: objects.put(data) for path, data in sorted(files.items())}
     return objects.put(identity.canonical(Manifest(format=FORMAT, files=digests)))
 
 
@@ -256,6 +266,18 @@ def _needed(model: FittedModel) -> tuple[str, ...]:
     return (*needed, *_library(model))
 
 
+def _travels(estimator: Any) -> bool:
+    """Return whether MLflow's clients can load the package without us."""
+    return isinstance(estimator, Boosted) or not isinstance(estimator, Ours)
+
+
+def _told_requirements(model: FittedModel) -> str:
+    if not isinstance(model.estimator, Apart):
+        return _requirements(_needed(model))
+    asked = model.estimator.facts.environment
+    return "".join(f"{line}\n" for line in (asked.requirements if asked else ()))
+
+
 def _library(model: FittedModel) -> tuple[str, ...]:
     """Return the distribution of the library that a booster is of."""
     if not isinstance(model.estimator, Boosted):
@@ -295,10 +317,11 @@ def _mlmodel(model: FittedModel, has_onnx: bool) -> str:
     if has_onnx:
         lines += ["  onnx:", "    data: model.onnx"]
         lines += [f"    onnx_version: {_text(metadata.version('onnx'))}"]
-    lines += ["  python_function:", f"    code: {_CODE}", f"    loader_module: {_LOADER}"]
-    lines += ["    config:", "      output: predictions", "    env: requirements.txt"]
-    lines += [f"    python_version: {_text(platform.python_version())}"]
-    lines += _flavor(model.estimator)
+    if _travels(model.estimator):
+        lines += ["  python_function:", f"    code: {_CODE}", f"    loader_module: {_LOADER}"]
+        lines += ["    config:", "      output: predictions", "    env: requirements.txt"]
+        lines += [f"    python_version: {_text(platform.python_version())}"]
+        lines += _flavor(model.estimator)
     lines += ["signature:", f"  inputs: {_text(msgspec.json.encode(inputs).decode())}"]
     output = [{"name": model.signature.target, "type": _output(model.signature), "required": True}]
     lines += [f"  outputs: {_text(msgspec.json.encode(output).decode())}"]

@@ -28,6 +28,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 #: First word of an operation's name -> the file it is declared in.
 ROOMS = {
     "runs": "runs",
+    "packages": "packages",
     "journals": "journals",
     "objects": "journals",
     "experiments": "keeping",

@@ -119,6 +119,7 @@ class Judging:
             gating.refuse_danger(self._ws, model, number, lease)
         payload = {"package": came.package, "foreign": convert, "trusted": trusted}
         payload |= {"rows": asked["rows"], "target": asked["target"]}
+        payload["environments"] = self._ws.settings.environments
         ready = calling.child(self._ws, "adopt", payload, lease, env=AS_SERVED)
         signature = msgspec.convert(ready["signature"], Signature)
         candidate = msgspec.structs.replace(

@@ -12,6 +12,7 @@ from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.readiness import evidence, forms, registry
 from mainspring.readiness.scans import verdict
+from mainspring.scaling.models import code_form
 from mainspring.workspace import calling
 
 if TYPE_CHECKING:
@@ -49,6 +50,11 @@ def scan(
     granted = {
         digest: f"{one.by} trusts it: {one.reason.strip()}" for digest, one in trusts.items()
     }
+    for digest in _packages(version, served):
+        # Who trusts a package's code trusts it in the package that was made of it.
+        origin = None if digest in granted else code_form.made_of(digest, ws.objects)
+        if origin is not None and origin in granted:
+            granted[digest] = granted[origin]
     passed, told = verdict(scanned, granted)
     made = Evidence(
         id=new_id("ev"),

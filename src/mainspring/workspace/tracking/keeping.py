@@ -146,22 +146,30 @@ class Keeping(ABC):
     ) -> KeptModel:
         """Keep a fitted model with the run, so that it can be registered, served and loaded.
 
-        A :class:`FittedModel` is kept as it is. A scikit-learn estimator that was fitted
-        elsewhere needs ``example`` rows with the ``target`` column: the signature, the baseline
-        profile and the metrics are of them. ``time`` names a column of event time, which is no
-        input. Nothing is pickled.
+        A :class:`FittedModel` is kept as it is, and so is what :func:`mainspring.Predictor` and
+        :func:`mainspring.OnnxModel` return. An estimator of scikit-learn, XGBoost or LightGBM
+        that was fitted elsewhere needs ``example`` rows with the ``target`` column: the
+        signature, the baseline profile and the metrics are of them. ``time`` names a column of
+        event time, which is no input. Nothing is pickled.
 
         Raises:
             BadInputError: if the model is not fitted, cannot score the example, or holds a type
                 that cannot be kept without pickle.
         """
         from mainspring.scaling.models import package
+        from mainspring.scaling.models.directories import Directory
 
         if "." in check_name(name):
             raise BadInputError(f"A model's name has no dot, found {name!r}.", field="name")
-        fitted = _fitted(model, example, target, time)
         held = _Held()
-        package_ = package.write(fitted, cast("Objects", held))
+        if isinstance(model, Directory):
+            package_ = package.write_files(model.files, cast("Objects", held))
+            kind, params = model.flavor, {}
+        else:
+            fitted = _fitted(model, example, target, time)
+            package_ = package.write(fitted, cast("Objects", held))
+            kind = type(fitted.estimator).__name__
+            params = {"kind": fitted.signature.kind, "target": fitted.signature.target}
         paths = package.read_manifest(package_, cast("Objects", held)).files
         files = {path: (digest, len(held.get(digest))) for path, digest in paths.items()}
         number = f"m-{secrets.token_hex(16)}"
@@ -174,9 +182,9 @@ class Keeping(ABC):
             about = {
                 "id": number,
                 "name": name,
-                "type": type(fitted.estimator).__name__,
+                "type": kind,
                 "files": files,
-                "params": {"kind": fitted.signature.kind, "target": fitted.signature.target},
+                "params": params,
                 "tags": {"mainspring.package": package_},
             }
             self.log_extra("model", about)

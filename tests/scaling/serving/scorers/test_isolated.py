@@ -17,10 +17,10 @@ from mainspring.ground.errors import (
     UnavailableError,
 )
 from mainspring.ground.objects import Column, EndpointLimits, Signature
-from mainspring.scaling.serving.scorers import child
+from mainspring.scaling.models.apart import child
+from mainspring.scaling.models.apart.spawned import Launch
 from mainspring.scaling.serving.scorers.breaker import Breaker
 from mainspring.scaling.serving.scorers.isolated import Isolated
-from mainspring.scaling.serving.scorers.spawned import Launch
 
 ILL = Path(__file__).with_name("ill_models.py")
 TWO = Signature(
@@ -234,7 +234,7 @@ def test_children_die_with_their_parent_however_it_dies(tmp_path: Path) -> None:
         "import sys, threading\n"
         "from mainspring.ground.objects import Column, Signature\n"
         "from mainspring.scaling.serving.scorers.isolated import Isolated\n"
-        "from mainspring.scaling.serving.scorers.spawned import Launch\n"
+        "from mainspring.scaling.models.apart.spawned import Launch\n"
         "two = Signature(columns=[Column(name=n, type='float') for n in 'ab'],"
         " kind='regression', target='y')\n"
         f"one = Isolated('0' * 64, two, 'python', Launch(loader={f'{ILL}:by_order'!r})).open()\n"

@@ -9,9 +9,9 @@ import numpy as np
 
 from mainspring.ground.objects import Column, EndpointLimits, Routing, Signature
 from mainspring.scaling.models import in_child, load, package
+from mainspring.scaling.models.apart.spawned import Launch
 from mainspring.scaling.serving.scorers.choosing import isolated, native_in_child
 from mainspring.scaling.serving.scorers.isolated import Isolated
-from mainspring.scaling.serving.scorers.spawned import Launch
 
 ILL = Path(__file__).with_name("ill_models.py")
 TWO = Signature(

@@ -11,9 +11,9 @@ from typing import Any
 
 from mainspring.ground.errors import BadInputError, OverloadedError, UnavailableError
 from mainspring.ground.objects import EndpointLimits
+from mainspring.scaling.models.apart.spawned import Launch, Spawned
 from mainspring.scaling.serving.scorers.breaker import Breaker
 from mainspring.scaling.serving.scorers.keeper import Keeper
-from mainspring.scaling.serving.scorers.spawned import Launch, Spawned
 
 _log = logging.getLogger(__name__)
 

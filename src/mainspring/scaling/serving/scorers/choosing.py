@@ -5,15 +5,47 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+
 from mainspring.ground.objects import EndpointLimits
 from mainspring.ground.ports import Objects
 from mainspring.scaling.models import load, package
+from mainspring.scaling.models.apart import code
+from mainspring.scaling.models.apart.spawned import Launch, own_path
 from mainspring.scaling.models.scorer import Scorer
 from mainspring.scaling.serving.scorers.isolated import Isolated
-from mainspring.scaling.serving.scorers.spawned import Launch, own_path
 
 #: Loads a package with the code of this installation.
 OWN_LOADER = "mainspring.scaling.models.in_child:load"
+
+
+def served(
+    digest: str, objects: Objects, limits: Callable[[], EndpointLimits] = EndpointLimits
+) -> Scorer:
+    """Return a version ready to score: here, or in children if its code is not ours.
+
+    Raises:
+        NotFoundError, DamagedError, BadInputError, UnavailableError: if it cannot be loaded.
+    """
+    manifest = package.read_manifest(digest, objects)
+    if code.FILE not in manifest.files:
+        return load.load(digest, objects)
+
+    def read(path: str) -> bytes:
+        return package.read_file(manifest, path, objects)
+
+    facts = msgspec.json.decode(read(code.FILE), type=code.Facts)
+    files = code.origin_files(manifest.files)
+    launch = code.launch(facts, files, lambda path: read(f"{code.FOLDER}/{path}"))
+    told = package.contract(digest, objects)
+    return Isolated(
+        digest,
+        package.signature(digest, objects),
+        facts.loader,
+        launch,
+        contract=None if told is None else told.contract,
+        limits=limits,
+    ).open()
 
 
 def native_in_child(

@@ -18,18 +18,18 @@ from mainspring.ground.errors import (
 )
 from mainspring.ground.objects import EndpointLimits, Signature
 from mainspring.numerics.rowwise import RowChecks
-from mainspring.scaling.models.check import Prepared, check
-from mainspring.scaling.models.labels import Labels
-from mainspring.scaling.serving.scorers.breaker import Breaker
-from mainspring.scaling.serving.scorers.children import Children
-from mainspring.scaling.serving.scorers.keeper import Keeper, keeper
-from mainspring.scaling.serving.scorers.spawned import (
+from mainspring.scaling.models.apart.spawned import (
     EndedError,
     HungError,
     Launch,
     RaisedError,
     encode,
 )
+from mainspring.scaling.models.check import Prepared, check
+from mainspring.scaling.models.labels import Labels
+from mainspring.scaling.serving.scorers.breaker import Breaker
+from mainspring.scaling.serving.scorers.children import Children
+from mainspring.scaling.serving.scorers.keeper import Keeper, keeper
 
 _log = logging.getLogger(__name__)
 

@@ -21,8 +21,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from mainspring.scaling.models.apart import child
 from mainspring.scaling.models.check import Prepared
-from mainspring.scaling.serving.scorers import child
 
 Floats = npt.NDArray[np.float64]
 
