@@ -337,7 +337,12 @@ def test_a_model_that_turns_out_slow_goes_to_the_threads_and_comes_back():
     for _ in range(200):
         plan.add(1, 0.0001)
     assert plan.inline
-    plan.add(1, 0.5)  # a hiccup holds up everybody
+    plan.add(1, 0.002)
+    for _ in range(200):
+        plan.add(1, 0.0001)
+    assert plan.inline
+    for _ in range(2):
+        plan.add(1, 0.5)
     assert not plan.inline
 
 

@@ -25,7 +25,7 @@ from mainspring.scaling.serving.turns import Task, Turns, of_loop
 INLINE_ROWS = 64  # more rows are never scored in the event loop
 INLINE_S = 0.002  # nor what takes longer: health and everybody else would wait for it
 BACK_S = 0.001  # what takes no longer comes back from the threads
-HICCUP_S = 0.05  # one scoring that took so long sends a model to the threads for a while
+HICCUPS = 0.06  # share that sends a model to the threads: two in a row, for one may be anybody's
 TOGETHER_S = 0.005  # requests scored together in the event loop take no longer
 BATCH_S = 0.1  # nor those in a thread, if there are several: the others wait for that long
 MOST_HUNG = 2  # threads in which an endpoint's model hangs; then it is not asked any more
@@ -57,9 +57,9 @@ class Plan:
         if not self._may:
             return
         one = cost.seconds(1)
-        if self.inline and (one > INLINE_S or cost.worst_s > max(HICCUP_S, 10 * one)):
+        if self.inline and (one > INLINE_S or cost.hiccups > HICCUPS):
             self.inline = False
-        elif not self.inline and one <= BACK_S and cost.worst_s <= HICCUP_S / 2:
+        elif not self.inline and one <= BACK_S and cost.hiccups <= HICCUPS / 6:
             self.inline = True
         self.why = f"{1000 * one:.2f} ms a row alone, lately {1000 * cost.worst_s:.1f} at worst"
 

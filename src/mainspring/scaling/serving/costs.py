@@ -6,6 +6,7 @@ import math
 
 _KEPT = 0.95  # of what is known, at each batch: the last twenty count
 _WORST_KEPT = 0.98  # the worst is forgotten by half in 35 batches
+HICCUP_S = 0.05  # nobody in the event loop should wait for so long
 
 
 class Cost:
@@ -27,6 +28,7 @@ class Cost:
         self.batches = 0
         self.most_rows = 0  #: scored at once so far
         self.worst_s = 0.0  #: of the last batches
+        self.hiccups = 0.0  #: share of the last batches that took :data:`HICCUP_S` or longer
         self._n = self._x = self._y = self._xx = self._xy = 0.0
 
     def add(self, rows: int, seconds: float) -> None:
@@ -34,6 +36,7 @@ class Cost:
         self.batches += 1
         self.most_rows = max(self.most_rows, rows)
         self.worst_s = max(seconds, self.worst_s * _WORST_KEPT)
+        self.hiccups = _KEPT * self.hiccups + (1.0 - _KEPT) * (seconds >= HICCUP_S)
         self._n = _KEPT * self._n + 1.0
         self._x = _KEPT * self._x + rows
         self._y = _KEPT * self._y + seconds
