@@ -228,7 +228,9 @@ def main() -> int:
     if len(sys.argv) > 2:
         serve_one(Path(sys.argv[2]))
         return 0
-    print(f"overload: a model of {1000 * ROW_S:g} ms a row, {CLIENTS} clients that leave after 2 s")
+    print(
+        f"overload: a model of {1000 * ROW_S:g} ms a row, {CLIENTS} clients that leave after 2 s"
+    )
     with tempfile.TemporaryDirectory() as folder:
         server = subprocess.Popen(
             [sys.executable, __file__, "serve", folder],

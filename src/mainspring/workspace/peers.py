@@ -48,9 +48,9 @@ def http_protocol() -> type[Any]:
     The answer stands in ``scope["state"]["peer_uid"]``. Once a connection, not once a request:
     the table costs a tenth of a millisecond to read, and a port cannot change hands meanwhile.
     """
-    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+    from mainspring.scaling.serving.connections import BoundedProtocol
 
-    class PeerProtocol(HttpToolsProtocol):
+    class PeerProtocol(BoundedProtocol):
         """Knows the uid of its peer."""
 
         def connection_made(self, transport: Any) -> None:

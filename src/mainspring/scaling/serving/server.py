@@ -23,7 +23,7 @@ def serve(
     port: int,
     on_ready: Callable[[int], None],
     stop: threading.Event,
-    http: Any = "httptools",
+    http: Any = None,
     *,
     shared: socket.socket | None = None,
     on_start: Callable[[Any], None] | None = None,
@@ -31,9 +31,9 @@ def serve(
     """Serve ``app`` until ``stop`` is set or SIGTERM or SIGINT comes; then drain and return.
 
     ``on_ready`` gets the port (``port`` 0 takes a free one) once requests are answered.
-    ``http`` is uvicorn's protocol by name or class. ``shared`` is a listening socket that other
-    processes accept from as well. ``on_start`` gets uvicorn's state (its connections and tasks)
-    in the event loop.
+    ``http`` is uvicorn's protocol by name or class; by default the one with bounds. ``shared`` is
+    a listening socket that other processes accept from as well. ``on_start`` gets uvicorn's state
+    (its connections and tasks) in the event loop.
 
     Raises:
         ConflictError: if the port is in use.
@@ -67,6 +67,8 @@ def _server(
     """Return uvicorn's server, which tells when it is ready, and leaves the signals to us."""
     import uvicorn
 
+    from mainspring.scaling.serving.connections import BoundedProtocol
+
     class Server(uvicorn.Server):
         """Begins, ends and is told to end as we need it."""
 
@@ -88,7 +90,7 @@ def _server(
     return Server(
         uvicorn.Config(
             app,
-            http=http,
+            http=http or BoundedProtocol,
             lifespan="on",
             access_log=False,
             log_level="warning",
