@@ -10,13 +10,13 @@ from time import monotonic
 
 import httpx
 import pytest
-from mainspring.scaling.serving.scorers.spawned import Launch
 
 from mainspring.ground.errors import NotFoundError, UnauthenticatedError, UnavailableError
 from mainspring.ground.objects import Column, EndpointLimits, EndpointOptions, Routing, Signature
 from mainspring.ground.permissions import owner
 from mainspring.ground.settings import Settings
 from mainspring.scaling.models import load
+from mainspring.scaling.models.apart.spawned import Launch
 from mainspring.scaling.serving import capture
 from mainspring.scaling.serving.app import EndpointApp
 from mainspring.scaling.serving.capture import CaptureWriter

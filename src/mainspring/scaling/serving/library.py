@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from mainspring.ground.objects import EndpointLimits
+from mainspring.scaling.models.apart.spawned import resident_bytes
 from mainspring.scaling.models.scorer import Accounted, Scorer
 from mainspring.scaling.serving.metrics import Latency
-from mainspring.scaling.serving.scorers.spawned import resident_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
