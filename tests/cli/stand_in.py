@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from mainspring.cli.supervisor import supervise
+from mainspring.cli.supervisor import own_command, supervise
 from mainspring.ground.errors import MainspringError
 from mainspring.workspace.link import Link
 
@@ -42,6 +42,8 @@ def answer(link: Link, listening: socket.socket) -> None:
     """Answer who asks on the socket with the process id, and tell the load that a file holds."""
     load = Path(os.environ["MAINSPRING_HOME"]) / "load"
     listening.settimeout(0.02)
+    slow = load.with_name("slow")
+    time.sleep(float(slow.read_text()) if slow.exists() else 0.0)
     link.send({"ready": True, "edges": [0.01, 0.1, 1.0]})
     while not link.stop.is_set():
         beat = json.loads(load.read_text()) if load.exists() else {"flying": 0, "open": 0}
@@ -57,7 +59,9 @@ def answer(link: Link, listening: socket.socket) -> None:
 
 
 def command(words: list[str], fd: int) -> list[str]:
-    """Return the command line of a stand-in."""
+    """Return the command line of a stand-in, or of a real endpoint where the test wants that."""
+    if words[0] == "endpoint" and "REAL_ENDPOINTS" in os.environ:
+        return own_command(words, fd)
     return [sys.executable, __file__, "child", *words, str(fd)]
 
 

@@ -84,6 +84,16 @@ def test_an_idle_endpoint_has_no_worker_and_the_next_request_is_answered(up: Up)
     ]
 
 
+def test_a_worker_that_starts_longer_than_an_idle_one_may_live_answers_all_the_same(
+    up: Up,
+) -> None:
+    (up.home / "slow").write_text("1.2")
+    load(up, 0)
+    scaled(up, fewest=0, most=1, idle_s=0.2)
+    until(lambda: told(up).get("wanted") == 0)
+    assert ask(up)
+
+
 def test_connections_wait_while_the_only_worker_starts_again_and_find_the_same_port(
     up: Up,
 ) -> None:

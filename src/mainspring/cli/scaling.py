@@ -17,6 +17,8 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 TOLERANCE = 0.1  #: of the target; a load within it is on target
+#: Less on average is who looks at ``/status`` now and then, not somebody who waits for an answer.
+UNDER_WAY = 0.5
 FEW = 10  #: predictions that a 95th percentile needs
 #: After this a number that was too few is tried again: a newer version may be faster.
 FORGET_S = 900.0
@@ -79,7 +81,7 @@ class Change:
 
 def decide(target: Target, course: Course, load: Load, now: float) -> tuple[Course, Change | None]:
     """Return where the scaling stands now, and the step that is to be taken, if any."""
-    if load.flying > 0 or load.rate > 0:
+    if load.flying >= UNDER_WAY or load.rate > 0:
         course = replace(course, busy=now)
     low = target.fewest if course.wanted == 0 else max(target.fewest, 1)
     bounded = min(max(course.wanted, low), target.most)
@@ -87,7 +89,7 @@ def decide(target: Target, course: Course, load: Load, now: float) -> tuple[Cour
         return _step(course, bounded, f"{target.fewest} to {target.most} are wanted")
     if course.wanted == 0:
         return course, None
-    if target.fewest == 0 and load.flying == 0 and now - course.busy >= target.idle_s:
+    if target.fewest == 0 and now - course.busy >= target.idle_s:
         return _step(course, 0, f"nobody asked for {target.idle_s:g} s")
     need, why = _needed(target, course.wanted, load)
     need = min(need, target.most)

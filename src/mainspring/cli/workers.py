@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 from mainspring.cli.child import Child
@@ -90,6 +91,9 @@ class Workers:
             return
         if now - self._looked >= LOOK_S:
             self._looked = now
+            if not any(child.ready for child in mine if child.wanted):
+                # Who waits for a worker that only starts is not to see it end as an idle one.
+                self._course = replace(self._course, busy=now)
             load = together(self._loads(now), self._edges)
             self._course, change = decide(self._target, self._course, load, now)
             if change is not None:

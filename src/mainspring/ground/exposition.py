@@ -106,7 +106,7 @@ def read(text: str) -> list[Family]:
 
 def _number(value: float) -> str:
     if isinstance(value, int):
-        return str(value)
+        return str(int(value))  # True is 1
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from mainspring.ground.exposition import Family, gauge, read
+from mainspring.ground.exposition import Family, gauge
 from mainspring.ground.identity import key_of
 from mainspring.ground.monitors import Finding
 from mainspring.workspace.opening import Workspace
@@ -31,10 +31,10 @@ def families(ws: Workspace) -> list[Family]:
 
     found = watched(ws)
     asked = endpoint_metrics(ws)
-    counted = [family for text in asked.values() if text for family in read(text)]
-    up = [({"endpoint": name}, float(text is not None)) for name, text in asked.items()]
+    counted = [family for found in asked.values() if found for family in found]
+    up = [({"endpoint": name}, float(found is not None)) for name, found in asked.items()]
     return [
-        gauge("mainspring_endpoint_up", "1 while the endpoint's own process answers.", up),
+        gauge("mainspring_endpoint_up", "1 while the endpoint answers.", up),
         *counted,
         *_windows(found),
         *_series(found),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
 import json
 import os
 import socket
@@ -103,32 +105,12 @@ def run_endpoint(settings: Settings, name: str, link: Link, shared: int | None =
     ``shared`` is the socket that all its workers answer on. Beside it each has a port of its own,
     on which it alone is asked how it is; without ``shared`` that is the endpoint's.
     """
-    from mainspring.scaling.models import carried
-    from mainspring.scaling.serving.app import EndpointApp
-    from mainspring.scaling.serving.capture import CaptureWriter
     from mainspring.scaling.serving.metrics import EDGES
-    from mainspring.scaling.serving.scorers import choosing
     from mainspring.scaling.serving.server import serve
-    from mainspring.workspace.access import Gatekeeper, own_names
     from mainspring.workspace.peers import http_protocol
-    from mainspring.workspace.routing import routing
 
     ws = open_workspace(settings)
-    own = ws.acting_as(service(f"endpoint-{name}"))
-
-    def current() -> Routing:
-        return own.read(Permission.WORK, lambda tx: routing(tx, name))
-
-    app = EndpointApp(
-        name=name,
-        routing=current,
-        changed=ws.store.changed,
-        loader=lambda package: choosing.served(package, ws.objects),
-        captures=CaptureWriter(ws.captures(name)),
-        authenticate=Gatekeeper(ws, own_names(settings)).admit,
-        settings=settings,
-        usual=lambda package: carried.usual(package, ws.objects),
-    )
+    app = _app(ws, settings, name)
     file = ws.home / "run" / "endpoints" / f"{name}.json"
     if shared is not None:
         file = file.with_suffix(".d") / f"{os.getpid()}.json"
@@ -159,9 +141,61 @@ def run_endpoint(settings: Settings, name: str, link: Link, shared: int | None =
             on_start=partial(_listen, app, link),
         )
     finally:
+        if shared is not None:
+            _depart(app, file.parent)
         if _mine(file):
             file.unlink(missing_ok=True)
         ws.close()
+
+
+def _app(ws: Workspace, settings: Settings, name: str) -> EndpointApp:
+    """Return the application of one endpoint, which follows what the store says of it."""
+    from mainspring.scaling.models import carried
+    from mainspring.scaling.serving.app import EndpointApp
+    from mainspring.scaling.serving.capture import CaptureWriter
+    from mainspring.scaling.serving.scorers import choosing
+    from mainspring.workspace.access import Gatekeeper, own_names
+    from mainspring.workspace.routing import routing
+
+    own = ws.acting_as(service(f"endpoint-{name}"))
+
+    def current() -> Routing:
+        return own.read(Permission.WORK, lambda tx: routing(tx, name))
+
+    return EndpointApp(
+        name=name,
+        routing=current,
+        changed=ws.store.changed,
+        loader=lambda package: choosing.served(package, ws.objects),
+        captures=CaptureWriter(ws.captures(name)),
+        authenticate=Gatekeeper(ws, own_names(settings)).admit,
+        settings=settings,
+        usual=lambda package: carried.usual(package, ws.objects),
+    )
+
+
+def _depart(app: EndpointApp, folder: Path) -> None:
+    """Leave what this worker counted with those before it, or a scraper would see counts fall."""
+    from mainspring.ground.exposition import text_of
+    from mainspring.scaling.serving.metrics import prometheus
+    from mainspring.workspace import joined
+
+    file = folder / "departed.json"
+    try:
+        locked = os.open(folder, os.O_RDONLY)
+    except FileNotFoundError:  # the endpoint was removed
+        return
+    try:
+        fcntl.flock(locked, fcntl.LOCK_EX)  # two may end at once
+        before = read_json(file) or {}
+        mine = prometheus(app.name, app.counts, app.gauges())
+        texts = [text for text in (before.get("metrics"), mine) if text]
+        found = [one for one in joined.metrics(texts) if one.kind != "gauge"]
+        status = joined.statuses([before.get("status") or {}, joined.lasting(app.status())])
+        with contextlib.suppress(FileNotFoundError):  # it is being removed
+            write_json(file, {"status": status, "metrics": text_of(found)})
+    finally:
+        os.close(locked)
 
 
 def _listen(app: EndpointApp, link: Link, state: Any) -> None:

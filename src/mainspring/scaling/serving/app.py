@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Awaitable, Callable, Mapping
 from time import perf_counter
 from typing import Any
@@ -44,6 +45,7 @@ from mainspring.scaling.serving.protocols import (
     told,
 )
 from mainspring.scaling.serving.protocols.calls import Call, Reply, shows_token
+from mainspring.scaling.serving.pulse import resident_mb
 from mainspring.scaling.serving.recorder import CaptureWriter
 from mainspring.scaling.serving.requests import Asked
 from mainspring.scaling.serving.router import Generation, Router, Variant
@@ -338,6 +340,7 @@ class EndpointApp:
             "p50_ms": self.counts.latency.quantile_ms(0.5),
             "p95_ms": self.counts.latency.quantile_ms(0.95),
             "p99_ms": self.counts.latency.quantile_ms(0.99),
+            "latency": self.counts.latency.counts,
             "versions": versions,
             "capture": self._captures.status(),
             "queue": {
@@ -350,6 +353,7 @@ class EndpointApp:
             or self._router.trouble
             or self._tallies.trouble
             or self._callers.trouble,
+            "worker": {"pid": os.getpid(), "rss_mb": resident_mb(), **self.pulse},
         }
 
     def gauges(self) -> dict[str, Gauge]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mainspring.ground.exposition import Family, gauge, histogram, text_of
 from mainspring.ground.monitors import LATENCY_EDGES_S
@@ -59,7 +59,7 @@ class VersionCounts:
         self.errors += other.errors
         self.latency.join(other.latency)
 
-    def as_dict(self) -> dict[str, float | int | str | None]:
+    def as_dict(self) -> dict[str, Any]:
         """Return the form that ``/status`` shows."""
         return {
             "requests": self.requests,
@@ -69,6 +69,7 @@ class VersionCounts:
             "p50_ms": self.latency.quantile_ms(0.5),
             "p95_ms": self.latency.quantile_ms(0.95),
             "p99_ms": self.latency.quantile_ms(0.99),
+            "latency": self.latency.counts,
         }
 
 

@@ -8,8 +8,10 @@ before, so that those of several workers are simply added.
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 SAMPLE_S = 0.1
@@ -81,3 +83,12 @@ class Pulse:
             self._lag = 0.0
         self._quiet = quiet
         self._flying.clear()
+
+
+def resident_mb() -> float | None:
+    """Return the memory of this process that is in RAM, in MB; None where nobody knows."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+    except (OSError, ValueError):
+        return None
+    return round(pages * os.sysconf("SC_PAGE_SIZE") / 2**20, 1)

@@ -35,17 +35,50 @@ PREDICT_TIMEOUT_S = 60.0
 CALLER: ContextVar[str | None] = ContextVar("caller_authorization", default=None)
 
 
+def told(home: Path, name: str) -> dict[str, Any] | None:
+    """Return what is told of an endpoint that is served here: its ``url``, its workers' number."""
+    return _read(home / "run" / "endpoints" / f"{check_name(name)}.json")
+
+
 def address(home: Path, name: str) -> str | None:
-    """Return the URL of an endpoint's own process, or None if it has none."""
-    file = home / "run" / "endpoints" / f"{check_name(name)}.json"
+    """Return the URL of an endpoint on this machine, or None if it is not served here."""
+    found = told(home, name)
+    return None if found is None else str(found["url"])
+
+
+def workers(home: Path, name: str) -> list[dict[str, Any]]:
+    """Return what each worker of an endpoint told of itself, the oldest first: pid, url, started.
+
+    An endpoint that shares a process with others has none of its own.
+    """
+    folder = home / "run" / "endpoints" / f"{check_name(name)}.d"
+    found = [_read(file) for file in folder.glob("[0-9]*.json")]
+    return sorted((one for one in found if one), key=lambda one: float(one.get("started", 0)))
+
+
+def departed(home: Path, name: str) -> dict[str, Any]:
+    """Return what workers that have ended had counted: ``status`` and ``metrics``."""
+    return _content(home / "run" / "endpoints" / f"{check_name(name)}.d" / "departed.json")
+
+
+def _read(file: Path) -> dict[str, Any] | None:
+    """Return what a process told, with its ``url``; None where it cannot be asked."""
+    found = _content(file)
+    try:
+        own = f"http://127.0.0.1:{int(found['port'])}"
+    except (KeyError, TypeError, ValueError):
+        return None
+    url = str(found.get("url", own))
+    # Whoever could write another address there shall not have our callers' tokens sent to it.
+    return {**found, "url": url} if url == own or url.startswith(f"{own}/") else None
+
+
+def _content(file: Path) -> dict[str, Any]:
     try:
         found = json.loads(file.read_text("utf-8"))
-        own = f"http://127.0.0.1:{int(found['port'])}"
-        url = str(found.get("url", own))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
-    # Whoever could write another address there shall not have our callers' tokens sent to it.
-    return url if url == own or url.startswith(f"{own}/") else None
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def down(name: str) -> UnavailableError:

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from typing import Any, Literal
 
 import msgspec
 
+from mainspring.ground.exposition import Family, gauge
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.monitoring import alarms, windows
 from mainspring.scaling.serving import endpoints, index, rollouts
+from mainspring.workspace import joined
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.routing import routing
 from mainspring.workspace.views import endpoint_http
-from mainspring.workspace.views.shapes import CaptureUse, EndpointBoard
+from mainspring.workspace.views.shapes import (
+    CaptureUse,
+    EndpointBoard,
+    EndpointWorker,
+    WorkersChange,
+)
 
 
 def endpoint_boards(ws: Workspace) -> list[EndpointBoard]:
@@ -52,20 +61,53 @@ def capture_use(ws: Workspace, name: str) -> CaptureUse:
     )
 
 
-def endpoint_metrics(ws: Workspace) -> dict[str, str | None]:
-    """Return what each endpoint's own process counts, in Prometheus's format; None if it is away.
+def endpoint_metrics(ws: Workspace) -> dict[str, list[Family] | None]:
+    """Return what each endpoint's processes count together; None if they are away.
 
     All are asked at once, so that one that does not answer costs no more than its time.
     """
     names = ws.read(Permission.READ, lambda tx: [e.name for e in endpoints.list_endpoints(tx)])
     with ThreadPoolExecutor(8, thread_name_prefix="endpoint-metrics") as pool:
-        told = {}
-        for name in names:
-            url = endpoint_http.address(ws.home, name)
-            if url is not None:
-                context = copy_context()  # the caller's own word is shown to the endpoint
-                told[name] = pool.submit(context.run, endpoint_http.metrics, ws, url)
-    return {name: told[name].result() if name in told else None for name in names}
+        asked = {
+            name: [
+                pool.submit(copy_context().run, endpoint_http.metrics, ws, url)
+                for url in _urls(ws, name)
+            ]
+            for name in names
+        }
+        texts = {name: [one.result() for one in of] for name, of in asked.items()}
+    return {name: _counted(ws, name, texts[name]) for name in names}
+
+
+def _urls(ws: Workspace, name: str) -> list[str]:
+    """Return where each process of an endpoint is asked alone."""
+    found = endpoint_http.told(ws.home, name)
+    if found is None:
+        return []
+    if "wanted" not in found:  # it has one process, of its own or with others
+        return [str(found["url"])]
+    return [str(one["url"]) for one in endpoint_http.workers(ws.home, name)]
+
+
+def _counted(ws: Workspace, name: str, texts: Sequence[str | None]) -> list[Family] | None:
+    found = endpoint_http.told(ws.home, name)
+    there = [text for text in texts if text]
+    if found is None or (not there and found.get("wanted") != 0):
+        return None
+    before = str(endpoint_http.departed(ws.home, name).get("metrics") or "")
+    families = joined.metrics([text for text in (before, *there) if text])
+    if "wanted" not in found:
+        return families
+    of = {"endpoint": name}
+    return [
+        *families,
+        gauge("mainspring_workers", "Worker processes that answer.", [(of, len(there))]),
+        gauge(
+            "mainspring_workers_wanted",
+            "Worker processes that the load asks for.",
+            [(of, float(found["wanted"]))],
+        ),
+    ]
 
 
 def _board(tx: Tx, name: str) -> EndpointBoard:
@@ -85,10 +127,53 @@ def _board(tx: Tx, name: str) -> EndpointBoard:
 
 def _asked(ws: Workspace, board: EndpointBoard) -> EndpointBoard:
     board = msgspec.structs.replace(board, captures=capture_use(ws, board.name))
-    url = endpoint_http.address(ws.home, board.name)
-    if url is None:
+    found = endpoint_http.told(ws.home, board.name)
+    if found is None:
         return board
-    serving = endpoint_http.status(ws, url)
-    if serving is None:
-        return board
-    return msgspec.structs.replace(board, state="up", url=url, serving=serving)
+    if "wanted" not in found:
+        serving = endpoint_http.status(ws, str(found["url"]))
+        if serving is None:
+            return board
+        return msgspec.structs.replace(board, state="up", url=found["url"], serving=serving)
+    return _with_workers(ws, board, found)
+
+
+def _with_workers(ws: Workspace, board: EndpointBoard, told: dict[str, Any]) -> EndpointBoard:
+    """Return the board of an endpoint that has workers, none to many."""
+    found = endpoint_http.workers(ws.home, board.name)
+    if len(found) > 1:
+        with ThreadPoolExecutor(len(found), thread_name_prefix="endpoint-status") as pool:
+            asked = [
+                pool.submit(copy_context().run, endpoint_http.status, ws, str(one["url"]))
+                for one in found
+            ]
+            answers = [one.result() for one in asked]
+    else:
+        answers = [endpoint_http.status(ws, str(one["url"])) for one in found]
+    there = [(one, said) for one, said in zip(found, answers, strict=True) if said is not None]
+    before = endpoint_http.departed(ws.home, board.name).get("status") or {}
+    state: Literal["up", "idle", "down"] = "idle" if told["wanted"] == 0 else "down"
+    return msgspec.structs.replace(
+        board,
+        state="up" if there else state,
+        url=told["url"],
+        serving=joined.statuses([said for _, said in there] + [before]) if there else {},
+        workers=[_worker(one, said) for one, said in there],
+        workers_wanted=told["wanted"],
+        workers_changes=msgspec.convert(told.get("changes", []), list[WorkersChange]),
+    )
+
+
+def _worker(told: dict[str, Any], said: dict[str, Any]) -> EndpointWorker:
+    lately = said.get("worker") or {}
+    return EndpointWorker(
+        pid=told["pid"],
+        started=told["started"],
+        url=told["url"],
+        requests=said.get("requests", 0),
+        in_flight=max(said.get("in_flight", 0) - 1, 0),  # without the one that asked
+        connections=lately.get("open", 0),
+        rss_mb=lately.get("rss_mb"),
+        cpu=lately.get("cpu"),
+        lag_ms=lately.get("lag_ms"),
+    )
