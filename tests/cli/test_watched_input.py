@@ -78,10 +78,12 @@ def test_a_file_is_scored_and_watched(say: Callable[..., Any], tmp_path: Path) -
     told = say(*words, "--judge", "--json").json
     assert (told["rows"], told["endpoint"], told["again"]) == (500, "m", False)
     assert [window["rows"] for window in told["judged"]] == [500, 500]
+    assert "was made by this command already: 500 rows" in say(*words).out
+    Path("moved.out.parquet").unlink()
     assert "nothing is doubled" in say(*words).out
     assert "No window of m is over" in say(*words, "--judge").out
     assert pl.read_parquet("moved.out.parquet")["score"].is_between(0, 1).all()
-    alone = say("batch", version, "calm.csv", "--out", "alone.parquet", *home, "--json").json
+    alone = say("batch", version, "calm.csv", "alone.parquet", *home, "--json").json
     assert (alone["rows"], alone["endpoint"]) == (500, None)
 
 

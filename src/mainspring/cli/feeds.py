@@ -20,11 +20,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from mainspring.workspace.feeding.comparing import Comparison
-    from mainspring.workspace.feeding.naming import Columns
 
 Monitor = Annotated[str, Parameter(help="The monitor's name.")]
 _COLUMNS = Group("Columns", help="Guessed by usual names where left out, and said.", sort_key=50)
-_WATCHED = Group("Watching", help="What is scored may be watched like traffic.", sort_key=52)
 _WINDOWS = Group("Windows", help="Kept as they were where left out.", sort_key=51)
 
 
@@ -64,42 +62,8 @@ class Cut:
     alpha: Annotated[float | None, Parameter(help="Chance of a false alarm in one window.")] = None
 
 
-@Parameter(name="*", group=_WATCHED)
-@dataclass(frozen=True)
-class Fed:
-    """Which monitor watches a scored file, and as what."""
-
-    endpoint: Annotated[
-        str | None,
-        Parameter(name=["--endpoint", "--monitor"], help="The monitor that rows are fed to."),
-    ] = None
-    batch: Annotated[
-        str | None, Parameter(help="Your own name of the rows; default: rows and version.")
-    ] = None
-    judge: Annotated[bool, Parameter(negative=(), help="Judge what is over now, and show it.")] = (
-        False
-    )
-    id_column: Annotated[str | None, Parameter(help="Your own prediction ids.")] = None
-    time_column: Annotated[str | None, Parameter(help="Event time.")] = None
-    label_column: Annotated[str | None, Parameter(help="The truth, where known.")] = None
-
-    def columns(self) -> Columns:
-        """Return which column is what; without a monitor nothing may be said of it."""
-        from mainspring.workspace.feeding.naming import Columns
-
-        alone = [key for key, value in vars(self).items() if value]
-        if self.endpoint is None and alone:
-            raise BadInputError(
-                f"--{alone[0].replace('_', '-')} says something of rows that are fed.",
-                field=alone[0],
-                hint="Name the monitor with --endpoint, or leave it out.",
-            )
-        return Columns(id=self.id_column, time=self.time_column, label=self.label_column)
-
-
 ALL = Named()
 USUAL = Cut()
-ALONE = Fed()
 
 
 def create(
@@ -183,13 +147,13 @@ def feed(
                 given = {"endpoint": endpoint, "batch": name, "file": str(file)[-300:]}
                 told.append(_send(house, "feeds.send", file, tell, **given, **vars(columns)))
         if judge:
-            judged = _judged(house, endpoint, None)
+            judged = judged_of(house, endpoint, None)
 
     def draw(out: Console) -> None:
         for file, fed in zip(files, told, strict=True):
             _draw_fed(out, file, fed)
         if judge:
-            _draw_windows(out, endpoint, judged)
+            draw_windows(out, endpoint, judged)
 
     document: Any = told if not judge else {"fed": told, "judged": judged}
     render.answer(options, document, draw)
@@ -204,8 +168,8 @@ def judge(
 ) -> None:
     """Judge what is over now, without waiting for the engine; or one window once more."""
     with asking(options) as house:
-        judged = _judged(house, endpoint, window)
-    render.answer(options, judged, lambda out: _draw_windows(out, endpoint, judged))
+        judged = judged_of(house, endpoint, window)
+    render.answer(options, judged, lambda out: draw_windows(out, endpoint, judged))
 
 
 def remove(name: Monitor, /, *, options: Everywhere = HERE) -> None:
@@ -252,54 +216,6 @@ def run(
     return 0 if found.quiet else 1
 
 
-def batch(
-    version: Annotated[str, Parameter(help="MODEL/7 or MODEL@champion.")],
-    file: Annotated[Path, Parameter(help="The rows: CSV, JSON lines or Parquet.")],
-    /,
-    *,
-    out: Annotated[Path, Parameter(help="Where the scored rows go: .csv or .parquet.")],
-    watched: Fed = ALONE,
-    options: Everywhere = HERE,
-) -> None:
-    """Score the rows of a file with a version. With --endpoint they are watched like traffic.
-
-    The file may be larger than memory, and appears whole or not at all. The same command again
-    feeds nothing twice.
-    """
-    import msgspec
-
-    from mainspring.workspace.feeding.scoring import score_file
-
-    endpoint, judged = watched.endpoint, []
-    columns = watched.columns()
-    file, out = file.expanduser(), out.expanduser()
-    with asking(options) as house:
-        if isinstance(house, Remote):
-            raise BadInputError(
-                "A batch is scored where the model is: in the home, not over --url.", field="url"
-            )
-        named: dict[str, Any] = {"endpoint": endpoint, "batch": watched.batch}
-        with _bar(options, [file]) as tell:
-            scored = score_file(
-                house.workspace, version, file, out, columns=columns, tell=tell, **named
-            )
-        if watched.judge and endpoint is not None:
-            judged = _judged(house, endpoint, None)
-
-    def draw(console: Console) -> None:
-        done = f"{scored.rows:,} rows are scored by {scored.version}: {scored.out}"
-        console.print(render.plain(done))
-        if endpoint is None:
-            return
-        fed = "were fed before; nothing is doubled" if scored.again else "are fed"
-        console.print(render.plain(f"They {fed}: mainspring monitor {endpoint}"))
-        if watched.judge:
-            _draw_windows(console, endpoint, judged)
-
-    more = {"judged": judged} if watched.judge else {}
-    render.answer(options, msgspec.to_builtins(scored) | more, draw)
-
-
 # ---------------------------------------------------------------- parts
 
 
@@ -335,7 +251,8 @@ def _name_of(file: Path, columns: Named) -> str:
     return f"sha256:{digest.hexdigest()[:32]}"
 
 
-def _judged(house: Local | Remote, endpoint: str, window: str | None) -> list[dict[str, Any]]:
+def judged_of(house: Local | Remote, endpoint: str, window: str | None) -> list[dict[str, Any]]:
+    """Judge what is over now, or one window once more, and return what was judged."""
     import msgspec
 
     task = None
@@ -419,7 +336,8 @@ def _draw_fed(out: Console, file: Path, fed: dict[str, Any]) -> None:
             out.print(render.plain(text.format(n=fed[key])))
 
 
-def _draw_windows(out: Console, endpoint: str, found: list[dict[str, Any]]) -> None:
+def draw_windows(out: Console, endpoint: str, found: list[dict[str, Any]]) -> None:
+    """Print judged windows as people read them."""
     rows = [
         (
             one["id"],

@@ -296,16 +296,30 @@ def _parquet(file: Path, name: str, tell: Progress) -> Iterator[pl.DataFrame]:
         scan = pl.scan_parquet(file)
         rows = scan.select(pl.len()).collect().item()
         size = file.stat().st_size
-        for start in range(0, rows, ROWS_AT_ONCE):
-            part = scan.slice(start, ROWS_AT_ONCE).collect()
+        start = 0
+        for part in _even(scan.collect_batches(chunk_size=ROWS_AT_ONCE, maintain_order=True)):
             tell(size * start // max(rows, 1))
             place = pl.Series(LINE, range(start + 1, start + 1 + part.height), dtype=pl.Int64)
+            start += part.height
             yield part.insert_column(0, place)
     except (pl.exceptions.PolarsError, OSError) as error:
         short = " ".join(str(error).split())[:300]
         raise BadInputError(
             f"{name} is not a Parquet file that can be read: {short}.", field="file"
         ) from error
+
+
+def _even(found: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """Yield rows in parts of :data:`ROWS_AT_ONCE`, however they come."""
+    held: pl.DataFrame | None = None
+    for frame in found:
+        rows = frame if held is None or not held.height else held.vstack(frame)
+        while rows.height >= ROWS_AT_ONCE:
+            yield rows.head(ROWS_AT_ONCE).rechunk()
+            rows = rows.slice(ROWS_AT_ONCE)
+        held = rows
+    if held is not None and held.height:
+        yield held.rechunk()
 
 
 def _broken(name: str, line: int, why: str) -> BadInputError:

@@ -73,7 +73,7 @@ class _Place(Record, frozen=True, kw_only=True):
 def feed(
     ws: Workspace,
     endpoint: str,
-    file: Path,
+    rows: Path | Iterator[pl.DataFrame],
     *,
     batch: str | None = None,
     columns: Columns | None = None,
@@ -82,6 +82,9 @@ def feed(
     digest: str | None = None,
 ) -> Fed:
     """Keep the predictions in a file and the labels beside them; return what became of them.
+
+    ``rows`` is a file, or rows in parts as :func:`reading.parts` yields them; then their
+    ``digest`` and ``name`` are needed.
 
     ``batch`` is the client's own name of it: sent again under it, nothing is doubled. Left out,
     the file's content is its name. ``columns`` say which is what; what is not said is what the
@@ -93,7 +96,11 @@ def feed(
         ConflictError: if it is served here, or the batch was kept with other rows.
         BadInputError: naming the line that cannot be used; then no row is kept.
     """
-    digest = digest or _digest(file, columns)
+    if isinstance(rows, Path):
+        digest, name = digest or _digest(rows, columns), name or rows.name
+        rows = reading.parts(rows, name, tell=tell)
+    if digest is None:
+        raise BadInputError("Rows without a file need a digest.", field="digest")
     batch = _named(batch or f"sha256:{digest[:32]}")
     place, kept = ws.read(Permission.LABEL, partial(_look, endpoint=endpoint, batch=batch))
     if kept is not None:
@@ -101,8 +108,8 @@ def feed(
     given = columns or Columns()
     turn = in_turn(ws.captures(endpoint)) if place.by_batch else nullcontext()
     with turn, Stage(ws.captures(endpoint)) as stage:
-        taken = _Taken(ws, endpoint, place, batch, given, name or file.name)
-        taken.read(reading.parts(file, name, tell=tell), stage)
+        taken = _Taken(ws, endpoint, place, batch, given, name)
+        taken.read(rows, stage)
         fed = taken.answer(stage.seal())
         here("feed.staged")
         stage.publish(batch)
