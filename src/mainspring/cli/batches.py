@@ -60,7 +60,23 @@ class Fed:
         return Columns(id=self.id_column, time=self.time_column, label=self.label_column)
 
 
-ALONE = Fed()
+@Parameter(name="*")
+@dataclass(frozen=True)
+class How:
+    """How rows are scored."""
+
+    query: Annotated[str | None, Parameter(help="What the database is asked.")] = None
+    bad_rows: Annotated[
+        Path | None,
+        Parameter(help="Rows that cannot be scored go here (JSON lines), and do not end the run."),
+    ] = None
+    workers: Annotated[int | None, Parameter(help="Threads that score; default: up to 4.")] = None
+    fresh: Annotated[
+        bool, Parameter(negative=(), help="Begin anew, and replace what another run made.")
+    ] = False
+
+
+ALONE, USUAL = Fed(), How()
 
 
 def batch(
@@ -79,15 +95,7 @@ def batch(
         Parameter(help="Where the scored rows go: .csv, .parquet, .jsonl; a folder without that."),
     ],
     *,
-    query: Annotated[str | None, Parameter(help="What the database is asked.")] = None,
-    bad_rows: Annotated[
-        Path | None,
-        Parameter(help="Rows that cannot be scored go here (JSON lines), and do not end the run."),
-    ] = None,
-    workers: Annotated[int | None, Parameter(help="Threads that score; default: up to 4.")] = None,
-    fresh: Annotated[
-        bool, Parameter(negative=(), help="Begin anew, and replace what another run made.")
-    ] = False,
+    how: How = USUAL,
     watched: Fed = ALONE,
     options: Everywhere = HERE,
 ) -> None:
@@ -114,13 +122,13 @@ def batch(
                 version,
                 source,
                 out,
-                query=query,
+                query=how.query,
                 endpoint=endpoint,
                 batch=watched.batch,
                 columns=columns,
-                bad_rows=None if bad_rows is None else bad_rows.expanduser(),
-                workers=workers,
-                fresh=fresh,
+                bad_rows=None if how.bad_rows is None else how.bad_rows.expanduser(),
+                workers=how.workers,
+                fresh=how.fresh,
                 tell=tell,
             )
         if watched.judge and endpoint is not None:
