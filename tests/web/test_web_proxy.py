@@ -175,10 +175,11 @@ def test_a_request_bears_one_id_through_both_processes(
     web: httpx.Client, endpoint: Endpoint
 ) -> None:
     for own in ("order-17", None, "not plain"):
-        headers = {} if own is None else {"X-Request-Id": own}
+        headers = {"traceparent": "00-1-2-01"} | ({} if own is None else {"X-Request-Id": own})
         answer = web.post("/endpoints/flights/invocations", json={}, headers=headers)
         [told] = answer.headers.get_list("x-request-id")
         assert endpoint.asked[-1]["headers"][b"x-request-id"].decode() == told
+        assert endpoint.asked[-1]["headers"][b"traceparent"] == b"00-1-2-01"
         assert (told == own) is (own == "order-17")
 
 

@@ -82,6 +82,8 @@ def test_a_slow_prediction_is_told_as_such_whatever_the_share(noting, said: list
     one.predict([ROW])
     [(level, event, fields)] = said
     assert (level, event, fields["status"]) == ("warning", "slow prediction", 200)
+    steps = [fields[f"{step}_ms"] for step in ("check", "wait", "score", "capture")]
+    assert 0 < sum(steps) <= fields["ms"] + 0.01
 
 
 def test_a_failing_model_leaves_a_trace_with_the_request_that_met_it(

@@ -200,6 +200,11 @@ def test_a_prediction_is_found_by_the_id_of_any_of_its_rows(tmp_path: Path) -> N
 
     assert [events(f"ab12-{n}") for n in (0, 2, 3, 4, 5)] == [["n0"], ["n0"], ["n1"], ["n1"], []]
     assert events("ff-8") == ["n2"]
+    own = {"prediction": "order-1", "ids": "order-1 order-9 x", "rows": 3}
+    write(tmp_path, [(START + 10, "info", "endpoint-flights", "own", own)], 10)
+    assert [events(f"order-{n}") for n in (1, 2, 9)] == [["own"], [], ["own"]]
+    assert events("x") == ["own"]
+    write(tmp_path, said, 10)
     assert events("ab12-x") == events("ab12-") == events("nothing") == events("-") == []
     [one] = reading.search(tmp_path / "logs", Query(prediction="ab12-4"), 10)
     assert (one.prediction, one.fields["rows"]) == ("ab12-3", 2)

@@ -34,7 +34,7 @@ from mainspring.scaling.serving.chores import Chores
 from mainspring.scaling.serving.explaining import Explainer
 from mainspring.scaling.serving.generations import Generations
 from mainspring.scaling.serving.metrics import Counts, Gauge
-from mainspring.scaling.serving.notes import Notes, Say
+from mainspring.scaling.serving.notes import Notes, Say, answered
 from mainspring.scaling.serving.predicting import Predicted, Predictor
 from mainspring.scaling.serving.protocols import (
     invocations,
@@ -51,6 +51,7 @@ from mainspring.scaling.serving.requests import Asked
 from mainspring.scaling.serving.router import Generation, Router, Variant
 from mainspring.scaling.serving.scorers.telling import processes
 from mainspring.scaling.serving.tallies import Tallies, ended_as
+from mainspring.scaling.serving.tracing import Tracing, tracing
 
 _log = logging.getLogger(__name__)
 
@@ -106,6 +107,7 @@ class EndpointApp:
         slow_s = settings.log_slow_ms / 1000
         self._notes = Notes(name, self.counts, say, settings.log_predictions, slow_s)
         self._ids = RequestIds()
+        self._tracing = tracing()
         self._seen = -1  # serial of the generation whose parts the counts know
         self.generations = Generations(routing, loader, changed)
         #: called before a request that needs the model, so that it is loaded; None: it always is
@@ -147,6 +149,8 @@ class EndpointApp:
         self.generations.close()
         self._captures.close()
         self._tallies.close()
+        if self._tracing is not None:
+            self._tracing.flush()
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
@@ -202,6 +206,8 @@ class EndpointApp:
         self.counts.answers[status] = self.counts.answers.get(status, 0) + 1
         if call.method == "POST":
             whose, took = asked.champion, perf_counter() - start
+            if self._tracing is not None:
+                self._traced(self._tracing, call, start, status, failed)
             self._tallies.add(None if whose is None else whose.number, took, ended_as(status))
             self._notes.note(call, status, took, failed)
         if failed is not None and sagemaker.is_asked(call.headers):
@@ -218,6 +224,19 @@ class EndpointApp:
         )
         await send({"type": "http.response.body", "body": body})
 
+    def _traced(
+        self, tracing: Tracing, call: Call, start: float, status: int, error: Exception | None
+    ) -> None:
+        model = self.generations.current.routing.model
+        about: dict[str, Any] = {"endpoint": self.name, "model": model}
+        about["request_id"] = call.request_id
+        if call.done is not None:
+            about |= answered(call.done, self.counts)
+            about["prediction_id"] = about.pop("prediction")
+            del about["ids"]
+        found = {f"mainspring.{key}": value for key, value in about.items() if value is not None}
+        tracing.trace(call, found, start, status, error)
+
     def _failed(self, error: Exception, call: Call) -> Reply:
         """Return what is answered when a model raised, and keep the trace."""
         now = self.generations.current.champion
@@ -227,20 +246,16 @@ class EndpointApp:
         return answers.refusal(found, oip=call.path.startswith("/v2"))._replace(status=500)
 
     async def _routed(self, call: Call) -> Reply:
-        handler = self._find(call.method, call.path)
-        if handler is None:
-            raise NotFoundError(f"There is no {call.method} {call.path[:200]}.")
-        return await handler(self, call)
-
-    def _find(self, method: str, path: str) -> Handler | None:
-        asked = "GET" if method == "HEAD" else method
-        whole = WHOLE.get((asked, path))
+        asked = "GET" if call.method == "HEAD" else call.method
+        whole = WHOLE.get((asked, call.path))
         if whole is not None:
-            return whole
+            call.route = call.path
+            return await whole(self, call)
         for wanted, start, handler in UNDER:
-            if wanted == asked and path.startswith(start):
-                return handler
-        return None
+            if wanted == asked and call.path.startswith(start):
+                call.route = start
+                return await handler(self, call)
+        raise NotFoundError(f"There is no {call.method} {call.path[:200]}.")
 
     def admitted(self, call: Call, permission: Permission) -> Principal:
         """Return who asks, if that one may.

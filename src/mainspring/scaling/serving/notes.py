@@ -6,6 +6,7 @@ prediction; never a value. It is handed on and written by another thread, so nob
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable, Mapping
 from time import monotonic
@@ -16,7 +17,7 @@ from mainspring.scaling.serving.callers import agent_class, client_of
 from mainspring.scaling.serving.metrics import CHAMPION, Counts
 
 if TYPE_CHECKING:
-    from mainspring.scaling.serving.predicting import Predicted
+    from mainspring.scaling.serving.predicting import Marks, Predicted
     from mainspring.scaling.serving.protocols.calls import Call
 
 #: (level, event, fields) -> into the log
@@ -24,6 +25,7 @@ Say = Callable[[str, str, Mapping[str, Any]], None]
 
 #: Lines a second. A flood of failures must not push all other lines out of the folder.
 MOST_A_SECOND = 50  #: of failed and slow ones
+MOST_IDS = 100  #: of rows that the caller named, in a line
 MOST_SAMPLED = 200  #: of the others
 
 
@@ -74,22 +76,14 @@ class Notes:
             "unsaid": bound.taken() or None,
         }
         if call.done is not None:
-            fields |= self._answered(call.done)
+            fields |= answered(call.done, self._counts)
+            if slow:
+                fields |= _took(call.done.marks)
         if isinstance(error, MainspringError):
             fields |= {"code": error.code, "field": None if not error.field else error.field[:80]}
         elif error is not None:
             fields["code"] = type(error).__name__
         self._say("warning" if slow or status >= 500 else "info", event, fields)
-
-    def _answered(self, done: Predicted) -> dict[str, Any]:
-        versions = sorted(set(done.answer.versions.tolist()))
-        parts = dict.fromkeys(self._counts.variants.get(v, CHAMPION) for v in versions)
-        return {
-            "prediction": done.ids[0] if done.ids else None,
-            "rows": len(done.ids),
-            "version": ",".join(map(str, versions)) or None,
-            "variant": ",".join(parts) or None,
-        }
 
 
 class _Bound:
@@ -113,6 +107,32 @@ class _Bound:
         """Return how many were let go since the last line, and forget them."""
         found, self._unsaid = self._unsaid, 0
         return found
+
+
+def answered(done: Predicted, counts: Counts) -> dict[str, Any]:
+    """Return what is told of an answer: the id of its first row, how many, and who answered."""
+    versions = sorted(set(done.answer.versions.tolist()))
+    parts = dict.fromkeys(counts.variants.get(v, CHAMPION) for v in versions)
+    return {
+        "prediction": done.ids[0] if done.ids else None,
+        "ids": _own(done.ids),
+        "rows": len(done.ids),
+        "version": ",".join(map(str, versions)) or None,
+        "variant": ",".join(parts) or None,
+    }
+
+
+def _own(ids: list[str]) -> str | None:
+    """Return the ids of the rows where the caller named them itself; ours follow each other."""
+    begin, _, number = ids[0].rpartition("-") if ids else ("", "", "")
+    last = f"{begin}-{int(number) + len(ids) - 1}" if number.isdecimal() else None
+    return " ".join(ids[:MOST_IDS]) if ids and ids[-1] != last else None
+
+
+def _took(marks: Marks) -> dict[str, float]:
+    """Return how long each step took: what a slow prediction is asked for first."""
+    steps = itertools.pairwise(marks._asdict().items())
+    return {f"{name}_ms": round((end - begin) * 1000, 3) for (_, begin), (name, end) in steps}
 
 
 def _caller(call: Call) -> str | None:

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +34,16 @@ PATIENCE = b"x-request-timeout-ms"  # how long a client waits for its answer
 AHEAD_S = 86_400.0  # an event time further ahead would close windows that have not begun
 
 
+class Marks(NamedTuple):
+    """When each step of a prediction ended, as ``perf_counter`` counts."""
+
+    start: float
+    check: float
+    wait: float  #: it was scored from then on
+    score: float  #: with those of its batch
+    capture: float
+
+
 @dataclass(frozen=True, slots=True)
 class Predicted:
     """What a request is told: the answer to its rows, and an id for each; the rows as scored."""
@@ -40,6 +51,7 @@ class Predicted:
     answer: Answer
     ids: list[str]
     rows: Prepared
+    marks: Marks
 
 
 @dataclass(slots=True)
@@ -55,6 +67,8 @@ class _Asked:
     told: Told
     ids: list[str] | None = None  #: the client's own, of the rows
     first: int = 0
+    began: float = 0.0  #: when its batch went to be scored, as ``perf_counter`` counts
+    ended: float = 0.0  #: when its scores were there
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +133,8 @@ class Predictor:
         else:
             job.key = (*job.key, shape(job.asked.prepared))
             await batcher.in_turn(job, receive)
-        done = self._recorded(job.asked, job.answer)
-        self._counts.latency.add(perf_counter() - start)
+        done = self._recorded(job, start)
+        self._counts.latency.add(done.marks.capture - start)
         return done
 
     def _job(
@@ -162,8 +176,10 @@ class Predictor:
         now, champion = head.now, head.champion
         if len(jobs) > 1:
             now, champion = together(now, champion, [job.asked.prepared for job in jobs])
+        began = perf_counter()
         for job in jobs:
             asked: _Asked = job.asked
+            asked.began = began
             times = asked.times
             self._tallies.seen(None if times is None or not len(times) else float(times[-1]))
             asked.first = self.captures.reserve(asked.prepared.rows)
@@ -174,8 +190,11 @@ class Predictor:
             # Each request gets its own error; whoever waits for it says what becomes of it.
             except Exception as error:  # noqa: BLE001
                 job.error = error
+            asked.ended = perf_counter()
 
-    def _recorded(self, asked: _Asked, answer: Answer) -> Predicted:
+    def _recorded(self, job: Job, start: float) -> Predicted:
+        asked: _Asked = job.asked
+        answer: Answer = job.answer
         rows = asked.prepared.rows
         if rows:
             routing = asked.now.routing
@@ -185,7 +204,8 @@ class Predictor:
         ids = asked.ids
         if ids is None:
             ids = self.captures.ids(asked.first, rows)
-        return Predicted(answer, ids, asked.prepared)
+        marks = Marks(start, job.arrived, asked.began, asked.ended, perf_counter())
+        return Predicted(answer, ids, asked.prepared, marks)
 
     def _keep(self, champion: Variant, asked: Asked) -> None:
         """Count what breaks the model's contract, and refuse what that allows no value to break.

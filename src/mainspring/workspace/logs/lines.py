@@ -140,11 +140,14 @@ def process_of_prediction(prediction: str) -> str:
 def _predicted(wanted: str, found: dict[str, Any]) -> bool:
     """Return whether a line's request has the row that a prediction id names.
 
-    A line bears the id of its first row, and how many rows there were.
+    A line bears the id of its first row, and how many rows there were; where the caller named
+    the rows, their ids.
     """
-    first = found.get("prediction")
+    first, own = found.get("prediction"), found.get("ids")
     if not isinstance(first, str) or first == wanted:
         return first == wanted
+    if isinstance(own, str):  # the caller named the rows
+        return wanted in own.split(" ")
     begin = process_of_prediction(wanted)
     number, from_on, rows = wanted[len(begin) :], first[len(begin) :], found.get("rows")
     if not (first.startswith(begin) and number.isdecimal() and from_on.isdecimal()):

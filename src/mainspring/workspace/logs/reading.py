@@ -171,7 +171,8 @@ def _needles(query: Query) -> tuple[list[bytes], bool]:
             return [f'"{key}":{_quoted(wanted)}'.encode()], False
     if query.prediction is not None:  # of all lines of its process: each is of many rows
         begin = process_of_prediction(query.prediction) or query.prediction
-        return [f'"prediction":{_quoted(begin)[:-1]}'.encode()], False
+        ids = [f'"prediction":{_quoted(begin)[:-1]}', _quoted(query.prediction)[1:-1]]
+        return [one.encode() for one in ids], False
     if query.text:
         return [_quoted(query.text)[1:-1].encode().lower()], True
     if query.level not in ("debug", "info"):
@@ -191,11 +192,12 @@ def _lines(data: bytes, needles: list[bytes], folded: bool) -> Iterator[bytes]:
         yield from data.split(b"\n")
         return
     where = data.lower() if folded else data
-    for needle in needles:
+    for number, needle in enumerate(needles):
         place = where.find(needle)
         while place >= 0:
             begin = data.rfind(b"\n", 0, place) + 1
             end = data.find(b"\n", place)
             end = len(data) if end < 0 else end
-            yield data[begin:end]
+            if not any(one in where[begin:end] for one in needles[:number]):  # it came already
+                yield data[begin:end]
             place = where.find(needle, end)

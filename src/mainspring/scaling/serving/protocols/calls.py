@@ -31,6 +31,7 @@ class Call:
             "path",
             "receive",
             "request_id",
+            "route",
             "scope",
             "trace_id",
         ),
@@ -46,6 +47,7 @@ class Call:
     ) -> None:
         self.scope, self.receive, self.headers = scope, receive, headers
         self.request_id = request_id  #: stands in the answer's X-Request-Id
+        self.route = ""  #: the path as it is declared, or how that begins
         self.trace_id: str | None = None  #: where the request is traced
         self.who = ""  #: name of the token that was shown
         self.caller: str | None = None  #: whose requests under way are counted
