@@ -70,9 +70,11 @@ def work_as_engine(ws: Workspace, work: Callable[[Tx], T]) -> T:
     return ws.acting_as(service("test")).write(Permission.WORK, work)
 
 
-def add_version(ws: Workspace, number: int, digest: str, *, passed: bool) -> None:
+def add_version(
+    ws: Workspace, number: int, digest: str, *, passed: bool, model: str = "tide"
+) -> None:
     version = Version(
-        model="tide",
+        model=model,
         number=0,
         run=None,
         package=digest,
@@ -81,13 +83,13 @@ def add_version(ws: Workspace, number: int, digest: str, *, passed: bool) -> Non
         metrics={},
         created=NOW,
         by="test",
-        command=f"made-{number}",
+        command=f"made-{model}-{number}",
     )
     check = CheckResult(name="auc", passed=passed, found="0.8", wanted="0.7")
 
     def work(tx: Tx) -> None:
         registry.register(tx, version)
-        gate.store_result(tx, gate.result("tide", number, [check], NOW, "engine"))
+        gate.store_result(tx, gate.result(model, number, [check], NOW, "engine"))
 
     work_as_engine(ws, work)
 

@@ -1,0 +1,170 @@
+"""The shared host as a process of its own, on a real home."""
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from time import monotonic
+
+import httpx
+import msgspec
+import pytest
+from homes import LOOP, NOW, add_version, settle, work_as_engine
+from whole_loop import rows_of
+
+from mainspring.ground.objects import EndpointOptions, Rollout, Strategy
+from mainspring.ground.permissions import Permission
+from mainspring.monitoring import alarms, windows
+from mainspring.readiness import registry
+from mainspring.scaling.serving import endpoints, rollouts
+from mainspring.workspace import acts
+from mainspring.workspace.opening import Workspace
+from mainspring.workspace.routing import routing, shared_routings
+from mainspring.workspace.views import endpoint_http
+from mainspring.workspace.views.endpoints import endpoint_board
+
+SHARED = EndpointOptions(place="shared")
+
+
+def wait_until(true: Callable[[], object]) -> None:
+    pause, until = threading.Event(), monotonic() + 60
+    while not true():
+        assert monotonic() < until
+        pause.wait(0.05)
+
+
+@pytest.fixture
+def host(served: Workspace) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
+    """Start a host on the home; it is ended with the test."""
+    made: list[subprocess.Popen[bytes]] = []
+
+    def start() -> subprocess.Popen[bytes]:
+        home = str(served.home)
+        command = [sys.executable, "-m", "mainspring.cli.processes", "host", "--home", home]
+        made.append(subprocess.Popen(command))
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.terminate()
+        one.wait(60)
+
+
+def share(ws: Workspace, *names: str) -> None:
+    def work(tx) -> None:
+        for name in names:
+            endpoints.ensure(tx, name, "tide", at=NOW)
+            endpoints.configure(tx, name, SHARED)
+
+    ws.write(Permission.SERVE, work)
+
+
+def told(ws: Workspace, name: str) -> dict | None:
+    file = ws.home / "run" / "endpoints" / f"{name}.json"
+    return json.loads(file.read_text()) if file.exists() else None
+
+
+def test_one_process_serves_what_is_shared_and_says_where(served: Workspace, host) -> None:
+    names = [f"m{n:02}" for n in range(40)]
+    share(served, *names)
+    process = host()
+    wait_until(lambda: all(told(served, name) for name in names))
+    assert told(served, "tide") is None  # it has a process of its own
+    found = told(served, "m07")
+    assert found["pid"] == process.pid
+    assert found["url"] == f"http://127.0.0.1:{found['port']}/e/m07"
+    assert endpoint_board(served, "m07").state == "up"
+    row = {"a": 1.0, "b": 0.5}
+    answers = [endpoint_http.predict(served, name, [row]) for name in names]
+    assert {answer["model_version"] for answer in answers} == {"tide/1"}
+    host_says = httpx.get(f"http://127.0.0.1:{found['port']}/status", trust_env=False).json()
+    assert (host_says["endpoints"], host_says["loads"], host_says["models"]) == (40, 1, 1)
+    maps = Path(f"/proc/{process.pid}/maps")
+    if maps.exists():
+        assert "/sklearn/" not in maps.read_text()
+
+    # A new champion is followed, an endpoint that is removed is gone, a new one is served.
+    work_as_engine(served, lambda tx: registry.promote(tx, "tide", 2, reason="Next.", at=NOW))
+    wait_until(lambda: endpoint_http.predict(served, "m07", [row])["model_version"] == "tide/2")
+    acts.remove_endpoint(served, "m08")
+    acts.create_endpoint(served, "new", "tide", shared=True)
+    wait_until(lambda: told(served, "m08") is None and told(served, "new"))
+    assert endpoint_http.predict(served, "new", [row])["model_version"] == "tide/2"
+
+    # What was killed comes back where it is started again, and an end takes the files away.
+    process.kill()
+    process.wait(60)
+    second = host()
+    wait_until(lambda: told(served, "new")["pid"] == second.pid)
+    assert endpoint_http.predict(served, "new", [row])["model_version"] == "tide/2"
+    second.terminate()
+    assert second.wait(60) == 0
+    assert told(served, "new") is None
+
+
+def test_all_routings_at_once_are_what_each_alone_is(served: Workspace) -> None:
+    share(served, "one", "two")
+    rollout = Rollout(
+        id="r1",
+        endpoint="two",
+        model="tide",
+        state="running",
+        strategy=Strategy.CANARY,
+        champion=1,
+        challenger=2,
+        share=0.2,
+        started=NOW,
+    )
+    work_as_engine(served, lambda tx: rollouts.start(tx, rollout))
+    found = served.read(Permission.READ, shared_routings)
+    alone = {
+        name: served.read(Permission.READ, lambda tx, n=name: routing(tx, n)) for name in found
+    }
+    assert found == alone
+    assert set(found) == {"one", "two"}
+    assert (found["one"].challenger, found["two"].challenger) == (None, 2)
+
+
+def test_of_two_models_in_one_host_the_one_that_drifts_alarms_alone(
+    served: Workspace, host, packages
+) -> None:
+    add_calm(served, packages[1]["good"])
+    work_as_engine(
+        served, lambda tx: [endpoints.configure(tx, name, SHARED) for name in ("tide", "calm")]
+    )
+    host()
+    wait_until(lambda: told(served, "tide") and told(served, "calm"))
+    for name, shift in (("tide", 4.0), ("calm", 0.0)):
+        for day in range(3):
+            columns, _, times = rows_of(day)
+            # The day after the first, one of the two is asked of values far from those it knows.
+            moved = columns["a"] + (shift if day else 0.0)
+            parts = zip(moved, columns["b"], times, strict=True)
+            rows = [{"a": float(a), "b": float(b), "t": float(t)} for a, b, t in parts]
+            endpoint_http.predict(served, name, rows)
+
+    def judged() -> bool:
+        settle(served, scanning=True)
+        return all(
+            served.read(Permission.READ, lambda tx, n=name: windows.count(tx, n)) >= 2
+            for name in ("tide", "calm")
+        )
+
+    wait_until(judged)
+    raised = {
+        name: served.read(Permission.READ, lambda tx, n=name: alarms.list_alarms(tx, n))
+        for name in ("tide", "calm")
+    }
+    assert "a" in {alarm.subject for alarm in raised["tide"]}
+    assert raised["calm"] == []
+
+
+def add_calm(ws: Workspace, digest: str) -> None:
+    """Add a second model with a loop of its own."""
+    spec = msgspec.structs.replace(LOOP, name="calm", model="calm", endpoint="calm")
+    add_version(ws, 1, digest, passed=True, model="calm")
+    work_as_engine(ws, lambda tx: registry.promote(tx, "calm", 1, reason="First.", at=NOW))
+    acts.declare(ws, spec)
+    settle(ws)
