@@ -86,6 +86,7 @@ def _maker(
     ws: Workspace, admit: Callable[..., object]
 ) -> Callable[[str, Callable[[], Routing], Callable[[str], Scorer]], EndpointApp]:
     """Return what makes an endpoint's application; all of them share two threads."""
+    from mainspring.scaling.models import carried
     from mainspring.scaling.serving.app import EndpointApp
     from mainspring.scaling.serving.capture import CaptureWriter
     from mainspring.scaling.serving.chores import Chores
@@ -103,6 +104,7 @@ def _maker(
             authenticate=admit,  # type: ignore[arg-type]
             settings=ws.settings,
             chores=counting,
+            usual=lambda package: carried.usual(package, ws.objects),
         )
 
     return make

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from mainspring.ground.objects import Routing
+from mainspring.ground.objects import EndpointOptions, Routing
 from mainspring.ground.permissions import Permission, service
 from mainspring.ground.settings import Settings
 from mainspring.workspace.opening import Workspace, open_workspace
@@ -159,14 +159,20 @@ def _app(ws: Workspace, settings: Settings, name: str) -> EndpointApp:
 
     own = ws.acting_as(service(f"endpoint-{name}"))
 
+    known = {"options": EndpointOptions()}
+
     def current() -> Routing:
-        return own.read(Permission.WORK, lambda tx: routing(tx, name))
+        found = own.read(Permission.WORK, lambda tx: routing(tx, name))
+        known["options"] = found.options
+        return found
 
     return EndpointApp(
         name=name,
         routing=current,
         changed=ws.store.changed,
-        loader=lambda package: choosing.served(package, ws.objects),
+        loader=lambda package: choosing.served(
+            package, ws.objects, lambda: known["options"].limits
+        ),
         captures=CaptureWriter(ws.captures(name)),
         authenticate=Gatekeeper(ws, own_names(settings)).admit,
         settings=settings,

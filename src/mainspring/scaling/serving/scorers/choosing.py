@@ -54,12 +54,14 @@ def native_in_child(
     """Return a version ready to score, so that this process never imports scikit-learn.
 
     The ONNX form is scored here if it is all that is needed; a package without it, or whose rows
-    with missing values are left to the estimator, is scored by a child.
+    with missing values are left to the estimator, is scored by a child, as code of users is.
 
     Raises:
         NotFoundError, DamagedError, BadInputError, UnavailableError: if it cannot be loaded.
     """
     manifest = package.read_manifest(digest, objects)
+    if code.FILE in manifest.files:
+        return served(digest, objects, limits)
     if "model.onnx" in manifest.files and package.parity(digest, objects).missing:
         return load.load(digest, objects)
     return isolated(digest, objects, folder, limits)
