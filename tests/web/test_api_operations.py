@@ -201,6 +201,7 @@ APART = {
     "drills.exercise",
     "drills.load",  # tests/workspace/measuring
     "endpoints.follow",
+    "endpoints.batching",  # tests/web/test_web_proxy.py
     "evidence.get",  # tests/cli/test_evidence_commands.py
     "replays.simulate",  # tests/workspace/replaying
     "replays.age",

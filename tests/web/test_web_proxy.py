@@ -11,7 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
+from mainspring.cli.start import main
 from mainspring.ground import errors as e
+from mainspring.scaling.serving.batching import Batcher
 from mainspring.web.api import call
 from mainspring.web.server import bind, serve
 from mainspring.workspace.opening import Workspace
@@ -130,6 +132,33 @@ def test_the_board_shows_what_the_process_says(house: Workspace, endpoint: Endpo
     endpoint.status = 401
     board = call(house, "endpoints.get", name="flights")
     assert (board["state"], board["serving"]) == ("up", {})
+
+
+def test_it_is_said_how_an_endpoint_batches(
+    house: Workspace, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    batcher = Batcher(lambda jobs: None)
+    batcher.sizes, batcher.closed["row limit"], batcher.lone = {1: 7, 4: 2}, 2, 5
+    batcher.waits_s.add(0.004)
+    plan = {"versions": [1], "inline": False, "why": "8.00 ms a row alone", "batches": 14}
+    plan |= {"call_ms": 7.5, "row_ms": 0.5, "worst_ms": 11.0, "most_rows": 6}
+    endpoint.answer = {
+        "batching": {**batcher.as_dict(), "plans": [plan]},
+        "queue": {**batcher.queue_now(), "refused": 3},
+    }
+    told = call(house, "endpoints.batching", name="flights")
+    assert (told["sizes"], told["closed"]["row limit"]) == ({"1": 7, "4-7": 2}, 2)
+    assert (told["plans"][0]["call_ms"], told["refused"], told["lone"]) == (7.5, 3, 5)
+    assert told["wait_p50_ms"] > 0
+    assert told["limits"]["batch_rows"] == 1024
+    monkeypatch.setenv("COLUMNS", "160")
+    assert main(("explain-batching", "flights", "--home", str(house.home))) == 0
+    shown = capsys.readouterr().out
+    for words in ("in threads", "8.00 ms a row alone", "4-7", "row limit", "0 of at most 256"):
+        assert words in shown, shown
+    endpoint.answer = {}
+    with pytest.raises(e.UnavailableError):
+        call(house, "endpoints.batching", name="flights")
 
 
 def test_an_endpoint_that_is_down_is_unavailable(house: Workspace, web: httpx.Client) -> None:

@@ -119,6 +119,8 @@ GROUPS: dict[str, list[Entry]] = {
          "mainspring serve flights --name arrivals"),
         ("predict", "serving:predict", "Ask an endpoint about rows.",
          "mainspring predict flights --rows rows.csv"),
+        ("explain-batching", "batching:explain", "Say how an endpoint batches requests, and why.",
+         "mainspring explain-batching flights"),
         ("explain", "drills:explain", "Follow a prediction from its raw values to its score.",
          "mainspring explain flights 3f9a-17"),
         ("batch", "batches:batch", "Score a file, a folder or a query with a version.",

@@ -128,7 +128,8 @@ def test_what_waits_when_a_thread_becomes_free_is_scored_as_one_call():
         told = queue.batcher.as_dict()
         assert told["sizes"] == {"1": 1, "4-7": 1}
         assert told["closed"]["nothing waited"] == 2
-        assert (told["waiting"], told["running"]) == (0, 0)
+        now = queue.batcher.queue_now()
+        assert (now["waiting"], now["running"], now["threads"]) == (0, 0, 1)
 
     run(body)
 

@@ -16,8 +16,8 @@ from mainspring.scaling.models.check import Prepared
 class Scorer(Protocol):
     """A loaded version: raw rows in, scores out. Safe to use from several threads.
 
-    ``score`` blocks; ``inline`` says that it is so quick, and so sure to end, that the event loop
-    may wait for it. Whatever else (code of a user, another process) is called in a thread.
+    ``score`` blocks; ``inline`` says that it is so sure to end that the event loop may wait for it
+    where it turns out cheap. All else (code of a user, another process) is called in a thread.
     """
 
     digest: str

@@ -358,13 +358,10 @@ class EndpointApp:
             "latency": self.counts.latency.counts,
             "versions": versions,
             "capture": self._captures.status(),
-            "queue": {
-                "running": self.predictor.batcher.running,
-                "waiting": self.predictor.batcher.waiting,
-                "refused": self.predictor.refused,
-            },
+            "queue": {**self.predictor.batcher.queue_now(), "refused": self.predictor.refused},
             "batching": self.predictor.batcher.as_dict(),
             "trouble": self.generations.trouble
+            or self.predictor.batcher.trouble
             or self._router.trouble
             or self._tallies.trouble
             or self._callers.trouble,

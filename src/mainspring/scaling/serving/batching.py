@@ -138,6 +138,13 @@ class Batcher:
         return len(self._waiting)
 
     @property
+    def trouble(self) -> str:
+        """Return what is wrong now; empty if nothing is."""
+        if not self.hung:
+            return ""
+        return f"{self.hung} scorings took too long, were given up, and still hold a thread"
+
+    @property
     def turns(self) -> Turns:
         """Return the turns of the running event loop."""
         if self._turns is None:
@@ -335,31 +342,33 @@ class Batcher:
     # ------------------------------------------------------------ accounts
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what ``explain-batching`` shows."""
-        turns, limits = self._turns, self._limits
+        """Return what was counted so far; of several processes it is added up."""
+        waits = self.waits_s
         return {
             "plans": [plan.as_dict() for plan in self._plans.values()],
             "lone": self.lone,
             "sizes": {_between(size): n for size, n in sorted(self.sizes.items())},
             "closed": dict(self.closed),
-            "wait_p50_ms": self.waits_s.quantile_ms(0.5),
-            "wait_p95_ms": self.waits_s.quantile_ms(0.95),
-            "wait_p99_ms": self.waits_s.quantile_ms(0.99),
-            "waiting": self.waiting,
-            "running": self.running,
-            "refused": self.refused,
+            "waits": {
+                "latency": list(waits.counts),
+                "p50_ms": waits.quantile_ms(0.5),
+                "p95_ms": waits.quantile_ms(0.95),
+                "p99_ms": waits.quantile_ms(0.99),
+            },
             "cancelled": self.cancelled,
             "late": self.late,
+        }
+
+    def queue_now(self) -> dict[str, int]:
+        """Return how the queue stands, and the threads that all endpoints of a process share."""
+        turns = self._turns
+        return {
+            "running": self.running,
+            "waiting": self.waiting,
             "hung": self.hung,
-            "pace_ms": round(1000 * self._pace_s, 3),
-            "together": round(self._together, 2),
             "threads": 0 if turns is None else turns.slots,
             "threads_busy": 0 if turns is None else turns.busy,
             "threads_hung": 0 if turns is None else turns.stuck,
-            "batch_rows": limits.batch_rows,
-            "queue": limits.queue,
-            "deadline_ms": limits.deadline_ms,
-            "timeout_ms": limits.timeout_ms,
         }
 
 

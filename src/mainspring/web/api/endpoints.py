@@ -20,6 +20,7 @@ from mainspring.web.api.fields import (
 from mainspring.web.api.operations import operation
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.scoring.shapes import Followed
+from mainspring.workspace.views.batching import EndpointBatching
 from mainspring.workspace.views.shapes import Boards, EndpointBoard
 
 
@@ -177,6 +178,14 @@ def series(ws: Workspace, request: OfEndpoint) -> Boards:
         quality=monitoring.quality_series(ws, request.name),
         windows=monitoring.window_list(ws, request.name),
     )
+
+
+@operation("endpoints.batching", "GET", "/api/v1/endpoints/{name}/batching", Permission.READ)
+def batching(ws: Workspace, request: OfEndpoint) -> EndpointBatching:
+    """Say how an endpoint batches: where it scores, how large batches are and why, what waits."""
+    from mainspring.workspace.views.batching import endpoint_batching
+
+    return endpoint_batching(ws, request.name)
 
 
 @operation(
