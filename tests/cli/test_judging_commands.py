@@ -126,3 +126,26 @@ def test_a_model_that_a_run_kept_is_registered_judged_and_promoted(say, rows) ->
     with contextlib.closing(open_workspace(load({}))) as ws:
         version = ws.read(Permission.READ, lambda tx: registry.get(tx, "tide", 1))
     assert (version.run, version.logged) == (run.id, kept.id)
+
+
+def test_how_an_endpoint_is_served_is_shown_and_changed(say, rows) -> None:
+    estimator = LogisticRegression().fit(rows.select("a", "b").to_pandas(), rows["y"].to_list())
+    with ms.run("tides") as run:
+        run.log_model(estimator, "tide", example=rows, target="y")
+    assert say("models", "register", "last/tide", "tide").code == 0
+    assert say("judge", "tide/1", "--rows", "rows.csv", "--target", "y").code == 0
+    assert say("promote", "tide/1", "--reason", "Now.").code == 0
+    assert say("serve", "tide", "--workers", "0..3").code == 0
+    wrong = say("serve", "tide", "--workers", "many")
+    assert (wrong.code, "found 'many'" in wrong.err) == (2, True)
+    changed = say("endpoint", "set", "tide", "--idle", "5m", "--in-flight", "4", "--json").json
+    assert changed["scaling"]["fewest"] == 0
+    assert changed["scaling"]["most"] == 3
+    assert changed["scaling"]["idle_s"] == 300.0
+    shown = say("endpoint", "show", "tide").out
+    assert "0..3" in shown
+    assert "serves tide/1" in shown
+    refused = say("endpoint", "set", "tide", "--capture-share", "2")
+    assert (refused.code, "capture_share must be 0 to 1" in refused.err) == (2, True)
+    audited = say("audit", "list", "--json").json
+    assert "endpoint.configure" in {line["action"] for line in audited}

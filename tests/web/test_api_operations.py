@@ -52,6 +52,8 @@ GOOD: dict[str, tuple[dict[str, Any], str | None]] = {
         "id",
     ),
     "system.gc": ({"dry_run": True}, "after"),
+    "endpoints.options": ({"name": "flights"}, "scaling"),
+    "endpoints.configure": ({"name": "flights", "fewest": 0, "most": 2, "idle_s": 60.0}, "place"),
     "models.list": ({}, None),
     "models.get": ({"model": "flights"}, "versions"),
     "models.version": ({"model": "flights", "number": 1}, "gates"),

@@ -153,6 +153,7 @@ PLACES = {
     "queue": "Pipelines and runs",
     "loop": "Watching",
     "drill": "Serving",
+    "endpoint": "Serving",
     "gate": "Readiness and debt",
     "log-rules": "Watching",
     "schedule": "Pipelines and runs",
@@ -295,6 +296,12 @@ NESTED: dict[str, tuple[str, list[Entry]]] = {
          "mainspring monitor judge fraud"),
         ("remove", "feeds:remove", "Watch a model elsewhere no more.",
          "mainspring monitor remove fraud"),
+    ]),
+    "endpoint": ("See how an endpoint is served, and change it while it serves.", [
+        ("show", "endpoints:show", "Show an endpoint: its workers, why they are so many, options.",
+         "mainspring endpoint show flights"),
+        ("set", "endpoints:set_", "Change how it is served, at once.",
+         "mainspring endpoint set flights --workers 0..4 --in-flight 8 --idle 5m"),
     ]),
     "alarms": ("See and settle alarms.", [
         ("create", "alarms:create", "Make a rule over a series, or over other rules.",

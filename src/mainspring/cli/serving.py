@@ -30,6 +30,9 @@ def serve(
         bool,
         Parameter(negative=(), help="By one process for many endpoints; models load on demand."),
     ] = False,
+    workers: Annotated[
+        str | None, Parameter(help="How many processes, such as 2, or 0..4 by load.")
+    ] = None,
     remove: Annotated[
         bool, Parameter(negative=(), help="Stop serving instead. Captured traffic is kept.")
     ] = False,
@@ -41,13 +44,37 @@ def serve(
         done = call(options, "endpoints.remove", name=name)
         render.said(options, done, f"{name} is no longer served.")
         return
+    bounds = {} if workers is None else workers_of(workers)
     done = call(options, "endpoints.create", name=name, model=model, shared=shared)
+    if bounds:
+        call(options, "endpoints.configure", name=name, **bounds)
     render.said(
         options,
         done,
         f"{name} serves {model}@champion while mainspring is up.",
         f"Ask it: mainspring predict {name} --rows FILE",
     )
+
+
+def workers_of(text: str) -> dict[str, int]:
+    """Return the bounds in a text like ``2`` or ``0..4``.
+
+    >>> workers_of("0..4"), workers_of("2")
+    ({'fewest': 0, 'most': 4}, {'fewest': 2, 'most': 2})
+
+    Raises:
+        BadInputError: if it is neither.
+    """
+    first, dots, last = text.partition("..")
+    try:
+        fewest = int(first)
+        return {"fewest": fewest, "most": int(last) if dots else fewest}
+    except ValueError as error:
+        raise BadInputError(
+            f"--workers is a number or two, found {text!r}.",
+            field="workers",
+            hint="Such as 2, or 0..4 to have as many as the load asks for.",
+        ) from error
 
 
 def predict(

@@ -262,7 +262,7 @@ def _draw_status(out: Console, found: dict[str, Any], running: dict[str, Any] | 
         render.table(out, ("PROCESS", "PID>", "RESTARTS>", "MEMORY>"), rows)
         out.print()
     endpoints = [
-        (e["name"], e["state"], _serves(e), e["url"] or "", _captured(e["captures"]))
+        (e["name"], _state(e), _serves(e), e["url"] or "", _captured(e["captures"]))
         for e in found["endpoints"]
     ]
     columns = ("ENDPOINT", "STATE", "SERVES", "OWN ADDRESS", "CAPTURED")
@@ -275,6 +275,14 @@ def _captured(use: dict[str, Any]) -> str:
     told = f"{render.size(use['bytes'])} of {render.size(use['budget_bytes'])}"
     gone = use["dropped_rows"]
     return f"{told}, {gone:,} oldest rows let go" if gone else told
+
+
+def _state(endpoint: dict[str, Any]) -> str:
+    wanted, there = endpoint.get("workers_wanted"), len(endpoint.get("workers", []))
+    if wanted is None or there == wanted <= 1:
+        return str(endpoint["state"])
+    told = f"{there} workers" if there == wanted else f"{there} of {wanted} workers"
+    return f"{endpoint['state']}, {told}"
 
 
 def _serves(endpoint: dict[str, Any]) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
 from mainspring.ground.errors import BadInputError
+from mainspring.ground.objects import EndpointOptions
 from mainspring.ground.permissions import Permission
 from mainspring.web.api.fields import (
     Done,
@@ -33,6 +34,56 @@ class CreateEndpoint(Request, frozen=True, kw_only=True):
         bool,
         Meta(description="By the process that many endpoints share, its model loaded on demand."),
     ] = False
+
+
+class ConfigureEndpoint(Request, frozen=True, kw_only=True):
+    """How to serve an endpoint from now on; what is left out stays as it is."""
+
+    name: EndpointName
+    place: Annotated[
+        Literal["own", "shared"] | None,
+        Meta(description="In processes of its own, or with others in one that loads on demand."),
+    ] = None
+    fewest: Annotated[
+        int | None, Meta(description="Workers at least. With 0 an idle endpoint has none.")
+    ] = None
+    most: Annotated[int | None, Meta(description="Workers at most.")] = None
+    in_flight: Annotated[
+        float | None, Meta(description="Requests under way that each worker should have.")
+    ] = None
+    latency_ms: Annotated[
+        float | None,
+        Meta(description="What the 95th percentile should stay below; 0: in flight alone counts."),
+    ] = None
+    out_after_s: Annotated[
+        float | None, Meta(description="Seconds between two steps to more workers.")
+    ] = None
+    in_after_s: Annotated[
+        float | None,
+        Meta(description="Seconds that fewer workers must have been enough for a step down."),
+    ] = None
+    idle_s: Annotated[
+        float | None, Meta(description="Seconds without a request until the last worker ends.")
+    ] = None
+    queue: Annotated[int | None, Meta(description="Requests that may wait for a turn.")] = None
+    deadline_ms: Annotated[
+        float | None, Meta(description="Who cannot have a turn within it is refused.")
+    ] = None
+    timeout_ms: Annotated[
+        float | None, Meta(description="A scoring that takes longer is given up.")
+    ] = None
+    per_client: Annotated[
+        int | None, Meta(description="Requests under way of one caller; 0: no limit.")
+    ] = None
+    batch_rows: Annotated[
+        int | None, Meta(description="Rows that are scored at once, at most.")
+    ] = None
+    memory_mb: Annotated[
+        int | None, Meta(description="Memory of a model's own process; 0: no limit.")
+    ] = None
+    capture_share: Annotated[
+        float | None, Meta(description="Share of the rows that are recorded, 0 to 1.")
+    ] = None
 
 
 class Predict(Request, frozen=True, kw_only=True):
@@ -110,6 +161,30 @@ def create_endpoint(ws: Workspace, request: CreateEndpoint) -> Done:
 
     acts.create_endpoint(ws, request.name, request.model, shared=request.shared)
     return Done()
+
+
+@operation("endpoints.options", "GET", "/api/v1/endpoints/{name}/options", Permission.READ)
+def options(ws: Workspace, request: OfEndpoint) -> EndpointOptions:
+    """Show how an endpoint is served: place, workers, limits, share of captured rows."""
+    from mainspring.workspace import endpoint_options
+
+    return endpoint_options.look(ws, request.name)
+
+
+@operation(
+    "endpoints.configure",
+    "POST",
+    "/api/v1/endpoints/{name}/options",
+    Permission.SERVE,
+    example={"name": "flights", "fewest": 0, "most": 4, "in_flight": 8, "idle_s": 300.0},
+)
+def configure(ws: Workspace, request: ConfigureEndpoint) -> EndpointOptions:
+    """Change how an endpoint is served, while it serves; audited."""
+    from mainspring.workspace import endpoint_options
+
+    found = msgspec.to_builtins(request)
+    changes = {k: v for k, v in found.items() if k != "name" and v is not None}
+    return endpoint_options.configure(ws, request.name, changes)
 
 
 @operation("endpoints.remove", "DELETE", "/api/v1/endpoints/{name}", Permission.SERVE)
