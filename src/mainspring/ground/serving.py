@@ -44,3 +44,5 @@ class EndpointOptions(Record, frozen=True, kw_only=True):
     scaling: Scaling = Scaling()
     limits: EndpointLimits = EndpointLimits()
     capture_share: float = 1.0  #: of the rows that are recorded, 0 to 1
+    #: the port on loopback on which it speaks the inference protocol over gRPC, 0: a free one
+    grpc: int | None = None

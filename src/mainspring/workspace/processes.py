@@ -106,11 +106,13 @@ def run_endpoint(settings: Settings, name: str, link: Link, shared: int | None =
     on which it alone is asked how it is; without ``shared`` that is the endpoint's.
     """
     from mainspring.scaling.serving.metrics import EDGES
+    from mainspring.scaling.serving.rpc.door import Door
     from mainspring.scaling.serving.server import serve
-    from mainspring.workspace.peers import http_protocol
+    from mainspring.workspace.peers import http_protocol, uid_of
 
     ws = open_workspace(settings)
     app = _app(ws, settings, name)
+    app.doorkeeper.door = Door(app, uid_of, settings.max_body_mb * 2**20)
     file = ws.home / "run" / "endpoints" / f"{name}.json"
     if shared is not None:
         file = file.with_suffix(".d") / f"{os.getpid()}.json"

@@ -31,6 +31,7 @@ from mainspring.scaling.serving import answers
 from mainspring.scaling.serving.body import ClientGoneError, Receive, Scope, Send, read_body
 from mainspring.scaling.serving.callers import Callers
 from mainspring.scaling.serving.chores import Chores
+from mainspring.scaling.serving.doors import Doorkeeper
 from mainspring.scaling.serving.explaining import Explainer
 from mainspring.scaling.serving.generations import Generations
 from mainspring.scaling.serving.metrics import Counts, Gauge
@@ -109,7 +110,8 @@ class EndpointApp:
         self._ids = RequestIds()
         self._tracing = tracing()
         self._seen = -1  # serial of the generation whose parts the counts know
-        self.generations = Generations(routing, loader, changed)
+        self.doorkeeper = Doorkeeper()
+        self.generations = Generations(self.doorkeeper.followed(routing), loader, changed)
         #: called before a request that needs the model, so that it is loaded; None: it always is
         self.wake: Callable[[Call], Awaitable[None]] | None = None
         self.explainer = Explainer(usual)
@@ -156,9 +158,11 @@ class EndpointApp:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
+                self.doorkeeper.begin()
                 await asyncio.to_thread(self.start)
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
+                await self.doorkeeper.close()
                 await asyncio.to_thread(self.close)
                 await send({"type": "lifespan.shutdown.complete"})
                 return
@@ -166,19 +170,22 @@ class EndpointApp:
     # ------------------------------------------------------------ http
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = dict(scope["headers"])
-        call = Call(scope, receive, headers, self._ids.of(headers))
+        await self.handle(Call(scope, receive, dict(scope["headers"])), send)
+
+    async def handle(self, call: Call, send: Send, handler: Handler | None = None) -> None:
+        """Answer one call, counted and noted: by a handler, or the one its path has."""
+        call.request_id = self._ids.of(call.headers)
         counts = self.counts
         counts.requests += 1
         counts.in_flight += 1
         try:
-            await self._answer(call, send)
+            await self._answer(call, send, handler)
         finally:
             counts.in_flight -= 1
             if call.caller is not None:
                 self.predictor.clients.leave(call.caller)
 
-    async def _answer(self, call: Call, send: Send) -> None:
+    async def _answer(self, call: Call, send: Send, handler: Handler | None) -> None:
         start, asked = perf_counter(), self.generations.current
         gone = asked.routing.deprecation
         failed: Exception | None = None
@@ -191,7 +198,7 @@ class EndpointApp:
                 asked = self.generations.current
             if asked.serial != self._seen:
                 self._seen, self.counts.variants = asked.serial, asked.parts()
-            status, kind, body, more = await self._routed(call)
+            status, kind, body, more = await self._routed(call, handler)
             extra.extend(more)
         except ClientGoneError:
             return
@@ -204,7 +211,7 @@ class EndpointApp:
             failed = error
             status, kind, body, _ = self._failed(error, call)
         self.counts.answers[status] = self.counts.answers.get(status, 0) + 1
-        if call.method == "POST":
+        if call.method == "POST" and not call.path.startswith("/v2/repository/"):
             whose, took = asked.champion, perf_counter() - start
             if self._tracing is not None:
                 self._traced(self._tracing, call, start, status, failed)
@@ -245,7 +252,10 @@ class EndpointApp:
         found = UnavailableError(f"The model failed: {type(error).__name__}.")
         return answers.refusal(found, oip=call.path.startswith("/v2"))._replace(status=500)
 
-    async def _routed(self, call: Call) -> Reply:
+    async def _routed(self, call: Call, handler: Handler | None) -> Reply:
+        if handler is not None:
+            call.route = "grpc"
+            return await handler(self, call)
         asked = "GET" if call.method == "HEAD" else call.method
         whole = WHOLE.get((asked, call.path))
         if whole is not None:
@@ -344,6 +354,7 @@ class EndpointApp:
             "share": now.share,
             "rollout": routing.rollout,
             "started": self._started,
+            "grpc": self.doorkeeper.port,
             "requests": self.counts.requests,
             "in_flight": self.counts.in_flight,
             "rows": self.counts.rows,
@@ -364,7 +375,8 @@ class EndpointApp:
             or self.predictor.batcher.trouble
             or self._router.trouble
             or self._tallies.trouble
-            or self._callers.trouble,
+            or self._callers.trouble
+            or self.doorkeeper.trouble,
             "worker": {"pid": os.getpid(), "rss_mb": resident_mb(), **self.pulse},
         }
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import msgspec
 from sqlalchemy import delete, insert, select
 
-from mainspring.ground.errors import ConflictError, NotFoundError
+from mainspring.ground.errors import BadInputError, ConflictError, NotFoundError
 from mainspring.ground.identity import check_name
 from mainspring.ground.objects import EndpointOptions, Record
 from mainspring.ground.ports import Tx
@@ -94,15 +94,33 @@ def configure(tx: Tx, name: str, options: EndpointOptions) -> Endpoint:
 
     Raises:
         NotFoundError: if there is none by that name.
-        ConflictError: if it is answered elsewhere.
+        ConflictError: if it is answered elsewhere, or another has its gRPC port.
+        BadInputError: for a gRPC port that cannot be.
     """
     found = get(tx, name)
     if found.kind == "fed":
         raise ConflictError(f"Endpoint {name} is answered elsewhere; it has no options.")
+    if options.grpc is not None:
+        _check_grpc(tx, name, options.grpc, options.place)
     text = msgspec.json.encode(options).decode()
     tx.run(endpoints.update().where(endpoints.c.name == name).values(options=text))
     tx.audit("endpoint.configure", f"endpoint:{name}", msgspec.to_builtins(options))
     return msgspec.structs.replace(found, options=options)
+
+
+def _check_grpc(tx: Tx, name: str, port: int, place: str) -> None:
+    if place == "shared":
+        raise BadInputError(
+            "gRPC is spoken by endpoints with a process of their own.",
+            field="grpc",
+            hint="Leave it out, or choose the place 'own'.",
+        )
+    if not 0 <= port < 65_536:
+        raise BadInputError(f"A port is between 0 and 65535, found {port}.", field="grpc")
+    # The workers of one endpoint share its port, so the system would let another have it, too.
+    others = [one.name for one in list_endpoints(tx) if one.options.grpc == port != 0]
+    if others not in ([], [name]):
+        raise ConflictError(f"Endpoint {others[0]} has the gRPC port {port}.", field="grpc")
 
 
 def remove(tx: Tx, name: str) -> None:

@@ -6,7 +6,7 @@ of the tensors that say so, in their order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,7 +77,7 @@ def read(body: bytes, header: bytes | None) -> Inference:
     rest, found = view[length:], []
     for one in sent.inputs:
         parameters = one.parameters or {}
-        _refuse_unread(one.name, parameters)
+        refuse_unread(one.name, parameters)
         size = parameters.get("binary_data_size")
         if size is None:
             if one.data is None:
@@ -103,7 +103,7 @@ def _wanted(sent: _Infer, found: list[Tensor]) -> Inference:
     outputs = sent.outputs or []
     binary = set()
     for output in outputs:
-        _refuse_unread(output.name, output.parameters or {})
+        refuse_unread(output.name, output.parameters or {})
         if (output.parameters or {}).get("binary_data", all_binary) is True:
             binary.add(output.name)
     names = tuple(output.name for output in outputs)
@@ -143,7 +143,12 @@ def _length(header: bytes, whole: int) -> int:
     return int(header)
 
 
-def _refuse_unread(name: str, parameters: dict[str, Any]) -> None:
+def refuse_unread(name: str, parameters: Collection[str]) -> None:
+    """Refuse a tensor whose parameters ask for what is not here.
+
+    Raises:
+        BadInputError: naming the tensor.
+    """
     for word in _UNREAD:
         if word in parameters:
             raise tensors.refused(name, f"asks for {word}, which is not served here")

@@ -72,21 +72,33 @@ async def infer(app: EndpointApp, call: Call) -> Reply:
     """Answer rows that came as tensors."""
     if not call.path.endswith("/infer"):
         raise NotFoundError(f"There is no {call.method} {call.path[:200]}.")
-    body = await app.asked_by(call)
-    now = app.generations.current
     rest = call.path.removeprefix(MODELS).removesuffix("/infer")
+    body = await app.asked_by(call)
+    named(app, rest, app.generations.current)  # who is asked matters more than what is sent
+    asked = inference.read(body, call.headers.get(inference.HEADER))
+    variant, given = await inferred(app, call, rest, asked)
+    told = {"model_name": rest.partition("/")[0], "model_version": str(variant.number)}
+    return packed(inference.write(told, given, asked), call)
+
+
+async def inferred(
+    app: EndpointApp, call: Call, rest: str, asked: inference.Inference
+) -> tuple[Variant, list[tensors.Tensor]]:
+    """Return the version that ``rest`` of the path names, and its answer to tensors.
+
+    Raises:
+        MainspringError: for what cannot be answered, naming the tensor where it is one.
+    """
+    now = app.generations.current
     variant = named(app, rest, now)
     if variant is None:
         raise not_loaded(app.name)
-    asked = inference.read(body, call.headers.get(inference.HEADER))
     answers.check_outputs(asked.outputs)
     rows = Asked(tensors.columns_of(asked.tensors, variant.served.signature), asked.id)
     if "/versions/" in rest:  # a version asked by name answers, whatever the shares say
         now = alone(now, variant)
     done = await app.predict(now, variant, rows, call)
-    told = {"model_name": rest.partition("/")[0], "model_version": str(variant.number)}
-    given = answers.outputs(variant, done.answer, done.ids, asked.outputs)
-    return packed(inference.write(told, given, asked), call)
+    return variant, answers.outputs(variant, done.answer, done.ids, asked.outputs)
 
 
 def named(app: EndpointApp, rest: str, now: Generation) -> Variant | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -64,14 +64,25 @@ async def index(app: EndpointApp, call: Call) -> Reply:
 
 async def change(app: EndpointApp, call: Call) -> Reply:
     """Load the model, or let go of it until the next request."""
-    name, _, verb = call.path.removeprefix(MODELS).rpartition("/")
+    verb = call.path.rpartition("/")[2]
     if verb not in ("load", "unload"):
         raise NotFoundError(f"There is no {call.method} {call.path[:200]}.")
-    app.admitted(call, Permission.SERVE)
-    if name not in (app.name, app.generations.current.routing.model):
-        raise no_model(name)
     body = await app.body(call)
     asked = (decoded(_change, body).parameters or {}) if body.strip() else {}
+    await changed(app, call, verb, asked)
+    return answers.as_json({})
+
+
+async def changed(app: EndpointApp, call: Call, verb: str, asked: Mapping[str, Any]) -> None:
+    """Load the model or let go of it, if the caller may; ``asked`` are the parameters for that.
+
+    Raises:
+        MainspringError: if it may not, or it cannot be done.
+    """
+    app.admitted(call, Permission.SERVE)
+    name = call.path.removeprefix(MODELS).rpartition("/")[0]
+    if name not in (app.name, app.generations.current.routing.model):
+        raise no_model(name)
     for word in asked:
         if word != "unload_dependents":
             raise BadInputError(
@@ -79,7 +90,6 @@ async def change(app: EndpointApp, call: Call) -> Reply:
                 field=word,
             )
     await (load(app) if verb == "load" else unload(app))
-    return answers.as_json({})
 
 
 async def load(app: EndpointApp) -> None:
