@@ -103,7 +103,6 @@ def _maker(
             captures=CaptureWriter(ws.captures(name), seal_s=SEAL_S, chores=writing),
             authenticate=admit,  # type: ignore[arg-type]
             settings=ws.settings,
-            usual=lambda package: carried.usual(package, ws.objects),
             chores=counting,
             usual=lambda package: carried.usual(package, ws.objects),
         )
