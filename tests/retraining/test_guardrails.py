@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mainspring.ground.errors import BadInputError
-from mainspring.ground.monitors import LATENCY_EDGES_S, Tally
+from mainspring.ground.monitors import LATENCY_EDGES_S, Pair
 from mainspring.ground.objects import Rollout, RolloutPolicy, Strategy
 from mainspring.numerics.errors import OutOfRangeError
 from mainspring.numerics.sequential import Wealth, counted, update, value
@@ -26,14 +26,12 @@ ROLLOUT = Rollout(
 )
 
 
-def tally(requests: int, errors: int = 0, latencies: dict[int, int] | None = None) -> Tally:
-    return Tally(
-        minute=0.0, version=2, requests=requests, errors=errors, latencies=latencies or {}
-    )
+def pair(tried: int, failed: int = 0, mine: dict[int, int] | None = None, **more) -> Pair:
+    return Pair(tried=tried, failed=failed, mine=mine or {}, **more)
 
 
 def test_a_challenger_that_fails_too_often_goes_home_with_the_figures():
-    found = harm(ROLLOUT, RolloutPolicy(), tally(1000, errors=60))
+    found = harm(ROLLOUT, RolloutPolicy(), pair(1000, failed=60))
     assert found.verdict == "worse"
     assert found.reason.startswith(
         "Version 2 does harm: 60 of 1,000 scorings failed (6.0%), and 1.0% may."
@@ -42,19 +40,19 @@ def test_a_challenger_that_fails_too_often_goes_home_with_the_figures():
 
 
 def test_one_that_fails_always_is_stopped_within_twenty_scorings():
-    assert harm(ROLLOUT, RolloutPolicy(), tally(20, errors=20)) is not None
-    assert harm(ROLLOUT, RolloutPolicy(), tally(5, errors=5)) is None
+    assert harm(ROLLOUT, RolloutPolicy(), pair(20, failed=20)) is not None
+    assert harm(ROLLOUT, RolloutPolicy(), pair(5, failed=5)) is None
 
 
 def test_a_few_failures_within_the_budget_are_no_harm():
-    assert harm(ROLLOUT, RolloutPolicy(), tally(10_000, errors=100)) is None
-    assert harm(ROLLOUT, RolloutPolicy(), tally(0)) is None
-    assert harm(ROLLOUT, RolloutPolicy(max_errors=1.0), tally(100, errors=100)) is None
+    assert harm(ROLLOUT, RolloutPolicy(), pair(10_000, failed=100)) is None
+    assert harm(ROLLOUT, RolloutPolicy(), pair(0)) is None
+    assert harm(ROLLOUT, RolloutPolicy(max_errors=1.0), pair(100, failed=100)) is None
 
 
 def test_a_slow_one_goes_home_once_a_limit_is_declared():
     bucket = next(i for i, edge in enumerate(LATENCY_EDGES_S) if edge > 0.1)
-    slow = tally(400, latencies={bucket: 400})
+    slow = pair(400, mine={bucket: 400})
     assert harm(ROLLOUT, RolloutPolicy(), slow) is None
     found = harm(ROLLOUT, RolloutPolicy(slow_ms=20), slow)
     assert "400 of 400 scorings took longer than 20 ms (100.0%), and 5.0% may" in found.reason
@@ -64,7 +62,7 @@ def test_a_slow_one_goes_home_once_a_limit_is_declared():
 @given(st.integers(0, 57), st.floats(0.1, 50_000))
 def test_only_what_surely_took_longer_counts_as_slow(bucket, slow_ms):
     least = LATENCY_EDGES_S[bucket - 1] if bucket else 0.0  # of what is in the bucket
-    counted_slow = slower(tally(1, latencies={bucket: 1}), slow_ms) == 1
+    counted_slow = slower({bucket: 1}, slow_ms) == 1
     assert counted_slow == (least >= slow_ms / 1000)
 
 
@@ -87,7 +85,7 @@ def test_one_within_its_budget_is_stopped_no_more_often_than_promised():
         sums = np.cumsum(failed)[29::30]  # looked at after every thirty scorings
         looks = ((n + 1) * 30 for n in range(len(sums)))
         stopped += any(
-            harm(ROLLOUT, policy, tally(int(of), errors=int(bad))) is not None
+            harm(ROLLOUT, policy, pair(int(of), failed=int(bad))) is not None
             for bad, of in zip(sums, looks, strict=True)
         )
     assert stopped / 200 <= 0.05

@@ -79,6 +79,9 @@ GOOD: dict[str, tuple[dict[str, Any], str | None]] = {
     "endpoints.create": ({"name": "second", "model": "flights"}, "done"),
     "endpoints.remove": ({"name": "flights"}, "done"),
     "endpoints.label": ({"name": "flights", "ids": ["p1"], "values": ["yes"]}, "batch"),
+    "rollouts.list": ({"endpoint": "flights"}, None),
+    "rollouts.show": ({"endpoint": "flights"}, None),
+    "rollouts.start": ({"endpoint": "flights", "version": 2, "reason": "Try it."}, "id"),
     "endpoints.series": ({"name": "flights"}, "drift"),
     "age.report": ({"endpoint": "flights"}, "found"),
     "monitor.windows": ({"endpoint": "flights"}, None),
@@ -202,6 +205,8 @@ APART = {
     "drills.rollback",  # tests/workspace/scoring
     "drills.exercise",
     "drills.load",  # tests/workspace/measuring
+    "rollouts.change",  # tests/workspace/test_rollouts_by_hand.py
+    "rollouts.end",
     "endpoints.follow",
     "endpoints.batching",  # tests/web/test_web_proxy.py
     "evidence.get",  # tests/cli/test_evidence_commands.py

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import msgspec
+import numpy as np
 import pytest
 from homes import LOOP, settle, work_as_engine
 from whole_loop import FIRST, ROWS, rows_of
@@ -47,6 +48,14 @@ class Ill:
 
 def fails(served: Any, rows: Any) -> Any:
     raise ValueError("it cannot cope with that")
+
+
+def never_finite(served: Any, rows: Any) -> Any:
+    return served.score(rows) * np.nan
+
+
+def says_the_same(served: Any, rows: Any) -> Any:
+    return served.score(rows) * 0.0 + 0.5
 
 
 def dawdles(served: Any, rows: Any) -> Any:
@@ -124,7 +133,7 @@ def ended(ws: Workspace) -> str:
 
 
 def test_a_fast_healthy_wrong_challenger_loses_by_its_losses(served: Workspace) -> None:
-    let_in(served)
+    let_in(served, max_shift=1.0)
     with serving(served, None) as client:
         ids, truth, versions = ask(client)
     assert set(versions) == {1, 3}  # callers were answered by both
@@ -140,6 +149,10 @@ def test_a_fast_healthy_wrong_challenger_loses_by_its_losses(served: Workspace) 
     [
         (fails, {}, "scorings failed (100.0%), and 1.0% may"),
         (dawdles, {"slow_ms": 5.0}, "scorings took longer than 5 ms (100.0%), and 5.0% may"),
+        (dawdles, {"max_shift": 1.0}, "3 times as long as the other on the same rows (100.0%)"),
+        (never_finite, {}, "40 of them by scores that are not finite"),
+        (says_the_same, {"max_shift": 1.0}, "the other's score moved and its own did not"),
+        (None, {}, "Version 3 does harm: its scores are 0."),
     ],
 )
 def test_one_that_fails_or_is_slow_goes_home_before_any_label(
@@ -148,12 +161,13 @@ def test_one_that_fails_or_is_slow_goes_home_before_any_label(
     let_in(served, **policy)
     with serving(served, score) as client:
         _, _, versions = ask(client)
-    assert (set(versions) == {1}) == (score is fails)  # the champion answers for it
+    failing = score in (fails, never_finite)
+    assert (set(versions) == {1}) == failing  # the champion answers for it
     assert told in ended(served)
 
 
-def test_a_slow_one_stays_where_nobody_said_what_slow_is(served: Workspace) -> None:
-    let_in(served)
+def test_without_guard_rails_only_labels_end_a_rollout(served: Workspace) -> None:
+    let_in(served, guard=False)
     with serving(served, dawdles) as client:
         ask(client)
     settle(served, scanning=True)

@@ -130,10 +130,20 @@ def _kind(signature: dict[str, Any]) -> str:
     return f"{signature['kind']} of {signature['target']}"
 
 
-def promote(version: VersionRef, /, *, reason: Reason, options: Everywhere = HERE) -> None:
+def promote(
+    version: VersionRef,
+    /,
+    *,
+    reason: Reason,
+    watch: Annotated[
+        bool, Parameter(help="Let the champion before return by itself should this one break.")
+    ] = True,
+    options: Everywhere = HERE,
+) -> None:
     """Make a version champion by hand. Without a passed gate the store refuses."""
     model, number = reference(version)
-    done = call(options, "models.promote", model=model, number=number, reason=reason)
+    asked: dict[str, Any] = {"model": model, "number": number, "reason": reason}
+    done = call(options, "models.promote", **asked, watch=watch)
     before = f" instead of {model}/{done['previous']}" if done["previous"] else ""
     render.said(options, done, f"{model}/{number} is champion{before}.")
 
@@ -148,10 +158,16 @@ def rollback(
     ] = None,
     options: Everywhere = HERE,
 ) -> None:
-    """Give the champion alias back to the champion before, or to a version named."""
+    """Give the champion alias back to the champion before, or to a version named.
+
+    It says how long it took until each endpoint that is up answered with it.
+    """
     done = call(options, "models.rollback", model=model, reason=reason, to=to)
-    now = call(options, "models.get", model=model)["champion"]
-    render.said(options, done | {"champion": now}, f"{model}/{now} is champion again.")
+    told = [f"{model}/{done['champion']} is champion again."]
+    for endpoint, seconds in done["seconds"].items():
+        when = "does not answer with it yet" if seconds is None else f"after {seconds:.2f} s"
+        told.append(f"Endpoint {endpoint} {'' if seconds is None else 'answers with it '}{when}.")
+    render.said(options, done, *told)
 
 
 def override(version: VersionRef, /, *, reason: Reason, options: Everywhere = HERE) -> None:

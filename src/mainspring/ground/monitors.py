@@ -106,6 +106,28 @@ class Forecast(Record, frozen=True, kw_only=True):
     tolerance: float = 0.05  #: fall of the coverage that is alarming
 
 
+class Pair(Record, frozen=True, kw_only=True):
+    """What one process counted of a version beside the one it is held against.
+
+    In a challenge that is the challenger, in a watch the new champion, in an A/B rollout each arm
+    but the champion's. Requests are counted where the other scored: what both fail is no fault.
+    """
+
+    tried: int = 0  #: requests that it was to score
+    failed: int = 0  #: of these: it raised, or gave scores that are none
+    odd: int = 0  #: of those: scores not finite, or of another shape
+    timed: int = 0  #: requests of which the times of both are known
+    slow: int = 0  #: of these: slower than the other by the factor that is allowed
+    mine: dict[int, int] = {}  #: bucket of :data:`LATENCY_EDGES_S` -> its scorings
+    theirs: dict[int, int] = {}  #: the other's, of the same requests
+    rows: int = 0  #: that both scored
+    agreed: int = 0  #: of these: the same label (regression: within 5 % of the scale)
+    moved: int = 0  #: rows on which the other's score was not that of the row before
+    stuck: int = 0  #: of these: this one's was
+    #: Twentieth of the score difference, downwards (0: below 0.05, ...), -> rows.
+    shifts: dict[int, int] = {}
+
+
 class Tally(Record, frozen=True, kw_only=True):
     """What one process of an endpoint counted of one version in one minute of event time."""
 
@@ -116,6 +138,8 @@ class Tally(Record, frozen=True, kw_only=True):
     errors: int = 0  #: answered with 5xx, or a challenger that failed
     #: Number of the bucket of :data:`LATENCY_EDGES_S` -> requests that were answered.
     latencies: dict[int, int] = {}
+    rollout: str | None = None  #: only of pairs: in which
+    pair: Pair | None = None  #: how it did beside the other there
 
 
 #: Upper ends of the latency buckets in seconds, each 1.3 times the one before: 20 us to 60 s.

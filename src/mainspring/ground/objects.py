@@ -30,6 +30,11 @@ from mainspring.ground.profiles import ColumnProfile as ColumnProfile
 from mainspring.ground.profiles import Profile as Profile
 from mainspring.ground.records import DAY_S as DAY_S
 from mainspring.ground.records import Record as Record
+from mainspring.ground.rollouts import Arm as Arm
+from mainspring.ground.rollouts import Rollout as Rollout
+from mainspring.ground.rollouts import RolloutPolicy as RolloutPolicy
+from mainspring.ground.rollouts import Step as Step
+from mainspring.ground.rollouts import Strategy as Strategy
 from mainspring.ground.serving import EndpointLimits as EndpointLimits
 from mainspring.ground.serving import EndpointOptions as EndpointOptions
 from mainspring.ground.serving import Scaling as Scaling
@@ -178,33 +183,12 @@ class Decision(Record, frozen=True, kw_only=True):
 # ---------------------------------------------------------------- serving
 
 
-class Strategy(StrEnum):
-    """How a new version meets traffic."""
+class RoutedArm(Record, frozen=True, kw_only=True):
+    """One of several versions that answer by weight."""
 
-    SHADOW = "shadow"  #: scores copies, answers nobody
-    CANARY = "canary"  #: answers a share of the rows
-    BLUE_GREEN = "blue_green"  #: answers everybody at once, the old one stands by
-
-
-class Rollout(Record, frozen=True, kw_only=True):
-    """A challenger meeting traffic beside the champion of one endpoint."""
-
-    id: str
-    endpoint: str
-    model: str
-    champion: int
-    challenger: int
-    strategy: Strategy
-    share: float  #: of the rows the challenger answers, 0 to 1
-    state: Literal["running", "promoted", "rolled_back", "rejected", "ended"]
-    started: float  #: event time
-    purpose: Literal["challenge", "watch"] = "challenge"
-    #: watch: after a promotion the champion before it scores in the shadow, ready to return
-    ended: float | None = None
-    better: list[float] = []  #: log-wealths of the promotion test
-    worse: list[float] = []  #: log-wealths of the harm test
-    rows: int = 0  #: paired, labelled rows seen
-    cursor: int = 0  #: the last label batch taken into account
+    version: int
+    package: str
+    weight: float
 
 
 class Routing(Record, frozen=True, kw_only=True):
@@ -219,28 +203,15 @@ class Routing(Record, frozen=True, kw_only=True):
     strategy: Strategy | None = None
     share: float = 0.0
     rollout: str | None = None
+    watch: bool = False  #: the challenger is the champion before, and answers where this one fails
+    slowdown: float | None = None  #: so many times the other's time on the same rows is slow
+    arms: list[RoutedArm] = []  #: of an A/B rollout; then there is no challenger
+    sticky: str | None = None  #: the column whose value says which arm answers
     deprecation: Deprecation | None = None  #: of the endpoint, its model or its champion
     options: EndpointOptions = EndpointOptions()
 
 
 # ---------------------------------------------------------------- what a Loop declares
-
-
-class RolloutPolicy(Record, frozen=True, kw_only=True):
-    """How a passed candidate meets traffic and what decides."""
-
-    strategy: Strategy = Strategy.CANARY
-    share: float = 0.2
-    alpha: float = 0.05  #: chance of promoting one that is not better (by margin)
-    harm_alpha: float = 0.01  #: chance of rolling back one that is not worse
-    margin: float = 0.0  #: mean bounded loss that counts as equal, for both tests
-    min_period_s: float = 0.0
-    max_period_s: float = 28 * DAY_S  #: then an undecided rollout ends in a rejection
-    watch_s: float = 14 * DAY_S  #: the previous champion is kept ready that long after a promotion
-    fdr: float | None = None  #: of promotions over all loops of the home that declare one
-    max_errors: float = 0.01  #: share of its scorings that a challenger may fail
-    slow_ms: float | None = None  #: a scoring that takes longer is slow; None: nothing is
-    max_slow: float = 0.05  #: share of its scorings that may be slow
 
 
 #: What is done about an alarm: measure regret, train at once, or write it down.

@@ -94,10 +94,11 @@ def verdict(
 ) -> Verdict | None:
     """Return how the rollout ends at event time ``now``, or None while it goes on.
 
-    Harm counts at any moment; being better counts from ``min_period_s`` on, and stays shown once
-    it was, but a challenger whose mean difference has fallen back to the margin waits until it
-    leads again; at ``max_period_s`` what is not decided ends undecided. A watch ends "better"
-    when the champion broke, and "undecided" after ``watch_s``.
+    Harm counts at any moment; being better counts from ``min_period_s`` on and once the steps
+    and the baking are over (:func:`finished`). It stays shown once it was, but a challenger whose
+    mean difference has fallen back to the margin waits until it leads again; at
+    ``max_period_s`` what is not decided ends undecided. A watch ends "better" when the champion
+    broke, and "undecided" after ``watch_s``.
 
     ``fleet`` is the evidence (:func:`evidence_of`) of the other rollouts of the fleet. Where the
     policy says ``fdr``, a challenger is promoted only if e-BH over all of them lets it.
@@ -111,12 +112,39 @@ def verdict(
     if crossed(worse, policy.harm_alpha):
         return _said("worse", rollout, policy, age, _WORSE)
     shown = crossed(better, policy.alpha) and age >= policy.min_period_s
+    shown = shown and finished(rollout, policy, now)
     if shown and _leads(rollout, policy) and _stands_out(rollout, policy, fleet):
         words = _BETTER if policy.fdr is None else _BETTER + _IN_THE_FLEET
         return _said("better", rollout, policy, age, words, len(fleet))
     if age >= policy.max_period_s:
         return _said("undecided", rollout, policy, age, _UNDECIDED)
     return None
+
+
+def finished(rollout: Rollout, policy: RolloutPolicy, now: float) -> bool:
+    """Return whether all steps were taken, and the last share has been baked long enough."""
+    if rollout.step < len(policy.steps) - 1:
+        return False
+    last = policy.steps[-1].min_period_s if policy.steps else 0.0
+    since = rollout.started if rollout.stepped is None else rollout.stepped
+    return now - since >= last + policy.bake_s
+
+
+def may_step(rollout: Rollout, policy: RolloutPolicy, now: float, rows: int) -> bool:
+    """Return whether the next step may be taken at event time ``now``.
+
+    ``rows`` were scored by both since the rollout began. Guard rails and the harm test are not
+    asked: either would have ended the rollout.
+    """
+    if rollout.purpose == "watch" or rollout.step >= len(policy.steps) - 1:
+        return False
+    here = policy.steps[rollout.step]
+    since = rollout.started if rollout.stepped is None else rollout.stepped
+    return (
+        now - since >= here.min_period_s
+        and rows - rollout.step_rows >= here.rows
+        and rollout.rows >= here.labels
+    )
 
 
 def standing(rollout: Rollout, policy: RolloutPolicy) -> Standing:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, get_args
 
@@ -16,16 +18,24 @@ from mainspring.ground.objects import (
     RetrainingPolicy,
     RolloutPolicy,
     RowsPolicy,
+    Step,
     Strategy,
     Wish,
 )
 from mainspring.ground.training import check_windows
 
+#: One share of a canary: 0.05, (0.05, "1h"), (0.05, "1h", 500) or "5%:1h:500:100", that is share,
+#: least period, rows scored by both within the step, labels since the rollout began.
+StepLike = float | str | tuple[Any, ...] | Step
+
 
 def Rollout(  # noqa: N802  reads as the record it makes
-    strategy: Literal["canary", "shadow", "blue_green"] = "canary",
+    strategy: Literal["canary", "shadow", "linear", "blue_green"] = "canary",
     *,
     share: float = 0.2,
+    steps: Sequence[StepLike] | str = (),
+    every: str | float | None = None,
+    bake: str | float = 0,
     alpha: float = 0.05,
     harm_alpha: float = 0.01,
     margin: float = 0.0,
@@ -33,9 +43,12 @@ def Rollout(  # noqa: N802  reads as the record it makes
     max_period: str | float = "28d",
     watch: str | float = "14d",
     fdr: float | None = None,
+    guard: bool = True,
     max_errors: float = 0.01,
     slow_ms: float | None = None,
     max_slow: float = 0.05,
+    slowdown: float | None = 3.0,
+    max_shift: float | None = None,
 ) -> RolloutPolicy:
     """Say how a passed candidate meets traffic and what decides.
 
@@ -44,13 +57,25 @@ def Rollout(  # noqa: N802  reads as the record it makes
     champion's by more than ``margin`` at level ``alpha``, and rolled back once shown to be higher
     by more than ``margin`` at ``harm_alpha``, both however often one looks.
 
-    A challenger also goes home once more than ``max_errors`` of its scorings fail, or more than
-    ``max_slow`` of them take longer than ``slow_ms``, each shown at ``harm_alpha``. With ``fdr``
-    the loops of a home that declare it are a fleet: of their promotions at most that share is
-    of challengers that are not better, on average, and some wait for more evidence.
+    A canary may go in ``steps``, each a share with the least period, rows and labels before the
+    next; ``linear`` grows by ``share`` ``every`` so long, up to all rows. ``blue_green`` lets the
+    challenger answer all at once. ``bake`` is how long the last share is kept at the least.
+
+    A challenger also goes home by guard rails that need no labels, unless ``guard`` is off: once
+    more than ``max_errors`` of its scorings fail; once it takes over ``slowdown`` times as long as
+    the champion on the same rows; once its scores stand still where the champion's move; once
+    they are further from the champion's than ``max_shift``, on average, or than the gate's losses
+    allow. Or once more than ``max_slow`` of its scorings take longer than ``slow_ms``. All of
+    them share ``harm_alpha``. With ``fdr`` the loops of a home that declare it are a fleet: of
+    their promotions at most that share is of challengers that are not better, on average, and
+    some wait for more evidence.
 
     >>> Rollout(share=0.1, min_period="2d").min_period_s
     172800.0
+    >>> [step.share for step in Rollout(steps="5%:1h:500,20%:1h,50%:1d").steps]
+    [0.05, 0.2, 0.5]
+    >>> len(Rollout("linear", share=0.1, every="30m").steps)
+    10
     """
     within("share", share, 0, 1)
     within("alpha", alpha, 0, 1)
@@ -59,11 +84,18 @@ def Rollout(  # noqa: N802  reads as the record it makes
     within("max_slow", max_slow, 0, 1)
     if fdr is not None:
         within("fdr", fdr, 0, 1)
+    if max_shift is not None:
+        within("max_shift", max_shift, 0, 1)
     if slow_ms is not None and slow_ms <= 0:
         raise BadInputError(f"slow_ms must be above 0, found {slow_ms}.", field="slow_ms")
+    if slowdown is not None and slowdown < 1:
+        raise BadInputError(f"slowdown must be 1 or more, found {slowdown}.", field="slowdown")
+    planned = _steps(Strategy(strategy), steps, share, every)
     return RolloutPolicy(
         strategy=Strategy(strategy),
-        share=share,
+        share=planned[0].share if planned else share,
+        steps=planned,
+        bake_s=seconds(bake, "bake"),
         alpha=alpha,
         harm_alpha=harm_alpha,
         margin=margin,
@@ -71,10 +103,85 @@ def Rollout(  # noqa: N802  reads as the record it makes
         max_period_s=seconds(max_period, "max_period"),
         watch_s=seconds(watch, "watch"),
         fdr=fdr,
+        guard=guard,
         max_errors=max_errors,
         slow_ms=slow_ms,
         max_slow=max_slow,
+        slowdown=slowdown,
+        max_shift=max_shift,
     )
+
+
+def _steps(
+    strategy: Strategy, steps: Sequence[StepLike] | str, share: float, every: str | float | None
+) -> list[Step]:
+    """Return the steps of a canary as said, or those of a linear rollout."""
+    if strategy is not Strategy.LINEAR and every is not None:
+        raise BadInputError("every belongs to a linear rollout.", field="every")
+    if strategy is Strategy.LINEAR:
+        if steps:
+            raise BadInputError("A linear rollout makes its own steps.", field="steps")
+        if every is None or share <= 0:
+            raise BadInputError(
+                "A linear rollout grows by a share every so long.",
+                field="every",
+                hint='Write Rollout("linear", share=0.1, every="1h").',
+            )
+        apart, count = seconds(every, "every"), math.ceil(1 / share - 1e-9)
+        if count > MOST_STEPS:
+            raise BadInputError(
+                f"That would be {count} steps, at most {MOST_STEPS}.", field="share"
+            )
+        return [
+            Step(share=min(share * (at + 1), 1.0), min_period_s=apart if at + 1 < count else 0.0)
+            for at in range(count)
+        ]
+    if steps and strategy is not Strategy.CANARY:
+        raise BadInputError(f"A {strategy} rollout has no steps.", field="steps")
+    several = steps.split(",") if isinstance(steps, str) else steps
+    found = [_step(one) for one in several]
+    if len(found) > MOST_STEPS:
+        raise BadInputError(f"At most {MOST_STEPS} steps, found {len(found)}.", field="steps")
+    for before, after in itertools.pairwise(found):
+        if after.share <= before.share:
+            raise BadInputError(
+                f"Steps grow, found {before.share:g} before {after.share:g}.", field="steps"
+            )
+    return found
+
+
+MOST_STEPS = 100
+
+
+def _step(said: StepLike) -> Step:
+    if isinstance(said, Step):
+        return said
+    parts: list[Any] = [said]
+    if isinstance(said, str):
+        parts = said.strip().split(":")
+    elif isinstance(said, tuple):
+        parts = list(said)
+    if not 1 <= len(parts) <= 4:
+        raise BadInputError(
+            f"{said!r} is no step.", field="steps", hint="Write 5%:1h:500, share:period:rows."
+        )
+    share = _share(parts[0])
+    period = seconds(parts[1], "steps") if len(parts) > 1 and parts[1] != "" else 0.0
+    try:
+        rows, labels = (int(parts[n]) if len(parts) > n and parts[n] != "" else 0 for n in (2, 3))
+    except (TypeError, ValueError) as error:
+        raise BadInputError(f"{said!r}: rows and labels are counts.", field="steps") from error
+    return Step(share=share, min_period_s=period, rows=rows, labels=labels)
+
+
+def _share(said: Any) -> float:
+    text = str(said).strip()
+    try:
+        share = float(text[:-1]) / 100 if text.endswith("%") else float(text)
+    except ValueError as error:
+        raise BadInputError(f"{said!r} is no share.", field="steps") from error
+    within("share", share, 0, 1)
+    return share
 
 
 #: The greatest age that is measured, not declared.

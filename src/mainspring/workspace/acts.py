@@ -6,6 +6,7 @@ without the other.
 
 from __future__ import annotations
 
+import time
 from typing import Any, Literal
 
 import msgspec
@@ -15,15 +16,18 @@ from mainspring.engine import freezes, reactor
 from mainspring.ground import messages as m
 from mainspring.ground.errors import BadInputError, ConflictError, NotFoundError
 from mainspring.ground.identity import new_id
-from mainspring.ground.objects import Decision, LoopSpec, Rollout
+from mainspring.ground.objects import LoopSpec, Rollout
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.monitoring import labels
 from mainspring.readiness import decisions, registry
 from mainspring.retraining.declaring import check_wishes
 from mainspring.scaling.serving import capture, endpoints, rollouts
-from mainspring.workspace import crons, gates
+from mainspring.workspace import crons, gates, promoting
 from mainspring.workspace.opening import Workspace
+
+RECOVERY_S = 10.0  # after it, an endpoint is told to have not come back
+POLL_S = 0.02
 
 
 def declare(ws: Workspace, spec: LoopSpec) -> int:
@@ -41,7 +45,7 @@ def declare(ws: Workspace, spec: LoopSpec) -> int:
         # A loop whose rows carry event time begins at no time at all: the first rows tell.
         start = now if spec.time is None else 0.0
         champion = registry.champion(tx, spec.model)
-        at = _event_time(tx, spec.name, start)
+        at = promoting.event_time(tx, spec.name, start)
         version = reactor.declare(tx, spec, at=at, champion=champion)
         crons.of_loop(tx, before, spec, now)
         if before != spec:
@@ -51,15 +55,19 @@ def declare(ws: Workspace, spec: LoopSpec) -> int:
     return ws.write(Permission.LOOP, work)
 
 
-def promote(ws: Workspace, model: str, number: int, reason: str) -> int | None:
+def promote(
+    ws: Workspace, model: str, number: int, reason: str, *, watch: bool = True
+) -> int | None:
     """Make a version champion by hand and return the champion before it.
 
-    A running rollout of the model's endpoint ends in the same transaction.
+    A running rollout of the model's endpoint ends in the same transaction. The champion before
+    scores along for a time, and comes back by itself should the new one break; not without
+    ``watch``.
 
     Raises:
         GateRefusedError: if the version has no passed gate.
     """
-    return _move(ws, model, number, _needed(reason), back=False)[0]
+    return _move(ws, model, number, needed(reason), back=False, watch=watch)[0]
 
 
 def roll_back(ws: Workspace, model: str, reason: str, to: int | None = None) -> int:
@@ -68,45 +76,53 @@ def roll_back(ws: Workspace, model: str, reason: str, to: int | None = None) -> 
     Raises:
         ConflictError: if there is nothing to go back to.
     """
-    return _move(ws, model, to, _needed(reason), back=True)[1]
+    return _move(ws, model, to, needed(reason), back=True)[1]
+
+
+def roll_back_timed(
+    ws: Workspace, model: str, reason: str, to: int | None = None
+) -> tuple[int, dict[str, float | None]]:
+    """Roll back as :func:`roll_back`, and wait until endpoints answer with the version.
+
+    Returns that version and, for each endpoint of the model that is up, the seconds from the
+    command until its process said that it answers with it; None if it did not within 10 s.
+    """
+    from mainspring.workspace.views import endpoint_http
+
+    start = time.monotonic()
+    number = roll_back(ws, model, reason, to)
+    places = ws.read(Permission.READ, lambda tx: endpoints.of_model(tx, model))
+    waiting = {
+        place.name: url
+        for place in places
+        if place.kind == "served" and (url := endpoint_http.address(ws.home, place.name))
+    }
+    found: dict[str, float | None] = dict.fromkeys(waiting)
+    while waiting and time.monotonic() - start < RECOVERY_S:
+        for name, url in list(waiting.items()):
+            told = endpoint_http.status(ws, url) or {}
+            if told.get("champion") == number:
+                found[name] = round(time.monotonic() - start, 3)
+                del waiting[name]
+        if waiting:
+            time.sleep(POLL_S)
+    return number, found
 
 
 def _move(
-    ws: Workspace, model: str, wanted: int | None, reason: str, *, back: bool
+    ws: Workspace,
+    model: str,
+    wanted: int | None,
+    reason: str,
+    *,
+    back: bool,
+    watch: bool = False,
 ) -> tuple[int | None, int]:
     """Move the champion alias, to the champion before if none is ``wanted``; before and after."""
 
     def work(tx: Tx) -> tuple[int | None, int]:
-        now = ws.clock.now()
         number = _champion_before(tx, model) if wanted is None else wanted
-        before = registry.champion(tx, model)
-        if before == number:
-            raise ConflictError(f"{model}/{number} is the champion already.", field="number")
-        registry.promote(tx, model, number, reason=reason, at=now)
-        serving = endpoints.of_model(tx, model)
-        if not serving:
-            _note(tx, "roll_back" if back else "promote", f"{model}/{number}", reason, now)
-        for endpoint in serving:
-            _end_rollout(tx, endpoint.name, number, now)
-            loop = endpoint.loop
-            if loop is None:
-                _note(tx, "roll_back" if back else "promote", f"{model}/{number}", reason, now)
-                continue
-            at = _event_time(tx, loop, now)
-            event: m.AnyEvent = m.Promoted(
-                loop=loop, at=at, version=number, previous=before, by=tx.who.name, reason=reason
-            )
-            if back and before is not None:
-                event = m.RolledBack(
-                    loop=loop,
-                    at=at,
-                    version=before,
-                    champion=number,
-                    by=tx.who.name,
-                    reason=reason,
-                )
-            reactor.emit(tx, event, key=new_id("hand"))
-        return before, number
+        return promoting.move(ws, tx, model, number, reason, back=back, watch=watch), number
 
     return ws.write(Permission.PROMOTE, work)
 
@@ -121,18 +137,9 @@ def _champion_before(tx: Tx, model: str) -> int:
     return found
 
 
-def _end_rollout(tx: Tx, endpoint: str, champion: int, now: float) -> None:
-    running = rollouts.running(tx, endpoint)
-    if running is not None:
-        state = "promoted" if running.challenger == champion else "rejected"
-        if running.purpose == "watch":
-            state = "ended"
-        rollouts.end(tx, running.id, state, at=max(now, running.started))
-
-
 def override(ws: Workspace, model: str, number: int, reason: str) -> None:
     """Let a refused version into a canary. It can never get past one."""
-    reason = _needed(reason)
+    reason = needed(reason)
 
     def work(tx: Tx) -> None:
         registry.get(tx, model, number)
@@ -140,10 +147,14 @@ def override(ws: Workspace, model: str, number: int, reason: str) -> None:
         now = ws.clock.now()
         decisions.override(tx, model, number, reason=reason, at=now)
         event = m.Overridden(
-            loop=loop, at=_event_time(tx, loop, now), version=number, by=tx.who.name, reason=reason
+            loop=loop,
+            at=promoting.event_time(tx, loop, now),
+            version=number,
+            by=tx.who.name,
+            reason=reason,
         )
         reactor.emit(tx, event, key=new_id("hand"))
-        _note(tx, "override", f"{model}/{number}", reason, now, loop=loop, at=event.at)
+        promoting.note(tx, "override", f"{model}/{number}", reason, now, loop=loop, at=event.at)
 
     ws.write(Permission.PROMOTE, work)
 
@@ -153,12 +164,12 @@ def pause(ws: Workspace, loop: str, reason: str, *, withdraw: bool = False) -> N
 
     ``withdraw`` sends a challenger in traffic home; without it, only harm ends its rollout.
     """
-    _tell(ws, loop, m.Paused, _needed(reason), "loop.pause", withdraw=withdraw)
+    _tell(ws, loop, m.Paused, needed(reason), "loop.pause", withdraw=withdraw)
 
 
 def resume(ws: Workspace, loop: str, reason: str) -> None:
     """Let a paused loop act again."""
-    _tell(ws, loop, m.Resumed, _needed(reason), "loop.resume")
+    _tell(ws, loop, m.Resumed, needed(reason), "loop.resume")
 
 
 def retrain(
@@ -168,7 +179,7 @@ def retrain(
 
     The same ``key`` asks once, however often it is sent: then the answer is False.
     """
-    reason = _needed(reason)
+    reason = needed(reason)
     permission = Permission.RETRAIN
     known = None if key is None else f"asked:{loop}:{key}"
     if known is not None and len(known) > 255:
@@ -191,7 +202,7 @@ def _tell(
 ) -> bool:
     def work(tx: Tx) -> bool:
         reactor.spec(tx, loop)
-        at = _event_time(tx, loop, ws.clock.now())
+        at = promoting.event_time(tx, loop, ws.clock.now())
         event = kind(loop=loop, at=at, by=tx.who.name, reason=reason, **more)
         new = reactor.emit(tx, event, key=key or new_id("hand"))
         if new:
@@ -242,6 +253,9 @@ def remove_endpoint(ws: Workspace, name: str) -> None:
     """Stop serving under a name. Captured traffic and labels are kept."""
 
     def work(tx: Tx) -> None:
+        running = rollouts.running(tx, name)
+        if running is not None and running.purpose == "watch":
+            rollouts.end(tx, running.id, "ended", at=max(ws.clock.now(), running.started))
         endpoints.remove(tx, name)
         consumers.forget(tx, name)
         tx.audit("endpoint.remove", f"endpoint:{name}", {})
@@ -261,38 +275,12 @@ def _loop_of(tx: Tx, model: str) -> str:
     raise NotFoundError(f"No loop looks after the model {model}.", field="model")
 
 
-def _event_time(tx: Tx, loop: str, now: float) -> float:
-    """Return the loop's own time: of its newest event, or the wall's where rows have none."""
-    view = reactor.view_or_none(tx, loop)
-    if view is None:
-        return now
-    return now if reactor.spec(tx, loop).time is None else view.now
+def needed(reason: str) -> str:
+    """Return a reason without what surrounds it.
 
-
-def _note(
-    tx: Tx,
-    kind: str,
-    subject: str,
-    reason: str,
-    now: float,
-    *,
-    loop: str | None = None,
-    at: float | None = None,
-) -> None:
-    decision = Decision(
-        id=new_id("dec"),
-        at=now if at is None else at,
-        made=now,
-        kind=kind,
-        subject=subject,
-        reason=reason,
-        by=tx.who.name,
-        loop=loop,
-    )
-    decisions.record(tx, decision)
-
-
-def _needed(reason: str) -> str:
+    Raises:
+        BadInputError: if there is none, or far too much of it.
+    """
     text = reason.strip()
     if not text:
         raise BadInputError("A reason is needed: it is what others will read.", field="reason")

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from zlib import crc32
 
+from mainspring.scaling.serving.tallies import FOLDER as TALLIES
+
 #: A folder that was quiet is felt again after a twentieth of that time, and at most this long.
 SLOWEST_S = 4.0
 _SHARE = 1 / 20
@@ -52,12 +54,17 @@ class Attention:
         return {one for known in self._known.values() for one in known.pending}
 
     def due(
-        self, keys: Mapping[str, Hashable], ended: Collection[str], at: float
+        self,
+        keys: Mapping[str, Hashable],
+        ended: Collection[str],
+        at: float,
+        close: Collection[str] = (),
     ) -> Iterable[str]:
         """Return the endpoints to look at now, those that moved first.
 
         ``keys`` are all endpoints, each with what the store says of it in brief; ``ended`` is
         pending work that is over, or was never begun; ``at`` is the time by the workspace's clock.
+        Those in ``close`` are felt every time, with what their processes count.
         """
         now = time.monotonic()
         for gone in self._known.keys() - keys.keys():
@@ -68,7 +75,9 @@ class Attention:
             if known is None:
                 known = self._known[name] = _Known(str(self._folder(name)))
             touched = known.key != key or (ended and not known.pending.isdisjoint(ended))
-            if touched or (now >= known.feel and _felt(known, now)):
+            if touched or (
+                (name in close or now >= known.feel) and _felt(known, now, name in close)
+            ):
                 known.key, known.moved = key, now
                 moved.append(name)
             elif _cold(name, known, now, at):
@@ -81,9 +90,11 @@ class Attention:
         known.pending, known.looked, known.at = set(needs), time.monotonic(), at
 
 
-def _felt(known: _Known, now: float) -> bool:
+def _felt(known: _Known, now: float, close: bool) -> bool:
     """Return whether the files of an endpoint have moved since they were felt last."""
     files = _files(known.folder)
+    if close:
+        files = files, _files(f"{known.folder}/{TALLIES}")
     if files != known.files:
         known.files, known.moved, known.feel = files, now, now
         return True

@@ -14,7 +14,7 @@ from mainspring.ground.objects import LoopSpec
 from mainspring.ground.ports import Tx
 from mainspring.monitoring import labels, watches
 from mainspring.readiness import registry
-from mainspring.scaling.serving import endpoints
+from mainspring.scaling.serving import endpoints, rollouts
 
 #: Of its time, an engine spends no more than this share on asking how things are declared.
 _SHARE = 0.02
@@ -29,7 +29,8 @@ class Watched(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     kind: str  #: served, or fed
     spec: LoopSpec | None  #: None: nothing watches it
-    stamp: int  #: another one whenever the spec is another
+    stamp: int  #: another one whenever the spec or the rollout is another
+    rollout: str | None = None  #: the one that runs there
 
 
 class _Moved:
@@ -57,6 +58,7 @@ class Overview:
         self.endpoints: dict[str, Watched] = {}
         self.keys: dict[str, Hashable] = {}
         self.labels: dict[str, int] = {}  #: endpoint -> number of its newest batch of labels
+        self.rolling: set[str] = set()  #: endpoints in a rollout, which are felt at every look
         self._specs: dict[str, tuple[int, LoopSpec]] = {}  # loop -> version, spec
         self._newest = 0  # batch of labels
         self._moved = _Moved()
@@ -107,20 +109,30 @@ class Overview:
 
     def _watched(self, tx: Tx) -> dict[str, Watched]:
         there = endpoints.list_endpoints(tx)
+        running = rollouts.all_running(tx)
+        self.rolling = set(running)
         kinds = {one.name: one.kind for one in there}
-        found = {one.name: self._one(one.name, None, kinds) for one in there}
+        found = {one.name: self._one(one.name, None, kinds, running) for one in there}
         for watch in watches.every(tx):
-            found[watch.endpoint] = self._one(watch.endpoint, watch.as_loop(), kinds)
+            found[watch.endpoint] = self._one(watch.endpoint, watch.as_loop(), kinds, running)
         for spec in self._declared(tx):
-            found[spec.endpoint] = self._one(spec.endpoint, spec, kinds)
+            found[spec.endpoint] = self._one(spec.endpoint, spec, kinds, running)
         return found
 
-    def _one(self, name: str, spec: LoopSpec | None, kinds: Mapping[str, str]) -> Watched:
-        before = self.endpoints.get(name)
-        if before is not None and before.spec == spec and before.kind == kinds.get(name, "served"):
+    def _one(
+        self,
+        name: str,
+        spec: LoopSpec | None,
+        kinds: Mapping[str, str],
+        running: Mapping[str, str],
+    ) -> Watched:
+        before, kind = self.endpoints.get(name), kinds.get(name, "served")
+        known = None if before is None else (before.spec, before.kind, before.rollout)
+        if before is not None and known == (spec, kind, running.get(name)):
             return before
-        kind = kinds.get(name, "served")
-        return Watched(name=name, kind=kind, spec=spec, stamp=next(_STAMPS))
+        return Watched(
+            name=name, kind=kind, spec=spec, stamp=next(_STAMPS), rollout=running.get(name)
+        )
 
     def _declared(self, tx: Tx) -> list[LoopSpec]:
         """Return the loops in force; only those that were declared anew are read."""

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from mainspring.debt import consumers
-from mainspring.ground.objects import Deprecation, Routing
+from mainspring.ground.objects import DAY_S, Deprecation, RolloutPolicy, RoutedArm, Routing
 from mainspring.ground.ports import Tx
 from mainspring.readiness import registry
 from mainspring.scaling.serving import endpoints, rollouts
+from mainspring.scaling.serving.endpoints import Endpoint
+
+#: Without a loop, the champion before scores along for so long after a promotion: both answer
+#: to every row, and that costs.
+WATCH_S = DAY_S
 
 
 def routing(tx: Tx, endpoint: str) -> Routing:
@@ -19,20 +26,45 @@ def routing(tx: Tx, endpoint: str) -> Routing:
     model = place.model
     champion = registry.champion(tx, model)
     rollout = rollouts.running(tx, endpoint)
-    meets = rollout is not None and rollout.champion == champion
-    return Routing(
+    plain = Routing(
         endpoint=endpoint,
         model=model,
         champion=champion,
         champion_package=_package(tx, model, champion),
-        challenger=rollout.challenger if rollout and meets else None,
-        challenger_package=_package(tx, model, rollout.challenger) if rollout and meets else None,
-        strategy=rollout.strategy if rollout and meets else None,
-        share=rollout.share if rollout and meets else 0.0,
-        rollout=rollout.id if rollout and meets else None,
         deprecation=_deprecation(tx, endpoint, model, champion),
         options=place.options,
     )
+    if rollout is None or rollout.champion != champion:
+        return plain
+    policy = rollout.policy or policy_of(tx, place)
+    alone = not rollout.arms
+    return msgspec.structs.replace(
+        plain,
+        challenger=rollout.challenger if alone else None,
+        challenger_package=_package(tx, model, rollout.challenger) if alone else None,
+        strategy=rollout.strategy,
+        share=rollout.share,
+        rollout=rollout.id,
+        watch=rollout.purpose == "watch",
+        slowdown=policy.slowdown if policy.guard else None,
+        arms=[
+            RoutedArm(
+                version=one.version,
+                package=registry.get(tx, model, one.version).package,
+                weight=one.weight,
+            )
+            for one in rollout.arms
+        ],
+        sticky=rollout.sticky,
+    )
+
+
+def policy_of(tx: Tx, place: Endpoint) -> RolloutPolicy:
+    """Return how versions meet an endpoint's traffic: as its loop says, or as it is by default."""
+    from mainspring.engine import reactor  # only in a rollout: an endpoint begins without it
+
+    spec = None if place.loop is None else reactor.spec_or_none(tx, place.loop)
+    return RolloutPolicy(watch_s=WATCH_S) if spec is None else spec.rollout
 
 
 def shared_routings(tx: Tx) -> dict[str, Routing]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -11,16 +11,16 @@ from mainspring.engine import tasks
 from mainspring.engine.rest import Rest
 from mainspring.engine.tasks import NewTask
 from mainspring.ground.errors import MainspringError
-from mainspring.ground.objects import DAY_S, LoopSpec, Rollout
+from mainspring.ground.objects import LoopSpec
 from mainspring.ground.ports import Tx
 from mainspring.monitoring import again, labels, maturity, windows
 from mainspring.readiness import registry
-from mainspring.retraining import guardrails
-from mainspring.scaling.serving import capture, rollouts, shelf, tallies
+from mainspring.scaling.serving import capture, shelf
 from mainspring.workspace.attention import Attention
 from mainspring.workspace.handlers import alarming, arriving, losing, telling
 from mainspring.workspace.keeping import ageing
 from mainspring.workspace.overview import Overview, Watched
+from mainspring.workspace.rollout_scans import RolloutScan
 
 if TYPE_CHECKING:
     from mainspring.workspace.opening import Workspace
@@ -44,7 +44,7 @@ class Scans:
         self._overview, self._rest = Overview(), Rest()
         self._attention = Attention(ws.captures)
         self._marks: dict[str, float] = {}  # how far each endpoint was known when it was looked at
-        self._guards: dict[str, tuple[str, tallies.Follower]] = {}  # endpoint -> its rollout's
+        self._rollouts = RolloutScan(ws)
         self._live: dict[str, tuple[float, bool]] = {}  # endpoint -> (watermark, traffic is live)
 
     def all(self, tx: Tx) -> list[NewTask]:
@@ -57,7 +57,7 @@ class Scans:
         ended = {one for one in pending if states.get(one, True)}
         needed: dict[str, list[NewTask]] = {}
         broken: Exception | None = None
-        for name in self._attention.due(self._overview.keys, ended, now):
+        for name in self._attention.due(self._overview.keys, ended, now, self._overview.rolling):
             try:
                 needed[name] = self._look(tx, self._overview.endpoints[name])
             except (MainspringError, OSError) as error:
@@ -87,7 +87,10 @@ class Scans:
     def _look(self, tx: Tx, one: Watched) -> list[NewTask]:
         """Return the work of one endpoint, and note how far it is known by now."""
         watermark = capture.watermark(self._ws.captures(one.name))
-        needed = self.watching(tx, one.spec, one.kind) if one.spec is not None else []
+        if one.spec is not None:
+            needed = self.watching(tx, one.spec, one.kind)
+        else:
+            needed = self._rollouts.due(tx, one.name, None, watermark, one.kind)
         if watermark is not None:
             self._marks[f"watermark:{one.name}"] = watermark
             self._marks[f"labels:{one.name}"] = labels.newest(tx, one.name)
@@ -97,14 +100,14 @@ class Scans:
         """Return the work that one endpoint's traffic and labels should make."""
         watermark = capture.watermark(self._ws.captures(spec.endpoint))
         if watermark is None or (kind == "served" and registry.champion(tx, spec.model) is None):
-            return []
+            return self._rollouts.due(tx, spec.endpoint, spec, None, kind)
         if kind == "served":
             watermark = self._passed(spec, watermark)
         known = watermark
         if spec.monitor.by_batch:  # no further row will come to say how late it is
             known = max(watermark, self._ws.clock.now())
         found = self._windows(tx, spec, watermark) + _labels(tx, spec, known)
-        return found + self._rollout(tx, spec, watermark, kind) if spec.name else found
+        return found + self._rollouts.due(tx, spec.endpoint, spec, watermark, kind)
 
     def settled(self, tx: Tx) -> dict[str, float]:
         """Return how far each endpoint's traffic and labels are known by now.
@@ -167,30 +170,6 @@ class Scans:
             self._live[spec.endpoint] = known
         return now - LIVE_S if known[1] else watermark
 
-    def _rollout(self, tx: Tx, spec: LoopSpec, watermark: float, kind: str) -> list[NewTask]:
-        running = rollouts.running(tx, spec.endpoint)
-        if running is None:
-            self._guards.pop(spec.endpoint, None)
-            return []
-        newest = labels.received(tx, spec.endpoint).newest_batch
-        # Besides new labels a new day is news: periods end.
-        day = int(watermark // DAY_S)
-        payload = {"loop": spec.name, "rollout": running.id, "watermark": watermark}
-        name = f"rollout/{running.id}/{newest}/{day}"
-        found = [_look(name, "rollout", payload)]
-        if running.purpose == "challenge" and kind == "served" and self._does_harm(spec, running):
-            found.append(_look(f"guard/{running.id}", "guard", payload))
-        return found
-
-    def _does_harm(self, spec: LoopSpec, running: Rollout) -> bool:
-        """Return whether a guardrail is crossed; what callers feel waits for no labels."""
-        known = self._guards.get(spec.endpoint)
-        if known is None or known[0] != running.id:
-            folder = self._ws.captures(spec.endpoint)
-            known = running.id, tallies.Follower(folder, running.challenger, running.started)
-            self._guards[spec.endpoint] = known
-        return guardrails.harm(running, spec.rollout, known[1].total()) is not None
-
     def _upkeep(self, endpoint: str) -> list[NewTask]:
         folder = self._ws.captures(endpoint)
         found = losing.due(folder, endpoint)
@@ -251,7 +230,3 @@ def _late(tx: Tx, spec: LoopSpec, watermark: float) -> list[NewTask]:
             priority=-1,
         )
     ]
-
-
-def _look(name: str, kind: str, payload: dict[str, Any]) -> NewTask:
-    return NewTask(id=name, kind=kind, payload=payload, max_attempts=ATTEMPTS, priority=1)

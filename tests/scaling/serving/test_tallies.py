@@ -9,6 +9,7 @@ from tests.scaling.conftest import ROW
 
 from mainspring.ground.clock import TurnedClock
 from mainspring.ground.objects import Strategy, Tally
+from mainspring.scaling.serving.pairing import PairCounts
 from mainspring.scaling.serving.tallies import FOLDER, KEPT_DAYS, Follower, Tallies, prune, read
 
 DAY = 86_400.0
@@ -137,35 +138,39 @@ def test_an_endpoint_counts_what_it_answers_refuses_and_what_its_challenger_did(
     assert [(one.version, one.requests) for one in then] == [(1, 1), (2, 1)]
 
 
-def test_a_follower_adds_up_what_is_appended_and_reads_nothing_twice(tallies, tmp_path, clock):
-    follower = Follower(tmp_path, 2, clock.now)
-    assert follower.total().requests == 0
+def failing() -> PairCounts:
+    return PairCounts(tried=2, failed=1, mine={3: 1}, shifts={0: 4})
+
+
+def test_a_follower_adds_up_one_rollout_and_reads_nothing_twice(tallies, tmp_path, clock):
+    follower = Follower(tmp_path, "r", clock.now)
+    assert follower.total() == {}
     for _ in range(3):
-        tallies.add(2, 0.004, "answered")
+        tallies.pair(2, failing(), "r")
+        tallies.pair(3, failing(), "r")
+        tallies.pair(2, failing(), "another")
         tallies.add(2, 0.1, "failed")
-        tallies.add(1, 0.1, "failed")
         tallies.flush()
         follower.total()
     found = follower.total()
-    assert (found.requests, found.errors, sum(found.latencies.values())) == (6, 3, 3)
-    assert found == Follower(tmp_path, 2, clock.now).total()
+    assert (found[2].tried, found[2].failed, found[2].mine, found[2].shifts) == (
+        *(6, 3),
+        *({3: 3}, {0: 12}),
+    )
+    assert found == Follower(tmp_path, "r", clock.now).total()
+    [one] = read(tmp_path, clock.now - 60, clock.now + 60)
+    assert (one.version, one.requests) == (2, 3)
 
 
-def test_a_follower_waits_for_the_end_of_a_line_and_leaves_out_what_was_before(
-    tallies, tmp_path, clock
-):
-    tallies.add(2, 0.004, "answered")
-    tallies.flush()
-    follower = Follower(tmp_path, 2, clock.now + 120)
-    assert follower.total().requests == 0
-    clock.now += 200
-    tallies.add(2, 0.004, "failed")
+def test_a_follower_waits_for_the_end_of_a_line(tallies, tmp_path, clock):
+    follower = Follower(tmp_path, "r", clock.now)
+    tallies.pair(2, failing(), "r")
     tallies.flush()
     [path] = (tmp_path / FOLDER).iterdir()
     whole = path.read_bytes()
     path.write_bytes(whole[:-9])
-    assert follower.total().requests == 0
+    assert follower.total() == {}
     path.write_bytes(whole)
-    assert follower.total().errors == 1
+    assert follower.total()[2].failed == 1
     path.write_bytes(whole + b"torn {\n")
-    assert follower.total().errors == 1
+    assert follower.total()[2].failed == 1

@@ -55,6 +55,7 @@ def check(inputs: GateInputs, policy: Gate) -> list[CheckResult]:
         f"{band.high:+.4f}, {unit}"
     )
     evidence = {
+        "champion": inputs.champion,
         "rows": rows,
         "blocks": band.n if by_block else None,
         "candidate_loss": float(candidate.mean()),

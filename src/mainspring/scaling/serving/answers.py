@@ -90,7 +90,7 @@ def server(name: str) -> dict[str, Any]:
 def model(name: str, now: Generation, variant: Variant) -> dict[str, Any]:
     """Return what a version takes and gives, as tensors; ``name`` is what it was asked by."""
     signature = variant.served.signature
-    both = [v.number for v in (now.champion, now.challenger) if v is not None]
+    both = [v.number for v in now.loaded]
     wide = len(signature.classes) if signature.kind == "multiclass" else 1
     prediction = "FP64" if signature.kind == "regression" else "BYTES"
     outputs = [

@@ -335,13 +335,12 @@ class EndpointApp:
         versions: dict[str, dict[str, Any]] = {
             str(v): c.as_dict() for v, c in self.counts.versions().items()
         }
-        for variant in (now.champion, now.challenger):
-            if variant is not None:
-                versions.setdefault(str(variant.number), self.counts.of(variant.number).as_dict())
-                told = versions[str(variant.number)]
-                told["form"], told["variant"] = variant.served.form, parts[variant.number]
-                if isinstance(variant.served, Accounted):
-                    told["process"] = variant.served.account()
+        for variant in now.loaded:
+            versions.setdefault(str(variant.number), self.counts.of(variant.number).as_dict())
+            told = versions[str(variant.number)]
+            told["form"], told["variant"] = variant.served.form, parts[variant.number]
+            if isinstance(variant.served, Accounted):
+                told["process"] = variant.served.account()
         return {
             "name": self.name,
             "model": routing.model,
@@ -350,8 +349,9 @@ class EndpointApp:
             "generation": now.serial,
             "champion": None if now.champion is None else now.champion.number,
             "challenger": None if now.challenger is None else now.challenger.number,
-            "strategy": None if now.challenger is None else routing.strategy,
+            "strategy": routing.strategy if now.challenger or now.arms else None,
             "share": now.share,
+            "arms": {str(one.version): one.weight for one in routing.arms},
             "rollout": routing.rollout,
             "started": self._started,
             "grpc": self.doorkeeper.port,
@@ -388,6 +388,7 @@ class EndpointApp:
             shares[now.champion.number] = 1.0 - now.share
         if now.challenger is not None:
             shares[now.challenger.number] = now.share
+        shares |= now.weights()
         parts = [
             ({"version": str(number), "variant": part}, shares[number])
             for number, part in now.parts().items()
@@ -410,5 +411,5 @@ class EndpointApp:
             "queue_running": one("Requests scored in threads.", queue.running),
             "queue_waiting": one("Requests that wait for a thread.", queue.waiting),
             "queue_refused_total": one("Requests sent away at once.", self.predictor.refused),
-            **processes(v for v in (now.champion, now.challenger) if v is not None),
+            **processes(iter(now.loaded)),
         }

@@ -38,9 +38,8 @@ class Plan:
     """How the requests of one generation and version are scored, and what that costs."""
 
     def __init__(self, now: Generation, champion: Variant) -> None:
-        variants = [champion]
-        if now.challenger is not None and now.challenger is not champion:
-            variants.append(now.challenger)
+        alone = champion is not now.champion  # asked for by name
+        variants = [champion] if alone else now.loaded
         self.versions = [variant.number for variant in variants]
         self.cost = Cost()
         self._may = all(variant.served.inline for variant in variants)

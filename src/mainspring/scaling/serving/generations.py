@@ -98,19 +98,21 @@ class Generations:
         if routing == before.routing and not self.trouble and not self.asleep:
             return
         champion = self._variant(routing.champion, routing.champion_package)
-        challenger, trouble = None, ""
-        try:
-            challenger = self._variant(routing.challenger, routing.challenger_package)
-        # A challenger that cannot be loaded must not keep a new champion from serving.
-        except Exception as error:  # noqa: BLE001
-            trouble = f"challenger {routing.challenger}: {error}"
-            _log.warning("%s", trouble)
-        self.trouble, self.asleep = trouble, False
-        after = Generation(before.serial + 1, routing, champion, challenger)
-        if (routing, champion, challenger) != (
+        self.trouble, self.asleep = "", False
+        challenger = self._tried(routing.challenger, routing.challenger_package)
+        own = (routing.champion, routing.champion_package)
+        arms = tuple(
+            champion
+            if (one.version, one.package) == own
+            else self._tried(one.version, one.package)
+            for one in routing.arms
+        )
+        after = Generation(before.serial + 1, routing, champion, challenger, arms)
+        if (routing, champion, challenger, arms) != (
             before.routing,
             before.champion,
             before.challenger,
+            before.arms,
         ):
             self.current = after
             _log.info(
@@ -118,14 +120,22 @@ class Generations:
                 *(routing.model, routing.champion, routing.challenger),
                 extra={"version": routing.champion},
             )
-        for variant in (champion, challenger):
-            if variant is not None:
-                variant.served.warm()
+        for variant in after.loaded:
+            variant.served.warm()
+
+    def _tried(self, number: int | None, package: str | None) -> Variant | None:
+        """Return a challenger; None if it cannot be loaded, which stops no champion."""
+        try:
+            return self._variant(number, package)
+        except Exception as error:  # noqa: BLE001  whatever its package holds
+            self.trouble = f"challenger {number}: {error}"
+            _log.warning("%s", self.trouble)
+            return None
 
     def _variant(self, number: int | None, package: str | None) -> Variant | None:
         if number is None or package is None:
             return None
-        for known in (self.current.champion, self.current.challenger):
-            if known is not None and known.number == number and known.served.digest == package:
+        for known in self.current.loaded:
+            if known.number == number and known.served.digest == package:
                 return known
         return Variant(number, self._loader(package))

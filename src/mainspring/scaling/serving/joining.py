@@ -38,6 +38,7 @@ class Joined:
         self._parts = parts
         self._scores: dict[int, Floats] | None = None
         self._failed = False
+        self.found = False  #: the last scores were there already, so their time says nothing
 
     @property
     def inline(self) -> bool:
@@ -55,6 +56,7 @@ class Joined:
 
     def score(self, rows: Prepared) -> Floats:
         """Return the scores of one request's rows; of others than those joined, as they are."""
+        self.found = self._scores is not None
         if self._failed or not any(rows is part for part in self._parts):
             return self._served.score(rows)
         if self._scores is None:

@@ -1,18 +1,34 @@
-"""Which challenger meets which endpoint's traffic, and how far its tests are."""
+"""Which challengers meet which endpoint's traffic, in which steps, and how far their tests are."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from sqlalchemy import insert, select
 from sqlalchemy import update as change
 
 from mainspring.ground.errors import BadInputError, ConflictError, NotFoundError
-from mainspring.ground.objects import MOVES, Rollout, Strategy
+from mainspring.ground.identity import canonical
+from mainspring.ground.objects import MOVES, Arm, Record, Rollout, RolloutPolicy, Strategy
 from mainspring.ground.ports import Tx
 from mainspring.scaling.serving.tables import rollouts
+
+
+class _More(Record, frozen=True, kw_only=True):
+    """What only some rollouts have; the names are those of :class:`Rollout`."""
+
+    by: str | None = None
+    policy: RolloutPolicy | None = None
+    ends: Literal["hand", "proven", "baked"] = "hand"
+    step: int = 0
+    stepped: float | None = None
+    step_rows: int = 0
+    arms: list[Arm] = []
+    sticky: str | None = None
+    tests: dict[str, list[float]] = {}
 
 
 def start(tx: Tx, rollout: Rollout, reason: str = "") -> Rollout:
@@ -36,13 +52,19 @@ def start(tx: Tx, rollout: Rollout, reason: str = "") -> Rollout:
             f"Rollout {before.id} of {before.model}/{before.challenger} runs on endpoint"
             f" {rollout.endpoint} already."
         )
+    _check_arms(rollout)
     values = msgspec.structs.asdict(rollout)
+    for name in _More.__struct_fields__:
+        del values[name]
+    values["more"] = _more(rollout)
     values["strategy"] = str(rollout.strategy)
     values["better"] = _floats(rollout.better)
     values["worse"] = _floats(rollout.worse)
     tx.run(insert(rollouts).values(**values))
     told = {"rollout": rollout.id, "purpose": rollout.purpose, "champion": rollout.champion}
     told |= {"challenger": rollout.challenger, "share": rollout.share}
+    if rollout.arms:
+        told["arms"] = {str(arm.version): arm.weight for arm in rollout.arms}
     tx.audit("rollout.start", f"endpoint:{rollout.endpoint}", told, reason)
     return rollout
 
@@ -68,6 +90,49 @@ def end(tx: Tx, rollout: str, state: str, *, at: float) -> Rollout:
     return get(tx, rollout)
 
 
+def move(tx: Tx, rollout: Rollout, reason: str = "") -> Rollout:
+    """Keep the share, the arms and the step of a running rollout as they are given; audit it.
+
+    Raises:
+        NotFoundError: if there is none.
+        ConflictError: if it does not run any more.
+        BadInputError: if share or weights cannot be.
+    """
+    if not 0.0 <= rollout.share <= 1.0:
+        raise BadInputError(f"share must be 0 to 1, found {rollout.share}.", field="share")
+    _check_arms(rollout)
+    now = get(tx, rollout.id)
+    if now.state != "running":
+        raise ConflictError(f"Rollout {rollout.id} is {now.state}; its share moves no more.")
+    values = {
+        "share": rollout.share,
+        "challenger": rollout.challenger,
+        "strategy": str(rollout.strategy),
+        "more": _more(rollout),
+    }
+    tx.run(change(rollouts).where(rollouts.c.id == rollout.id).values(**values))
+    told: dict[str, Any] = {"rollout": rollout.id, "share": rollout.share, "step": rollout.step}
+    if rollout.arms:
+        told["arms"] = {str(arm.version): arm.weight for arm in rollout.arms}
+    tx.audit("rollout.move", f"endpoint:{rollout.endpoint}", told, reason)
+    return get(tx, rollout.id)
+
+
+def compare(
+    tx: Tx, rollout: str, tests: dict[str, list[float]], *, rows: int, cursor: int
+) -> None:
+    """Keep how far the tests between the arms of an A/B rollout are.
+
+    Raises:
+        NotFoundError: if there is none.
+        ConflictError: if it does not run any more, or has seen later labels already.
+    """
+    now = _open(tx, rollout, rows, cursor)
+    more = _more(msgspec.structs.replace(now, tests=tests))
+    values = {"more": more, "rows": rows, "cursor": cursor}
+    tx.run(change(rollouts).where(rollouts.c.id == rollout).values(**values))
+
+
 def update(
     tx: Tx, rollout: str, better: list[float], worse: list[float], *, rows: int, cursor: int
 ) -> None:
@@ -77,6 +142,15 @@ def update(
         NotFoundError: if there is none.
         ConflictError: if it does not run any more, or has seen later labels already.
     """
+    _open(tx, rollout, rows, cursor)
+    tx.run(
+        change(rollouts)
+        .where(rollouts.c.id == rollout)
+        .values(better=_floats(better), worse=_floats(worse), rows=rows, cursor=cursor)
+    )
+
+
+def _open(tx: Tx, rollout: str, rows: int, cursor: int) -> Rollout:
     now = get(tx, rollout)
     if now.state != "running":
         raise ConflictError(f"Rollout {rollout} is {now.state}; its tests are closed.")
@@ -85,11 +159,7 @@ def update(
             f"Rollout {rollout} has seen label batch {now.cursor} and {now.rows} rows; {cursor}"
             f" and {rows} would go back."
         )
-    tx.run(
-        change(rollouts)
-        .where(rollouts.c.id == rollout)
-        .values(better=_floats(better), worse=_floats(worse), rows=rows, cursor=cursor)
-    )
+    return now
 
 
 def get(tx: Tx, rollout: str) -> Rollout:
@@ -146,12 +216,52 @@ def of_endpoint(tx: Tx, endpoint: str, limit: int = 1000) -> list[Rollout]:
     return [_read(row) for row in tx.all(question)]
 
 
+def all_running(tx: Tx) -> dict[str, str]:
+    """Return the id of the rollout that runs on each endpoint that has one."""
+    query = select(rollouts.c.endpoint, rollouts.c.id).where(rollouts.c.state == "running")
+    return {row.endpoint: row.id for row in tx.all(query)}
+
+
+def newest(tx: Tx, limit: int = 100) -> list[Rollout]:
+    """Return the rollouts of every endpoint, newest first."""
+    query = select(rollouts).order_by(rollouts.c.started.desc(), rollouts.c.id.desc())
+    return [_read(row) for row in tx.all(query.limit(limit))]
+
+
+def _check_arms(rollout: Rollout) -> None:
+    if not rollout.arms:
+        return
+    versions = [arm.version for arm in rollout.arms]
+    if len(set(versions)) != len(versions) or rollout.champion not in versions:
+        raise BadInputError(
+            f"An A/B rollout has each version once, the champion {rollout.champion} among them;"
+            f" found {', '.join(map(str, versions))}.",
+            field="variants",
+        )
+    for arm in rollout.arms:
+        if not (arm.weight >= 0 and math.isfinite(arm.weight)):
+            raise BadInputError(
+                f"A weight is 0 or more, found {arm.weight} for version {arm.version}.",
+                field="variants",
+            )
+    if sum(arm.weight for arm in rollout.arms) <= 0:
+        raise BadInputError("One weight must be above 0.", field="variants")
+
+
+def _more(rollout: Rollout) -> str | None:
+    more = _More(**{name: getattr(rollout, name) for name in _More.__struct_fields__})
+    return None if more == _More() else canonical(more).decode()
+
+
 def _floats(values: list[float]) -> str:
     return msgspec.json.encode(values).decode()
 
 
 def _read(row: Any) -> Rollout:
-    values = {name: getattr(row, name) for name in Rollout.__struct_fields__}
+    more = _More() if row.more is None else msgspec.json.decode(row.more, type=_More)
+    values = msgspec.structs.asdict(more)
+    names = [name for name in Rollout.__struct_fields__ if name not in values]
+    values |= {name: getattr(row, name) for name in names}
     values["strategy"] = Strategy(row.strategy)
     values["better"] = msgspec.json.decode(row.better, type=list[float])
     values["worse"] = msgspec.json.decode(row.worse, type=list[float])

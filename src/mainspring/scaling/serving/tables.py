@@ -65,6 +65,7 @@ rollouts = Table(
     Column("worse", Text, nullable=False),
     Column("rows", BigInteger, nullable=False),
     Column("cursor", BigInteger, nullable=False),
+    Column("more", Text),  # JSON: how it was begun by hand, its steps and its arms; NULL: none
     Index("rollouts_by_endpoint", "endpoint", "started"),
 )
 

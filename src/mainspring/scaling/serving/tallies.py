@@ -8,6 +8,7 @@ of the newest row the process was asked about where requests bring their time, e
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import threading
 from bisect import bisect_left
@@ -17,11 +18,13 @@ from typing import Literal
 
 import msgspec
 
-from mainspring.ground.monitors import LATENCY_EDGES_S
+from mainspring.ground.monitors import LATENCY_EDGES_S, Pair
 from mainspring.ground.objects import DAY_S, Tally
 from mainspring.scaling.serving.chores import Chores
+from mainspring.scaling.serving.pairing import PairCounts
 
 FLUSH_S = 5.0
+PAIRS_S = 0.5  # in a rollout: a version that fails is to be felt at once
 MINUTE_S = 60.0
 KEPT_DAYS = 400
 FOLDER = "tallies"
@@ -52,11 +55,12 @@ class Tallies:
         self._event: float | None = None
         self._counts: dict[_Key, list[int]] = {}
         self._latencies: dict[_Key, dict[int, int]] = {}
+        self._pairs: dict[tuple[float, int, str | None], PairCounts] = {}
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
         self._chore = None if chores is None else chores.add(self._worked)
-        self._due = False  # the chore will have its turn
+        self._due_s = math.inf  # so soon the chore will have its turn, from when it was asked for
         if self._chore is None:
             self._thread = threading.Thread(target=self._run, name="tallies", daemon=True)
             self._thread.start()
@@ -67,8 +71,7 @@ class Tallies:
 
     def add(self, version: int | None, seconds: float, ended: Ended) -> None:
         """Count one request: whose it was, how long it took, how it ended."""
-        when = self._event if self._event is not None else self._now()
-        key = (when // MINUTE_S * MINUTE_S, version)
+        key = self._key(version)
         bucket = bisect_left(LATENCY_EDGES_S, seconds)
         with self._lock:
             counts = self._counts.get(key)
@@ -81,15 +84,32 @@ class Tallies:
                 latencies[bucket] = latencies.get(bucket, 0) + 1
             else:
                 counts[1 if ended == "refused" else 2] += 1
-        if self._chore is not None and not self._due:
-            self._due = True
-            self._chore.wake(FLUSH_S)
+        self._ask_for_a_turn(FLUSH_S)
+
+    def _ask_for_a_turn(self, in_s: float) -> None:
+        if self._chore is not None and in_s < self._due_s:
+            self._due_s = in_s
+            self._chore.wake(in_s)
+
+    def pair(self, version: int, counted: PairCounts, rollout: str | None) -> None:
+        """Count how a version did beside the other in one request of a rollout."""
+        key = (self._key(version)[0], version, rollout)
+        with self._lock:
+            known = self._pairs.get(key)
+            if known is None:
+                known = self._pairs[key] = PairCounts()
+            known.add(counted)
+        self._ask_for_a_turn(PAIRS_S)
+
+    def _key(self, version: int | None) -> _Key:
+        when = self._event if self._event is not None else self._now()
+        return when // MINUTE_S * MINUTE_S, version
 
     def flush(self) -> None:
         """Write out what was counted since the last time."""
         with self._lock:
-            counts, latencies = self._counts, self._latencies
-            self._counts, self._latencies = {}, {}
+            counts, latencies, pairs = self._counts, self._latencies, self._pairs
+            self._counts, self._latencies, self._pairs = {}, {}, {}
         by_day: dict[int, list[bytes]] = {}
         for key, (requests, refused, errors) in sorted(
             counts.items(), key=lambda item: (item[0][0], item[0][1] or 0)
@@ -103,6 +123,9 @@ class Tallies:
                 latencies=latencies[key],
             )
             by_day.setdefault(int(key[0] // DAY_S), []).append(msgspec.json.encode(line))
+        for (minute, version, rollout), pair in pairs.items():
+            line = Tally(minute=minute, version=version, rollout=rollout, pair=pair.record())
+            by_day.setdefault(int(minute // DAY_S), []).append(msgspec.json.encode(line))
         for day, lines in by_day.items():
             self._append(day, b"\n".join(lines) + b"\n")
         if self._also is not None:
@@ -131,12 +154,16 @@ class Tallies:
             self.trouble = str(error)
 
     def _worked(self) -> None:
-        self._due = False
+        self._due_s = math.inf
         self.flush()
 
     def _run(self) -> None:
-        while not self._closing.wait(FLUSH_S):
-            self.flush()
+        waited = 0.0
+        while not self._closing.wait(PAIRS_S):
+            waited += PAIRS_S
+            if self._pairs or waited >= FLUSH_S:
+                self.flush()
+                waited = 0.0
 
 
 def ended_as(status: int) -> Ended:
@@ -158,7 +185,8 @@ def read(folder: Path, since: float, until: float) -> list[Tally]:
         if not since // DAY_S <= day_of(path) <= until // DAY_S:
             continue
         for found in decoded(path.read_bytes()):
-            if since // MINUTE_S * MINUTE_S <= found.minute < until:
+            within = since // MINUTE_S * MINUTE_S <= found.minute < until
+            if found.rollout is None and within:
                 whole.setdefault(found.version, []).append(found)
     return [
         _added(parts, since)
@@ -167,15 +195,18 @@ def read(folder: Path, since: float, until: float) -> list[Tally]:
 
 
 class Follower:
-    """Adds up one version's counts since a moment, reading only what was appended since."""
+    """Adds up what a rollout's versions did, reading only what was appended since the last time.
 
-    def __init__(self, folder: Path, version: int, since: float) -> None:
-        self._folder, self._version, self._since = folder, version, since
+    ``since`` is the event time at which the rollout began: no older file is read.
+    """
+
+    def __init__(self, folder: Path, rollout: str, since: float) -> None:
+        self._folder, self._rollout, self._since = folder, rollout, since
         self._read: dict[Path, int] = {}  # file -> bytes taken into account
-        self._known: list[Tally] = []
+        self._known: dict[int, PairCounts] = {}
 
-    def total(self) -> Tally:
-        """Return the counts up to now."""
+    def total(self) -> dict[int, Pair]:
+        """Return the counts of each version up to now; nothing of one that nobody asked."""
         for path in files(self._folder):
             start = self._read.get(path, 0)
             if day_of(path) < self._since // DAY_S or path.stat().st_size <= start:
@@ -185,14 +216,10 @@ class Follower:
                 # Whole lines only: the last may be in the middle of being written.
                 whole = file.read().rpartition(b"\n")[0]
             self._read[path] = start + len(whole) + 1 if whole else start
-            self._known += [one for one in decoded(whole) if self._counts(one)]
-        self._known = [
-            _added([Tally(minute=self._since, version=self._version), *self._known], self._since)
-        ]
-        return self._known[0]
-
-    def _counts(self, one: Tally) -> bool:
-        return one.version == self._version and one.minute >= self._since // MINUTE_S * MINUTE_S
+            for one in decoded(whole):
+                if one.rollout == self._rollout and one.pair and one.version is not None:
+                    self._known.setdefault(one.version, PairCounts()).add(one.pair)
+        return {version: counts.record() for version, counts in self._known.items()}
 
 
 def decoded(lines: bytes) -> list[Tally]:

@@ -31,6 +31,18 @@ from mainspring.workspace.opening import Workspace
 from mainspring.workspace.views.shapes import ModelDetail, ModelRow, Move, VersionDetail, Why
 
 
+class PromoteVersion(Request, frozen=True, kw_only=True):
+    """Which version becomes champion, and why."""
+
+    model: ModelName
+    number: Number
+    reason: Reason
+    watch: Annotated[
+        bool,
+        Meta(description="Let the champion before return by itself should this one break."),
+    ] = True
+
+
 class MoveVersion(Request, frozen=True, kw_only=True):
     """Which version, and why."""
 
@@ -46,6 +58,14 @@ class Approve(Request, frozen=True, kw_only=True):
     number: Number
     reason: Reason
     refuse: Annotated[bool, Meta(description="Refuse it instead.")] = False
+
+
+class Recovered(Done, frozen=True, kw_only=True):
+    """Which version serves again, and since when."""
+
+    champion: int
+    #: Endpoint that is up -> seconds from the command to its answering with that version.
+    seconds: dict[str, float | None]
 
 
 class RollBack(Request, frozen=True, kw_only=True):
@@ -188,13 +208,13 @@ def model_history(ws: Workspace, request: OfModel) -> list[Move]:
     "POST",
     "/api/v1/models/{model}/versions/{number}/promote",
     Permission.PROMOTE,
-    example={"model": "flights", "number": 7, "reason": "The canary looks well."},
+    example={"model": "flights", "number": 7, "reason": "The canary looks well.", "watch": True},
 )
-def promote(ws: Workspace, request: MoveVersion) -> Championed:
+def promote(ws: Workspace, request: PromoteVersion) -> Championed:
     """Make a version champion by hand; without a passed gate the store refuses."""
     from mainspring.workspace import acts
 
-    before = acts.promote(ws, request.model, request.number, request.reason)
+    before = acts.promote(ws, request.model, request.number, request.reason, watch=request.watch)
     return Championed(champion=request.number, previous=before)
 
 
@@ -205,12 +225,16 @@ def promote(ws: Workspace, request: MoveVersion) -> Championed:
     Permission.PROMOTE,
     example={"model": "flights", "reason": "Complaints since noon."},
 )
-def roll_back(ws: Workspace, request: RollBack) -> Done:
-    """Give the champion alias back to the champion before, or to a version named."""
+def roll_back(ws: Workspace, request: RollBack) -> Recovered:
+    """Give the champion alias back to the champion before, or to a version named.
+
+    It waits, for 10 s at the most, until the model's endpoints answer with it, and says how long
+    that took.
+    """
     from mainspring.workspace import acts
 
-    acts.roll_back(ws, request.model, request.reason, request.to)
-    return Done()
+    number, seconds = acts.roll_back_timed(ws, request.model, request.reason, request.to)
+    return Recovered(champion=number, seconds=seconds)
 
 
 @operation(

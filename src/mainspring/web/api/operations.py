@@ -44,6 +44,7 @@ ROOMS = {
     "gates": "gates",
     "proofs": "proofs",
     "endpoints": "endpoints",
+    "rollouts": "rollouts",
     "monitor": "monitoring",
     "bias": "fairness",
     "attribution": "fairness",

@@ -17,6 +17,7 @@ from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.readiness import decisions, facts, registry, verdicts
 from mainspring.scaling.serving import endpoints, rollouts
+from mainspring.workspace.rollingout import first_share
 
 if TYPE_CHECKING:
     from mainspring.engine.tasks import Lease
@@ -124,6 +125,12 @@ def _start(tx: Tx, spec: LoopSpec, command: m.StartRollout) -> None:
         raise ConflictError(f"The champion of {spec.model} changed meanwhile; nothing started.")
     if not decisions.overridden(tx, spec.model, command.version):
         facts.refuse_ungated(tx, spec.model, command.version, "meet traffic")
+    running = rollouts.running(tx, spec.endpoint)
+    if running is not None and running.hand:
+        raise ConflictError(
+            f"Rollout {running.id} of {spec.endpoint} was begun by hand ({running.by}), which"
+            f" goes before: {spec.model}/{command.version} met no traffic."
+        )
     _end_running(tx, spec.endpoint, "ended", command.at)
     policy = spec.rollout
     # Elsewhere we answer nobody: the challenger scores the rows that are fed.
@@ -137,7 +144,7 @@ def _start(tx: Tx, spec: LoopSpec, command: m.StartRollout) -> None:
             champion=champion,
             challenger=command.version,
             strategy=Strategy.SHADOW if fed else policy.strategy,
-            share=0.0 if fed else policy.share,
+            share=0.0 if fed else first_share(policy),
             state="running",
             started=command.at,
         ),

@@ -357,6 +357,7 @@ class Turned:
             state="running",
             started=at,
             purpose="watch" if watch else "challenge",
+            step=max(len(policy.steps) - 1, 0),  # a replay has no callers to be careful of
         )
 
     def promote(self, command: m.Promote) -> None:
