@@ -64,15 +64,25 @@ def dawdles(served: Any, rows: Any) -> Any:
 
 
 @contextmanager
-def serving(ws: Workspace, score: Callable[..., Any] | None) -> Iterator[httpx.Client]:
-    """Serve the loop's endpoint; the challenger scores as ``score`` says."""
+def serving(
+    ws: Workspace,
+    score: Callable[..., Any] | None,
+    champion: int | None = None,
+    challenger: int | None = 3,
+    ill: int | None = None,
+) -> Iterator[httpx.Client]:
+    """Serve the endpoint; the challenger, or version ``ill``, scores as ``score`` says."""
     now = ws.read(Permission.READ, lambda tx: routing(tx, "tide"))
-    assert (now.champion, now.challenger) == (1, 3)
+    assert now.challenger == challenger
+    assert champion is None or now.champion == champion
+    number = ill or challenger or 0
+    order = [now.champion, now.challenger, *(arm.version for arm in now.arms)]
+    asked = iter([one for one in dict.fromkeys(order) if one is not None])
 
-    def loader(package: str) -> Any:
+    def loader(package: str) -> Any:  # each version is loaded once, in this order
         found = load.load(package, ws.objects)
-        ill = score is not None and package == now.challenger_package
-        return Ill(found, score) if ill else found  # type: ignore[arg-type]
+        sick = score is not None and next(asked) == number
+        return Ill(found, score) if sick else found  # type: ignore[arg-type]
 
     writer = CaptureWriter(ws.captures("tide"))
     app = EndpointApp("tide", lambda: now, loader, writer, lambda _: owner(), ws.settings)

@@ -138,7 +138,7 @@ def _steps(
         ]
     if steps and strategy is not Strategy.CANARY:
         raise BadInputError(f"A {strategy} rollout has no steps.", field="steps")
-    several = steps.split(",") if isinstance(steps, str) else steps
+    several = [one for one in steps.split(",") if one] if isinstance(steps, str) else steps
     found = [_step(one) for one in several]
     if len(found) > MOST_STEPS:
         raise BadInputError(f"At most {MOST_STEPS} steps, found {len(found)}.", field="steps")

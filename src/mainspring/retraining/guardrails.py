@@ -6,7 +6,7 @@ rows. These rails need no set-up; each is a test by betting that may be looked a
 
 * **failed**: more than ``max_errors`` of its scorings raise, or give scores that are none.
 * **slow**: more than a quarter of them take over ``slowdown`` times the other's time on the same
-  rows, and 2 ms more; or more than ``max_slow`` of them longer than ``slow_ms``, where that is declared.
+  rows, and 2 ms more; or more than ``max_slow`` of them longer than ``slow_ms``, if declared.
 * **stuck**: on more than 95 % of the rows on which the other's score moves, its own does not.
 * **shifted**: its scores are, on average, further from the other's than the two can be if both
   are as good as the gate found them: the root of the loss of one against the other is at most the

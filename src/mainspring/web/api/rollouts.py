@@ -78,9 +78,10 @@ class StartRollout(Request, frozen=True, kw_only=True):
     min_period: Length = "0"
     max_period: Length = "28d"
     guard: Annotated[bool, Meta(description="The guard rails that need no labels.")] = True
-    max_shift: Annotated[
-        float | None, Meta(gt=0, le=1, description="Mean difference of scores that may be.")
-    ] = None
+    max_shift: (
+        Annotated[float, Meta(gt=0, le=1, description="Mean difference of scores that may be.")]
+        | None
+    ) = None
 
 
 class ChangeRollout(Request, frozen=True, kw_only=True):
@@ -157,7 +158,7 @@ def start(ws: Workspace, request: StartRollout) -> Rollout:
 
     policy = declaring.Rollout(
         request.strategy,
-        share=request.share or 0.2,
+        share=request.share,
         steps=request.steps,
         every=request.every,
         bake=request.bake,

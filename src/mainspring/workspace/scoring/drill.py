@@ -142,7 +142,7 @@ def _copy(
         try:
             own = other.acting_as(service("drill"))
             own.write(Permission.WORK, lambda tx: _furnish(tx, endpoint, model, line))
-            with _process(other, endpoint) as url:
+            with serving_process(other, endpoint) as url:
                 yield other, url
         finally:
             other.close()
@@ -159,8 +159,8 @@ def _furnish(tx: Tx, endpoint: str, model: str, line: Sequence[Whole]) -> None:
 
 
 @contextlib.contextmanager
-def _process(other: Workspace, endpoint: str) -> Iterator[str]:
-    """Serve the endpoint of the copy in a process of its own, and give its address."""
+def serving_process(other: Workspace, endpoint: str) -> Iterator[str]:
+    """Serve an endpoint of a home in a process of its own, and give its address."""
     ours, theirs = socket.socketpair()
     kept = {k: v for k, v in os.environ.items() if not k.startswith("MAINSPRING_")}
     place = {

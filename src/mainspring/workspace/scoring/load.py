@@ -23,7 +23,10 @@ class Asked(NamedTuple):
 class Callers:
     """Callers of one endpoint, each with a connection of its own, one row after the other."""
 
-    def __init__(self, url: str, rows: Sequence[dict[str, Any]], callers: int) -> None:
+    def __init__(
+        self, url: str, rows: Sequence[dict[str, Any]], callers: int, pause_s: float = 0.0
+    ) -> None:
+        self._pause_s = pause_s  # of each caller, after an answer
         self._address = urlsplit(url)
         self._bodies = [json.dumps({"dataframe_records": [row]}).encode() for row in rows]
         self._over = threading.Event()
@@ -48,6 +51,10 @@ class Callers:
         """Return every request so far, in the order of their answers."""
         return sorted((one for own in self._asked for one in list(own)), key=lambda a: a.answered)
 
+    def newest(self) -> list[Asked]:
+        """Return the last request of each caller that was answered."""
+        return [own[-1] for own in self._asked if own]
+
     def _ask(self, number: int) -> None:
         place = number
         connection: http.client.HTTPConnection | None = None
@@ -70,8 +77,8 @@ class Callers:
                 # A caller that loses its connection has a failed request, and comes again.
                 connection = None
             self._asked[number].append(Asked(sent, time.monotonic(), status, version))
-            if status == 0:
-                self._over.wait(0.01)
+            if status == 0 or self._pause_s:
+                self._over.wait(0.01 if status == 0 else self._pause_s)
         if connection is not None:
             connection.close()
 
