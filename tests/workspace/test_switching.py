@@ -26,7 +26,7 @@ from mainspring.retraining import declaring
 from mainspring.scaling.models import package
 from mainspring.scaling.models.model import Model
 from mainspring.scaling.serving import endpoints
-from mainspring.workspace import acts, rollingout
+from mainspring.workspace import acts, recovering, rollingout
 from mainspring.workspace.engines import make_engine
 from mainspring.workspace.opening import Workspace, open_workspace
 from mainspring.workspace.scoring.drill import serving_process
@@ -145,7 +145,7 @@ def test_a_roll_back_says_how_long_it_took_until_the_endpoint_answered(house: Wo
     with serving_process(house, "tide") as url, Callers(url, ROWS, 2, pause_s=0.003) as callers:
         wait(lambda: any(one.version == 2 for one in callers.asked))
         start = time.monotonic()
-        number, seconds = acts.roll_back_timed(house, "tide", "Complaints.")
+        number, seconds = recovering.roll_back(house, "tide", "Complaints.")
         asked = callers.asked
         took = time.monotonic() - start
     assert number == 1

@@ -36,7 +36,7 @@ def start(
         str, Parameter(help="Of a canary: share:period:rows:labels, such as 5%:1h:500,20%:1h.")
     ] = "",
     every: Annotated[str | None, Parameter(help="Of a linear one: between two steps.")] = None,
-    bake: Annotated[str, Parameter(help="How long the last share is kept at the least.")] = "0",
+    bake: Annotated[str, Parameter(help="How long the last share is kept at the least.")] = "0s",
     variants: Variants = None,
     sticky_key: Annotated[
         str | None, Parameter(help="An input: rows with the same value are answered alike.")
@@ -46,7 +46,7 @@ def start(
         Parameter(help="What promotes: a person, the proof, or the end of the baking."),
     ] = "hand",
     alpha: Annotated[float, Parameter(help="Chance of a false proof.")] = 0.05,
-    min_period: Annotated[str, Parameter(help="Nothing is proven before.")] = "0",
+    min_period: Annotated[str, Parameter(help="Nothing is proven before.")] = "0s",
     max_period: Annotated[str, Parameter(help="What is not decided by then ends.")] = "28d",
     guard: Annotated[bool, Parameter(help="The guard rails that need no labels.")] = True,
     max_shift: Annotated[

@@ -6,7 +6,6 @@ without the other.
 
 from __future__ import annotations
 
-import time
 from typing import Any, Literal
 
 import msgspec
@@ -25,9 +24,6 @@ from mainspring.retraining.declaring import check_wishes
 from mainspring.scaling.serving import capture, endpoints, rollouts
 from mainspring.workspace import crons, gates, promoting
 from mainspring.workspace.opening import Workspace
-
-RECOVERY_S = 10.0  # after it, an endpoint is told to have not come back
-POLL_S = 0.02
 
 
 def declare(ws: Workspace, spec: LoopSpec) -> int:
@@ -77,36 +73,6 @@ def roll_back(ws: Workspace, model: str, reason: str, to: int | None = None) -> 
         ConflictError: if there is nothing to go back to.
     """
     return _move(ws, model, to, needed(reason), back=True)[1]
-
-
-def roll_back_timed(
-    ws: Workspace, model: str, reason: str, to: int | None = None
-) -> tuple[int, dict[str, float | None]]:
-    """Roll back as :func:`roll_back`, and wait until endpoints answer with the version.
-
-    Returns that version and, for each endpoint of the model that is up, the seconds from the
-    command until its process said that it answers with it; None if it did not within 10 s.
-    """
-    from mainspring.workspace.views import endpoint_http
-
-    start = time.monotonic()
-    number = roll_back(ws, model, reason, to)
-    places = ws.read(Permission.READ, lambda tx: endpoints.of_model(tx, model))
-    waiting = {
-        place.name: url
-        for place in places
-        if place.kind == "served" and (url := endpoint_http.address(ws.home, place.name))
-    }
-    found: dict[str, float | None] = dict.fromkeys(waiting)
-    while waiting and time.monotonic() - start < RECOVERY_S:
-        for name, url in list(waiting.items()):
-            told = endpoint_http.status(ws, url) or {}
-            if told.get("champion") == number:
-                found[name] = round(time.monotonic() - start, 3)
-                del waiting[name]
-        if waiting:
-            time.sleep(POLL_S)
-    return number, found
 
 
 def _move(

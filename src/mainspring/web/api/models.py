@@ -231,9 +231,9 @@ def roll_back(ws: Workspace, request: RollBack) -> Recovered:
     It waits, for 10 s at the most, until the model's endpoints answer with it, and says how long
     that took.
     """
-    from mainspring.workspace import acts
+    from mainspring.workspace import recovering
 
-    number, seconds = acts.roll_back_timed(ws, request.model, request.reason, request.to)
+    number, seconds = recovering.roll_back(ws, request.model, request.reason, request.to)
     return Recovered(champion=number, seconds=seconds)
 
 

@@ -61,7 +61,7 @@ class StartRollout(Request, frozen=True, kw_only=True):
     every: Annotated[
         Length | None, Meta(description="Of a linear rollout: how long between steps.")
     ] = None
-    bake: Annotated[Length, Meta(description="How long the last share is kept.")] = "0"
+    bake: Annotated[Length, Meta(description="How long the last share is kept.")] = "0s"
     variants: Variants | None = None
     sticky: Annotated[
         ColumnName | None,
@@ -75,7 +75,7 @@ class StartRollout(Request, frozen=True, kw_only=True):
     harm_alpha: Annotated[
         float, Meta(gt=0, lt=1, description="Chance of sending a harmless version home.")
     ] = 0.01
-    min_period: Length = "0"
+    min_period: Length = "0s"
     max_period: Length = "28d"
     guard: Annotated[bool, Meta(description="The guard rails that need no labels.")] = True
     max_shift: (
