@@ -173,7 +173,8 @@ class Places:
             OverloadedError: if it is not loaded in time, or too many wait for that already.
         """
         if place.awake:
-            self._recent.move_to_end(place.name)
+            if place.name in self._recent:  # else it was loaded this moment, and comes there
+                self._recent.move_to_end(place.name)
             return
         if place.routing.champion is None or monotonic() < place.not_before:
             return  # the endpoint says what is wrong
