@@ -34,8 +34,10 @@ POLL_S = 0.1
 REST_S = 0.2  # between two readings: something is written all the time, rarely a routing
 RETRY_S = 1.0
 MEND_S = 5.0
-#: A host's captures are sealed less often than an endpoint's own: each seal is a flush to disk.
-SEAL_S = 15.0
+#: A host's captures are written and sealed less often than an endpoint's own: each writes for
+#: itself, a few rows at a time, and each seal is a flush to disk. A kill -9 loses the last second.
+GATHER_S, SEAL_S = 1.0, 15.0
+FILES = 65_536  # that may be open: two of each endpoint that captures, one of each connection
 
 
 def run_host(settings: Settings, link: Link, shared: int | None = None) -> None:
@@ -50,6 +52,7 @@ def run_host(settings: Settings, link: Link, shared: int | None = None) -> None:
     from mainspring.workspace.access import Gatekeeper, own_names
     from mainspring.workspace.peers import http_protocol
 
+    _allow_files()
     ws = open_workspace(settings)
     admit = Gatekeeper(ws, own_names(settings)).admit
     places = Places(
@@ -82,6 +85,15 @@ def run_host(settings: Settings, link: Link, shared: int | None = None) -> None:
         ws.close()
 
 
+def _allow_files() -> None:
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
 def _maker(
     ws: Workspace, admit: Callable[..., object]
 ) -> Callable[[str, Callable[[], Routing], Callable[[str], Scorer]], EndpointApp]:
@@ -100,7 +112,9 @@ def _maker(
             name=name,
             routing=routing,
             loader=loader,
-            captures=CaptureWriter(ws.captures(name), seal_s=SEAL_S, chores=writing),
+            captures=CaptureWriter(
+                ws.captures(name), gather_s=GATHER_S, seal_s=SEAL_S, chores=writing
+            ),
             authenticate=admit,  # type: ignore[arg-type]
             settings=ws.settings,
             chores=counting,

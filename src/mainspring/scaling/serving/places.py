@@ -70,6 +70,7 @@ class Places:
     def __init__(self, make: Make, library: Library, *, most_models: int, most_bytes: int) -> None:
         self.library = library
         self.evictions = 0
+        self._trimmed = 0  # of them, those whose memory was given back
         self.most_models, self.most_bytes = most_models, most_bytes
         self.known: dict[str, Place] = {}
         self._make = make
@@ -97,6 +98,9 @@ class Places:
         while True:
             await asyncio.sleep(TEND_S)
             self._shrink()
+            if self.evictions != self._trimmed:
+                self._trimmed = self.evictions
+                self._threads.submit(give_back)
 
     def route(self, routings: Mapping[str, Routing]) -> None:
         """Take over what each endpoint should serve now; those not named are not served here."""
@@ -223,7 +227,6 @@ class Places:
 
     def _shrink(self, more: int = 0) -> None:
         """Let go of models until they and ``more`` fit, those asked the longest ago first."""
-        went = False
         while True:
             held = self.held()
             over = len(held) + more > self.most_models or sum(held.values()) > self.most_bytes
@@ -233,9 +236,6 @@ class Places:
                 break
             self.let_go(idle)
             self.evictions += 1
-            went = True
-        if went:
-            self._threads.submit(give_back)
 
     def held(self) -> dict[Scorer, int]:
         """Return the models in memory, each with the bytes it holds."""

@@ -34,7 +34,7 @@ class CaptureWriter:
       returns; when it is full they are dropped and counted.
     * **Told apart:** a row's id is ``<boot>-<number>``; boot is new for each writer, so ids are
       unique across restarts.
-    * **Durable against kill -9** once written, at most :data:`GATHER_S` and one write after the
+    * **Durable against kill -9** once written, at most ``gather_s`` and one write after the
       answer; what was not written yet is lost with the process. A power cut may lose what is
       not sealed.
     * **Patient with the disk:** what it refuses waits in the queue and is tried again every
@@ -53,6 +53,7 @@ class CaptureWriter:
         seal_s: float = 5.0,
         queue_rows: int = 200_000,
         queue_bytes: int = 64 << 20,
+        gather_s: float = GATHER_S,
         chores: Chores | None = None,
     ) -> None:
         self.boot = os.urandom(6).hex()
@@ -64,6 +65,7 @@ class CaptureWriter:
         self._clock = clock or SystemClock()
         self._seal_rows, self._seal_s = seal_rows, seal_s
         self._queue_rows, self._queue_bytes = queue_rows, queue_bytes
+        self._gather_s = gather_s
         self._next = 0
         self._queued = self._queued_bytes = 0
         self._queue: deque[tuple[Batch, int]] = deque()
@@ -135,7 +137,7 @@ class CaptureWriter:
         if not self._wake.is_set():
             self._wake.set()
             if self._chore is not None:
-                self._chore.wake(GATHER_S)
+                self._chore.wake(self._gather_s)
 
     def _shared(self, first: int, share: float) -> None:
         with self._lock:
@@ -203,7 +205,7 @@ class CaptureWriter:
     def _run(self) -> None:
         while True:
             self._wake.wait(self._rest())
-            self._hurry.wait(GATHER_S)
+            self._hurry.wait(self._gather_s)
             self._wake.clear()
             self._hurry.clear()
             if self._turn():
