@@ -389,3 +389,56 @@ def test_asking_the_host_itself_needs_a_right(hosted) -> None:
 
     one.host._authenticate = nobody
     assert [one.client.get(path).status_code for path in ("/status", "/metrics")] == [401, 401]
+
+
+def test_sagemakers_contract_of_many_models_loads_lists_and_lets_go(hosted) -> None:
+    one = hosted()
+    one.route(north=1, south=2)
+    post = one.client.post
+    assert one.client.get("/models").json() == {"models": []}
+    assert one.client.get("/models/north").status_code == 404
+    asked = {"model_name": "north", "url": "north@champion"}
+    told = {"modelName": "north", "modelUrl": "north@champion"}
+    assert post("/models", json=asked).json() == told
+    assert post("/models", json=asked).status_code == 409
+    assert one.client.get("/models").json() == {"models": [told]}
+    assert one.client.get("/models/north").json() == told
+    rows = {"instances": [ROW]}
+    headers = {"X-Amzn-SageMaker-Target-Model": "north.tar.gz"}
+    found = post("/models/north/invoke", json=rows, headers=headers)
+    assert found.json()["model_version"] == "north/1"
+    assert found.headers["x-amzn-invoked-production-variant"] == "1"
+    assert one.client.delete("/models/north").status_code == 200
+    assert one.client.delete("/models/north").status_code == 404
+    assert post("/models/north/invoke", json=rows).status_code == 200  # and it is back
+    made = post("/models", json={"model_name": "west", "url": "wind"})
+    assert made.json() == {"modelName": "west", "modelUrl": "wind@champion"}
+    for body, status in (
+        ({"model_name": "south", "url": "other"}, 409),
+        ({"model_name": "south", "url": "/opt/ml/models/south/model"}, 400),
+        ({"model_name": "south"}, 400),
+    ):
+        assert post("/models", json=body).status_code == status
+    assert post("/models/none/invoke", json=rows).status_code == 404
+    assert one.client.put("/models/north").status_code == 404
+
+
+def test_the_list_of_models_comes_in_pages(hosted) -> None:
+    one = hosted()
+    one.route(**{f"m{n:03}": n + 1 for n in range(150)})
+    for name in ("m000", "m099", "m100", "m149"):
+        assert one.ask(name).status_code == 200
+    page = one.client.get("/models").json()
+    assert [each["modelName"] for each in page["models"]] == ["m000", "m099"]
+    asked = {"next_page_token": page["nextPageToken"]}
+    last = one.client.get("/models", params=asked).json()
+    assert [each["modelName"] for each in last["models"]] == ["m100", "m149"]
+    assert "nextPageToken" not in last
+
+
+def test_a_model_that_finds_no_room_in_time_is_507_to_who_loads_it(hosted) -> None:
+    one = hosted()
+    one.gates[digest(1)] = threading.Event()
+    one.route(slow=1, limits=EndpointLimits(deadline_ms=50))
+    asked = {"model_name": "slow", "url": "slow"}
+    assert one.client.post("/models", json=asked).status_code == 507

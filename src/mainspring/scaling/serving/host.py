@@ -26,6 +26,7 @@ from mainspring.scaling.serving import answers
 from mainspring.scaling.serving.body import Receive, Scope, Send
 from mainspring.scaling.serving.metrics import EDGES
 from mainspring.scaling.serving.places import Places
+from mainspring.scaling.serving.protocols import multi_model
 from mainspring.scaling.serving.protocols.calls import Reply, not_loaded
 from mainspring.scaling.serving.protocols.catalog import Listed
 
@@ -74,6 +75,11 @@ class Host:
             if path.startswith(UNDER):
                 name, slash, rest = path[len(UNDER) :].partition("/")
                 await self.pass_on(name, slash + rest or "/", scope, receive, send)
+                return
+            if multi_model.is_mine(path):
+                reply = await multi_model.answer(self, self.admitted, scope, receive, send)
+                if reply is not None:
+                    await _reply(send, reply)
                 return
             handler = self.routes.get((scope["method"], path))
             if handler is None:
@@ -184,7 +190,7 @@ class Host:
             "load_p99_ms": self.places.library.latency.quantile_ms(0.99),
         }
 
-    def admitted(self, scope: Scope, permission: Permission) -> Principal:
+    def admitted(self, scope: Mapping[str, Any], permission: Permission) -> Principal:
         """Return who asks, if that one may.
 
         Raises:
