@@ -116,7 +116,9 @@ def test_an_endpoint_answers_and_takes_the_truth(home: Home, far: bool) -> None:
     assert len(found["predictions"]) == len(found["prediction_ids"]) == 2
     truth = home.folder / "truth.csv"
     pl.DataFrame({"id": found["prediction_ids"], "value": [1, 0]}).write_csv(truth)
-    assert home.ask("label", "rows", "truth.csv", far=far)["labels"] == 2
+    told = home.ask("label", "rows", "truth.csv", far=far)
+    assert (told["labels"], told["kept"]) == (2, 2)
+    assert home.ask("label", "rows", "truth.csv", far=far)["repeated"] == 2
     said = home.run("predict", "rows", "--rows", '{"x": "text", "g": "a"}', code=2)
     assert "x" in said
 

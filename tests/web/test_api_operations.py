@@ -238,6 +238,7 @@ APART = {
     "channels.switch",
     "channels.test",
     "channels.retry",
+    "endpoints.label_file",  # tests/cli/test_home.py
     "feeds.create",  # tests/web/test_web_feeds.py
     "feeds.baseline",
     "feeds.send",

@@ -98,8 +98,8 @@ def create(
             found = house.call("feeds.create", name=name, baseline=baseline, **given)
         else:
             given |= {"kind": kind, "positive": positive, "file": str(baseline)[-300:]}
-            with _bar(options, [file]) as tell:
-                found = _send(house, "feeds.baseline", file, tell, name=name, **given)
+            with bytes_bar(options, [file]) as tell:
+                found = send_file(house, "feeds.baseline", file, tell, name=name, **given)
 
     def draw(out: Console) -> None:
         for line in found["said"]:
@@ -141,11 +141,11 @@ def feed(
     files = [file.expanduser() for file in files]
     told, judged = [], []
     with asking(options) as house:
-        with _bar(options, files) as tell:
+        with bytes_bar(options, files) as tell:
             for file in files:
                 name = batch or _name_of(file, columns)
                 given = {"endpoint": endpoint, "batch": name, "file": str(file)[-300:]}
-                told.append(_send(house, "feeds.send", file, tell, **given, **vars(columns)))
+                told.append(send_file(house, "feeds.send", file, tell, **given, **vars(columns)))
         if judge:
             judged = judged_of(house, endpoint, None)
 
@@ -219,7 +219,7 @@ def run(
 # ---------------------------------------------------------------- parts
 
 
-def _send(
+def send_file(
     house: Local | Remote, name: str, file: Path, tell: Callable[[int], None], /, **fields: Any
 ) -> Any:
     """Ask for an operation whose body is a file, here or there."""
@@ -296,7 +296,7 @@ def _of_version(options: Everywhere, reference: str) -> Any:
 
 
 @contextmanager
-def _bar(options: Everywhere, files: list[Path]) -> Iterator[Callable[[int], None]]:
+def bytes_bar(options: Everywhere, files: list[Path]) -> Iterator[Callable[[int], None]]:
     """Have a progress bar over the bytes of files, one after another; none off a terminal."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 

@@ -10,15 +10,16 @@ from cyclopts import Parameter
 
 from mainspring.cli import render
 from mainspring.cli.options import HERE, Everywhere
-from mainspring.cli.remote import call
+from mainspring.cli.remote import asking, call
 from mainspring.ground.errors import BadInputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import polars as pl
     from rich.console import Console
 
 Endpoint = Annotated[str, Parameter(help="The endpoint's name.")]
-LABELS_AT_ONCE = 10_000
 
 
 def serve(
@@ -105,7 +106,8 @@ def predict(
 def label(
     endpoint: Endpoint,
     file: Annotated[
-        Path, Parameter(help="CSV or Parquet with a prediction id and a value a row.")
+        Path,
+        Parameter(help="CSV, Parquet or JSON lines with a prediction id and a value a row."),
     ],
     /,
     *,
@@ -113,26 +115,33 @@ def label(
     value_column: Annotated[str, Parameter(name="--value", help="Column of labels.")] = "value",
     options: Everywhere = HERE,
 ) -> None:
-    """Send ground truth by prediction id. A later label for the same id wins."""
-    rows = read_rows(str(file))
-    found = set(rows[0])
-    for column in (id_column, value_column):
-        if column not in found:
-            raise BadInputError(
-                f"{file} has no column {column!r}; it has {', '.join(sorted(found))}.",
-                field=column,
-                hint="Name the columns with --id and --value.",
-            )
-    ids = [str(row[id_column]) for row in rows]
-    values = [row[value_column] for row in rows]
-    batches = []
-    for start in range(0, len(ids), LABELS_AT_ONCE):
-        part = slice(start, start + LABELS_AT_ONCE)
-        answer = call(
-            options, "endpoints.label", name=endpoint, ids=ids[part], values=values[part]
-        )
-        batches.append(answer["batch"])
-    render.said(options, {"labels": len(ids), "batches": batches}, f"{len(ids)} labels are kept.")
+    """Send ground truth by prediction id: all of a file, or none. A later label of an id wins."""
+    from mainspring.cli.feeds import bytes_bar, send_file
+
+    file = file.expanduser()
+    named = {"id_column": id_column, "value_column": value_column, "file": file.name[-300:]}
+    with asking(options) as house, bytes_bar(options, [file]) as tell:
+        found = send_file(house, "endpoints.label_file", file, tell, name=endpoint, **named)
+
+    def draw(out: Console) -> None:
+        for line in _labelled(found):
+            out.print(render.plain(line))
+
+    render.answer(options, found, draw)
+
+
+def _labelled(found: dict[str, Any]) -> Iterator[str]:
+    yield f"{found['labels']:,} labels: {found['kept']:,} are new."
+    told = {
+        "changed": "{n:,} say otherwise than before, and count from now on.",
+        "repeated": "{n:,} say what was known, and change nothing.",
+        "doubled": "{n:,} were given more than once in the file: the last of each counts.",
+        "unknown": "{n:,} have no prediction here by now; they are kept, and join it if it comes.",
+        "not_recorded": "{n:,} of them never will: a share of the rows is recorded, not theirs.",
+    }
+    for key, text in told.items():
+        if found[key]:
+            yield text.format(n=found[key])
 
 
 def read_rows(text: str) -> list[dict[str, Any]]:

@@ -124,7 +124,7 @@ def prepare(ids: Sequence[str], values: Sequence[bool | int | float | str]) -> R
 
 def keep(tx: Tx, endpoint: str, ready: Ready, at: float, watermark: float | None = None) -> int:
     """Keep a batch that was prepared, and return its number."""
-    _take_turn(tx, endpoint)
+    take_turn(tx, endpoint)
     statement = insert(label_batches).values(
         endpoint=endpoint,
         received=at,
@@ -382,7 +382,7 @@ def _decode(batch: int, payload: bytes) -> pl.DataFrame:
     )
 
 
-def _take_turn(tx: Tx, endpoint: str) -> None:
+def take_turn(tx: Tx, endpoint: str) -> None:
     """Let batches of one endpoint be kept one after another.
 
     Where a database runs writes side by side, a lower number could otherwise be seen after a

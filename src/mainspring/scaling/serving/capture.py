@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -181,6 +181,42 @@ def _picked(
         if path.name not in index.folded and (span is None or worth(span.low, span.high, None)):
             parts += [rows.filter(wanted).select("_time") for rows in segments.rows_of(path)]
     return np.sort(pl.concat(parts)["_time"].to_numpy()) if parts else np.empty(0)
+
+
+def there(folder: Path, ids: pl.Series) -> pl.Series:
+    """Return of each prediction id whether a row of it was captured and is still there."""
+    for attempt in range(_TRIES):
+        try:
+            return _there(folder, ids)
+        except FileNotFoundError:
+            if attempt == _TRIES - 1:
+                raise
+    raise AssertionError  # the loop above returns or raises
+
+
+def _there(folder: Path, ids: pl.Series) -> pl.Series:
+    wanted = pl.DataFrame(segments.split_ids(ids)).with_row_index("_place")
+    found = pl.zeros(ids.len(), pl.Boolean, eager=True)
+    if not folder.is_dir():
+        return found
+    paths = sorted([*folder.glob(f"*{SEALED}"), *folder.glob(f"*{OPEN}")])
+    index = shelf.read_index(folder)
+    boots = wanted["_boot"].unique()
+    keys = ["_boot", "_n"]
+
+    def parts() -> Iterator[pl.DataFrame]:
+        for file in _sound(folder, index, lambda _: True):
+            scan = pl.scan_parquet(folder / file.name).select(keys)
+            yield scan.filter(pl.col("_boot").is_in(boots.implode())).collect()
+        for path in paths:
+            if path.name not in index.folded:
+                yield from (rows.select(keys) for rows in segments.rows_of(path))
+
+    for part in parts():
+        if part.height:
+            places = wanted.join(part, on=keys, how="semi")["_place"]
+            found = found.scatter(places, values=True)
+    return found
 
 
 def sealed(folder: Path) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -22,7 +23,9 @@ from mainspring.web.api.operations import operation
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.scoring.shapes import Followed
 from mainspring.workspace.views.batching import EndpointBatching
-from mainspring.workspace.views.shapes import Boards, EndpointBoard
+from mainspring.workspace.views.shapes import Boards, EndpointBoard, Labelled
+
+MOST_LABEL_BYTES = 1 << 30
 
 
 class CreateEndpoint(Request, frozen=True, kw_only=True):
@@ -124,6 +127,17 @@ class AddLabels(Request, frozen=True, kw_only=True):
     name: EndpointName
     ids: Annotated[list[Annotated[str, Meta(max_length=128)]], Meta(min_length=1)]
     values: Annotated[list[str | int | float | bool], Meta(min_length=1)]
+
+
+class AddLabelFile(Request, frozen=True, kw_only=True):
+    """Ground truth in a table: the body, CSV, Parquet, JSON lines or JSON."""
+
+    name: EndpointName
+    id_column: Annotated[str, Meta(max_length=200, description="Of prediction ids.")] = "id"
+    value_column: Annotated[str, Meta(max_length=200, description="Of labels.")] = "value"
+    file: Annotated[
+        str, Meta(max_length=300, description="What the table is called in complaints.")
+    ] = "the table"
 
 
 class LabelBatch(msgspec.Struct, frozen=True, kw_only=True):
@@ -241,6 +255,33 @@ def label(ws: Workspace, request: AddLabels) -> LabelBatch:
             f"There are {len(request.ids)} ids and {len(request.values)} values.", field="values"
         )
     return LabelBatch(batch=acts.add_labels(ws, request.name, request.ids, request.values))
+
+
+@operation(
+    "endpoints.label_file",
+    "POST",
+    "/api/v1/endpoints/{name}/labels/file",
+    Permission.LABEL,
+    takes_bytes=MOST_LABEL_BYTES,
+    accepts=("application/json", "application/x-ndjson", "application/jsonl", "text/csv"),
+    example={"name": "flights", "id_column": "prediction_id", "value_column": "late"},
+)
+def label_file(ws: Workspace, request: AddLabelFile, body: Path) -> Labelled:
+    """Send a table of ground truth by prediction id: all of it is kept, or none.
+
+    The answer counts what was new, what says otherwise than before, what was known already, and
+    whose prediction is not captured by now. Sent again, it changes nothing.
+    """
+    from mainspring.workspace.truths import take_file
+
+    return take_file(
+        ws,
+        request.name,
+        body,
+        id_column=request.id_column,
+        value_column=request.value_column,
+        name=request.file,
+    )
 
 
 @operation("endpoints.series", "GET", "/api/v1/endpoints/{name}/series", Permission.READ)

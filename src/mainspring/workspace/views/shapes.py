@@ -156,6 +156,20 @@ class EndpointBoard(Record, frozen=True, kw_only=True):
     workers_changes: list[WorkersChange] = []  #: the newest, the last one last
 
 
+class Labelled(Record, frozen=True, kw_only=True):
+    """What became of a table of labels."""
+
+    endpoint: str
+    labels: int  #: different ids
+    kept: int  #: the first label of their prediction
+    changed: int  #: say otherwise than before; they count from now on
+    repeated: int  #: say what was known; not kept again
+    doubled: int  #: given more than once in the table; the last one counts
+    unknown: int  #: of the labels, those without a captured row by now; they wait for it
+    not_recorded: int  #: of the unknown, those whose row was left out by sampling
+    batches: list[int] = []  #: the batches that were kept
+
+
 class SeriesPoint(Record, frozen=True, kw_only=True):
     """One window of a series."""
 
