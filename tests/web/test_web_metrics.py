@@ -8,6 +8,7 @@ import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,9 +18,14 @@ import mainspring as ms
 from mainspring.ground.errors import NotFoundError
 from mainspring.ground.exposition import gauge, read, sample, text_of
 from mainspring.ground.monitors import Finding, Window
-from mainspring.ground.permissions import Permission, service
+from mainspring.ground.objects import Routing
+from mainspring.ground.permissions import Permission, owner, service
 from mainspring.monitoring import windows
-from mainspring.scaling.serving.metrics import Counts, prometheus
+from mainspring.scaling.serving.app import EndpointApp
+from mainspring.scaling.serving.capture import CaptureWriter
+from mainspring.scaling.serving.exposing import exposition
+from mainspring.scaling.serving.metrics import Counts
+from mainspring.scaling.serving.router import Generation, Variant
 from mainspring.web import watched
 from mainspring.web.dashboard import expressions, grafana
 from mainspring.workspace.opening import Workspace
@@ -77,16 +83,26 @@ def judged(house: Workspace) -> Workspace:
 
 
 @pytest.fixture
-def endpoint(house: Workspace) -> Iterator[Counts]:
+def endpoint(house: Workspace, tmp_path: Path) -> Iterator[Counts]:
     """A process of the endpoint that only counts."""
-    counts = Counts()
+    routing = Routing(endpoint="flights", model="flights", champion=2, champion_package="")
+    app = EndpointApp(
+        "flights",
+        lambda: routing,
+        lambda digest: pytest.fail(digest),
+        CaptureWriter(tmp_path / "captures"),
+        lambda scope: owner(),
+        house.settings,
+    )
+    app.generations.current = Generation(1, routing, Variant(2, object()), None)
+    counts = app.counts
     counts.answers = {200: 7, 500: 1}
     counts.of(2).rows = 9
     counts.of(2).latency.add(0.002)
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = prometheus("flights", counts, {}).encode()
+            body = exposition(app).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -103,6 +119,7 @@ def endpoint(house: Workspace) -> Iterator[Counts]:
         yield counts
         server.shutdown()
         thread.join()
+    app.close()
 
 
 # ---------------------------------------------------------------- series

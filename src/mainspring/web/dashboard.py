@@ -135,9 +135,11 @@ def _of(figure: str, monitors: str) -> str:
     return f'mainspring_monitor_{figure}{{{_MINE}, monitor=~"{monitors}"}}'
 
 
-def _quantile(share: float) -> str:
-    rate = f"rate(mainspring_latency_seconds_bucket{{{_MINE}}}[$__rate_interval])"
-    return f"histogram_quantile({share}, sum by (endpoint, le) ({rate}))"
+def _quantile(
+    share: float, by: str = "endpoint", metric: str = "mainspring_latency_seconds"
+) -> str:
+    rate = f"rate({metric}_bucket{{{_MINE}}}[$__rate_interval])"
+    return f"histogram_quantile({share}, sum by ({by}, le) ({rate}))"
 
 
 def _rate(metric: str, labels: str = _MINE) -> str:
@@ -209,5 +211,26 @@ _ROWS: dict[str, list[dict[str, Any]]] = {
                 "{{endpoint}} notice")),
         _chart("Champion", "Number of the version that serves.",
                ("mainspring_loop_champion", "{{loop}}")),
+    ],
+    "Serving": [
+        _chart("Latency of scoring", "95 of 100, by version and its part in the traffic.",
+               (_quantile(0.95, "endpoint, version, variant"),
+                "{{endpoint}}/{{version}} {{variant}}"), unit="s"),
+        _chart("Failed scorings", "By version and its part in the traffic, a second.",
+               (_rate("mainspring_errors_total"), "{{endpoint}}/{{version}} {{variant}}"),
+               unit="reqps"),
+        _chart("Share of the rows", "That each version answers.",
+               (f"mainspring_variant_share{{{_MINE}}}", "{{endpoint}}/{{version}} {{variant}}"),
+               unit="percentunit"),
+        _chart("Queue", "Requests under way, those that wait, and what was sent away by why.",
+               (f"mainspring_requests_in_flight{{{_MINE}}}", "{{endpoint}} under way"),
+               (f"mainspring_queue_waiting{{{_MINE}}}", "{{endpoint}} waiting"),
+               (_rate("mainspring_queue_refused_total"), "{{endpoint}} {{reason}} a second")),
+        _chart("Requests scored together", "Half and 95 of 100 batches are no larger.",
+               (_quantile(0.5, metric="mainspring_batch_requests"), "{{endpoint}} p50"),
+               (_quantile(0.95, metric="mainspring_batch_requests"), "{{endpoint}} p95")),
+        _chart("Capture", "Rows recorded, and rows lost, a second.",
+               (_rate("mainspring_capture_written_rows_total"), "{{endpoint}} written"),
+               (_rate("mainspring_capture_dropped_rows_total"), "{{endpoint}} lost")),
     ],
 }  # fmt: skip

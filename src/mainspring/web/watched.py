@@ -26,7 +26,7 @@ _FIGURES: dict[str, tuple[str, Callable[[Finding], float | None]]] = {
 
 def families(ws: Workspace) -> list[Family]:
     """Return what is known of everything watched, and what endpoints' processes count."""
-    from mainspring.workspace.views.endpoints import endpoint_metrics
+    from mainspring.workspace.views.endpoints import endpoint_metrics, host_metrics
     from mainspring.workspace.views.series import watched
 
     found = watched(ws)
@@ -36,6 +36,7 @@ def families(ws: Workspace) -> list[Family]:
     return [
         gauge("mainspring_endpoint_up", "1 while the endpoint answers.", up),
         *counted,
+        *host_metrics(ws),
         *_windows(found),
         *_series(found),
         gauge(

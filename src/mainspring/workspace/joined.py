@@ -7,6 +7,7 @@ can say (its version, its trouble) the first word stands.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import add
 from typing import Any
 
 from mainspring.ground.exposition import Family, read
@@ -15,6 +16,9 @@ from mainspring.scaling.serving.metrics import Latency
 #: The same in all of them, or soon.
 _SAME = frozenset({"generation", "champion", "challenger", "share", "rollout"})
 _QUANTILES = {"p50_ms": 0.5, "p95_ms": 0.95, "p99_ms": 0.99}
+#: Of these the largest is told: bounds, and means.
+_LARGEST = frozenset({"batch_rows", "queue", "together"})
+_NEITHER = {"started": min}
 #: What is of one process alone.
 _OWN = frozenset({"worker"})
 #: What there is only of one that lives.
@@ -64,7 +68,9 @@ def _joined(name: str, before: Any, value: Any) -> Any:
         return before
     if isinstance(before, bool):
         return before or value
-    return min(before, value) if name == "started" else before + value
+    # A quantile or a bound of each is none of all together; the worst is told.
+    largest = name.endswith("_ms") or name in _LARGEST
+    return _NEITHER.get(name, max if largest else add)(before, value)
 
 
 def metrics(texts: Sequence[str]) -> list[Family]:

@@ -185,7 +185,7 @@ def _app(ws: Workspace, settings: Settings, name: str) -> EndpointApp:
 def _depart(app: EndpointApp, folder: Path) -> None:
     """Leave what this worker counted with those before it, or a scraper would see counts fall."""
     from mainspring.ground.exposition import text_of
-    from mainspring.scaling.serving.metrics import prometheus
+    from mainspring.scaling.serving.exposing import exposition
     from mainspring.workspace import joined
 
     file = folder / "departed.json"
@@ -196,7 +196,7 @@ def _depart(app: EndpointApp, folder: Path) -> None:
     try:
         fcntl.flock(locked, fcntl.LOCK_EX)  # two may end at once
         before = read_json(file) or {}
-        mine = prometheus(app.name, app.counts, app.gauges())
+        mine = exposition(app)
         texts = [text for text in (before.get("metrics"), mine) if text]
         found = [one for one in joined.metrics(texts) if one.kind != "gauge"]
         status = joined.statuses([before.get("status") or {}, joined.lasting(app.status())])

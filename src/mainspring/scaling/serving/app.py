@@ -34,7 +34,7 @@ from mainspring.scaling.serving.chores import Chores
 from mainspring.scaling.serving.doors import Doorkeeper
 from mainspring.scaling.serving.explaining import Explainer
 from mainspring.scaling.serving.generations import Generations
-from mainspring.scaling.serving.metrics import Counts, Gauge
+from mainspring.scaling.serving.metrics import Counts
 from mainspring.scaling.serving.notes import Notes, Say, answered
 from mainspring.scaling.serving.predicting import Predicted, Predictor
 from mainspring.scaling.serving.protocols import (
@@ -50,7 +50,6 @@ from mainspring.scaling.serving.pulse import resident_mb
 from mainspring.scaling.serving.recorder import CaptureWriter
 from mainspring.scaling.serving.requests import Asked
 from mainspring.scaling.serving.router import Generation, Router, Variant
-from mainspring.scaling.serving.scorers.telling import processes
 from mainspring.scaling.serving.tallies import Tallies, ended_as
 from mainspring.scaling.serving.tracing import Tracing, tracing
 
@@ -378,38 +377,4 @@ class EndpointApp:
             or self._callers.trouble
             or self.doorkeeper.trouble,
             "worker": {"pid": os.getpid(), "rss_mb": resident_mb(), **self.pulse},
-        }
-
-    def gauges(self) -> dict[str, Gauge]:
-        """Return what ``/metrics`` tells beside the counts."""
-        now, capture, queue = self.generations.current, self._captures, self.predictor.batcher
-        shares = dict.fromkeys(now.parts(), 0.0)
-        if now.champion is not None:
-            shares[now.champion.number] = 1.0 - now.share
-        if now.challenger is not None:
-            shares[now.challenger.number] = now.share
-        shares |= now.weights()
-        parts = [
-            ({"version": str(number), "variant": part}, shares[number])
-            for number, part in now.parts().items()
-        ]
-
-        def one(told: str, value: float) -> Gauge:
-            return Gauge(told, [({}, value)])
-
-        return {
-            "ready": one("1 while there is a version to answer with.", self.ready),
-            "variant_share": Gauge("Share of the rows that a version answers.", parts),
-            "capture_written_rows_total": one("Rows recorded.", capture.written_rows),
-            "capture_dropped_rows_total": one("Rows not recorded.", capture.dropped_rows),
-            "capture_queued_rows": one("Rows that wait to be recorded.", capture.queued_rows),
-            "capture_sampled_out_rows_total": one(
-                "Rows not drawn, where a share is recorded.", capture.sampled_out_rows
-            ),
-            "capture_queued_bytes": one("Memory that waiting rows take.", capture.queued_bytes),
-            "capture_in_trouble": one("1 while rows are lost or wait.", bool(capture.trouble)),
-            "queue_running": one("Requests scored in threads.", queue.running),
-            "queue_waiting": one("Requests that wait for a thread.", queue.waiting),
-            "queue_refused_total": one("Requests sent away at once.", self.predictor.refused),
-            **processes(iter(now.loaded)),
         }

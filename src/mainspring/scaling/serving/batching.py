@@ -31,6 +31,9 @@ BATCH_S = 0.1  # nor those in a thread, if there are several: the others wait fo
 MOST_HUNG = 2  # threads in which an endpoint's model hangs; then it is not asked any more
 _PROBE = 17  # of so many lone requests one looks whether others have come with it
 
+#: Why a request is sent away: the event loop is late, threads hang, its turn would come too late,
+#: too many wait.
+REFUSALS = ("lag", "hung", "deadline", "full")
 CLOSED = ("nothing waited", "row limit", "latency bound", "another generation")
 
 
@@ -117,9 +120,10 @@ class Batcher:
         self.hung = 0  #: threads in which a batch was given up and has not ended
         self.cancelled = 0  #: requests whose client left before they were scored
         self.late = 0  #: requests that were given up while they were scored
-        self.refused = 0
+        self.refusals = dict.fromkeys(REFUSALS, 0)
         self.waits_s = Latency()
         self.sizes: dict[int, int] = {}  #: requests a batch, by the power of two
+        self.batched = 0  #: requests of all batches
         self.closed = dict.fromkeys(CLOSED, 0)
         self.lone = 0  #: requests scored alone in the event loop, without waiting
         self._plans: dict[tuple[int, int, bool], Plan] = {}
@@ -130,6 +134,11 @@ class Batcher:
         self._pace_s = 0.0  # moving mean of a thread's seconds for one request
         self._limits = EndpointLimits()
         self._turns: Turns | None = None
+
+    @property
+    def refused(self) -> int:
+        """Return how many requests were sent away at once."""
+        return sum(self.refusals.values())
 
     @property
     def waiting(self) -> int:
@@ -170,7 +179,7 @@ class Batcher:
         """
         lag = self.turns.lag.feel()
         if lag * 1000 > limits.deadline_ms:
-            raise self._refuse(lag)
+            raise self._refuse(lag, "lag")
 
     # ------------------------------------------------------------ in the event loop
 
@@ -242,7 +251,9 @@ class Batcher:
     def _admit(self, job: Job) -> None:
         if self.hung >= MOST_HUNG:
             raise self._refuse(
-                job.limits.timeout_ms / 1000, f"The model hangs in {self.hung} threads."
+                job.limits.timeout_ms / 1000,
+                "hung",
+                f"The model hangs in {self.hung} threads.",
             )
         share = self.turns.slots / max(1, self.turns.waiting_lanes)
         expected = (len(self._waiting) + 1) * self._pace_s / max(share, 0.5)
@@ -250,16 +261,20 @@ class Batcher:
         most = most if job.patience_s is None else min(most, job.patience_s)
         idle = not self._waiting and self.turns.busy < self.turns.slots
         if not idle and (len(self._waiting) >= job.limits.queue or expected > most):
-            raise self._refuse(expected)
+            raise self._refuse(expected, "deadline" if expected > most else "full")
 
-    def _refuse(self, expected_s: float, why: str = "") -> OverloadedError:
-        self.refused += 1
+    def _refuse(self, expected_s: float, reason: str, why: str = "") -> OverloadedError:
+        self.refusals[reason] += 1
         return refusal(expected_s, why)
 
     def _overslept(self, job: Job) -> None:
         if not job.started:
             own = job.patience_s is not None and job.patience_s * 1000 < job.limits.deadline_ms
-            job.fail(_impatient(job) if own else self._refuse(len(self._waiting) * self._pace_s))
+            job.fail(
+                _impatient(job)
+                if own
+                else self._refuse(len(self._waiting) * self._pace_s, "deadline")
+            )
         elif job.patience_s is not None:
             self.late += 1
             job.fail(_impatient(job))
@@ -337,6 +352,7 @@ class Batcher:
     def _note(self, jobs: Sequence[Job]) -> None:
         size = 1 << (len(jobs).bit_length() - 1)
         self.sizes[size] = self.sizes.get(size, 0) + 1
+        self.batched += len(jobs)
 
     # ------------------------------------------------------------ accounts
 
@@ -354,6 +370,7 @@ class Batcher:
                 "p95_ms": waits.quantile_ms(0.95),
                 "p99_ms": waits.quantile_ms(0.99),
             },
+            "refused": dict(self.refusals),
             "cancelled": self.cancelled,
             "late": self.late,
         }

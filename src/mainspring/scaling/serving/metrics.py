@@ -125,7 +125,9 @@ class Gauge(NamedTuple):
     rows: Sequence[tuple[Mapping[str, str], float]]  #: labels beside the endpoint's, and value
 
 
-def prometheus(endpoint: str, counts: Counts, gauges: Mapping[str, Gauge]) -> str:
+def prometheus(
+    endpoint: str, counts: Counts, gauges: Mapping[str, Gauge], more: Sequence[Family] = ()
+) -> str:
     """Return the counts in Prometheus's text format, version 0.0.4."""
     name = {"endpoint": endpoint}
 
@@ -176,5 +178,6 @@ def prometheus(endpoint: str, counts: Counts, gauges: Mapping[str, Gauge]) -> st
             [(name, counts.latency.counts, counts.latency.total_s)],
             EDGES,
         ),
+        *more,
     ]
     return text_of(families)

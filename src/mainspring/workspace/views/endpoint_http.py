@@ -46,6 +46,16 @@ def address(home: Path, name: str) -> str | None:
     return None if found is None else str(found["url"])
 
 
+def host_of(url: str) -> str | None:
+    """Return the address of the shared host that answers an endpoint's, or None if none does.
+
+    >>> host_of("http://127.0.0.1:9/e/flights"), host_of("http://127.0.0.1:9")
+    ('http://127.0.0.1:9', None)
+    """
+    base, found, _ = url.partition("/e/")
+    return base if found else None
+
+
 def workers(home: Path, name: str) -> list[dict[str, Any]]:
     """Return what each worker of an endpoint told of itself, the oldest first: pid, url, started.
 

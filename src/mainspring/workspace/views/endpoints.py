@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from mainspring.ground.exposition import Family, gauge
+from mainspring.ground.exposition import Family, gauge, read
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.monitoring import alarms, windows
@@ -77,6 +77,23 @@ def endpoint_metrics(ws: Workspace) -> dict[str, list[Family] | None]:
         }
         texts = {name: [one.result() for one in of] for name, of in asked.items()}
     return {name: _counted(ws, name, texts[name]) for name in names}
+
+
+def host_metrics(ws: Workspace) -> list[Family]:
+    """Return what the shared host counts beside its endpoints; nothing where there is none."""
+    names = ws.read(Permission.READ, lambda tx: [e.name for e in endpoints.list_endpoints(tx)])
+    found = {endpoint_http.host_of(url) for name in names for url in _urls(ws, name)}
+    texts = [endpoint_http.metrics(ws, base) for base in sorted(filter(None, found))]
+    return [family for text in texts if text for family in read(text)]
+
+
+def host_account(ws: Workspace, board: EndpointBoard) -> dict[str, Any] | None:
+    """Return how the shared host is that serves an endpoint: its models, its memory, its loads.
+
+    None where the endpoint has processes of its own, or the host does not answer.
+    """
+    base = None if board.url is None else endpoint_http.host_of(board.url)
+    return None if base is None else endpoint_http.status(ws, base) or None
 
 
 def _urls(ws: Workspace, name: str) -> list[str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mainspring.ground.permissions import Permission
 from mainspring.scaling.serving import answers
-from mainspring.scaling.serving.metrics import prometheus
+from mainspring.scaling.serving.exposing import exposition
 from mainspring.scaling.serving.protocols.calls import Call, Reply
 
 if TYPE_CHECKING:
@@ -27,8 +27,7 @@ async def status(app: EndpointApp, call: Call) -> Reply:
 async def metrics(app: EndpointApp, call: Call) -> Reply:
     """Return its counts as Prometheus reads them."""
     app.admitted(call, Permission.READ)
-    text = prometheus(app.name, app.counts, app.gauges())
-    return Reply(200, b"text/plain; version=0.0.4", text.encode())
+    return Reply(200, b"text/plain; version=0.0.4", exposition(app).encode())
 
 
 WHOLE = {
