@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mainspring.sdk import FittedModel as FittedModel
     from mainspring.sdk import Freeze as Freeze
     from mainspring.sdk import Gate as Gate
+    from mainspring.sdk import Graph as Graph
     from mainspring.sdk import Loop as Loop
     from mainspring.sdk import Model as Model
     from mainspring.sdk import Monitor as Monitor
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from mainspring.sdk import monitor as monitor
     from mainspring.sdk import open as open  # noqa: A004
     from mainspring.sdk import pipeline as pipeline
+    from mainspring.sdk import register as register
     from mainspring.sdk import rows as rows
     from mainspring.sdk import run as run
     from mainspring.sdk import search as search
@@ -77,6 +79,7 @@ _PUBLIC = (
     "FittedModel",
     "Freeze",
     "Gate",
+    "Graph",
     "Loop",
     "Model",
     "Monitor",
@@ -107,6 +110,7 @@ _PUBLIC = (
     "open",
     "pipeline",
     "profile",
+    "register",
     "repeat",
     "restore",
     "rows",
@@ -123,8 +127,10 @@ _PUBLIC = (
 )
 #: Public names that a script may want alone, and where they are: the rest is not loaded for them.
 _LIGHT = {
+    "Graph": "mainspring.scaling.models.stages",
     "OnnxModel": "mainspring.scaling.models.directories",
     "Predictor": "mainspring.scaling.models.directories",
+    "register": "mainspring.workspace.adding",
     **dict.fromkeys(("current_run", "log", "run"), "mainspring.workspace.tracking.verbs"),
     **dict.fromkeys(("Pruned", "trial"), "mainspring.experiments.trial"),
     **dict.fromkeys(("Runs", "compare", "search"), "mainspring.workspace.found"),

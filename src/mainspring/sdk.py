@@ -41,6 +41,8 @@ from mainspring.readiness.declaring import Gate
 from mainspring.retraining.declaring import Freeze, Retraining, Rollout
 from mainspring.scaling.models.directories import OnnxModel, Predictor
 from mainspring.scaling.models.model import FittedModel, Model
+from mainspring.scaling.models.stages import Graph
+from mainspring.workspace.adding import register
 from mainspring.workspace.codecs import keep_contract
 from mainspring.workspace.found import Runs, compare, search
 from mainspring.workspace.tracking.verbs import current_run, log, run
@@ -60,6 +62,7 @@ __all__ = [
     "FittedModel",
     "Freeze",
     "Gate",
+    "Graph",
     "Loop",
     "Model",
     "Monitor",
@@ -77,6 +80,7 @@ __all__ = [
     "monitor",
     "open",
     "pipeline",
+    "register",
     "rows",
     "run",
     "search",

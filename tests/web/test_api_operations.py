@@ -189,6 +189,7 @@ APART = {
     "models.trust",
     "models.register",
     "packages.add",  # tests/workspace/test_code_models.py
+    "graphs.add",  # tests/workspace/test_graphs.py
     "endpoints.predict",
     "tokens.revoke",
     "repeats.start",

@@ -94,7 +94,7 @@ def test_a_predictor_is_judged_once_a_person_trusts_it_and_scored_in_a_process_a
 
     inputs = ROWS.select("a", "b", "n")
     scored = load.load(kept.package, ws.objects)
-    assert scored.form == "native"
+    assert (scored.form, scored.inline) == ("native", False)
     np.testing.assert_allclose(scored.score(inputs)[:, 0], wanted(inputs, 0.01))
     with pytest.raises(ModelFailedError, match="seventy-seven"):
         scored.score({"a": [0.0], "b": [0.0], "n": [77]})

@@ -205,6 +205,8 @@ NESTED: dict[str, tuple[str, list[Entry]]] = {
          "mainspring models register last/model churn"),
         ("add", "forms:add", "Register an ONNX file, a class of your own, or a directory.",
          "mainspring models add odds predict.py:Odds --file weights.csv"),
+        ("graph", "forms:graph", "Register a graph of other models: ensemble, switch, chain.",
+         "mainspring models graph delays graph.yaml"),
         ("guard", "judging:guard", "Say which aliases ask for a passed gate.",
          "mainspring models guard flights --aliases champion,production"),
         ("trust", "judging:trust", "Let a version's pickled code run when it is converted.",

@@ -1,4 +1,4 @@
-"""Register models that no run logged: an ONNX file, a class of your own, a model directory."""
+"""Register models that no run logged: an ONNX file, your own class, a directory, a graph."""
 
 from __future__ import annotations
 
@@ -58,6 +58,39 @@ def add(
         lines.append(f"If its code is to run: mainspring models trust {version} --reason WHY")
     judge = f"mainspring judge {version} --rows ROWS --target COLUMN"
     render.said(options, made, *lines, f"Before it may serve: {judge}")
+
+
+def graph(
+    model: ModelName,
+    file: Annotated[Path, Parameter(help="Its stages, as YAML or JSON.")],
+    /,
+    *,
+    options: Everywhere = HERE,
+) -> None:
+    """Register a graph of models as the next version of a model.
+
+    Its stages are members (versions of other models), ensembles, switches and SQL. An alias is
+    read once: the graph keeps the version that it names now.
+    """
+    import msgspec
+
+    from mainspring.ground.errors import NotFoundError
+    from mainspring.scaling.models import stages
+
+    try:
+        text = file.read_text("utf-8")
+    except OSError as error:
+        raise NotFoundError(f"{file} cannot be read: {error.strerror}.", field="file") from error
+    spec = msgspec.to_builtins(stages.file(text))
+    with asking(options) as house:
+        made = house.call("graphs.add", model=model, **spec)
+    version = f"{made['model']}/{made['number']}"
+    render.said(
+        options,
+        made,
+        f"{version} is registered: {made['source']}.",
+        f"Before it may serve: mainspring judge {version} --rows ROWS --target COLUMN",
+    )
 
 
 def put(house: Local | Remote, data: bytes) -> str:

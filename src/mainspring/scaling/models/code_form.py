@@ -1,4 +1,4 @@
-"""Take over a model that only its own code can load: a predictor, or a directory of MLflow."""
+"""Take over what is no estimator: a predictor, a directory of MLflow, a graph of models."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import polars as pl
 from mainspring.ground.errors import BadInputError
 from mainspring.ground.objects import Column, Kind
 from mainspring.ground.ports import Objects
-from mainspring.scaling.models import package
+from mainspring.scaling.models import graph, package
 from mainspring.scaling.models import target as targets
 from mainspring.scaling.models.apart import code, environments, places
 from mainspring.scaling.models.apart.code import Apart, Facts
@@ -20,8 +20,10 @@ from mainspring.scaling.models.features import type_of
 from mainspring.scaling.models.foreign import Directory
 from mainspring.scaling.models.model import FittedModel, Model, typed
 from mainspring.scaling.models.package import Manifest
+from mainspring.scaling.models.served import opened
 
 PREDICTOR = "predictor"
+GRAPH = "graph"
 
 
 @dataclass(frozen=True)
@@ -51,12 +53,7 @@ def adopted(
             loaded, or the rows lack a column.
     """
     if not trusted:
-        raise BadInputError(
-            "The version runs code of its own, and nobody has said that it may.",
-            field="version",
-            hint="If you know where it comes from, an approver may say so: mainspring models"
-            " trust MODEL/NUMBER --reason WHY.",
-        )
+        raise _untrusted()
     found, rows = asked.found, asked.rows
     columns = _columns(asked)
     values = targets.check_target(rows, asked.target)
@@ -84,19 +81,67 @@ def adopted(
     return Model(made, asked.target, kind, columns=names, time=asked.time).adopt(ready)
 
 
+def refuse_untrusted(manifest: Manifest, *, trusted: bool) -> None:
+    """Refuse a package that holds code of its own, at any depth, unless somebody trusts it.
+
+    Raises:
+        BadInputError: if nobody does.
+    """
+    if trusted or not any(path.rpartition("/")[2] == code.FILE for path in manifest.files):
+        return
+    raise _untrusted()
+
+
+def _untrusted() -> BadInputError:
+    return BadInputError(
+        "The version runs code of its own, and nobody has said that it may.",
+        field="version",
+        hint="If you know where it comes from, an approver may say so: mainspring models"
+        " trust MODEL/NUMBER --reason WHY.",
+    )
+
+
 def made_of(digest: str, objects: Objects) -> str | None:
     """Return the digest of the package whose code a package of ours holds, file by file.
 
     None if it holds no code, or a file that the other does not have.
     """
     files = package.read_manifest(digest, objects).files
-    if code.FILE not in files:
+    facts, held = graph.FILE, {p: one for p, one in files.items() if p.startswith(graph.FOLDER)}
+    if facts not in files:
+        facts, held = code.FILE, code.origin_files(files)
+    if facts not in files:
         return None
-    data = package.verified(files[code.FILE], objects)
-    origin = msgspec.json.decode(data, type=Facts).origin
-    came = package.read_manifest(origin, objects).files
-    held = code.origin_files(files)
+    data = package.verified(files[facts], objects)
+    origin = msgspec.json.decode(data, type=Origin).origin
+    came = package.read_manifest(origin, objects).files if origin else {}
     return origin if all(came.get(path) == one for path, one in held.items()) else None
+
+
+class Origin(msgspec.Struct):
+    """What the facts of code and of graphs share: the package that was registered."""
+
+    origin: str = ""
+
+
+def graph_of(asked: Asked, objects: Objects) -> FittedModel:
+    """Return a graph of models, measured on the rows.
+
+    Raises:
+        BadInputError: naming the stage that does not fit, or the column that the rows lack.
+    """
+
+    def read(path: str) -> bytes:
+        return package.read_file(asked.manifest, path, objects)
+
+    made = graph.loaded(asked.manifest.files, read, opened)
+    made.facts = msgspec.structs.replace(made.facts, origin=asked.digest)
+    names = [column.name for column in made.columns]
+    ready = typed(asked.rows, made.columns).with_columns(
+        asked.rows[name] for name in (asked.target, asked.time) if name is not None
+    )
+    model = Model(made, asked.target, made.kind, columns=names, time=asked.time)
+    return model.adopt(ready)
 
 
 def _columns(asked: Asked) -> list[Column]:

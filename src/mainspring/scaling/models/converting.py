@@ -57,8 +57,12 @@ def convert(
     """
     manifest = package.read_manifest(digest, objects)
     found = foreign.read(manifest, objects)
+    asked = code_form.Asked(digest, manifest, found, rows, target, time)
+    if found.flavor == code_form.GRAPH:
+        code_form.refuse_untrusted(manifest, trusted=trusted)
+        made = code_form.graph_of(asked, objects)
+        return Converted(package=package.write(made, objects), notes=[])
     if code_form.asks(found, LOADED):
-        asked = code_form.Asked(digest, manifest, found, rows, target, time)
         made = code_form.adopted(asked, objects, trusted=trusted, named=environments or {})
         return Converted(package=package.write(made, objects), notes=[])
     fitted, notes = _estimator(manifest, found, objects, trusted=trusted)
@@ -93,6 +97,7 @@ def _estimator(
         )
     notes: list[str] = []
     if found.flavor == "mainspring":
+        code_form.refuse_untrusted(manifest, trusted=trusted)
         return exact.load(
             manifest.files, lambda path: package.read_file(manifest, path, objects)
         ), []

@@ -73,7 +73,8 @@ def Predictor(  # noqa: N802
     if lines:
         kept["requirements.txt"] = "".join(f"{line}\n" for line in lines).encode()
     options = {"entry": f"{Path(place).name}:{name}"}
-    return Directory(files=kept | _mlmodel("predictor", options, columns), flavor="predictor")
+    kept["MLmodel"] = mlmodel("predictor", options, columns)
+    return Directory(files=kept, flavor="predictor")
 
 
 def OnnxModel(file: str | Path) -> Directory:  # noqa: N802
@@ -87,8 +88,8 @@ def OnnxModel(file: str | Path) -> Directory:  # noqa: N802
         NotFoundError: if the file is not there.
     """
     data = _read(Path(file))
-    mlmodel = _mlmodel("onnx", {"data": "model.onnx"}, None)
-    return Directory(files={"model.onnx": data} | mlmodel, flavor="onnx")
+    told = mlmodel("onnx", {"data": "model.onnx"}, None)
+    return Directory(files={"model.onnx": data, "MLmodel": told}, flavor="onnx")
 
 
 def folder(place: Path) -> dict[str, bytes]:
@@ -135,10 +136,14 @@ def _read(file: Path) -> bytes:
         raise NotFoundError(f"There is no file {file}.", field="path") from error
 
 
-def _mlmodel(
+def mlmodel(
     flavor: str, options: Mapping[str, object], columns: Mapping[str, str] | None
-) -> dict[str, bytes]:
-    """Return the MLmodel file; JSON is YAML too."""
+) -> bytes:
+    """Return an MLmodel file of one flavor; JSON is YAML too.
+
+    Raises:
+        BadInputError: if a column's type is none of ours.
+    """
     told: dict[str, object] = {"flavors": {flavor: dict(options)}}
     if columns is not None:
         unknown = sorted(set(columns.values()) - set(_TYPES))
@@ -148,4 +153,4 @@ def _mlmodel(
             )
         inputs = [{"name": name, "type": _TYPES[word]} for name, word in columns.items()]
         told["signature"] = {"inputs": json.dumps(inputs)}
-    return {"MLmodel": json.dumps(told, indent=2).encode()}
+    return json.dumps(told, indent=2).encode()

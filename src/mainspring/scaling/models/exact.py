@@ -11,10 +11,12 @@ from typing import Any
 
 import msgspec
 
-from mainspring.scaling.models import native_form
+from mainspring.ground.errors import BadInputError
+from mainspring.scaling.models import graph, native_form
 from mainspring.scaling.models.apart import code
 from mainspring.scaling.models.apart.code import Apart
 from mainspring.scaling.models.boosted import FILES, Boosted, Facts
+from mainspring.scaling.models.graph import Graph
 
 SKOPS = "model.skops"
 BOOSTER = "booster.json"
@@ -29,6 +31,9 @@ def files(estimator: Any) -> dict[str, bytes]:
     if isinstance(estimator, Apart):
         kept = {f"{code.FOLDER}/{path}": estimator.read(path) for path in estimator.files}
         return {code.FILE: msgspec.json.encode(estimator.facts), **kept}
+    if isinstance(estimator, Graph):
+        kept = {path: estimator.read(path) for path in estimator.files}
+        return kept | {graph.FILE: msgspec.json.encode(estimator.facts)}
     if not isinstance(estimator, Boosted):
         return {SKOPS: native_form.dump(estimator)}
     found = {
@@ -47,15 +52,23 @@ def paths(found: Mapping[str, str]) -> list[str]:
 
 def holds(paths: Mapping[str, str]) -> bool:
     """Return whether files of these paths hold a model in its exact form."""
-    return any(path in paths for path in (SKOPS, BOOSTER, code.FILE))
+    return any(path in paths for path in (SKOPS, BOOSTER, code.FILE, graph.FILE))
 
 
-def load(paths: Mapping[str, str], read: Callable[[str], bytes]) -> Any:
+def load(
+    paths: Mapping[str, str], read: Callable[[str], bytes], opened: graph.Opener | None = None
+) -> Any:
     """Return the estimator that the files of a package hold; ``read`` gives a file's bytes.
+
+    ``opened`` makes the members of a graph ready to score; without it a graph is refused.
 
     Raises:
         BadInputError: if it names types that may not be loaded.
     """
+    if graph.FILE in paths:
+        if opened is None:
+            raise BadInputError("A graph stands for itself, and is no estimator.", field="model")
+        return graph.loaded(paths, read, opened)
     if code.FILE in paths:
         return code.loaded(paths, read)
     if BOOSTER not in paths:

@@ -21,6 +21,7 @@ class Ours:
     """
 
     no_onnx = ""
+    waits = False  #: for another process, whenever it scores
 
     def __init__(
         self,

@@ -18,7 +18,6 @@ import msgspec
 import polars as pl
 
 from mainspring.ground import identity
-from mainspring.ground.contracts import Checked, Contract
 from mainspring.ground.errors import BadInputError, DamagedError, NotFoundError
 from mainspring.ground.objects import Profile, Signature
 from mainspring.ground.ports import Objects
@@ -27,8 +26,10 @@ from mainspring.scaling.models import exact, loader, native_form, onnx_form
 from mainspring.scaling.models.apart.code import Apart
 from mainspring.scaling.models.boosted import FILES, Boosted
 from mainspring.scaling.models.features import compile_features
+from mainspring.scaling.models.files import CONTRACT, ContractFile, FeatureFile
 from mainspring.scaling.models.model import FittedModel
 from mainspring.scaling.models.ours import Ours
+from mainspring.scaling.models.served import opened
 
 FORMAT = 1
 _LOADING = ("numpy", "scikit-learn", "scipy", "skops")
@@ -37,7 +38,6 @@ _LOCKED = ("numpy", "polars", "scikit-learn", "scipy", "skops", "onnxruntime", "
 #: Python keeps one module of a name.
 _CODE, _LOADER = "code", "mainspring_loader_2"
 _REFERENCE = "reference.parquet"
-_CONTRACT = "contract.json"
 _MLFLOW_TYPES = {"float": "double", "int": "long", "str": "string", "bool": "boolean"}
 
 
@@ -52,19 +52,6 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """``facts.json``: what is known of the fit and stands in no other file."""
 
     measured_on: str
-
-
-class ContractFile(msgspec.Struct, frozen=True, kw_only=True):
-    """``contract.json``: what the model's rows must be, and how its training rows were."""
-
-    contract: Contract
-    training: Checked
-
-
-class FeatureFile(msgspec.Struct, frozen=True, kw_only=True):
-    """``features.json``: the expressions, None where the raw columns are the features."""
-
-    expressions: dict[str, str] | None
 
 
 def write(model: FittedModel, objects: Objects) -> str:
@@ -95,7 +82,7 @@ def write(model: FittedModel, objects: Objects) -> str:
         files[f"{_CODE}/{_LOADER}.py"] = _loader().encode()
     if model.contract is not None and model.kept is not None:
         told = ContractFile(contract=model.contract, training=model.kept)
-        files[_CONTRACT] = identity.canonical(told)
+        files[CONTRACT] = identity.canonical(told)
     if model.reference is not None:
         files[_REFERENCE] = _parquet(model.reference)
     if onnx is not None:
@@ -152,7 +139,7 @@ def read(digest: str, objects: Objects) -> FittedModel:
     return FittedModel(
         contract=None if told is None else told.contract,
         kept=None if told is None else told.training,
-        estimator=exact.load(manifest.files, file),
+        estimator=exact.load(manifest.files, file, opened),
         features=compile_features(expressions, found.columns),
         signature=found,
         baseline=baseline,
@@ -218,9 +205,9 @@ def profile(digest: str, objects: Objects) -> Profile:
 def contract(digest: str, objects: Objects) -> ContractFile | None:
     """Return the contract of a packaged model; None if it has none."""
     manifest = read_manifest(digest, objects)
-    if _CONTRACT not in manifest.files:
+    if CONTRACT not in manifest.files:
         return None
-    return msgspec.json.decode(read_file(manifest, _CONTRACT, objects), type=ContractFile)
+    return msgspec.json.decode(read_file(manifest, CONTRACT, objects), type=ContractFile)
 
 
 def features(digest: str, objects: Objects) -> dict[str, str] | None:

@@ -27,6 +27,7 @@ from mainspring.ground.permissions import Permission, Principal, authorise
 from mainspring.ground.request_ids import RequestIds
 from mainspring.ground.settings import Settings
 from mainspring.scaling.models.scorer import Accounted, Scorer
+from mainspring.scaling.models.served import Staged
 from mainspring.scaling.serving import answers
 from mainspring.scaling.serving.body import ClientGoneError, Receive, Scope, Send, read_body
 from mainspring.scaling.serving.callers import Callers
@@ -338,6 +339,8 @@ class EndpointApp:
             versions.setdefault(str(variant.number), self.counts.of(variant.number).as_dict())
             told = versions[str(variant.number)]
             told["form"], told["variant"] = variant.served.form, parts[variant.number]
+            if isinstance(variant.served, Staged):
+                told["stages"] = variant.served.stages()
             if isinstance(variant.served, Accounted):
                 told["process"] = variant.served.account()
         return {

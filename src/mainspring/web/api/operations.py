@@ -29,6 +29,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 ROOMS = {
     "runs": "runs",
     "packages": "packages",
+    "graphs": "packages",
     "journals": "journals",
     "objects": "journals",
     "experiments": "keeping",

@@ -66,6 +66,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 class Apart(Ours):
     """A model that a child process scores. Safe to use from several threads, one at a time."""
 
+    waits = True
     no_onnx = "Its code is its own, so there is no way to convert it."
 
     def __init__(
