@@ -381,6 +381,31 @@ def test_models_that_crash_hang_or_eat_memory_leave_a_good_one_alone(hosted) -> 
     assert one.client.get("/e/good/status").json()["errors"] == 0
 
 
+def test_models_that_hang_elsewhere_keep_no_thread_from_others(hosted) -> None:
+    one = hosted()
+    names = [f"hanging{n}" for n in range(4)]
+    for number in range(1, 6):
+        one.ill[digest(number)] = lambda limits, n=number: Isolated(
+            digest(n), TWO, "python", Launch(loader=f"{ILL}:by_order"), limits=limits
+        ).open()
+    one.route(well=5, **{name: n + 1 for n, name in enumerate(names)})
+    for name in ("well", *names):
+        assert one.ask(name, {"a": 0, "b": 0}).status_code == 200
+    with ThreadPoolExecutor(8) as pool:
+        stuck = [pool.submit(one.ask, name, {"a": 2, "b": 0}) for name in names for _ in "ab"]
+        wait_until(
+            lambda: all(
+                one.places.known[name].app.status()["versions"][str(n + 1)]["process"]["busy"]
+                for n, name in enumerate(names)
+            )
+        )
+        assert one.ask("well", {"a": 0, "b": 0}).status_code == 200
+        assert not any(answer.done() for answer in stuck)
+        for name in names:
+            one.within(lambda n=name: one.places.known[n].scorers()[0].close())
+        assert {answer.result().status_code for answer in stuck} == {503}
+
+
 def test_asking_the_host_itself_needs_a_right(hosted) -> None:
     one = hosted()
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from mainspring.ground.errors import DeadlineError, OverloadedError
 from mainspring.ground.serving import EndpointLimits
+from mainspring.scaling.models.scorer import Accounted
 from mainspring.scaling.serving.admission import refusal
 from mainspring.scaling.serving.body import ClientGoneError, Receive
 from mainspring.scaling.serving.costs import Cost
@@ -28,6 +29,7 @@ BACK_S = 0.001  # what takes no longer comes back from the threads
 HICCUPS = 0.06  # share that sends a model to the threads: two in a row, for one may be anybody's
 TOGETHER_S = 0.005  # requests scored together in the event loop take no longer
 BATCH_S = 0.1  # nor those in a thread, if there are several: the others wait for that long
+MOST_AWAY = 2  # batches of an endpoint that other processes score at a time
 MOST_HUNG = 2  # threads in which an endpoint's model hangs; then it is not asked any more
 _PROBE = 17  # of so many lone requests one looks whether others have come with it
 
@@ -45,6 +47,8 @@ class Plan:
         variants = [champion] if alone else now.loaded
         self.versions = [variant.number for variant in variants]
         self.cost = Cost()
+        #: scored by another process: a thread of ours only waits for it
+        self.away = any(isinstance(variant.served, Accounted) for variant in variants)
         self._may = all(variant.served.inline for variant in variants)
         # The fast form is known to be cheap; others are measured in a thread first.
         self.inline = self._may and all(v.served.form == "onnx" for v in variants)
@@ -134,6 +138,7 @@ class Batcher:
         self._pace_s = 0.0  # moving mean of a thread's seconds for one request
         self._limits = EndpointLimits()
         self._turns: Turns | None = None
+        self._away = 0  # batches that other processes are scoring
 
     @property
     def refused(self) -> int:
@@ -158,6 +163,9 @@ class Batcher:
         if self._turns is None:
             self._turns = of_loop(asyncio.get_running_loop())
         return self._turns
+
+    def _threads_of(self, plan: Plan) -> Turns:
+        return of_loop(asyncio.get_running_loop(), away=True) if plan.away else self.turns
 
     def plan(self, now: Generation, champion: Variant) -> Plan:
         """Return how a generation's requests are scored that ask one version."""
@@ -241,7 +249,7 @@ class Batcher:
         leaving.add_done_callback(lambda done: None if done.cancelled() else self._abandon(job))
         self._limits = job.limits
         self._waiting.append(job)
-        self.turns.wake(self)
+        self._threads_of(job.plan).wake(self)
         try:
             await job.future
         finally:
@@ -255,11 +263,12 @@ class Batcher:
                 "hung",
                 f"The model hangs in {self.hung} threads.",
             )
-        share = self.turns.slots / max(1, self.turns.waiting_lanes)
+        turns = self._threads_of(job.plan)
+        share = MOST_AWAY if job.plan.away else turns.slots / max(1, turns.waiting_lanes)
         expected = (len(self._waiting) + 1) * self._pace_s / max(share, 0.5)
         most = job.limits.deadline_ms / 1000
         most = most if job.patience_s is None else min(most, job.patience_s)
-        idle = not self._waiting and self.turns.busy < self.turns.slots
+        idle = not self._waiting and turns.busy < turns.slots
         if not idle and (len(self._waiting) >= job.limits.queue or expected > most):
             raise self._refuse(expected, "deadline" if expected > most else "full")
 
@@ -288,7 +297,9 @@ class Batcher:
         """Return whether there is something to cut."""
         while self._waiting and _is_over(self._waiting[0]):
             self._waiting.popleft()
-        return bool(self._waiting) and self.hung < MOST_HUNG
+        if not self._waiting or self.hung >= MOST_HUNG:
+            return False
+        return not self._waiting[0].plan.away or self._away < MOST_AWAY
 
     def cut(self) -> Task | None:
         """Return the next batch of what waits; None if nothing does."""
@@ -307,6 +318,7 @@ class Batcher:
                 left = max(0.0, job.arrived + job.patience_s - now)
                 job.timer = asyncio.get_running_loop().call_later(left, self._overslept, job)
         self.running += len(jobs)
+        self._away += jobs[0].plan.away
         rows = sum(job.rows for job in jobs)
         return _Batch(self, jobs, rows, lambda: self._score(jobs), jobs[0].plan.cost.seconds(rows))
 
@@ -331,11 +343,13 @@ class Batcher:
     def ended(self, task: Task, seconds: float) -> None:
         """Hand the requests of a batch their answers, and learn from what it took."""
         assert isinstance(task, _Batch)  # noqa: S101  cut makes no others
-        task.jobs[0].plan.add(task.rows, seconds)
+        plan = task.jobs[0].plan
+        plan.add(task.rows, seconds)
+        self._away -= plan.away
+        self.hung -= task.stuck
+        if self._waiting and (task.stuck or plan.away):
+            self._threads_of(self._waiting[0].plan).wake(self)
         if task.stuck:
-            self.hung -= 1
-            if self._waiting:
-                self.turns.wake(self)
             return
         self.running -= len(task.jobs)
         each = seconds / len(task.jobs)

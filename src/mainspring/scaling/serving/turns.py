@@ -29,6 +29,7 @@ from mainspring.scaling.serving.admission import Lag
 
 QUANTUM_S = 0.005
 MOST_DEBT_S = 1.0  # a hiccup of a minute must not lock an endpoint out for a minute
+AWAY_SLOTS = 64  # threads that wait for other processes at a time
 MOST_STUCK = 16  # threads that may hang before no more are started
 IDLE_S = 5.0  # a thread without work ends
 
@@ -186,12 +187,17 @@ class _Threads:
                 self._idle += 1
 
 
-_known: WeakKeyDictionary[asyncio.AbstractEventLoop, Turns] = WeakKeyDictionary()
+_known: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[bool, Turns]] = WeakKeyDictionary()
 
 
-def of_loop(loop: asyncio.AbstractEventLoop) -> Turns:
-    """Return the turns that all endpoints of an event loop share."""
-    found = _known.get(loop)
+def of_loop(loop: asyncio.AbstractEventLoop, *, away: bool = False) -> Turns:
+    """Return the turns that all endpoints of an event loop share.
+
+    ``away``: those whose threads only wait for another process to score. They take no core of
+    ours, so there are many of them: a model that hangs elsewhere must not keep others from theirs.
+    """
+    known = _known.setdefault(loop, {})
+    found = known.get(away)
     if found is None:
-        found = _known[loop] = Turns(loop)
+        found = known[away] = Turns(loop, AWAY_SLOTS if away else None)
     return found
