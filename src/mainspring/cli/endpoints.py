@@ -40,6 +40,7 @@ MemoryMb = Annotated[int | None, Parameter(help="Memory of a model's own process
 CaptureShare = Annotated[
     float | None, Parameter(help="Share of the rows that are recorded, 0 to 1.")
 ]
+Grpc = Annotated[int | None, Parameter(help="Port for the inference protocol over gRPC; 0: none.")]
 Place = Annotated[
     Literal["own", "shared"] | None, Parameter(help="Processes of its own, or one with others.")
 ]
@@ -70,6 +71,7 @@ def set_(
     batch_rows: BatchRows = None,
     memory_mb: MemoryMb = None,
     capture_share: CaptureShare = None,
+    grpc: Grpc = None,
     place: Place = None,
     options: Everywhere = HERE,
 ) -> None:
@@ -88,6 +90,7 @@ def set_(
         "batch_rows": batch_rows,
         "memory_mb": memory_mb,
         "capture_share": capture_share,
+        "grpc": grpc,
         "place": place,
     }
     changes = {field: value for field, value in asked.items() if value is not None}
@@ -151,6 +154,7 @@ def _draw_options(out: Console, options: dict[str, Any]) -> None:
         ("batch", f"{limits['batch_rows']} rows"),
         ("memory", _or_none(limits["memory_mb"], "MB")),
         ("captured", f"{100 * options['capture_share']:g} %"),
+        ("gRPC port", options.get("grpc") or "none"),
     ]
     render.table(out, ("OPTION", "VALUE"), rows)
 

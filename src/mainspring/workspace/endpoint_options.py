@@ -34,9 +34,10 @@ RANGES: dict[str, tuple[float, float, str]] = {
     "batch_rows": (1, 10_000_000, "rows scored at once"),
     "memory_mb": (64, 10_000_000, "MB"),
     "capture_share": (0, 1, "of the rows"),
+    "grpc": (1, 65_535, "as a port"),
 }
-#: Of these 0 takes the limit away.
-MAY_BE_NONE = ("latency_ms", "per_client", "memory_mb")
+#: Of these 0 takes the limit, or the port, away.
+MAY_BE_NONE = ("latency_ms", "per_client", "memory_mb", "grpc")
 SCALING = frozenset(Scaling.__struct_fields__)
 LIMITS = frozenset(EndpointLimits.__struct_fields__)
 
@@ -102,6 +103,7 @@ def changed(before: EndpointOptions, changes: Mapping[str, Any]) -> EndpointOpti
             before.limits, **{k: v for k, v in found.items() if k in LIMITS}
         ),
         capture_share=found.get("capture_share", before.capture_share),
+        grpc=found.get("grpc", before.grpc),
     )
 
 
@@ -118,7 +120,8 @@ def _checked(field: str, value: Any) -> Any:
         return None
     low, high, words = RANGES[field]
     if not isinstance(value, int | float) or not low <= value <= high or math.isnan(value):
-        none = ", or 0 for no limit" if field in MAY_BE_NONE else ""
+        without = "no port" if field == "grpc" else "no limit"
+        none = f", or 0 for {without}" if field in MAY_BE_NONE else ""
         raise BadInputError(
             f"{field} must be {low:g} to {high:g} {words}{none}, found {value!r}.", field=field
         )

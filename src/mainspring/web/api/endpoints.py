@@ -87,6 +87,10 @@ class ConfigureEndpoint(Request, frozen=True, kw_only=True):
     capture_share: Annotated[
         float | None, Meta(description="Share of the rows that are recorded, 0 to 1.")
     ] = None
+    grpc: Annotated[
+        int | None,
+        Meta(description="Port on loopback for the inference protocol over gRPC; 0: none."),
+    ] = None
 
 
 class Predict(Request, frozen=True, kw_only=True):
