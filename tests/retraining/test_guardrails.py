@@ -1,5 +1,6 @@
 """A challenger that fails or is slow goes home by what callers feel, and a healthy one stays."""
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from mainspring.ground.objects import Rollout, RolloutPolicy, Strategy
 from mainspring.numerics.errors import OutOfRangeError
 from mainspring.numerics.sequential import Wealth, counted, update, value
 from mainspring.retraining import declaring
-from mainspring.retraining.guardrails import harm, slower
+from mainspring.retraining.guardrails import harm, shift_limit, slower
 
 ROLLOUT = Rollout(
     id="r",
@@ -95,3 +96,52 @@ def test_one_within_its_budget_is_stopped_no_more_often_than_promised():
 def test_budgets_are_checked_where_they_are_declared(wrong):
     with pytest.raises(BadInputError):
         declaring.Rollout(**wrong)
+
+
+def test_one_slower_than_the_other_on_the_same_rows_goes_home_without_a_limit_of_its_own():
+    found = harm(ROLLOUT, RolloutPolicy(), pair(60, timed=60, slow=60))
+    assert found is not None
+    assert "60 of 60 scorings took over 3 times as long as the other" in found.reason
+    assert harm(ROLLOUT, RolloutPolicy(slowdown=None), pair(60, timed=60, slow=60)) is None
+    assert harm(ROLLOUT, RolloutPolicy(), pair(1000, timed=1000, slow=100)) is None
+
+
+def test_one_that_stands_still_where_the_other_moves_goes_home():
+    found = harm(ROLLOUT, RolloutPolicy(), pair(200, moved=200, stuck=200))
+    assert found is not None
+    assert found.evidence["guardrail"] == "stuck"
+    assert harm(ROLLOUT, RolloutPolicy(), pair(200, moved=200, stuck=180)) is None
+
+
+def test_scores_further_apart_than_the_gate_allows_are_certain_before_they_end_it():
+    far = pair(400, rows=400, shifts={12: 400})
+    found = harm(ROLLOUT, RolloutPolicy(), far, limit=0.35)
+    assert found is not None
+    assert "its scores are 0.600 from the other's on 400 rows, on average" in found.reason
+    assert harm(ROLLOUT, RolloutPolicy(), far, limit=None) is None
+    few = pair(4, rows=4, shifts={12: 4})
+    assert harm(ROLLOUT, RolloutPolicy(), few, limit=0.35) is None
+
+
+def test_a_watch_holds_the_champion_to_its_scorings_and_not_to_how_it_differs():
+    watch = msgspec.structs.replace(ROLLOUT, purpose="watch")
+    found = harm(watch, RolloutPolicy(), pair(60, failed=60), limit=0.1)
+    assert found is not None
+    assert found.reason.startswith("Version 1 does harm")
+    assert harm(watch, RolloutPolicy(), pair(400, rows=400, shifts={19: 400}), limit=0.1) is None
+
+
+def test_scores_that_are_not_finite_are_named_among_the_failures():
+    found = harm(ROLLOUT, RolloutPolicy(), pair(40, failed=40, odd=40))
+    assert found is not None
+    assert "40 of them by scores that are not finite" in found.reason
+    assert harm(ROLLOUT, RolloutPolicy(guard=False), pair(40, failed=40, odd=40)) is None
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_what_the_gate_found_of_both_says_how_far_apart_they_may_be(mine, theirs):
+    limit = shift_limit(RolloutPolicy(), (mine, theirs))
+    whole = mine**0.5 + theirs**0.5 + 0.05
+    assert limit is None or limit == pytest.approx(whole, abs=1e-6)
+    assert (limit is None) == (round(whole, 6) > 0.95)
+    assert shift_limit(RolloutPolicy(max_shift=0.2), (mine, theirs)) == 0.2

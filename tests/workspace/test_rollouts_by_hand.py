@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from homes import add_version, settle, work_as_engine
-from test_ill_challengers import ask, fails, serving
+from test_ill_challengers import ask, fails, let_in, serving
 from whole_loop import DAY, FIRST
 
 from mainspring.ground.errors import BadInputError, ConflictError, GateRefusedError, NotFoundError
@@ -24,6 +24,7 @@ from mainspring.workspace import acts, rollingout
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.routing import routing
 from mainspring.workspace.views import rollouts as views
+from mainspring.workspace.views.loops import loop_status
 
 
 @pytest.fixture
@@ -309,3 +310,48 @@ def test_nobody_stands_by_where_that_was_not_wanted(alone: Workspace) -> None:
     assert running(alone) is None
     acts.promote(alone, "tide", 2, "Again.")
     acts.remove_endpoint(alone, "tide")  # what only watches is in nobody's way
+
+
+# ---------------------------------------------------------------- a loop that is paused
+
+
+def test_a_pause_in_mid_rollout_keeps_the_share_and_shows_it(served: Workspace) -> None:
+    steps = [Step(share=0.1, rows=100), Step(share=0.6)]
+    let_in(served, steps=steps, share=0.1, max_shift=1.0)
+    acts.pause(served, "tide", "Hands off.")
+    settle(served)
+    with serving(served, None) as client:
+        ask(client)
+    settle(served, scanning=True)
+    now = running(served)
+    assert now is not None
+    assert (now.step, now.share) == (0, 0.1)
+    found = views.report(served, "tide")
+    assert found is not None
+    assert found.paused
+    assert found.words.endswith("The loop is held: the share stays.")
+    told = loop_status(served, "tide").still_acts
+    assert "Version 3 goes on answering 10% of the rows, step 1 of 2." in told
+    acts.resume(served, "tide", "Go on.")
+    settle(served)
+    with serving(served, None) as client:
+        ask(client, day=1)  # time goes on by the rows
+    settle(served, scanning=True)
+    now = running(served)
+    assert now is not None
+    assert (now.step, now.share) == (1, 0.6)
+    made_so = served.read(Permission.READ, lambda tx: decisions.list_decisions(tx, "tide"))
+    assert [one.by for one in made_so if one.kind == "step"] == ["loop:tide"]
+
+
+def test_a_loop_asks_no_traffic_of_what_a_person_rolls_out(served: Workspace) -> None:
+    rollingout.start(served, "tide", "Mine.", version=2)
+    acts.override(served, "tide", 3, "Just to see.")
+    settle(served)
+    now = running(served)
+    assert now is not None
+    assert (now.challenger, now.by) == (2, "owner")
+    made_so = served.read(Permission.READ, lambda tx: decisions.list_decisions(tx, "tide"))
+    assert (
+        "was begun by hand (owner)" in next(one for one in made_so if one.kind == "reject").reason
+    )

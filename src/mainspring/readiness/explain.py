@@ -114,7 +114,11 @@ def _rollout(evidence: Evidence) -> list[Link]:
     rollout = evidence.rollout
     if rollout is None:
         return []
-    share = f" with {rollout.share:.0%} of the rows" if rollout.strategy == "canary" else ""
+    share = (
+        f" with {rollout.share:.0%} of the rows"
+        if rollout.strategy in ("canary", "linear", "ab")
+        else ""
+    )
     text = (
         f"{rollout.strategy}{share} against version {rollout.champion}: {rollout.state} after "
         f"{rollout.rows} labelled rows"

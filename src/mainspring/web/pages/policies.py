@@ -101,7 +101,11 @@ def _learns(spec: LoopSpec) -> Iterator[Rule]:
 
 def _rollout(policy: RolloutPolicy) -> Iterator[Rule]:
     share = f" of {words.share(policy.share)} of the rows" if policy.strategy == "canary" else ""
+    if policy.steps:
+        share = f" of {', '.join(words.share(step.share) for step in policy.steps)} of the rows"
     yield Rule("strategy", f"{words.word(policy.strategy)}{share}")
+    if policy.bake_s:
+        yield Rule("baked", f"{words.lasting(policy.bake_s)} at the last share")
     yield Rule("promoted", f"once better, with a chance of {policy.alpha:g} of being wrong")
     yield Rule("sent home", f"once worse, with a chance of {policy.harm_alpha:g} of being wrong")
     if policy.margin:
@@ -115,3 +119,7 @@ def _rollout(policy: RolloutPolicy) -> Iterator[Rule]:
     if policy.slow_ms is not None:
         slow = f", {words.share(policy.max_slow)} slower than {policy.slow_ms:g} ms"
     yield Rule("ill", f"more than {words.share(policy.max_errors)} failed scorings{slow}")
+    yield Rule(
+        "guard rails",
+        "failures, times, scores that stand still or stray" if policy.guard else "none",
+    )

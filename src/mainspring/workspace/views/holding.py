@@ -48,8 +48,12 @@ def _rollout(row: LoopRow, running: Rollout) -> list[str]:
             " to be worse, it goes back by itself."
         ]
     shown = f"Version {other} scores every row in the shadow and answers nobody."
-    if running.strategy is Strategy.CANARY:
-        shown = f"Version {other} goes on answering {running.share:.0%} of the rows."
+    if running.strategy in (Strategy.CANARY, Strategy.LINEAR):
+        several = len((running.policy or row.spec.rollout).steps)
+        step = f", step {running.step + 1} of {several}" if several else ""
+        shown = f"Version {other} goes on answering {running.share:.0%} of the rows{step}."
+    if running.strategy is Strategy.AB:
+        shown = f"Its other versions go on answering {running.share:.0%} of the rows."
     if running.strategy is Strategy.BLUE_GREEN:
         shown = f"Version {other} goes on answering every row; {champion} stands by."
     return [
