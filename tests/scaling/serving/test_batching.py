@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 
+import httpx
 import msgspec
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from mainspring.scaling.serving.joining import joined, shape, together
 from mainspring.scaling.serving.router import Generation, Variant
 from mainspring.scaling.serving.turns import MOST_STUCK, of_loop
 
+ROW = {"distance": 731.0, "hour": 18, "carrier": "B6", "weekend": False}
 SIGNATURE = Signature(
     columns=[Column(name="x", type="float"), Column(name="word", type="str")],
     kind="regression",
@@ -420,3 +422,28 @@ def test_a_batch_is_bounded_by_what_a_row_is_known_to_take():
     assert plan.cost.rows_within(BATCH_S) == 4  # nine would fit, but four is what is known
     plan.add(9, 0.092)
     assert plan.cost.rows_within(BATCH_S) == 9
+
+
+def test_requests_that_arrive_together_keep_their_own_answers_errors_and_ids(stage):
+    here = stage()
+    plain = [{**ROW, "distance": 100.0 * n} for n in range(1, 9)]
+    alone = [here.predict([row])["scores"] for row in plain]
+    here.app.predictor.batcher._together = 8.0
+
+    async def ask() -> list[httpx.Response]:
+        async with httpx.AsyncClient(base_url=here.client.base_url, timeout=60) as client:
+            bodies = [[row] for row in plain] + [[{**ROW, "hour": "noon"}]]
+            return await asyncio.gather(
+                *(client.post("/invocations", json={"dataframe_records": b}) for b in bodies)
+            )
+
+    for _ in range(3):
+        answers = asyncio.run(ask())
+        assert [one.status_code for one in answers] == [200] * 8 + [400]
+        told = [one.json() for one in answers[:-1]]
+        np.testing.assert_allclose([one["scores"] for one in told], alone, atol=1e-6)
+        assert len({one["prediction_ids"][0] for one in told}) == 8
+    counts = here.app.counts.of(1)
+    assert (counts.requests, counts.rows, counts.errors) == (32, 32, 0)
+    here.app._captures.flush()
+    assert here.app._captures.written_rows == 32

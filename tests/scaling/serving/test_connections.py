@@ -1,5 +1,6 @@
 """Clients that are slow, silent, half gone, too large or too many hold nothing: on raw sockets."""
 
+import asyncio
 import contextlib
 import json
 import resource
@@ -9,11 +10,13 @@ import subprocess
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
 from mainspring.scaling.serving import body, connections
 from mainspring.scaling.serving.connections import most_connections
+from mainspring.scaling.serving.cycles import Cycle
 
 ROW = {"distance": 731.0, "hour": 18, "carrier": "B6", "weekend": False}
 BODY = json.dumps({"dataframe_records": [ROW]}).encode()
@@ -228,3 +231,59 @@ def test_a_process_out_of_descriptors_sheds_and_recovers():
 def test_connections_leave_descriptors_to_everything_else():
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     assert 0 < most_connections() < max(soft, 1 << 20)
+
+
+def test_an_answer_is_written_as_uvicorn_writes_it(here):
+    with link(here) as one:
+        one.sendall(b"HEAD /ping HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        head = one.recv(65536)
+        assert head.startswith(b"HTTP/1.1 200")
+        assert head.endswith(b"\r\n\r\n")
+        one.sendall(b"GET /ping?x=%31 HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        assert one.recv(65536).endswith(b'{"ready":true}')
+        one.sendall(b"GET /ping HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+        last = all_of(one)
+        assert b"connection: close" in last.lower()
+        assert last.endswith(b'{"ready":true}')
+    with link(here) as one:
+        one.sendall(b"GET /ping HTTP/1.0\r\nhost: localhost\r\n\r\n")
+        assert all_of(one).endswith(b'{"ready":true}')
+
+
+def test_a_header_cannot_smuggle_another_in():
+    class Transport:
+        def __init__(self) -> None:
+            self.data = b""
+
+        def write(self, data: bytes) -> None:
+            self.data += data
+
+        def close(self) -> None: ...
+
+    def cycle() -> Cycle:
+        return Cycle(
+            scope={"type": "http", "method": "GET"},
+            transport=Transport(),
+            flow=SimpleNamespace(write_paused=False),
+            logger=None,
+            access_logger=None,
+            access_log=False,
+            default_headers=[(b"date", b"now")],
+            message_event=asyncio.Event(),
+            expect_100_continue=False,
+            keep_alive=True,
+            on_response=lambda: None,
+        )
+
+    async def answer(one: Cycle, *headers: tuple[bytes, bytes], body: bytes = b"ok") -> bytes:
+        head = [(b"content-length", b"2"), *headers]
+        await one.send({"type": "http.response.start", "status": 200, "headers": head})
+        await one.send({"type": "http.response.body", "body": body})
+        return one.transport.data
+
+    plain = asyncio.run(answer(cycle(), (b"x-a", b"b")))
+    assert plain == (b"HTTP/1.1 200 OK\r\ndate: now\r\ncontent-length: 2\r\nx-a: b\r\n\r\nok")
+    with pytest.raises(RuntimeError, match="header value"):
+        asyncio.run(answer(cycle(), (b"x-a", b"b\r\nx-b: c")))
+    with pytest.raises(RuntimeError, match="longer"):
+        asyncio.run(answer(cycle(), body=b"too long"))

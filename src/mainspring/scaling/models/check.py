@@ -23,7 +23,7 @@ _GUESSED = 200  # names that one nobody knows is compared with
 Values = npt.NDArray[Any] | list[str | None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, which would cost a microsecond a request; nobody changes it
 class Prepared:
     """Rows that passed the check, column by column.
 

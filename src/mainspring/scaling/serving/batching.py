@@ -84,6 +84,11 @@ class Plan:
         }
 
 
+def is_alone(now: Generation) -> bool:
+    """Return whether one version scores all that is asked, and no other beside it."""
+    return now.challenger is None and not now.arms
+
+
 class Job:
     """The rows of one request on their way to a score."""
 
@@ -169,7 +174,7 @@ class Batcher:
 
     def plan(self, now: Generation, champion: Variant) -> Plan:
         """Return how a generation's requests are scored that ask one version."""
-        key = (now.serial, champion.number, now.challenger is None)
+        key = (now.serial, champion.number, is_alone(now))
         found = self._plans.get(key)
         if found is None:
             if len(self._plans) >= 8:

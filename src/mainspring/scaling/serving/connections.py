@@ -7,10 +7,13 @@ and how many connections there may be. A body that is read has bounds of its own
 
 from __future__ import annotations
 
+import asyncio
 import resource
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from mainspring.scaling.serving.cycles import Cycle
 
 HEAD_S = 10.0  # from the first byte, or from the connection, to the end of the headers
 HEAD_BYTES = 65_536
@@ -75,11 +78,51 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head = self._in_message = self._fresh = True
 
     def on_headers_complete(self) -> None:
-        """Note that its head is there."""
-        super().on_headers_complete()
+        """Note that its head is there, and have it answered."""
+        if not self._begun():
+            super().on_headers_complete()
         self._in_head, self._head_bytes = False, 0
         if self._bound is not None:
             self._free()
+
+    def _begun(self) -> bool:
+        """Begin a plain request as uvicorn does, in fewer steps; False if it is not plain."""
+        url, parser = self.url, self.parser
+        if (
+            url[:1] != b"/"
+            or b"%" in url
+            or b"#" in url
+            or not url.isascii()
+            or self.root_path
+            or self.limit_concurrency is not None
+            or parser.should_upgrade()
+            or parser.get_http_version() != "1.1"
+            or self._answering()
+        ):
+            return False
+        path, _, query = url.partition(b"?")
+        scope: Any = self.scope
+        scope["method"] = parser.get_method().decode("ascii")
+        scope["path"], scope["raw_path"], scope["query_string"] = path.decode("ascii"), path, query
+        self.cycle = Cycle(
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=self.access_log,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
+        self._start_asgi_task(self.cycle, self.app)
+        return True
+
+    def _answering(self) -> bool:
+        before: RequestResponseCycle | None = self.cycle
+        return before is not None and not before.response_complete
 
     def on_message_complete(self) -> None:
         """Note that all of it is there."""

@@ -18,9 +18,9 @@ from mainspring.ground.clock import Clock
 from mainspring.ground.errors import BadInputError, ContractError
 from mainspring.scaling.models.check import Prepared, check_rows, event_times
 from mainspring.scaling.serving.admission import Clients
-from mainspring.scaling.serving.batching import Batcher, Job
+from mainspring.scaling.serving.batching import Batcher, Job, is_alone
 from mainspring.scaling.serving.body import Receive
-from mainspring.scaling.serving.joining import shape, together
+from mainspring.scaling.serving.joining import joined, shape, together
 from mainspring.scaling.serving.metrics import Counts
 from mainspring.scaling.serving.recorder import CaptureWriter
 from mainspring.scaling.serving.requests import MOST_ROWS, Asked
@@ -44,7 +44,7 @@ class Marks(NamedTuple):
     capture: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Predicted:
     """What a request is told: the answer to its rows, and an id for each; the rows as scored."""
 
@@ -71,7 +71,7 @@ class _Asked:
     ended: float = 0.0  #: when its scores were there
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Told:
     """What is recorded of a request beside its rows: its beginning, and the client's own ids."""
 
@@ -163,7 +163,7 @@ class Predictor:
             request,
             rows,
             batcher.plan(now, champion),
-            (now.serial, champion.number, now.challenger is None),
+            (now.serial, champion.number, is_alone(now)),
             now.routing.options.limits,
         )
         if PATIENCE in headers:
@@ -175,13 +175,12 @@ class Predictor:
         head: _Asked = jobs[0].asked
         now, champion = head.now, head.champion
         if len(jobs) > 1:
+            if is_alone(now) and self._scored_as_one(jobs, now, champion):
+                return
             now, champion = together(now, champion, [job.asked.prepared for job in jobs])
-        began = perf_counter()
         for job in jobs:
             asked: _Asked = job.asked
-            asked.began = began
-            times = asked.times
-            self._tallies.seen(None if times is None or not len(times) else float(times[-1]))
+            self._dated(asked)
             asked.first = self.captures.reserve(asked.prepared.rows)
             try:
                 job.answer = self._router.answer(
@@ -190,7 +189,31 @@ class Predictor:
             # Each request gets its own error; whoever waits for it says what becomes of it.
             except Exception as error:  # noqa: BLE001
                 job.error = error
-            asked.ended = perf_counter()
+
+    def _scored_as_one(self, jobs: Sequence[Job], now: Generation, champion: Variant) -> bool:
+        """Answer requests of one version as if they were one; False if that fails."""
+        parts = [job.asked.prepared for job in jobs]
+        whole = joined(parts)
+        first = self.captures.reserve(whole.rows)
+        try:
+            answer = self._router.answer(now, champion, whole, first)
+        # It may be the fault of one of them: each is tried alone, and counted then.
+        except Exception:  # noqa: BLE001
+            self._counts.of(champion.number).errors -= 1
+            return False
+        self._counts.of(champion.number).requests += len(jobs) - 1
+        start = 0
+        for job, part in zip(jobs, parts, strict=True):
+            rows = slice(start, start + part.rows)
+            self._dated(job.asked)
+            job.asked.first = first + start
+            job.answer = Answer(answer.scores[rows], answer.labels[rows], answer.versions[rows])
+            start += part.rows
+        return True
+
+    def _dated(self, asked: _Asked) -> None:
+        times = asked.times
+        self._tallies.seen(None if times is None or not len(times) else float(times[-1]))
 
     def _recorded(self, job: Job, start: float) -> Predicted:
         asked: _Asked = job.asked

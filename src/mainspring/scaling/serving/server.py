@@ -96,6 +96,7 @@ def _server(
             log_level="warning",
             log_config=None,
             server_header=False,
+            proxy_headers=False,  # who asks is who is connected, whatever a header says
             timeout_graceful_shutdown=DRAIN_S,
             backlog=2048,
         )
