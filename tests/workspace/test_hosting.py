@@ -14,6 +14,7 @@ import pytest
 from homes import LOOP, NOW, add_version, settle, work_as_engine
 from whole_loop import rows_of
 
+from mainspring.cli.start import main
 from mainspring.ground.objects import EndpointOptions, Rollout, Strategy
 from mainspring.ground.permissions import Permission
 from mainspring.monitoring import alarms, windows
@@ -168,3 +169,19 @@ def add_calm(ws: Workspace, digest: str) -> None:
     work_as_engine(ws, lambda tx: registry.promote(tx, "calm", 1, reason="First.", at=NOW))
     acts.declare(ws, spec)
     settle(ws)
+
+
+def test_the_command_shares_an_endpoint_and_keeps_its_other_options(served: Workspace) -> None:
+    limits = msgspec.structs.replace(SHARED.limits, queue=7)
+    served.write(
+        Permission.SERVE,
+        lambda tx: endpoints.configure(tx, "tide", EndpointOptions(limits=limits)),
+    )
+    home = str(served.home)
+    assert main(["serve", "tide", "--shared", "--home", home]) == 0
+    assert main(["serve", "tide", "--name", "alone", "--home", home]) == 0
+    found = {
+        one.name: one.options for one in served.read(Permission.READ, endpoints.list_endpoints)
+    }
+    assert (found["tide"].place, found["tide"].limits.queue) == ("shared", 7)
+    assert found["alone"].place == "own"

@@ -464,6 +464,6 @@ def test_the_list_of_models_comes_in_pages(hosted) -> None:
 def test_a_model_that_finds_no_room_in_time_is_507_to_who_loads_it(hosted) -> None:
     one = hosted()
     one.gates[digest(1)] = threading.Event()
-    one.route(slow=1, limits=EndpointLimits(deadline_ms=50))
+    one.route(slow=1, limits=EndpointLimits(timeout_ms=50))
     asked = {"model_name": "slow", "url": "slow"}
     assert one.client.post("/models", json=asked).status_code == 507
