@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from mainspring.ground.logs import line_of
-from mainspring.ground.monitors import Tally
+from mainspring.ground.monitors import Pair, Tally
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.processes import write_json
 
@@ -31,13 +31,23 @@ STATUS: dict[str, Any] = {
         "6": {"requests": 300, "rows": 360, "scored_rows": 1800, "errors": 7, "form": "sklearn",
               "variant": "challenger", "p50_ms": 0.7, "p95_ms": 1.9, "p99_ms": 3.0},
     },
+    "batching": {
+        "plans": [{"versions": [5, 6], "inline": False, "why": "0.9 ms a row alone", "batches": 40,
+                   "call_ms": 0.8, "row_ms": 0.01, "worst_ms": 9.0, "most_rows": 12}],
+        "lone": 70, "sizes": {"1": 30, "2 to 3": 10},
+        "closed": {"nothing waited": 39, "row limit": 1}, "refused": {"full": 5, "lag": 0},
+        "waits": {}, "cancelled": 0, "late": 0,
+    },
+    "worker": {"rss_mb": 91.5, "open": 4, "cpu": 0.25, "lag_ms": 1.5},
     "capture": {"written_rows": 1700, "dropped_rows": 100, "queued_rows": 4, "trouble": ""},
     "queue": {"running": 1, "waiting": 2, "refused": 5},
     "trouble": "",
 }  # fmt: skip
 
 
-def count(ws: Workspace, now: float, minutes: int = 50, endpoint: str = NAME) -> None:
+def count(
+    ws: Workspace, now: float, minutes: int = 50, endpoint: str = NAME, rollout: str = ""
+) -> None:
     """Write the tallies of the minutes before ``now``: the challenger slower, and failing some."""
     folder = ws.captures(endpoint) / "tallies"
     folder.mkdir(parents=True, exist_ok=True)
@@ -48,6 +58,20 @@ def count(ws: Workspace, now: float, minutes: int = 50, endpoint: str = NAME) ->
                   latencies={14: 50, 20: 6, 25: 1}),
             Tally(minute=minute, version=6, requests=60, errors=3, latencies={18: 40, 24: 17}),
         ]  # fmt: skip
+        if rollout:
+            pair = Pair(
+                tried=60,
+                failed=3,
+                timed=57,
+                slow=9,
+                rows=120,
+                agreed=114,
+                moved=110,
+                mine={18: 40, 24: 17},
+                theirs={14: 50, 20: 7},
+                shifts={0: 100, 2: 20},
+            )
+            found.append(Tally(minute=minute, version=6, rollout=rollout, pair=pair))
         with (folder / f"{int(minute // 86_400):08d}-abc.jsonl").open("ab") as file:
             file.writelines(msgspec.json.encode(one) + b"\n" for one in found)
 
@@ -91,7 +115,12 @@ def process(ws: Workspace, told: dict[str, Any], endpoint: str = NAME) -> Iterat
         thread.start()
         file = ws.home / "run" / "endpoints" / f"{endpoint}.json"
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_json(file, {"name": endpoint, "pid": 1, "port": server.server_port})
+        changes = [{"at": ws.clock.now() - 90, "before": 1, "after": 2, "why": EVIL}]
+        told_of = {"name": endpoint, "port": server.server_port, "wanted": 2, "changes": changes}
+        write_json(file, told_of)
+        file.with_suffix(".d").mkdir(exist_ok=True)
+        worker = {"pid": 4711, "port": server.server_port, "started": ws.clock.now() - 60}
+        write_json(file.with_suffix(".d") / "4711.json", worker)
         try:
             yield
         finally:

@@ -11,8 +11,11 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
+from mainspring.ground.objects import Rollout
 from mainspring.ground.permissions import Permission, service
-from mainspring.scaling.serving import endpoints
+from mainspring.readiness import registry
+from mainspring.scaling.serving import endpoints, rollouts
+from mainspring.web.api import call
 from mainspring.workspace.opening import Workspace
 
 BOARD, PAGE = "/endpoints", "/endpoints/flights/serving"
@@ -36,7 +39,7 @@ def busy(
         lambda tx: endpoints.ensure(tx, "quiet", "none", at=0.0),
     )
     now = home.clock.now()
-    served.count(home, now)
+    served.count(home, now, rollout="rollout_6")
     served.note(home, now)
     with served.process(home, told):
         yield home
@@ -69,6 +72,29 @@ def test_the_page_tells_each_version_its_part_and_its_figures(client: httpx.Clie
     for said in ("champion", "challenger", "80 %", "0.7 ms", "onnx", "sklearn", "1,700", "100"):
         assert said in text
     assert "2 waiting, 5 sent away" in text
+
+
+def test_the_page_tells_how_it_batches_and_who_works(client: httpx.Client) -> None:
+    text = client.get(PAGE).text
+    assert "in threads" in text
+    assert "0.9 ms a row alone" in text
+    assert "Closed: row limit" in text
+    assert "Sent away: full" in text
+    assert "Sent away: lag" not in text
+    assert "4711" in text
+    assert "91.5 MB" in text
+    assert "2 wanted, between 1 and 1" in text
+    assert "1 → 2" in text
+
+
+def test_the_rollout_stands_there_with_its_evidence(client: httpx.Client) -> None:
+    text = client.get(PAGE).text
+    assert "Version 6 answers 20.0% of the rows beside champion 5" in text
+    assert "Evidence that it does harm" in text
+    assert "1,834" in text  # labelled rows of both
+    assert "95 %" in text  # of the rows both gave the same answer
+    assert "150 of 3,000" in text  # scorings failed, and one in a hundred may
+    assert text.count("broken") == 1
 
 
 def test_what_did_not_go_well_stands_there_with_its_ids_and_cannot_be_markup(
@@ -138,3 +164,102 @@ def test_both_are_drawn_without_an_error_or_a_breach_fit_and_stay_fresh(
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert page.evaluate("[window.breaches, window.owned]") == [[], None]
         assert complaints == []
+
+
+def test_a_share_is_moved_only_after_a_person_was_asked_and_gave_a_reason(
+    opened, settle, busy: Workspace, site: str
+) -> None:
+    with opened(viewport={"width": 1280, "height": 900}) as (page, complaints):
+        page.goto(site + PAGE)
+        settle(page)
+        move = page.get_by_role("button", name="Move the share…")
+        expect(move).to_be_disabled()
+        slider = page.get_by_label("Version 6 answers")
+        slider.focus()
+        for _ in range(15):
+            page.keyboard.press("ArrowRight")
+        move.click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog).to_contain_text("answers 35 % of the rows instead of 20 %")
+        page.keyboard.press("Escape")
+        expect(dialog).to_be_hidden()
+        assert share(busy) == 0.2
+        move.click()
+        dialog.get_by_role("button", name="Move the share").click()
+        assert share(busy) == 0.2  # no reason was given
+        dialog.get_by_label("Why").fill("The morning went well.")
+        dialog.get_by_role("button", name="Move the share").click()
+        expect(page.locator("#share-to")).to_have_text("35")
+        assert share(busy) == pytest.approx(0.35)
+        assert page.evaluate("[window.breaches, window.owned]") == [[], None]
+        assert complaints == []
+
+
+def share(ws: Workspace) -> float:
+    return now(ws).share
+
+
+def now(ws: Workspace) -> Rollout:
+    found = ws.read(Permission.READ, lambda tx: rollouts.running(tx, "flights"))
+    assert found is not None
+    return found
+
+
+OWN = {"Sec-Fetch-Site": "same-origin"}
+
+
+def test_what_moved_meanwhile_is_not_moved_again(client: httpx.Client, busy: Workspace) -> None:
+    form = {"rollout": now(busy).id, "from": "10", "share": "50", "reason": "Why not."}
+    answer = client.post("/endpoints/flights/rollout/share", data=form, headers=OWN)
+    assert (answer.status_code, share(busy)) == (409, 0.2)
+    assert "20.000% by now" in answer.text
+    other = {**form, "from": "20", "rollout": "another"}
+    answer = client.post("/endpoints/flights/rollout/share", data=other, headers=OWN)
+    assert (answer.status_code, share(busy)) == (409, 0.2)
+    for wrong in ({"share": "x"}, {"share": "101"}, {"share": "nan"}, {"reason": " "}):
+        given = {**form, "from": "20", **wrong}
+        answer = client.post("/endpoints/flights/rollout/share", data=given, headers=OWN)
+        assert (answer.status_code, share(busy)) == (400, 0.2), wrong
+    form = {"from": "4", "reason": "Why not."}
+    answer = client.post("/endpoints/flights/rollback", data=form, headers=OWN)
+    assert (answer.status_code, champion(busy)) == (409, 5)
+    assert client.post("/endpoints/quiet/rollout/end", data=form, headers=OWN).status_code == 404
+
+
+def champion(ws: Workspace) -> int | None:
+    return ws.read(Permission.READ, lambda tx: registry.champion(tx, "flights"))
+
+
+def test_a_roll_back_is_asked_for_and_goes_to_the_version_before(
+    opened, settle, busy: Workspace, site: str
+) -> None:
+    with opened(viewport={"width": 420, "height": 900}) as (page, complaints):
+        page.goto(site + PAGE)
+        settle(page)
+        page.get_by_role("button", name="Roll back to version 3…").click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog).to_contain_text("Version 3 answers every row instead of version 5")
+        dialog.get_by_label("Why").fill("Complaints since noon.")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        dialog.get_by_role("button", name="Roll back").click()
+        expect(page.locator("#variants-scroll")).to_contain_text("v3")
+        assert champion(busy) == 3
+        assert complaints == []
+
+
+def test_who_may_only_look_is_shown_nothing_to_move_and_refused(
+    busy: Workspace, client: httpx.Client
+) -> None:
+    token = call(busy, "tokens.create", name="looker", role="viewer")["token"]
+    headers = {"Authorization": f"Bearer {token}", **OWN}
+    text = client.get(PAGE, headers=headers).text
+    assert "Guard rails" in text
+    assert "data-dialog" not in text
+    form = {"rollout": now(busy).id, "from": "20", "share": "50", "reason": "Why not."}
+    for path in ("rollout/share", "rollout/end", "rollback"):
+        answer = client.post(f"/endpoints/flights/{path}", data=form, headers=headers)
+        assert answer.status_code == 403
+    foreign = {**headers, "Sec-Fetch-Site": "cross-site"}
+    answer = client.post("/endpoints/flights/rollout/share", data=form, headers=foreign)
+    assert answer.status_code == 403
+    assert share(busy) == 0.2

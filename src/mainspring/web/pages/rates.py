@@ -85,7 +85,8 @@ def serving_of(board: EndpointBoard, now: float) -> Serving:
         requests_per_s=None
         if requests is None
         else _LOOKS.rate(f"{board.url} requests", requests, now),
-        in_flight=told.get("in_flight"),
+        # Without our own questions: each process was asked once.
+        in_flight=max(told.get("in_flight", 0) - max(len(board.workers), 1), 0),
         waiting=queue.get("waiting"),
         p50_ms=told.get("p50_ms", busiest.get("p50_ms")),
         p95_ms=told.get("p95_ms", busiest.get("p95_ms")),

@@ -45,6 +45,7 @@
   const selecting = (part) => {
     const chosen = window.getSelection();
     if (part.querySelector("input[type=range]:active")) return true; // a hand holds it
+    if (part.querySelector("dialog[open]")) return true; // a person is asked something
     const typing = document.activeElement;
     if (typing.matches?.(".word-form input") && part.contains(typing) && typing.value) return true;
     return chosen && !chosen.isCollapsed && part.contains(chosen.anchorNode);
