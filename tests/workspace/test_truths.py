@@ -94,7 +94,7 @@ def test_a_label_without_a_prediction_is_kept_and_said(ws, tmp_path, folded) -> 
 def test_a_label_of_a_row_that_was_not_drawn_is_no_mistake(ws, tmp_path) -> None:
     ids = answered(ws, 200, share=0.3)
     recorded = capture.read(ws.captures("flights")).height
-    told = take(ws, tmp_path, [*ids, "ghost-1"], [0] * 201)
+    told = take(ws, tmp_path, [*ids, "0123456789ab-1"], [0] * 201)
     assert (told["unknown"], told["not_recorded"]) == (201 - recorded, 200 - recorded)
 
 

@@ -346,7 +346,21 @@ def test_a_share_of_the_rows_is_recorded_and_it_is_known_which(tmp_path) -> None
         assert all(sampling.not_drawn(tmp_path, gone))
         assert not any(sampling.not_drawn(tmp_path, sampled["_id"].to_list()))
         capture.compact(tmp_path)
-    assert sampling.not_drawn(tmp_path, ["your-own-7", "x"]) == [False, False]
+    assert not any(sampling.not_drawn(tmp_path, ["0123456789ab-7", "your-own-7", "x"]))
+
+
+def test_a_row_with_an_id_of_the_clients_own_is_drawn_by_it(tmp_path) -> None:
+    ids = [f"order-{n}" for n in range(400)]
+    kept = []
+    for name in ("one", "two"):
+        writer = CaptureWriter(tmp_path / name)
+        writer.append(replace(batch(writer, 400, 0.0), ids=ids), 0.25)
+        writer.close()
+        kept.append(set(capture.read(tmp_path / name)["_id"]))
+        told = sampling.not_drawn(tmp_path / name, ids)
+        assert told == [one not in kept[-1] for one in ids]
+    assert kept[0] == kept[1], "whoever answers"
+    assert 60 < len(kept[0]) < 140
 
 
 def test_a_row_tells_who_answered_how_long_it_took_and_the_clients_own_ids(tmp_path) -> None:

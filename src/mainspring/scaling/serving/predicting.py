@@ -310,13 +310,9 @@ def _patience(header: bytes) -> float:
 
 
 def _told(asked: Asked, headers: Mapping[bytes, bytes], start: float) -> Told:
-    inference = headers.get(b"x-amzn-sagemaker-inference-id")
     request = headers.get(b"x-request-id")
-    return Told(
-        start,
-        _own_id(asked.id) if inference is None else _own_id(inference.decode("latin-1")),
-        None if request is None else _own_id(request.decode("latin-1")),
-    )
+    own = None if request is None else _own_id(request.decode("latin-1"))
+    return Told(start, _own_id(asked.id), own)
 
 
 def _own_id(text: str | None) -> str | None:

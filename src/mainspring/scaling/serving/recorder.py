@@ -147,7 +147,10 @@ class CaptureWriter:
         self._nudge()
 
     def _drawn(self, batch: Batch, share: float) -> Batch | None:
-        if batch.rows == 1:
+        if batch.ids is not None:
+            wanted = np.array([sampling.own(name, share) for name in batch.ids])
+            left_out = batch.rows - int(wanted.sum())
+        elif batch.rows == 1:
             if self._draw.one(batch.first, share):
                 return replace(batch, share=share)
             left_out = 1

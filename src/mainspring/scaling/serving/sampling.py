@@ -8,6 +8,7 @@ Which share was in force from which row on stands in :data:`SHARES`, one line a 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from hashlib import blake2b
 from pathlib import Path
@@ -18,6 +19,7 @@ import numpy.typing as npt
 
 SHARES = "shares.jsonl"
 
+_BOOT = re.compile("[0-9a-f]{12}")
 _STEP, _FIRST, _SECOND = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 _ALL = 2**64 - 1
 
@@ -59,6 +61,11 @@ class Draw:
         return np.asarray((mixed ^ (mixed >> np.uint64(31))) < np.uint64(int(share * 2**64)))
 
 
+def own(name: str, share: float) -> bool:
+    """Return whether a row is recorded, by an id that the client gave it."""
+    return int.from_bytes(blake2b(name.encode(), digest_size=8).digest()) < share * 2**64
+
+
 def note(folder: Path, shares: Sequence[Share]) -> None:
     """Write down that other shares are in force from now on.
 
@@ -91,19 +98,26 @@ def noted(folder: Path) -> list[Share]:
 def not_drawn(folder: Path, ids: Sequence[str]) -> list[bool]:
     """Return of each prediction id whether its row was left out by sampling.
 
-    An id of another form, or of a writer that recorded every row, was not left out. Ask it of ids
-    that have no row: one whose row two versions scored is recorded whatever the share.
+    One of a writer that recorded every row was not; of an id that the client gave, the share in
+    force last is asked. Ask it of ids that have no row: one whose row two versions scored is
+    recorded whatever the share.
     """
     known: dict[str, list[Share]] = {}
+    newest = 1.0
     for one in noted(folder):
         known.setdefault(one.boot, []).append(one)
+        newest = one.share
     draws = {boot: Draw(boot) for boot in known}
-    return [bool(known) and _left_out(name, known, draws) for name in ids]
+    return [bool(known) and _left_out(name, known, draws, newest) for name in ids]
 
 
-def _left_out(name: str, known: dict[str, list[Share]], draws: dict[str, Draw]) -> bool:
+def _left_out(
+    name: str, known: dict[str, list[Share]], draws: dict[str, Draw], newest: float
+) -> bool:
     boot, _, number = name.rpartition("-")
-    if boot not in known or not number.isdecimal() or len(number) > 18:
+    if _BOOT.fullmatch(boot) is None or not number.isdecimal() or len(number) > 18:
+        return not own(name, newest)
+    if boot not in known:
         return False
     share = 1.0
     for one in known[boot]:
