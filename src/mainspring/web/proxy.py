@@ -205,7 +205,9 @@ class _Index:
 
 
 def _listed(board: EndpointBoard) -> dict[str, str]:
-    version, ready = board.routing.champion, bool(board.serving.get("ready"))
+    version = board.routing.champion
+    # One without a worker is ready as well: its next request starts one.
+    ready = board.state == "idle" or bool(board.serving.get("ready"))
     reason = "" if ready else str(board.serving.get("trouble") or f"it is {board.state}")
     return {
         "name": board.name,

@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError
 
 from mainspring.ground.objects import Strategy
 from mainspring.ground.settings import load
+from mainspring.scaling.models import carried
 from mainspring.scaling.serving import capture
 from mainspring.web.api import call
 from mainspring.web.app import build_app
@@ -145,6 +146,15 @@ def test_an_inference_id_is_the_prediction_id(stage, aws) -> None:
     code, status, told = refused(client, InferenceId="no such thing")
     assert (code, status) == ("ValidationError", 400)
     assert "'no such thing'" in told
+
+
+def test_an_answer_is_explained_where_asked(stage, aws, objects) -> None:
+    client = aws(stage(usual=lambda digest: carried.usual(digest, objects)))
+    for asked in ("true", "`true`"):
+        found = client.invoke_endpoint(EndpointName="flights", Body=JSON, EnableExplanations=asked)
+        [told] = json.loads(found["Body"].read())["explanations"]
+        assert told["of"] == "late"
+        assert set(told["carried"]) == set(ROW)
 
 
 def test_what_a_caller_says_of_itself_comes_back(stage, aws) -> None:

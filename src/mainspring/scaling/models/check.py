@@ -220,9 +220,10 @@ def _whole(column: Column, values: npt.NDArray[Any]) -> Values | None:
         if not values.size or (values.max() <= EXACT and values.min() >= -EXACT):
             return values.astype(np.int64 if column.type == "int" else np.float64)
     if values.dtype.kind == "f" and column.type == "int":
+        wide = values.astype(np.float64)
         with np.errstate(invalid="ignore"):
-            whole = values.astype(np.int64)
-        if (whole == values).all() and (np.abs(values) <= EXACT).all():
+            whole = wide.astype(np.int64)
+        if (whole == wide).all() and (np.abs(wide) <= EXACT).all():
             return whole
     return None
 

@@ -96,11 +96,9 @@ def packed(body: bytes, headers: Mapping[bytes, bytes]) -> tuple[bytes, bytes | 
     every request; what is small is sent to them as it is, for that costs both less.
     """
     accepted = headers.get(b"accept-encoding")
-    if accepted is None:
+    if accepted is None or (b"," in accepted and len(body) < WORTH_PACKING):
         return body, None
     names = [one.strip().lower() for one in accepted.decode("latin-1").split(",")]
-    if len(names) > 1 and len(body) < WORTH_PACKING:
-        return body, None
     name = next((one for one in names if one in _WINDOW), None)
     if name is None:
         return body, None

@@ -258,4 +258,4 @@ def _needs_model(call: Call) -> bool:
         return call.path.endswith("/load")
     if call.method == "POST":
         return True
-    return call.path.startswith("/v2/models/") and not call.path.endswith("/ready")
+    return call.path.startswith("/v2/models/") and not call.path.endswith(("/ready", "/stats"))

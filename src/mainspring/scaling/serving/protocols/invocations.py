@@ -24,7 +24,9 @@ async def invocations(app: EndpointApp, call: Call) -> Reply:
     """Answer rows in one of MLflow's forms."""
     body = await app.asked_by(call)
     headers, now = call.headers, app.generations.current
-    wanted = sagemaker.read(headers, (app.name, now.routing.model))
+    by_aws, wanted = sagemaker.is_asked(headers), sagemaker.NOTHING
+    if by_aws:
+        wanted = sagemaker.read(headers, (app.name, now.routing.model))
     if wanted.version is None:
         variant = champion(app.name, now)
     else:
@@ -43,7 +45,7 @@ async def invocations(app: EndpointApp, call: Call) -> Reply:
         reply = answers.csv(done.answer)
     else:
         reply = answers.invocation(now, done.answer, done.ids, told)
-    if sagemaker.is_asked(headers):
+    if by_aws:
         who = ",".join(map(str, sorted(set(done.answer.versions.tolist()))))
         more = [*wanted.headers, (sagemaker.VARIANT, who.encode())]
         reply = reply._replace(headers=[*reply.headers, *more])

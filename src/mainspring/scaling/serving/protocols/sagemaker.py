@@ -61,8 +61,6 @@ def read(headers: Headers, names: tuple[str, ...]) -> Wanted:
         for key, value in headers.items()
         if key.startswith(PREFIX)
     }
-    if not given:
-        return NOTHING
     for word in _UNREAD:
         if word in given:
             raise BadInputError(f"{_title(word)} is not taken here.", field=_title(word))
@@ -89,8 +87,11 @@ def read(headers: Headers, names: tuple[str, ...]) -> Wanted:
 
 def is_asked(headers: Headers) -> bool:
     """Return whether a client of AWS asks: it signs, or says something in its own headers."""
-    signed = headers.get(b"authorization", b"").startswith(b"AWS4-HMAC-SHA256")
-    return signed or any(key.startswith(PREFIX) for key in headers)
+    # Asked of every request: one search in all names costs less than a look at each.
+    if PREFIX in b" ".join(headers):
+        return True
+    shown = headers.get(b"authorization")
+    return shown is not None and shown.startswith(b"AWS4-HMAC-SHA256")
 
 
 def refusal(reply: Reply, message: str) -> Reply:
