@@ -11,7 +11,7 @@ import polars as pl
 from mainspring.ground.errors import BadInputError
 from mainspring.ground.objects import Column, Kind
 from mainspring.ground.ports import Objects
-from mainspring.scaling.models import graph, package
+from mainspring.scaling.models import graph, onnx_file, package
 from mainspring.scaling.models import target as targets
 from mainspring.scaling.models.apart import code, environments, places
 from mainspring.scaling.models.apart.code import Apart, Facts
@@ -20,6 +20,7 @@ from mainspring.scaling.models.features import type_of
 from mainspring.scaling.models.foreign import Directory
 from mainspring.scaling.models.model import FittedModel, Model, typed
 from mainspring.scaling.models.package import Manifest
+from mainspring.scaling.models.scanning import onnx_files
 from mainspring.scaling.models.served import opened
 
 PREDICTOR = "predictor"
@@ -142,6 +143,32 @@ def graph_of(asked: Asked, objects: Objects) -> FittedModel:
     )
     model = Model(made, asked.target, made.kind, columns=names, time=asked.time)
     return model.adopt(ready)
+
+
+def onnx_of(asked: Asked, objects: Objects) -> FittedModel:
+    """Return an ONNX file as a model, measured on the rows.
+
+    Raises:
+        BadInputError: if it reads other files, takes or gives something else than rows, or the
+            rows lack a column.
+    """
+    path = asked.found.options.get("data", "model.onnx")
+    data = package.read_file(asked.manifest, str(path), objects)
+    bad = [one.told for one in onnx_files.judged(str(path), data)]
+    if bad:
+        raise BadInputError(f"The ONNX file cannot be served: {'; '.join(bad)}.", field="model")
+    rows, aside = asked.rows, (asked.target, asked.time)
+    inputs = onnx_file.inputs_of(data)
+    columns = onnx_file.columns_of(inputs, [name for name in rows.columns if name not in aside])
+    values = targets.check_target(rows, asked.target)
+    kind = targets.infer_kind(values)
+    facts = onnx_file.Facts(
+        kind=kind, columns=columns, inputs=inputs, classes=targets.classes_of(values, kind, None)
+    )
+    ready = typed(rows, columns).with_columns(rows[name] for name in aside if name is not None)
+    made = onnx_file.OnnxFile(facts, data)
+    names = [column.name for column in columns]
+    return Model(made, asked.target, kind, columns=names, time=asked.time).adopt(ready)
 
 
 def _columns(asked: Asked) -> list[Column]:

@@ -58,6 +58,9 @@ def convert(
     manifest = package.read_manifest(digest, objects)
     found = foreign.read(manifest, objects)
     asked = code_form.Asked(digest, manifest, found, rows, target, time)
+    if found.flavor == "onnx":
+        made = code_form.onnx_of(asked, objects)
+        return Converted(package=package.write(made, objects), notes=[])
     if found.flavor == code_form.GRAPH:
         code_form.refuse_untrusted(manifest, trusted=trusted)
         made = code_form.graph_of(asked, objects)

@@ -12,11 +12,12 @@ from typing import Any
 import msgspec
 
 from mainspring.ground.errors import BadInputError
-from mainspring.scaling.models import graph, native_form
+from mainspring.scaling.models import graph, native_form, onnx_file
 from mainspring.scaling.models.apart import code
 from mainspring.scaling.models.apart.code import Apart
 from mainspring.scaling.models.boosted import FILES, Boosted, Facts
 from mainspring.scaling.models.graph import Graph
+from mainspring.scaling.models.onnx_file import OnnxFile
 
 SKOPS = "model.skops"
 BOOSTER = "booster.json"
@@ -34,6 +35,9 @@ def files(estimator: Any) -> dict[str, bytes]:
     if isinstance(estimator, Graph):
         kept = {path: estimator.read(path) for path in estimator.files}
         return kept | {graph.FILE: msgspec.json.encode(estimator.facts)}
+    if isinstance(estimator, OnnxFile):
+        facts = msgspec.json.encode(estimator.facts)
+        return {onnx_file.FILE: estimator.data, onnx_file.FACTS: facts}
     if not isinstance(estimator, Boosted):
         return {SKOPS: native_form.dump(estimator)}
     found = {
@@ -47,12 +51,12 @@ def files(estimator: Any) -> dict[str, bytes]:
 
 def paths(found: Mapping[str, str]) -> list[str]:
     """Return which of these paths are read when the exact form is loaded."""
-    return [path for path in (SKOPS, BOOSTER, *FILES.values()) if path in found]
+    return [path for path in (SKOPS, BOOSTER, *FILES.values(), onnx_file.FILE) if path in found]
 
 
 def holds(paths: Mapping[str, str]) -> bool:
     """Return whether files of these paths hold a model in its exact form."""
-    return any(path in paths for path in (SKOPS, BOOSTER, code.FILE, graph.FILE))
+    return any(path in paths for path in (SKOPS, BOOSTER, code.FILE, graph.FILE, onnx_file.FACTS))
 
 
 def load(
@@ -71,6 +75,9 @@ def load(
         return graph.loaded(paths, read, opened)
     if code.FILE in paths:
         return code.loaded(paths, read)
+    if onnx_file.FACTS in paths:
+        told = msgspec.json.decode(read(onnx_file.FACTS), type=onnx_file.Facts)
+        return OnnxFile(told, read(onnx_file.FILE))
     if BOOSTER not in paths:
         return native_form.load(read(SKOPS))
     facts = msgspec.json.decode(read(BOOSTER), type=Facts)

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from mainspring.ground.errors import ModelFailedError
 from mainspring.ground.objects import Kind, Signature
 from mainspring.scaling.models import trees_onnx
 from mainspring.scaling.models.boosted import Boosted
@@ -60,7 +61,7 @@ def convert(
     probe = features.apply(raw)
     try:
         wanted = raw_scores(estimator, signature.kind, probe)
-    except ValueError as error:
+    except (ValueError, ModelFailedError) as error:
         # Such as an encoder that raises on unknown categories: ONNX would answer all the same.
         return None, Parity(passed=False, reason=f"It refuses strange rows: {_reason(error)}")
     verdict = Parity(passed=False, reason="There is no way to convert it.")
@@ -155,11 +156,12 @@ def _input_types(
     estimator: Any, features: Features, signature: Signature
 ) -> Iterator[dict[str, str]]:
     """Yield the ways to type the inputs: whole numbers as such where none can miss, or not."""
+    told = estimator.inputs() if isinstance(estimator, Ours) else None
     if isinstance(estimator, Boosted):
         told = trees_onnx.input_types(estimator, features.names)
-        if told is not None:
-            yield told
-            return
+    if told is not None:
+        yield told
+        return
     nullable = {column.name for column in signature.columns if column.nullable}
 
     def exact(name: str) -> bool:
@@ -181,6 +183,8 @@ def _to_onnx(estimator: Any, inputs: Mapping[str, str], kind: Kind) -> bytes:
     if isinstance(estimator, Boosted):
         before = None if estimator.before is None else _converted(estimator.before, inputs, None)
         return trees_onnx.convert(estimator, inputs, before)
+    if isinstance(estimator, Ours):
+        return estimator.converted()
     data: bytes = _converted(
         estimator, inputs, None if kind == "regression" else {"zipmap": False}
     ).SerializeToString()

@@ -35,8 +35,16 @@ class Ours:
         if classes is not None:
             self.classes_ = classes
 
+    def inputs(self) -> dict[str, str] | None:
+        """Return how each column is typed in its ONNX form; None: as any estimator's."""
+        return None
+
     def scores(self, features: Any) -> Floats:
         """Return scores of shape (rows, k): p(positive), one a class, or the value."""
+        raise NotImplementedError
+
+    def converted(self) -> bytes:
+        """Return its ONNX form, one input a column."""
         raise NotImplementedError
 
     def predict(self, features: Any) -> Floats:

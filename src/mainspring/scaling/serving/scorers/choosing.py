@@ -10,7 +10,7 @@ import msgspec
 from mainspring.ground.objects import EndpointLimits
 from mainspring.ground.ports import Objects
 from mainspring.scaling.models import load, package
-from mainspring.scaling.models.apart import code
+from mainspring.scaling.models.apart import code, places
 from mainspring.scaling.models.apart.spawned import Launch, own_path
 from mainspring.scaling.models.scorer import Scorer
 from mainspring.scaling.serving.scorers.isolated import Isolated
@@ -82,6 +82,8 @@ def isolated(
         loader=OWN_LOADER,
         told={"digest": digest, "objects": str(folder), "prefer": "native"},
         path=own_path(),
+        # A graph's members may have code and environments of their own, which lie in the home.
+        environment={"MAINSPRING_HOME": str(places.cache().parent)},
     )
     return Isolated(
         *(digest, package.signature(digest, objects), "native", launch),
