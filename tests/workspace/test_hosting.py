@@ -24,7 +24,7 @@ from mainspring.workspace import acts
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.routing import routing, shared_routings
 from mainspring.workspace.views import endpoint_http
-from mainspring.workspace.views.endpoints import endpoint_board
+from mainspring.workspace.views.endpoints import endpoint_board, endpoint_boards
 
 SHARED = EndpointOptions(place="shared")
 
@@ -77,6 +77,10 @@ def test_one_process_serves_what_is_shared_and_says_where(served: Workspace, hos
     assert found["pid"] == process.pid
     assert found["url"] == f"http://127.0.0.1:{found['port']}/e/m07"
     assert endpoint_board(served, "m07").state == "up"
+    boards = {board.name: board for board in endpoint_boards(served)}
+    assert {boards[name].state for name in names} == {"up"}
+    assert boards["m07"].serving["asleep"] is True
+    assert boards["tide"].state == "down"
     row = {"a": 1.0, "b": 0.5}
     answers = [endpoint_http.predict(served, name, [row]) for name in names]
     assert {answer["model_version"] for answer in answers} == {"tide/1"}

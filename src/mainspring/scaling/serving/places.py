@@ -56,8 +56,7 @@ class Place:
         """Return what it holds in memory."""
         if self.app is None:
             return []
-        now = self.app.generations.current
-        return [v.served for v in (now.champion, now.challenger) if v is not None]
+        return [variant.served for variant in self.app.generations.current.loaded]
 
 
 class Places:

@@ -28,6 +28,7 @@ from mainspring.workspace.opening import Workspace
 
 #: An endpoint of this machine answers in a millisecond; one that takes longer is not well.
 STATUS_TIMEOUT_S = 0.5
+HOSTED_TIMEOUT_S = 3.0  # of hundreds of endpoints
 PREDICT_TIMEOUT_S = 60.0
 
 #: What the caller of this thread or task showed us, to be shown to the endpoint in turn, so
@@ -119,6 +120,17 @@ def status(ws: Workspace, url: str) -> dict[str, Any] | None:
     except (OSError, HTTPException, msgspec.DecodeError):
         return None
     return found if code == 200 and isinstance(found, dict) else {}
+
+
+def hosted(ws: Workspace, base: str) -> dict[str, dict[str, Any]]:
+    """Return what a shared host says of all its endpoints, by name; nothing if it is away."""
+    try:
+        code, body = _send(ws, f"{base}/e", None, HOSTED_TIMEOUT_S)
+        found = msgspec.json.decode(body)
+    except (OSError, HTTPException, msgspec.DecodeError):
+        return {}
+    told = found.get("endpoints") if code == 200 and isinstance(found, dict) else None
+    return told if isinstance(told, dict) else {}
 
 
 def metrics(ws: Workspace, url: str) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any, Literal
@@ -32,7 +32,13 @@ def endpoint_boards(ws: Workspace) -> list[EndpointBoard]:
     def work(tx: Tx) -> list[EndpointBoard]:
         return [_board(tx, one.name) for one in endpoints.list_endpoints(tx)]
 
-    return [_asked(ws, board) for board in ws.read(Permission.READ, work)]
+    boards = ws.read(Permission.READ, work)
+    urls = [str(found["url"]) for b in boards if (found := endpoint_http.told(ws.home, b.name))]
+    hosts = {base for url in urls if (base := endpoint_http.host_of(url)) is not None}
+    hosted: dict[str, dict[str, Any]] = {}
+    for base in hosts:
+        hosted |= endpoint_http.hosted(ws, base)
+    return [_asked(ws, board, hosted) for board in boards]
 
 
 def endpoint_names(tx: Tx) -> list[str]:
@@ -142,16 +148,21 @@ def _board(tx: Tx, name: str) -> EndpointBoard:
     )
 
 
-def _asked(ws: Workspace, board: EndpointBoard) -> EndpointBoard:
+def _asked(
+    ws: Workspace, board: EndpointBoard, hosted: Mapping[str, dict[str, Any]] | None = None
+) -> EndpointBoard:
+    """Return a board with its process's account; ``hosted`` are those known already."""
     board = msgspec.structs.replace(board, captures=capture_use(ws, board.name))
     found = endpoint_http.told(ws.home, board.name)
     if found is None:
         return board
     if "wanted" not in found:
-        serving = endpoint_http.status(ws, str(found["url"]))
+        url = str(found["url"])
+        known = (hosted or {}).get(board.name) if endpoint_http.host_of(url) else None
+        serving = known or endpoint_http.status(ws, url)
         if serving is None:
             return board
-        return msgspec.structs.replace(board, state="up", url=found["url"], serving=serving)
+        return msgspec.structs.replace(board, state="up", url=url, serving=serving)
     return _with_workers(ws, board, found)
 
 
