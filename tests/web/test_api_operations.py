@@ -209,6 +209,7 @@ APART = {
     "rollouts.change",  # tests/workspace/test_rollouts_by_hand.py
     "rollouts.end",
     "endpoints.follow",
+    "predictions.why",  # tests/web/pages/test_predictions_told.py
     "endpoints.batching",  # tests/web/test_web_proxy.py
     "evidence.get",  # tests/cli/test_evidence_commands.py
     "replays.simulate",  # tests/workspace/replaying

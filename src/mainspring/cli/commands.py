@@ -65,7 +65,7 @@ GROUPS: dict[str, list[Entry]] = {
          "mainspring show run_01j9"),
         ("again", "again:again", "Make a past run again from its record, and compare the two.",
          "mainspring again run_01j9 --tolerance 1e-6"),
-        ("why", "runs:why", "Say why a step ran, a version serves, an alarm was raised.",
+        ("why", "runs:why", "Say why a step ran, a version serves, an alarm or a prediction came.",
          "mainspring why flights@champion"),
     ],
     "Models": [

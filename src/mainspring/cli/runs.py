@@ -110,7 +110,8 @@ def why(
     what: Annotated[
         str,
         Parameter(
-            help="A run, a version (MODEL@champion, MODEL/7), 'champion', alarm:ID, or 'not'."
+            help="A run, a version (MODEL@champion, MODEL/7), 'champion', alarm:ID,"
+            " prediction:ID, or 'not'."
         ),
     ],
     step: Annotated[
@@ -124,7 +125,7 @@ def why(
     ] = None,
     options: Everywhere = HERE,
 ) -> None:
-    """Say why a step ran or was reused, why a version serves, or what is behind an alarm.
+    """Say why a step ran, a version serves, an alarm was raised, a prediction is what it is.
 
     After ``not``: why a version is not champion, or why a loop trained nothing since.
     """
@@ -135,6 +136,10 @@ def why(
         if what.startswith(("alarm:", "alarm_")):
             behind = house.call("alarms.why", id=what.removeprefix("alarm:"))
             render.said(options, behind, *behind["lines"])
+            return
+        if what.startswith("prediction:"):
+            story = house.call("predictions.why", id=what.removeprefix("prediction:"))
+            render.said(options, story, *story["lines"])
             return
         if what == "champion":
             what = _only_champion(house)

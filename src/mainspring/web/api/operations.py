@@ -75,6 +75,7 @@ ROOMS = {
     "deprecations": "consumers",
     "system": "system",
     "logs": "logs",
+    "predictions": "predictions",
 }
 
 #: Filled as the rooms' files are imported; :func:`every` fills it wholly.

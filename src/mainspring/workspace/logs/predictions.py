@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mainspring.workspace.opening import Workspace
 
 #: What such a line says; see scaling/serving/notes.py.
+NORMAL = "prediction"
 EVENTS = ("slow prediction", "prediction failed", "prediction refused")
 BACK_S = 3600.0
 MOST = 12
@@ -21,6 +22,12 @@ KEPT_S = 5.0  #: so long an answer is given again: pages ask every other second
 
 _KNOWN: dict[tuple[Path, str], tuple[float, list[LogLine]]] = {}
 _LOCK = threading.Lock()
+
+
+def of_prediction(ws: Workspace, prediction: str) -> list[LogLine]:
+    """Return the newest lines about the request that a prediction belongs to."""
+    found = reading.search(ws.home / "logs", Query(prediction=prediction).check(), MOST)
+    return [one for one in found if one.event in (NORMAL, *EVENTS)]
 
 
 def troubled(ws: Workspace, endpoint: str) -> list[LogLine]:
