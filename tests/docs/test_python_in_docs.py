@@ -19,6 +19,8 @@ PAGES = (
     "docs/howto/prove-a-version.md",
     "docs/howto/when-to-retrain.md",
     "docs/howto/freeze-and-pause.md",
+    "docs/howto/serve-any-model.md",
+    "docs/howto/graphs-of-models.md",
 )
 _PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
