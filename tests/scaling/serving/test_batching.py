@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 
 import httpx
@@ -10,11 +11,12 @@ import numpy as np
 import pytest
 
 from mainspring.ground.contracts import Contract
-from mainspring.ground.errors import DeadlineError, OverloadedError
+from mainspring.ground.errors import DeadlineError, OverloadedError, TooManyRequestsError
 from mainspring.ground.objects import Column, Routing, Signature
-from mainspring.ground.serving import EndpointLimits
+from mainspring.ground.serving import EndpointLimits, EndpointOptions
 from mainspring.numerics.rowwise import RowChecks
 from mainspring.scaling.models.check import Prepared, check
+from mainspring.scaling.serving.admission import Clients
 from mainspring.scaling.serving.batching import BATCH_S, Batcher, Job, Plan
 from mainspring.scaling.serving.body import ClientGoneError
 from mainspring.scaling.serving.joining import joined, shape, together
@@ -447,3 +449,125 @@ def test_requests_that_arrive_together_keep_their_own_answers_errors_and_ids(sta
     assert (counts.requests, counts.rows, counts.errors) == (32, 32, 0)
     here.app._captures.flush()
     assert here.app._captures.written_rows == 32
+
+
+def test_a_quick_model_waits_for_one_batch_of_a_slow_one_under_full_load():
+    async def body():
+        of_loop(asyncio.get_running_loop()).slots = 1
+        queue, begun, waited = Queue(), [0], []
+
+        def slowly(jobs) -> None:
+            begun[0] += 1
+            time.sleep(0.05)
+
+        def quickly(jobs) -> None:
+            waited.append(begun[0])
+            time.sleep(0.001)
+
+        slow, quick = Batcher(slowly), Batcher(quickly)
+        over = asyncio.Event()
+
+        async def load() -> None:
+            plan = Plan(*generation(Model()))
+            while not over.is_set():
+                job = queue.job(0)
+                job.plan = plan
+                await slow.in_turn(job, staying)
+
+        loads = [asyncio.ensure_future(load()) for _ in range(8)]
+        await until(lambda: slow.waiting >= 2)
+        for number in range(8):
+            before = begun[0]
+            await quick.in_turn(queue.job(number, serial=2), staying)
+            # One was under way. Once both are new to the turns another may come before it.
+            assert waited[-1] - before <= (1 if number < 2 else 0)
+        over.set()
+        await asyncio.gather(*loads)
+
+    run(body)
+
+
+def test_an_event_loop_that_is_far_behind_refuses_before_it_reads():
+    async def body():
+        queue = Queue()
+        queue.batcher.shed(PATIENT)
+        queue.turns.lag.seconds = 2.0
+        queue.batcher.shed(PATIENT)
+        with pytest.raises(OverloadedError) as found:
+            queue.batcher.shed(EndpointLimits(deadline_ms=1000))
+        assert found.value.retry_after_s == 2
+
+    run(body)
+
+
+def test_the_lag_of_an_event_loop_is_felt_when_it_lasts():
+    async def body():
+        lag = of_loop(asyncio.get_running_loop()).lag
+        lag.feel()
+
+        async def block() -> float:
+            for _ in range(4):
+                lag.feel()
+                time.sleep(0.15)  # noqa: ASYNC251  it is blocked on purpose
+                await asyncio.sleep(0)
+            return lag.feel()
+
+        assert await block() > 0.02
+        await until(lambda: lag.feel() < 0.1)
+        await until(lambda: not lag.seconds)  # nobody asks: nobody looks
+
+    run(body)
+
+
+def test_one_caller_gets_so_many_turns_at_a_time():
+    clients = Clients()
+    clients.enter("a", 2)
+    clients.enter("a", 2)
+    clients.enter("b", 2)
+    with pytest.raises(TooManyRequestsError, match="2 requests under way"):
+        clients.enter("a", 2)
+    clients.leave("a")
+    clients.enter("a", 2)
+    assert clients.refused == 1
+    for who in ("a", "a", "b", "nobody"):
+        clients.leave(who)
+    assert not clients._under_way
+
+
+def test_limits_are_kept_live_and_over_http(stage):
+    here = stage()
+    body = {"dataframe_records": [ROW]}
+    options = EndpointOptions(limits=EndpointLimits(per_client=0))
+    here.route(options=options)
+    refused = here.client.post("/invocations", json=body)
+    assert (refused.status_code, refused.json()["error"]) == (429, "TOO_MANY_REQUESTS")
+    assert int(refused.headers["retry-after"]) >= 1
+    here.route(options=EndpointOptions(limits=EndpointLimits(per_client=1)))
+    for _ in range(3):
+        here.predict([ROW])
+    assert here.client.get("/status").json()["queue"]["refused"] == 1
+    wrong = here.client.post("/invocations", json=body, headers={"X-Request-Timeout-Ms": "soon"})
+    assert (wrong.status_code, wrong.json()["field"]) == (400, "x-request-timeout-ms")
+    here.predict([ROW], **{"X-Request-Timeout-Ms": "60000"})
+
+
+def test_a_model_that_hangs_is_answered_in_time_and_said_to(stage, objects):
+    go = threading.Event()
+
+    class Hangs(Model):
+        def score(self, rows: Prepared):
+            assert go.wait(60)
+            return super().score(rows)
+
+    here = stage(loader=lambda digest: Hangs(inline=False))
+    here.route(options=EndpointOptions(limits=EndpointLimits(timeout_ms=50)))
+    asked = {"dataframe_records": [{"x": 1.0, "word": "a"}]}
+    late = here.client.post("/invocations", json=asked)
+    assert (late.status_code, late.json()["error"]) == (504, "DEADLINE")
+    told = here.client.get("/status").json()
+    assert "still hold a thread" in told["trouble"]
+    assert (told["queue"]["hung"], told["batching"]["late"]) == (1, 1)
+    assert here.client.get("/ping").status_code == 200
+    go.set()
+    here.route(options=EndpointOptions())
+    assert here.client.post("/invocations", json=asked).json()["predictions"] == [2.0]

@@ -79,7 +79,7 @@ class Lag:
     def _look(self) -> None:
         late = max(0.0, self._loop.time() - self._due)
         self.seconds, self._before = min(late, self._before), late
-        if self._asked or self.seconds:
+        if self._asked or self.seconds > self.LOOK_S:
             self._again()
         else:
-            self._looking = False
+            self._looking, self.seconds = False, 0.0
