@@ -16,6 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,14 @@ import msgspec
 from mainspring.ground.errors import BadInputError, ConflictError, MainspringError
 from mainspring.ground.identity import canonical
 from mainspring.ground.killpoints import here
-from mainspring.ground.objects import Record, Version
+from mainspring.ground.objects import EndpointLimits, Record, Version
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.monitoring import watches
 from mainspring.readiness import registry
-from mainspring.scaling.models import load
+from mainspring.scaling.models.scorer import Scorer
 from mainspring.scaling.serving import endpoints
+from mainspring.scaling.serving.scorers import choosing
 from mainspring.workspace.batches import joining
 from mainspring.workspace.batches.parts import Done, Parts, write
 from mainspring.workspace.batches.scoring import ID, VERSION, Scoring, score_names
@@ -42,6 +44,7 @@ from mainspring.workspace.opening import Workspace
 #: Told how many bytes of the source were read, and how many rows are done.
 Progress = Callable[[int, int], None]
 MOST_WORKERS = 64
+TIMEOUT_S = 600.0  # for one part, where the code of others scores it in a process of its own
 
 
 class Scored(Record, frozen=True, kw_only=True):
@@ -101,7 +104,6 @@ def score_table(
         "package": place.version.package,
         "source": source.described(),
         "rows_a_part": reading.ROWS_AT_ONCE,
-        "aside": bad_rows is not None,
         "monitor": endpoint,
         "columns": msgspec.to_builtins(columns),
         "batch": batch,
@@ -119,13 +121,13 @@ def score_table(
                 hint="Name another, or say --fresh to replace it.",
             )
         try:
-            scored = _Run(ws, place, source, parts, named, aside=bad_rows is not None)
-            scored.score(workers or min(4, os.cpu_count() or 1), tell or (lambda *_: None))
+            with closing(choosing.served(place.version.package, ws.objects, _limits)) as scorer:
+                scored = _Run(ws, place, source, parts, named, scorer, aside=bad_rows is not None)
+                scored.score(workers or min(4, os.cpu_count() or 1), tell or (lambda *_: None))
             done = scored.finish(out, bad_rows, endpoint, columns)
-        except joining.NotWrittenError:
-            raise
         except MainspringError:
-            parts.remove()  # whatever is tried next is another run
+            if not parts.done():
+                parts.remove()  # there is nothing to go on with
             raise
         done = msgspec.structs.replace(done, seconds=round(time.monotonic() - began, 3))
         memory.keep(run, done)
@@ -143,6 +145,7 @@ class _Run:
         source: Source,
         parts: Parts,
         named: _Name,
+        scorer: Scorer,
         *,
         aside: bool,
     ) -> None:
@@ -150,7 +153,6 @@ class _Run:
         self._name = named.known(parts.run)
         self._digest = named.digest
         prefix = hashlib.sha256(self._name.encode()).hexdigest()[:16]
-        scorer = load.load(place.version.package, ws.objects)
         self._scoring = Scoring(scorer, place.version.number, prefix, aside)
         self._resumed = 0
 
@@ -202,6 +204,12 @@ class _Run:
         return part.rows.height
 
     def _same(self, part: Part, known: Done) -> None:
+        if known.bad and not self._scoring.aside:
+            raise BadInputError(
+                f"{known.bad:,} rows of {part.name} cannot be scored, and were set aside before.",
+                field="bad_rows",
+                hint="Name the file again with --bad-rows, or say --fresh to begin anew.",
+            )
         if (part.rows.height, part.told) != (known.rows, known.told):
             raise ConflictError(
                 f"{part.name} answers otherwise than when the run began.",
@@ -256,6 +264,10 @@ class _Run:
             digest=digest,
         )
         return msgspec.structs.replace(told, endpoint=endpoint, batch=fed.batch, again=fed.again)
+
+
+def _limits() -> EndpointLimits:
+    return EndpointLimits(timeout_ms=1000 * TIMEOUT_S)
 
 
 class _Place(Record, frozen=True, kw_only=True):
