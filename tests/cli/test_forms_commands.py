@@ -81,3 +81,46 @@ def test_what_is_no_model_is_refused(
     said = say(*words)
     assert said.code != 0
     assert why in " ".join(said.err.split())
+
+
+BOOSTED = """
+import polars as pl
+from xgboost import XGBClassifier
+
+import mainspring as ms
+
+
+@ms.step
+def load() -> pl.DataFrame:
+    late = [n % 24 > 15 for n in range(400)]
+    gaps = [None if n % 10 == 0 else float(n % 7) for n in range(400)]
+    return pl.DataFrame({"hour": [n % 24 for n in range(400)], "wind": gaps, "late": late})
+
+
+@ms.step
+def train(rows: pl.DataFrame) -> ms.FittedModel:
+    estimator = XGBClassifier(n_estimators=10, n_jobs=1)
+    return ms.Model(estimator, "late", "binary").fit(rows[:300], holdout=rows[300:])
+
+
+@ms.pipeline
+def trips():
+    return train(load())
+"""
+
+
+def test_a_pipeline_s_booster_is_registered_with_what_its_forms_differ_by(
+    project: Path, say: Callable[..., Any]
+) -> None:
+    (project / "boosted.py").write_text(BOOSTED)
+    (project / "mainspring.toml").write_text(
+        "[gates.trips]\nneeds_card = false\nat_least = {auc = 0.9}\n"
+    )
+    done = say("run", "boosted:trips", "--register", "trips")
+    assert done.code == 0, done.err
+    [kept] = say("evidence", "trips/1", "--kind", "parity", "--json").json
+    assert kept["passed"]
+    assert kept["detail"]["gaps"] >= 30
+    assert "labels differ" in kept["found"]
+    promoted = say("promote", "trips/1", "--reason", "The first.")
+    assert promoted.code == 0, promoted.err

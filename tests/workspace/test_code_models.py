@@ -10,10 +10,11 @@ import polars as pl
 import pytest
 
 from mainspring.ground.errors import ModelFailedError
+from mainspring.ground.identity import canonical
 from mainspring.ground.objects import Gate, Version
 from mainspring.ground.permissions import Permission
 from mainspring.readiness import registry
-from mainspring.scaling.models import directories, load, package
+from mainspring.scaling.models import code_form, directories, load, package
 from mainspring.scaling.serving.scorers import choosing
 from mainspring.workspace import engines, registering
 from mainspring.workspace.opening import Workspace
@@ -125,3 +126,21 @@ def test_a_predictor_that_cannot_be_loaded_says_why(ws: Workspace, tmp_path: Pat
     add(ws, "tide", directories.Predictor(f"{file}:Odds").files, "here")
     registering.trust(ws, "tide", 1, "I wrote it.")
     assert "No module named 'nothing_of_that_name'" in judged(ws, "tide").error
+
+
+def test_a_package_made_to_look_like_ours_runs_no_code_that_nobody_trusts(
+    ws: Workspace, predictor: directories.Directory
+) -> None:
+    add(ws, "tide", predictor.files, "here")
+    registering.trust(ws, "tide", 1, "I wrote it.")
+    judged(ws, "tide")
+    kept = package.read_manifest(version(ws, "tide").package, ws.objects).files
+    evil = ws.objects.put(b"raise SystemExit('it ran')\nclass Odds: pass\n")
+    made = kept | {"origin/odds.py": evil}
+    for flavor in ("mainspring", "predictor"):
+        told = directories.mlmodel(flavor, {"entry": "origin/odds.py:Odds"}, None)
+        registering.add(ws, flavor, made | {"MLmodel": ws.objects.put(told)}, "a stranger")
+        assert "nobody has said that it may" in judged(ws, flavor).error
+    assert code_form.made_of(version(ws, "tide").package, ws.objects) == version(ws, "tide").origin
+    manifest = package.Manifest(format=package.FORMAT, files=made)
+    assert code_form.made_of(ws.objects.put(canonical(manifest)), ws.objects) is None
