@@ -29,6 +29,7 @@ from mainspring.scaling.serving.server import serve
 
 ROW = {"distance": 731.0, "hour": 18, "carrier": "B6", "weekend": False}
 ILL = Path(__file__).parent / "scorers" / "ill_models.py"
+PATIENT = {"timeout_ms": 60_000, "deadline_ms": 60_000}
 TWO = Signature(
     columns=[Column(name="a", type="float"), Column(name="b", type="float")],
     kind="regression",
@@ -123,7 +124,8 @@ class Hosted:
                 champion=number,
                 champion_package=digest(number),
                 options=EndpointOptions(
-                    place="shared", limits=limits or EndpointLimits(timeout_ms=60_000)
+                    place="shared",
+                    limits=limits or EndpointLimits(timeout_ms=60_000, deadline_ms=60_000),
                 ),
             )
         self.within(lambda: self.places.route(dict(self.routings)))
@@ -246,7 +248,7 @@ def test_a_model_with_a_request_under_way_stays(hosted) -> None:
     ).open()
     one.route(held=1, other=2)
     assert one.ask("held", {"a": 0, "b": 0}).status_code == 200
-    one.route(held=1, limits=EndpointLimits(timeout_ms=2_000))
+    one.route(held=1, limits=EndpointLimits(timeout_ms=2_000, deadline_ms=60_000))
     with ThreadPoolExecutor(1) as pool:
         # It hangs until its deadline; meanwhile there is no room but by letting go of it.
         stuck = pool.submit(one.ask, "held", {"a": 2, "b": 0})
@@ -344,10 +346,14 @@ def test_models_that_crash_hang_or_eat_memory_leave_a_good_one_alone(hosted) -> 
             digest(n), TWO, "python", Launch(loader=f"{ILL}:by_order"), limits=limits
         ).open()
     one.route(good=9)
-    one.route(crashing=1, eating=3, limits=EndpointLimits(timeout_ms=60_000, memory_mb=300))
+    one.route(
+        crashing=1,
+        eating=3,
+        limits=EndpointLimits(timeout_ms=60_000, deadline_ms=60_000, memory_mb=300),
+    )
     one.route(hanging=2)
     assert one.ask("hanging", {"a": 0, "b": 0}).status_code == 200
-    one.route(hanging=2, limits=EndpointLimits(timeout_ms=500))
+    one.route(hanging=2, limits=EndpointLimits(timeout_ms=500, deadline_ms=60_000))
     orders = {"crashing": 1, "hanging": 2, "eating": 4}
     stop, good, ill = threading.Event(), [], {name: [] for name in orders}
 

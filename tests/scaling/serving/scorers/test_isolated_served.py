@@ -7,7 +7,13 @@ from time import monotonic
 
 import numpy as np
 
-from mainspring.ground.objects import Column, EndpointLimits, Routing, Signature
+from mainspring.ground.objects import (
+    Column,
+    EndpointLimits,
+    EndpointOptions,
+    Routing,
+    Signature,
+)
 from mainspring.scaling.models import in_child, load, package
 from mainspring.scaling.models.apart.spawned import Launch
 from mainspring.scaling.serving.scorers.choosing import isolated, native_in_child
@@ -20,7 +26,14 @@ TWO = Signature(
     target="y",
 )
 ANSWER, CRASH, HANG, RAISE = range(4)
-ROUTE = Routing(endpoint="flights", model="flights", champion=1, champion_package="1" * 64)
+PATIENT = EndpointOptions(limits=EndpointLimits(timeout_ms=60_000, deadline_ms=60_000))
+ROUTE = Routing(
+    endpoint="flights",
+    model="flights",
+    champion=1,
+    champion_package="1" * 64,
+    options=PATIENT,
+)
 
 
 def wait_until(true) -> None:
