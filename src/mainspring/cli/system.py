@@ -273,8 +273,9 @@ def _draw_status(out: Console, found: dict[str, Any], running: dict[str, Any] | 
 
 def _captured(use: dict[str, Any]) -> str:
     told = f"{render.size(use['bytes'])} of {render.size(use['budget_bytes'])}"
-    gone = use["dropped_rows"]
-    return f"{told}, {gone:,} oldest rows let go" if gone else told
+    for key, words in (("dropped_rows", "oldest rows let go"), ("damaged_rows", "rows damaged")):
+        told += f", {use[key]:,} {words}" if use.get(key) else ""
+    return told
 
 
 def _state(endpoint: dict[str, Any]) -> str:

@@ -144,4 +144,9 @@ def _captures(ws: Workspace) -> list[Family]:
             "Rows that went to stay within the budget.",
             [(labels, one.dropped_rows) for labels, one in found],
         ),
+        gauge(
+            "mainspring_capture_damaged_rows",
+            "Rows whose bytes were not what was written, left out and set aside.",
+            [(labels, one.damaged_rows) for labels, one in found],
+        ),
     ]

@@ -64,6 +64,7 @@ def capture_use(ws: Workspace, name: str) -> CaptureUse:
         budget_bytes=ws.settings.capture_budget_mb * 1024 * 1024,
         dropped_rows=found.dropped_rows,
         dropped_bytes=found.dropped_bytes,
+        damaged_rows=found.damaged_rows,
     )
 
 

@@ -110,6 +110,7 @@ class CaptureUse(Record, frozen=True, kw_only=True):
     budget_bytes: int = 0
     dropped_rows: int = 0
     dropped_bytes: int = 0
+    damaged_rows: int = 0  #: whose bytes are not what was written; their files lie aside
 
 
 class EndpointWorker(Record, frozen=True, kw_only=True):
