@@ -1,6 +1,7 @@
 """The shared host as a process of its own, on a real home."""
 
 import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -15,13 +16,15 @@ from homes import LOOP, NOW, add_version, settle, work_as_engine
 from whole_loop import rows_of
 
 from mainspring.cli.start import main
+from mainspring.ground.clock import TurnedClock
 from mainspring.ground.objects import EndpointOptions, Rollout, Strategy
 from mainspring.ground.permissions import Permission
+from mainspring.ground.settings import Settings
 from mainspring.monitoring import alarms, windows
 from mainspring.readiness import registry
 from mainspring.scaling.serving import endpoints, rollouts
 from mainspring.workspace import acts
-from mainspring.workspace.opening import Workspace
+from mainspring.workspace.opening import Workspace, open_workspace
 from mainspring.workspace.routing import routing, shared_routings
 from mainspring.workspace.views import endpoint_http
 from mainspring.workspace.views.endpoints import endpoint_board, endpoint_boards
@@ -116,8 +119,24 @@ def test_one_process_serves_what_is_shared_and_says_where(served: Workspace, hos
     assert told(served, "new") is None
 
 
-def test_all_routings_at_once_are_what_each_alone_is(served: Workspace) -> None:
-    share(served, "one", "two")
+@pytest.fixture(params=["sqlite", "postgresql"])
+def promoted(request, tmp_path: Path, packages) -> Iterator[Workspace]:
+    """Give a home on either database, with a champion of the model tide and a version after it."""
+    kept = "sqlite" if request.param == "sqlite" else request.getfixturevalue("new_database")()
+    database = None if kept == "sqlite" else kept
+    folder, made = packages
+    settings = Settings(root=str(tmp_path), home=str(tmp_path / "home"), database=database)
+    ws = open_workspace(settings, clock=TurnedClock(NOW))
+    shutil.copytree(folder, settings.objects_url, dirs_exist_ok=True)
+    for number in (1, 2):
+        add_version(ws, number, made["good"], passed=True)
+    work_as_engine(ws, lambda tx: registry.promote(tx, "tide", 1, reason="First.", at=NOW))
+    yield ws
+    ws.close()
+
+
+def test_all_routings_at_once_are_what_each_alone_is(promoted: Workspace) -> None:
+    share(promoted, "one", "two")
     rollout = Rollout(
         id="r1",
         endpoint="two",
@@ -129,14 +148,15 @@ def test_all_routings_at_once_are_what_each_alone_is(served: Workspace) -> None:
         share=0.2,
         started=NOW,
     )
-    work_as_engine(served, lambda tx: rollouts.start(tx, rollout))
-    found = served.read(Permission.READ, shared_routings)
+    work_as_engine(promoted, lambda tx: rollouts.start(tx, rollout))
+    found = promoted.read(Permission.READ, shared_routings)
     alone = {
-        name: served.read(Permission.READ, lambda tx, n=name: routing(tx, n)) for name in found
+        name: promoted.read(Permission.READ, lambda tx, n=name: routing(tx, n)) for name in found
     }
     assert found == alone
     assert set(found) == {"one", "two"}
-    assert (found["one"].challenger, found["two"].challenger) == (None, 2)
+    assert (found["one"].champion, found["one"].challenger) == (1, None)
+    assert found["two"].challenger == 2
 
 
 def test_of_two_models_in_one_host_the_one_that_drifts_alarms_alone(
