@@ -83,24 +83,38 @@ def predict(
     /,
     *,
     rows: Annotated[str, Parameter(help="A CSV, Parquet or JSON file, or JSON itself.")],
+    explain: Annotated[
+        bool, Parameter(negative="", help="Say what carried each score; at most 32 rows.")
+    ] = False,
     options: Everywhere = HERE,
 ) -> None:
     """Ask an endpoint about rows. Every answer comes with the prediction id that labels need."""
     asked = read_rows(rows)
-    found = call(options, "endpoints.predict", name=endpoint, rows=asked)
+    found = call(options, "endpoints.predict", name=endpoint, rows=asked, explain=explain)
 
     def draw(out: Console) -> None:
         ids = found.get("prediction_ids") or [""] * len(found["predictions"])
         scores = found.get("scores") or [""] * len(ids)
-        render.table(
-            out,
-            ("PREDICTION", "SCORE>", "ID"),
-            list(zip(found["predictions"], scores, ids, strict=False)),
-        )
+        heads = ["PREDICTION", "SCORE>", "ID"]
+        columns = [found["predictions"], scores, ids]
+        if explain:
+            heads.append("CARRIED MOST BY")
+            columns.append([_heaviest(told["carried"]) for told in found["explanations"]])
+        render.table(out, tuple(heads), list(zip(*columns, strict=False)))
         if "model_version" in found:
             out.print(render.plain(f"answered by version {found['model_version']}"))
 
     render.answer(options, found, draw)
+
+
+def _heaviest(carried: dict[str, float], most: int = 3) -> str:
+    """Return the columns that carried most of a score, with what each added to it.
+
+    >>> _heaviest({"a": 0.1, "b": -0.25, "c": 0.0})
+    'b -0.25, a +0.1, c +0'
+    """
+    told = sorted(carried.items(), key=lambda one: -abs(one[1]))
+    return ", ".join(f"{name} {value:+.3g}" for name, value in told[:most])
 
 
 def label(

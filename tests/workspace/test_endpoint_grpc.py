@@ -1,0 +1,87 @@
+"""gRPC in an endpoint's real process: opened while it serves, and unknown where nobody asked."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import grpc
+import httpx
+import numpy as np
+import pytest
+import tritonclient.grpc as triton
+from tritonclient.utils import InferenceServerException
+
+from mainspring.ground.objects import EndpointOptions
+from mainspring.ground.permissions import Permission
+from mainspring.scaling.serving import endpoints
+from mainspring.web.api import call
+from mainspring.workspace.opening import Workspace
+from mainspring.workspace.views import endpoint_http
+
+
+def wait_until(true: Callable[[], Any]) -> Any:
+    pause, until = threading.Event(), monotonic() + 60
+    while not (found := true()):
+        assert monotonic() < until
+        pause.wait(0.05)
+    return found
+
+
+@pytest.fixture
+def process(served: Workspace) -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, "-m", "mainspring.cli.processes", "endpoint", "tide"]
+    made = subprocess.Popen([*command, "--home", str(served.home)])
+    yield made
+    made.terminate()
+    made.wait(60)
+
+
+def test_a_port_for_grpc_is_opened_on_demand_and_asks_for_tokens(
+    served: Workspace, process: subprocess.Popen[bytes]
+) -> None:
+    url = wait_until(lambda: endpoint_http.address(served.home, "tide"))
+
+    def status() -> dict[str, Any]:
+        return httpx.get(f"{url}/status", trust_env=False, timeout=60).json()
+
+    wait_until(lambda: status()["ready"])
+    maps = Path(f"/proc/{process.pid}/maps")
+    assert status()["grpc"] is None
+    if maps.exists():
+        assert "/grpc/" not in maps.read_text()
+    options = EndpointOptions(grpc=0)
+    served.write(Permission.SERVE, lambda tx: endpoints.configure(tx, "tide", options))
+    port = wait_until(lambda: status()["grpc"])
+    inputs = []
+    for name, value in (("a", 1.0), ("b", 0.5)):
+        inputs.append(triton.InferInput(name, [1], "FP64"))
+        inputs[-1].set_data_from_numpy(np.array([value]))
+    client = triton.InferenceServerClient(f"127.0.0.1:{port}")
+    try:
+        scores = client.infer("tide", inputs).as_numpy("scores")
+        rows = [{"a": 1.0, "b": 0.5}]
+        over_http = endpoint_http.predict(served, "tide", rows)["scores"]
+        assert scores.ravel().tolist() == over_http
+        token = call(served, "tokens.create", name="caller", role="viewer")["token"]
+
+        def refused() -> bool:
+            try:
+                client.infer("tide", inputs)
+            except InferenceServerException as error:
+                return error.status() == str(grpc.StatusCode.UNAUTHENTICATED)
+            return False
+
+        wait_until(refused)
+        shown = {"authorization": f"Bearer {token}"}
+        assert (
+            client.infer("tide", inputs, headers=shown).as_numpy("scores").tolist()
+            == scores.tolist()
+        )
+    finally:
+        client.close()
