@@ -114,6 +114,9 @@ def test_an_endpoint_answers_and_takes_the_truth(home: Home, far: bool) -> None:
     rows = '[{"x": 2.0, "g": "a"}, {"x": -2.0, "g": "new"}]'
     found = home.ask("predict", "rows", "--rows", rows, far=far)
     assert len(found["predictions"]) == len(found["prediction_ids"]) == 2
+    explained = home.ask("predict", "rows", "--rows", rows, "--explain", far=far)["explanations"]
+    assert [set(told["carried"]) for told in explained] == [{"x", "g"}] * 2
+    assert "CARRIED MOST BY" in home.run("predict", "rows", "--rows", rows, "--explain")
     truth = home.folder / "truth.csv"
     pl.DataFrame({"id": found["prediction_ids"], "value": [1, 0]}).write_csv(truth)
     told = home.ask("label", "rows", "truth.csv", far=far)
