@@ -15,11 +15,13 @@ import sys
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
+from zlib import crc32
 
 from mainspring import loop
 from mainspring.ground import messages as m
 from mainspring.ground.loops import Phase, View, but
 from mainspring.ground.objects import DAY_S, LoopSpec, RetrainingPolicy
+from mainspring.retraining import declaring
 
 NAME = "l"
 OUTCOMES = {"promoted", "rejected", "rolled_back", "dismissed"}
@@ -29,6 +31,14 @@ WISHES = [{}, {}, {"rule": "retrain", "slice": "note"}, {"drift:x": "note", "qua
 BEGINNINGS = (m.MeasureRegret, m.Train, m.StartRollout, m.Promote)
 ANSWERS = (m.RegretMeasured, m.Trained, m.Registered, m.Judged, m.Promoted, m.RolledBack)
 QUIET_ROUNDS = 12
+#: The loop promises the same whatever way a candidate meets traffic.
+ROLLOUTS = [
+    declaring.Rollout(),
+    declaring.Rollout("shadow"),
+    declaring.Rollout("blue_green", bake="1h"),
+    declaring.Rollout("linear", share=0.25, every="1h"),
+    declaring.Rollout(steps="5%:1h:100,50%:1d"),
+]
 
 
 class BrokenPromiseError(AssertionError):
@@ -112,6 +122,7 @@ class World:
             target="y",
             kind="binary",
             retraining=policy,
+            rollout=ROLLOUTS[crc32(repr(policy).encode()) % len(ROLLOUTS)],
         )
         self.emit(m.LoopStarted(loop=NAME, at=self.now, champion=self.champion))
 

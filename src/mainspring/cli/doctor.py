@@ -9,7 +9,7 @@ import socket
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -79,11 +79,18 @@ def doctor(
     keep: Annotated[
         Path | None, Parameter(help="With --chaos: make the copy in this folder, and leave it.")
     ] = None,
+    drill: Annotated[
+        bool,
+        Parameter(
+            negative=(), help="Rehearse a roll-back of each endpoint, on a copy, under load."
+        ),
+    ] = False,
     options: Everywhere = HERE,
 ) -> int:
     """Check that everything is in order, and say what is not. Exit code 1 if something is broken.
 
-    Nothing is changed. With --chaos a copy of the home is broken on purpose: an engine and a
+    Nothing is changed. With --drill a copy of each endpoint is rolled back while callers ask it,
+    and forward again; failed requests and seconds to recovery are kept as evidence. With --chaos a copy of the home is broken on purpose: an engine and a
     process that writes rows and labels are killed (SIGKILL) again and again; after every death
     each promise of the store is asked for, and at the end whether all that was acknowledged is
     there. The copy tells nobody anything and runs none of the project's code.
@@ -100,6 +107,15 @@ def doctor(
 
         return broken_on_purpose(settings, rounds, seed, keep, options)
     found = [finding for check in CHECKS for finding in check(settings)]
+    if drill:
+        from mainspring.cli.rehearsing import rehearsed
+
+        out = render.console(stderr=True)
+        shown = (
+            out.status("rehearsing roll-backs") if out.is_terminal and not options.json else None
+        )
+        with shown or nullcontext():
+            found += rehearsed(settings)
 
     def draw(out: Console) -> None:
         rows = [(f.state, f.check, f.found + (f". {f.advice}" if f.advice else "")) for f in found]
