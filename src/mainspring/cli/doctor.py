@@ -90,10 +90,12 @@ def doctor(
     """Check that everything is in order, and say what is not. Exit code 1 if something is broken.
 
     Nothing is changed. With --drill a copy of each endpoint is rolled back while callers ask it,
-    and forward again; failed requests and seconds to recovery are kept as evidence. With --chaos a copy of the home is broken on purpose: an engine and a
-    process that writes rows and labels are killed (SIGKILL) again and again; after every death
-    each promise of the store is asked for, and at the end whether all that was acknowledged is
-    there. The copy tells nobody anything and runs none of the project's code.
+    and forward again; failed requests and seconds to recovery are kept as evidence.
+
+    With --chaos a copy of the home is broken on purpose: an engine and a process that writes rows
+    and labels are killed (SIGKILL) again and again; after every death each promise of the store is
+    asked for, and at the end whether all that was acknowledged is there. The copy tells nobody
+    anything and runs none of the project's code.
     """
     settings = settings_of(options)
     if settings.url:
