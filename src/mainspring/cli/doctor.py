@@ -117,7 +117,10 @@ def doctor(
             out.status("rehearsing roll-backs") if out.is_terminal and not options.json else None
         )
         with shown or nullcontext():
-            found += rehearsed(settings)
+            found += [
+                Finding(check="drill", state=state, found=told, advice=advice)
+                for state, told, advice in rehearsed(settings)
+            ]
 
     def draw(out: Console) -> None:
         rows = [(f.state, f.check, f.found + (f". {f.advice}" if f.advice else "")) for f in found]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mainspring.cli.doctor import Finding, bad, ok, warn
 from mainspring.ground.errors import MainspringError
 from mainspring.ground.settings import Settings
 
@@ -13,7 +12,11 @@ if TYPE_CHECKING:
     from mainspring.workspace.opening import Workspace
 
 
-def rehearsed(settings: Settings) -> Iterator[Finding]:
+#: State (ok, warn or bad), what was found, what to do.
+Told = tuple[str, str, str]
+
+
+def rehearsed(settings: Settings) -> Iterator[Told]:
     """Roll a copy of each endpoint back under load and forward again, and keep the evidence."""
     from mainspring.ground.permissions import Permission
     from mainspring.scaling.serving import endpoints
@@ -29,20 +32,20 @@ def rehearsed(settings: Settings) -> Iterator[Finding]:
         for name in served:
             yield _one(ws, name)
         if not served:
-            yield ok("drill", "no endpoint to roll back")
+            yield "ok", "no endpoint to roll back", ""
     finally:
         ws.close()
 
 
-def _one(ws: Workspace, name: str) -> Finding:
+def _one(ws: Workspace, name: str) -> Told:
     from mainspring.workspace.scoring import drill
 
     try:
         found = drill.rollback(ws, name)
     except MainspringError as error:
-        return warn("drill", f"{name}: not rehearsed. {error}", "")
+        return "warn", f"{name}: not rehearsed. {error}", ""
     told = f"{name}: {found.evidence.found}"
     if found.evidence.passed:
-        return ok("drill", told)
+        return "ok", told, ""
     advice = f"See: mainspring evidence endpoint:{name} --kind rollback_drill"
-    return bad("drill", told, advice)
+    return "bad", told, advice
