@@ -301,12 +301,12 @@ def _patience(header: bytes) -> float:
         found = float(text) / 1000
     except ValueError:
         found = 0.0
-    if not 0.0 < found < 86_400.0:
+    if not found > 0.0:
         raise BadInputError(
             f"{PATIENCE.decode()} is {text[:40]!r}, wanted milliseconds above 0.",
             field=PATIENCE.decode(),
         )
-    return found
+    return min(found, 86_400.0)
 
 
 def _told(asked: Asked, headers: Mapping[bytes, bytes], start: float) -> Told:
