@@ -98,15 +98,17 @@ class Generations:
         if routing == before.routing and not self.trouble and not self.asleep:
             return
         champion = self._variant(routing.champion, routing.champion_package)
-        self.trouble, self.asleep = "", False
-        challenger = self._tried(routing.challenger, routing.challenger_package)
+        troubles: list[str] = []
+        challenger = self._tried(routing.challenger, routing.challenger_package, troubles)
         own = (routing.champion, routing.champion_package)
         arms = tuple(
             champion
             if (one.version, one.package) == own
-            else self._tried(one.version, one.package)
+            else self._tried(one.version, one.package, troubles)
             for one in routing.arms
         )
+        # At once, or a look that tries again would be seen without the trouble it still has.
+        self.trouble, self.asleep = "; ".join(troubles), False
         after = Generation(before.serial + 1, routing, champion, challenger, arms)
         if (routing, champion, challenger, arms) != (
             before.routing,
@@ -123,13 +125,15 @@ class Generations:
         for variant in after.loaded:
             variant.served.warm()
 
-    def _tried(self, number: int | None, package: str | None) -> Variant | None:
+    def _tried(
+        self, number: int | None, package: str | None, troubles: list[str]
+    ) -> Variant | None:
         """Return a challenger; None if it cannot be loaded, which stops no champion."""
         try:
             return self._variant(number, package)
         except Exception as error:  # noqa: BLE001  whatever its package holds
-            self.trouble = f"challenger {number}: {error}"
-            _log.warning("%s", self.trouble)
+            troubles.append(f"challenger {number}: {error}")
+            _log.warning("%s", troubles[-1])
             return None
 
     def _variant(self, number: int | None, package: str | None) -> Variant | None:
