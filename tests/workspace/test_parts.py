@@ -36,7 +36,8 @@ from mainspring.scaling.serving.recorder import CaptureWriter
 from mainspring.scaling.serving.segments import Batch
 from mainspring.workspace import acts, calling, codecs, running
 from mainspring.workspace.evidence import LabelShelf, labelled
-from mainspring.workspace.handlers import standing, watching
+from mainspring.workspace.handlers import standing
+from mainspring.workspace.handlers.rollouts import RollingOut
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.routing import routing
 from mainspring.workspace.scans import Scans
@@ -322,9 +323,9 @@ def test_nothing_is_settled_while_a_new_version_is_made(served: Workspace) -> No
 # ---------------------------------------------------------------- watching
 
 
-def made_watcher(served: Workspace) -> watching.Watcher:
+def made_roller(served: Workspace) -> RollingOut:
     ws = served.acting_as(service("test"))
-    return watching.Watcher(ws, LabelShelf())
+    return RollingOut(ws, LabelShelf())
 
 
 def alarm(window: str) -> Alarm:
@@ -346,26 +347,26 @@ def test_two_windows_judged_at_once_raise_one_alarm_and_tell_of_one(served: Work
 
 def test_a_rollout_that_waited_for_a_worker_counts_every_label(served: Workspace) -> None:
     rollout = begin(served)
-    watcher = made_watcher(served)
+    roller = made_roller(served)
     truth = [int(v) for v in rows_of(0)[1]]
     for day in (0, 1):
         acts.add_labels(served, "tide", send(served, day, rollout), truth)
     old = lease("rollout", loop=LOOP.name, rollout=rollout.id, watermark=FIRST)
-    done = watcher.rollout(old)
+    done = roller.labels(old)
     assert done.result["rows"] == 480, "labels without their rows would be lost for good"
     assert done.apply is not None
     work_as_engine(served, done.apply)
     now = served.read(Permission.READ, lambda tx: rollouts.get(tx, rollout.id))
     newest = served.read(Permission.READ, lambda tx: labels.received(tx, "tide")).newest_batch
     assert (now.rows, now.cursor) == (480, newest)
-    assert watcher.rollout(old).result["rows"] == 0
+    assert roller.labels(old).result["rows"] == 0
 
 
 def test_a_rollout_that_ended_meanwhile_says_nothing(served: Workspace) -> None:
     rollout = begin(served)
-    watcher = made_watcher(served)
+    roller = made_roller(served)
     acts.add_labels(served, "tide", send(served, 0, rollout), [int(v) for v in rows_of(0)[1]])
-    done = watcher.rollout(lease("rollout", loop="tide", rollout=rollout.id, watermark=FIRST))
+    done = roller.labels(lease("rollout", loop="tide", rollout=rollout.id, watermark=FIRST))
     acts.promote(served, "tide", 2, "By hand.")
     before = served.read(Permission.READ, lambda tx: reactor.history(tx, "tide"))
     assert done.apply is not None
@@ -375,10 +376,10 @@ def test_a_rollout_that_ended_meanwhile_says_nothing(served: Workspace) -> None:
 
 def test_two_that_take_the_same_labels_into_account_count_them_once(served: Workspace) -> None:
     rollout = begin(served)
-    watcher = made_watcher(served)
+    roller = made_roller(served)
     acts.add_labels(served, "tide", send(served, 0, rollout), [int(v) for v in rows_of(0)[1]])
     held = lease("rollout", loop="tide", rollout=rollout.id, watermark=FIRST)
-    both = [watcher.rollout(held), watcher.rollout(held)]
+    both = [roller.labels(held), roller.labels(held)]
     assert both[0].apply is not None
     assert both[1].apply is not None
     work_as_engine(served, both[0].apply)

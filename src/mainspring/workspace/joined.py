@@ -79,7 +79,7 @@ def metrics(texts: Sequence[str]) -> list[Family]:
     Samples of the same name and labels are added; of whether there is a version, and of shares,
     the largest stands.
 
-    >>> one, two = ('# TYPE a counter\\na{b="c"} %d' % n for n in (1, 2))
+    >>> one, two = ('# TYPE a counter\na{b="c"} %d' % n for n in (1, 2))
     >>> metrics([one, two])[0].lines
     ['a{b="c"} 3']
     """
