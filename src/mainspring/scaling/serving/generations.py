@@ -46,7 +46,8 @@ class Generations:
 
     def start(self) -> None:
         """Load what is to be served now, then follow it from a thread."""
-        self.look()
+        with self._looking:  # what only rows with missing values need is loaded after that
+            self._looked()
         self._thread = threading.Thread(target=self._follow, name="routing", daemon=True)
         self._thread.start()
 
@@ -57,6 +58,7 @@ class Generations:
             self._thread.join(timeout=10)
 
     def _follow(self) -> None:
+        self._warm()
         wait = POLL_S
         while not self._stop.wait(wait):
             wait = POLL_S if self.look() else RETRY_S
@@ -64,7 +66,19 @@ class Generations:
     def look(self) -> bool:
         """Bring ``current`` up to date; False if something could not be loaded."""
         with self._looking:
-            return self._looked()
+            before = self.current
+            well = self._looked()
+        if self.current is not before:
+            self._warm()
+        return well
+
+    def _warm(self) -> None:
+        """Load now what would otherwise be loaded by a request."""
+        for variant in self.current.loaded:
+            try:
+                variant.served.warm()
+            except Exception as error:  # noqa: BLE001  a request will say so again
+                _log.warning("version %s: %r", variant.number, error)
 
     def let_go(self, routing: Routing) -> None:
         """Hold no version until the next :meth:`look`; ``routing`` is what would be served.
@@ -122,8 +136,6 @@ class Generations:
                 *(routing.model, routing.champion, routing.challenger),
                 extra={"version": routing.champion},
             )
-        for variant in after.loaded:
-            variant.served.warm()
 
     def _tried(
         self, number: int | None, package: str | None, troubles: list[str]
