@@ -205,6 +205,7 @@ APART = {
     "datasheets.set",
     "drills.rollback",  # tests/workspace/scoring
     "drills.exercise",
+    "drills.capacity",  # tests/workspace/measuring
     "drills.load",  # tests/workspace/measuring
     "rollouts.change",  # tests/workspace/test_rollouts_by_hand.py
     "rollouts.end",

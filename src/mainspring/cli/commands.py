@@ -92,7 +92,7 @@ GROUPS: dict[str, list[Entry]] = {
         ("readiness", "gates:readiness", "Print the production checklist of a version.",
          "mainspring readiness flights/7 --junit readiness.xml"),
         ("load-test", "drills:load_test", "Ask a version over HTTP, and measure it.",
-         "mainspring load-test flights/7 --limit max_p99_ms=20"),
+         "mainspring load-test flights/7 --capacity --rate 500 --p99-ms 50"),
         ("evidence", "evidence:evidence", "List what was tried and measured, and what came of it.",
          "mainspring evidence flights/7 --kind load"),
         ("reproduce", "proving:reproduce", "Run what made a version again: the same, or not?",
@@ -161,6 +161,9 @@ PLACES = {
     "experiments": "Pipelines and runs",
     "notebook": "Pipelines and runs",
 }
+
+#: Other names that a command answers to.
+ALSO = {"load-test": ("loadtest",)}
 
 #: A command that is in GROUPS as well does its own work when no word of these follows it.
 NESTED: dict[str, tuple[str, list[Entry]]] = {
@@ -475,7 +478,7 @@ def add(app: App, entry: Entry, **more: Any) -> None:
         return
     app.command(
         f"mainspring.cli.{target}",
-        name=name,
+        name=(name, *ALSO.get(name, ())),
         help=text,
         help_epilogue=f"Example: {example}",
         help_format="plaintext",

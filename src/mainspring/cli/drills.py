@@ -66,13 +66,29 @@ def load_test(
     requests: Annotated[int, Parameter(help="In each round, of one row.")] = 200,
     connections: Annotated[int, Parameter(help="That ask at once.")] = 4,
     rounds: Annotated[int, Parameter(help="The calmest counts.")] = 3,
+    capacity: Annotated[
+        bool, Parameter(negative=(), help="Find how much one worker answers instead.")
+    ] = False,
+    rate: Annotated[
+        float | None, Parameter(help="With --capacity: requests a second that are expected.")
+    ] = None,
+    p99_ms: Annotated[
+        float | None, Parameter(help="With --capacity: the latency that is wanted.")
+    ] = None,
     options: Everywhere = HERE,
 ) -> int:
     """Ask a version over HTTP, in a process of its own on this machine, and measure it.
 
     Times are those of the caller; memory and cold start are the process's. What came is kept as
     evidence. Exit code 1 if a limit was broken or a request failed. It takes some seconds.
+
+    With --capacity it is asked by ever more connections, then at rates, then with more rows at
+    once: how many workers a rate needs, and what to set. That takes up to half a minute.
     """
+    from mainspring.cli import capacities
+
+    if capacity or rate is not None or p99_ms is not None:
+        return capacities.find(version, rate, p99_ms, options)
     import msgspec
 
     from mainspring.cli.measures import limits

@@ -19,6 +19,15 @@ class LoadLimits(Record, frozen=True, kw_only=True):
     rounds: int = 3  #: the calmest counts: a busy machine only ever adds
 
 
+class CapacityAsked(Record, frozen=True, kw_only=True):
+    """How the capacity of a version is looked for, and what it is to be enough for."""
+
+    rate: float | None = None  #: requests a second that are expected
+    p99_ms: float | None = None  #: that is wanted under this rate, as the client sees it
+    connections: int = 256  #: that ask at once, at most
+    step_s: float = 0.6  #: each step
+
+
 class CalibrationBounds(Record, frozen=True, kw_only=True):
     """How far probabilities may be from what came."""
 

@@ -86,6 +86,49 @@ class LoadMeasured(Record, frozen=True, kw_only=True):
     why: str = ""
 
 
+class LoadStep(Record, frozen=True, kw_only=True):
+    """One step of a search for capacity."""
+
+    connections: int
+    rate: float | None  #: asked for a second; None: as soon as the answer before was there
+    requests: int
+    refused: int
+    errors: int
+    rps: float  #: answered
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    cpu_us: float | None  #: of the server, a request
+
+
+class BatchStep(Record, frozen=True, kw_only=True):
+    """How long so many rows at once take."""
+
+    rows: int
+    ms: float
+    rows_per_s: float
+
+
+class CapacityMeasured(Record, frozen=True, kw_only=True):
+    """How much one worker of a version can answer on this machine, and what that asks for."""
+
+    closed: list[LoadStep] = []
+    opened: list[LoadStep] = []
+    batches: list[BatchStep] = []
+    knee_connections: int = 0  #: more bring no more answers, only waiting
+    peak_rps: float = 0.0
+    saturated_p99_ms: float = 0.0  #: at the peak
+    cpu_us: float | None = None  #: of the server, a request, at its best
+    bears_rps: float = 0.0  #: what one worker should have at most
+    workers: int | None = None  #: for the rate that is expected
+    in_flight: float = 0.0  #: requests under way that a worker should have
+    batch_rows: int = 1  #: at once
+    errors: int = 0
+    memory_mb: float | None = None
+    form: str = ""
+    why: str = ""
+
+
 class Probe(Record, frozen=True, kw_only=True):
     """One way in which rows were changed, and what became of the answers."""
 

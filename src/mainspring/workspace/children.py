@@ -85,6 +85,20 @@ def load_test(payload: dict[str, Any]) -> dict[str, Any]:
     return {"load": msgspec.to_builtins(found)}
 
 
+def capacity(payload: dict[str, Any]) -> dict[str, Any]:
+    """Find how much one worker of a packaged version can answer."""
+    import msgspec
+
+    from mainspring.ground.limits import CapacityAsked
+    from mainspring.scaling.models import package
+    from mainspring.workspace.measuring import capacity as measuring
+
+    digest, asked = payload["candidate"], msgspec.convert(payload["asked"], CapacityAsked)
+    example = package.example(digest, _objects(payload))
+    found = measuring.measure(digest, payload["objects"], example, asked)
+    return {"capacity": msgspec.to_builtins(found)}
+
+
 def adopt(payload: dict[str, Any]) -> dict[str, Any]:
     """Make ready what a person wants judged by hand: the version's form, and labelled rows.
 

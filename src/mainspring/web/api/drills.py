@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mainspring.ground.limits import LoadLimits
+from mainspring.ground.limits import CapacityAsked, LoadLimits
 from mainspring.ground.objects import Evidence
 from mainspring.ground.permissions import Permission
 from mainspring.readiness.declaring import checked_load
@@ -26,6 +26,14 @@ class LoadTest(Request, frozen=True, kw_only=True):
     model: ModelName
     number: Number
     limits: LoadLimits | None = None
+
+
+class FindCapacity(Request, frozen=True, kw_only=True):
+    """Which version to ask, and what it is to be enough for."""
+
+    model: ModelName
+    number: Number
+    asked: CapacityAsked | None = None
 
 
 @operation(
@@ -66,6 +74,27 @@ def load(ws: Workspace, request: LoadTest) -> Evidence:
 
     limits = None if request.limits is None else checked_load(request.limits)
     return load_tests.load_test(ws, request.model, request.number, limits)
+
+
+@operation(
+    "drills.capacity",
+    "POST",
+    "/api/v1/models/{model}/versions/{number}/capacity",
+    Permission.REGISTER,
+    example={
+        "model": "flights",
+        "number": 7,
+        "asked": {"rate": 500.0, "p99_ms": 50.0, "connections": 64, "step_s": 0.6},
+    },
+)
+def capacity(ws: Workspace, request: FindCapacity) -> Evidence:
+    """Find how much one worker of a version answers, and how many a rate needs; kept.
+
+    The version answers in a process of its own on this machine. Under half a minute.
+    """
+    from mainspring.workspace import load_tests
+
+    return load_tests.capacity(ws, request.model, request.number, request.asked)
 
 
 @operation(

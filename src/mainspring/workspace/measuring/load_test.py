@@ -15,7 +15,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -47,49 +48,76 @@ def measure(package: str, objects: str, example: pl.DataFrame, limits: LoadLimit
     ]
     if not bodies:
         return LoadMeasured(why="the package keeps no rows to ask about")
-    secret = secrets.token_urlsafe(16)
-    with tempfile.TemporaryDirectory(prefix="mainspring-load-") as folder:
-        with (Path(folder) / "said").open("wb") as said:
-            began = time.perf_counter()
-            served = subprocess.Popen(  # noqa: S603  our own module
-                [sys.executable, "-P", "-m", "mainspring.workspace.measuring.alone", folder],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=said,
-                text=True,
-            )
+    with (
+        tempfile.TemporaryDirectory(prefix="mainspring-load-") as folder,
+        alone(package, objects, folder) as served,
+    ):
+        return (
+            LoadMeasured(why=served) if isinstance(served, str) else _asked(served, bodies, limits)
+        )
+
+
+class Alone:
+    """A version that answers in a process of its own, only to who knows its secret."""
+
+    def __init__(self, process: subprocess.Popen[str], secret: str, began: float) -> None:
+        self.pid, self.secret, self.began = process.pid, secret, began
+        self.port, self.form = 0, ""
+        self._process = process
+
+    def wait(self, package: str, objects: str) -> bool:
+        """Tell it what to serve and wait until it does; False if it dies first."""
+        process = self._process
+        assert process.stdin is not None and process.stdout is not None  # noqa: S101, PT018
+        with_limit = threading.Timer(START_S, process.kill)
+        with_limit.start()
         try:
-            return _asked(served, (secret, package, objects), bodies, limits, began, folder)
+            order = msgspec.json.encode((self.secret, package, objects)).decode()
+            process.stdin.write(order + "\n")
+            process.stdin.flush()
+            ready = process.stdout.readline()
+        except OSError:  # it died before it was told what to serve
+            ready = ""
         finally:
-            _end(served)
+            with_limit.cancel()
+        if ready:
+            self.port, self.form = msgspec.json.decode(ready, type=tuple[int, str])
+        return bool(ready)
+
+    def memory(self) -> float | None:
+        """Tell it to end, and return the most memory in MB that it held."""
+        return _memory(self._process)
 
 
-def _asked(
-    served: subprocess.Popen[str],
-    order: tuple[str, str, str],
-    bodies: Sequence[bytes],
-    limits: LoadLimits,
-    began: float,
-    folder: str,
-) -> LoadMeasured:
-    assert served.stdin is not None and served.stdout is not None  # noqa: S101, PT018  for mypy
-    with_limit = threading.Timer(START_S, served.kill)
-    with_limit.start()
+@contextmanager
+def alone(package: str, objects: str, folder: str) -> Iterator[Alone | str]:
+    """Give a packaged version that is served, or why it is not; what it prints goes to folder."""
+    said = Path(folder) / "said"
+    with said.open("wb") as printed:
+        began = time.perf_counter()
+        process = subprocess.Popen(  # noqa: S603  our own module
+            [sys.executable, "-P", "-m", "mainspring.workspace.measuring.alone", folder],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=printed,
+            text=True,
+        )
     try:
-        served.stdin.write(msgspec.json.encode(order).decode() + "\n")
-        served.stdin.flush()
-        ready = served.stdout.readline()
-    except OSError:  # it died before it was told what to serve
-        ready = ""
+        served = Alone(process, secrets.token_urlsafe(16), began)
+        if served.wait(package, objects):
+            yield served
+        else:
+            last = said.read_text("utf-8", "replace").strip().splitlines()[-1:]
+            yield f"the process did not start: {' '.join(last)[:300] or 'no word'}"
     finally:
-        with_limit.cancel()
-    if not ready:
-        last = (Path(folder) / "said").read_text("utf-8", "replace").strip().splitlines()[-1:]
-        return LoadMeasured(why=f"the process did not start: {' '.join(last)[:300] or 'no word'}")
-    port, form = msgspec.json.decode(ready, type=tuple[int, str])
-    caller = _Caller(port, order[0], bodies)
+        _end(process)
+
+
+def _asked(served: Alone, bodies: Sequence[bytes], limits: LoadLimits) -> LoadMeasured:
+    port, form = served.port, served.form
+    caller = _Caller(port, served.secret, bodies)
     first = caller.ask(0)
-    cold = time.perf_counter() - began
+    cold = time.perf_counter() - served.began
     if first is None:
         caller.close()
         return LoadMeasured(errors=1, form=form, why=f"the first request failed: {caller.told}")
@@ -100,13 +128,15 @@ def _asked(
     sys.setswitchinterval(_SWITCH_S)
     try:
         rounds = [
-            _round(port, order[0], bodies, limits.connections, limits.requests, limits.round_s)
+            _round(
+                port, served.secret, bodies, limits.connections, limits.requests, limits.round_s
+            )
             for _ in range(limits.rounds)
         ]
     finally:
         sys.setswitchinterval(usual)
     able = [one for one in rounds if one.requests > one.errors]
-    memory = _memory(served)
+    memory = served.memory()
     errors = sum(one.errors for one in rounds)
     if not able:
         return LoadMeasured(errors=errors, form=form, rounds=rounds, why="no request was answered")

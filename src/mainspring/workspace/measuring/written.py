@@ -8,12 +8,13 @@ from typing import Any
 import msgspec
 
 from mainspring.ground.identity import new_id
-from mainspring.ground.limits import LoadLimits
+from mainspring.ground.limits import CapacityAsked, LoadLimits
 from mainspring.ground.objects import Evidence, Gate, GateResult
 from mainspring.readiness.checks import load
 from mainspring.readiness.measured import (
     AttributionMeasured,
     BiasMeasured,
+    CapacityMeasured,
     LoadMeasured,
     Measured,
 )
@@ -71,6 +72,43 @@ def of_load(
         detail=msgspec.to_builtins(measured) | {"limits": msgspec.to_builtins(limits)},
         opens=opens,
     )
+
+
+def of_capacity(
+    subject: str, measured: CapacityMeasured, asked: CapacityAsked, at: float, by: str, opens: str
+) -> Evidence:
+    """Return the evidence of a search for capacity."""
+    return Evidence(
+        id=new_id("ev"),
+        kind="load",
+        subject=subject,
+        passed=not measured.why and not measured.errors,
+        found=_capacity_said(measured, asked),
+        at=at,
+        by=by,
+        automatic=False,
+        detail={"capacity": msgspec.to_builtins(measured), "asked": msgspec.to_builtins(asked)},
+        opens=[opens],
+    )
+
+
+def _capacity_said(measured: CapacityMeasured, asked: CapacityAsked) -> str:
+    if measured.why:
+        return f"{measured.why}."
+    said = (
+        f"One worker answers {measured.peak_rps:,.0f} requests a second at most, from"
+        f" {measured.knee_connections} connections on, then with p99"
+        f" {measured.saturated_p99_ms:.3g} ms; it should have {measured.bears_rps:,.0f}"
+    )
+    if measured.cpu_us is not None:
+        said += f"; {measured.cpu_us:.0f} us CPU a request"
+    if asked.p99_ms is not None and not measured.bears_rps:
+        said += f"; p99 {asked.p99_ms:g} ms is never held"
+    if measured.workers is not None:
+        said += f"; {asked.rate:,.0f} a second need {measured.workers} workers"
+    if measured.errors:
+        said += f"; {measured.errors} requests failed"
+    return f"{said}."
 
 
 def _of_bias(subject: str, measured: BiasMeasured, opens: str, at: float, by: str) -> Evidence:
