@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from time import perf_counter
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from mainspring.ground.objects import Routing
 from mainspring.ground.settings import Settings
 from mainspring.scaling.serving import notes
+from mainspring.scaling.serving.requests import Asked
 
 ROW = {"distance": 731.25, "hour": 18, "carrier": "B6", "weekend": False}
 CANARY = {"challenger": 2, "strategy": "canary", "share": 0.5, "rollout": "r1"}
@@ -83,6 +85,7 @@ def test_a_slow_prediction_is_told_as_such_whatever_the_share(noting, said: list
     [(level, event, fields)] = said
     assert (level, event, fields["status"]) == ("warning", "slow prediction", 200)
     steps = [fields[f"{step}_ms"] for step in ("check", "wait", "score", "capture")]
+    assert min(steps) >= 0
     assert 0 < sum(steps) <= fields["ms"] + 0.01
 
 
@@ -138,3 +141,18 @@ def test_the_part_of_who_answered_is_told_in_a_rollout(
     assert 'mainspring_rows_total{endpoint="flights",version="2",variant="challenger"} 1' in text
     versions = one.client.get("/status").json()["versions"]
     assert (versions["2"]["rows"], versions["2"]["variant"]) == (2, "champion")
+
+
+@pytest.mark.parametrize("requests", [1, 3])
+def test_every_request_of_a_batch_knows_when_it_was_scored(stage, requests: int) -> None:
+    one = stage()
+    now, predictor = one.app.generations.current, one.app.predictor
+    asked = Asked({name: [value] for name, value in ROW.items()})
+    jobs = [
+        predictor._job(now, now.champion, asked, 1, {}, perf_counter()) for _ in range(requests)
+    ]
+    predictor._score(jobs)
+    for job in jobs:
+        marks = predictor._recorded(job, job.arrived).marks
+        assert list(marks) == sorted(marks)
+        assert marks.wait > 0

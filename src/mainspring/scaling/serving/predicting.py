@@ -173,7 +173,9 @@ class Predictor:
     def _score(self, jobs: Sequence[Job]) -> None:
         """Leave an answer or an error in each job; several are scored as one call."""
         head: _Asked = jobs[0].asked
-        now, champion = head.now, head.champion
+        now, champion, began = head.now, head.champion, perf_counter()
+        for job in jobs:
+            job.asked.began = began
         if len(jobs) > 1:
             if is_alone(now) and self._scored_as_one(jobs, now, champion):
                 return
@@ -189,6 +191,7 @@ class Predictor:
             # Each request gets its own error; whoever waits for it says what becomes of it.
             except Exception as error:  # noqa: BLE001
                 job.error = error
+            asked.ended = perf_counter()
 
     def _scored_as_one(self, jobs: Sequence[Job], now: Generation, champion: Variant) -> bool:
         """Answer requests of one version as if they were one; False if that fails."""
@@ -202,11 +205,11 @@ class Predictor:
             self._counts.of(champion.number).errors -= 1
             return False
         self._counts.of(champion.number).requests += len(jobs) - 1
-        start = 0
+        start, ended = 0, perf_counter()
         for job, part in zip(jobs, parts, strict=True):
             rows = slice(start, start + part.rows)
             self._dated(job.asked)
-            job.asked.first = first + start
+            job.asked.first, job.asked.ended = first + start, ended
             job.answer = Answer(answer.scores[rows], answer.labels[rows], answer.versions[rows])
             start += part.rows
         return True
