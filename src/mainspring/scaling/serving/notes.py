@@ -45,13 +45,15 @@ class Notes:
     ) -> None:
         self._endpoint, self._counts, self._say = endpoint, counts, say
         self._share, self._slow_s = share, slow_s
+        # Of its own, or what a user's code draws after seeding would hang on who was answered.
+        self._chance = random.Random()  # noqa: S311  no secret
         self._bounds = {"failed": _Bound(MOST_A_SECOND), "well": _Bound(MOST_SAMPLED)}
 
     def note(self, call: Call, status: int, seconds: float, error: BaseException | None) -> None:
         """Note one answered prediction, if it is one to be noted."""
         well = status < 400
         slow = seconds > self._slow_s
-        if well and not slow and (not self._share or random.random() >= self._share):  # noqa: S311  no secret
+        if well and not slow and (not self._share or self._chance.random() >= self._share):
             return
         bound = self._bounds["well" if well and not slow else "failed"]
         if not bound.admits():
