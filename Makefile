@@ -45,12 +45,15 @@ test: $(VENV)/ready clients system check
 	$(BIN)/pytest -n 2 --dist loadfile $(PYTEST)
 
 # Keras and Lightning need torch, which the other tests do without: an environment of its own (1.1 GB) on top of ours.
+# What serves a module of PyTorch runs without it, and is told where it is.
 deep: $(VENV)-torch/ready
 	$(VENV)-torch/bin/python -m pytest -q tests/deep/keras_and_lightning.py -W default
+	TORCH_PYTHON=$(abspath $(VENV))-torch/bin/python $(BIN)/python -m pytest -q tests/deep/torch_served.py
 
 $(VENV)-torch/ready: $(VENV)/ready
 	$(PYTHON) -m venv $(VENV)-torch
 	$(VENV)-torch/bin/python -m pip install --quiet torch==2.13.0 lightning==2.6.6 keras==3.15.1
+	$(VENV)-torch/bin/python -m pip install --quiet --no-deps onnxscript==0.7.2 onnx-ir==1.1.0
 	echo $(CURDIR)/$$(echo $(BIN)/../lib/python3*/site-packages) > $$(echo $(VENV)-torch/lib/python3*/site-packages)/ours.pth
 	echo $(CURDIR)/src > $$(echo $(VENV)-torch/lib/python3*/site-packages)/src.pth
 	touch $@
