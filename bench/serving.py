@@ -271,6 +271,9 @@ def main() -> int:
     parser.add_argument("--only", default=",".join(SERVERS))
     parser.add_argument("--models", default=",".join(MODELS))
     parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument(
+        "--cells", default="1x1,8x1,64x1,1x100,8x100,64x100", help="connections x rows"
+    )
     parser.add_argument("--quick", action="store_true", help="8 connections, 1 row, ours and echo")
     parser.add_argument("--json", type=Path, help="write the figures there as well")
     wanted = parser.parse_args()
@@ -279,7 +282,8 @@ def main() -> int:
         return 0
     servers = ["echo", "mainspring"] if wanted.quick else wanted.only.split(",")
     models = ["boosting"] if wanted.quick else wanted.models.split(",")
-    cells = [(8, 1)] if wanted.quick else [(c, r) for r in (1, 100) for c in (1, 8, 64)]
+    asked_for = "8x1" if wanted.quick else wanted.cells
+    cells = [(int(c), int(r)) for c, _, r in (one.partition("x") for one in asked_for.split(","))]
     print(f"serving: Python {platform.python_version()}")
     lines: list[dict[str, Any]] = []
     trouble = 0
