@@ -56,7 +56,8 @@ def graph(layers: int, width: int) -> list[NewTask]:
         # Every death costs an attempt; here they shall all be survived.
         new += [NewTask(id=n, kind="k", group="g", needs=before, max_attempts=99) for n in names]
         before = names
-    return [*new, NewTask(id="end", kind="k", group="g", needs=before, always=True)]
+    end = NewTask(id="end", kind="k", group="g", needs=before, always=True, max_attempts=99)
+    return [*new, end]
 
 
 def submit(home: Home, events: int) -> Counter[str]:
