@@ -107,6 +107,8 @@ def running(
 ) -> Iterator[tuple[str, psutil.Process, float]]:
     """Run a server; give its URL, its process, and the seconds until its first right answer."""
     env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    # MLflow starts its server by name, from its own environment.
+    env["PATH"] = f"{Path(python).parent}{os.pathsep}{env['PATH']}"
     env |= {"BENTOML_DO_NOT_TRACK": "true", "RAY_USAGE_STATS_ENABLED": "0"}
     prepare(server, model, python, folder, env)
     place = folder / f"home-{model}/run/endpoints/bench.json"
