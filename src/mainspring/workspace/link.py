@@ -30,7 +30,6 @@ class Link:
         self.stop = threading.Event()
         self._drain_s = drain_s
         self._orphaned = threading.Event()
-        self._callbacks: list[Callable[[], None]] = []
         self._lock = threading.Lock()
         self._heard: Callable[[dict[str, Any]], None] | None = None
         self._rest = b""
@@ -42,14 +41,6 @@ class Link:
     def alive(self) -> bool:
         """Return whether the supervisor still lives; True where there never was one."""
         return not self._orphaned.is_set()
-
-    def wait_parent_death(self, callback: Callable[[], None]) -> None:
-        """Call back once, from another thread, when the supervisor has died."""
-        with self._lock:
-            if not self._orphaned.is_set():
-                self._callbacks.append(callback)
-                return
-        callback()
 
     def send(self, message: dict[str, Any]) -> None:
         """Send one JSON line up. A supervisor that is gone does not hear it."""
@@ -119,12 +110,8 @@ class Link:
         return not data
 
     def _orphan(self) -> None:
-        with self._lock:
-            self._orphaned.set()
-            callbacks = list(self._callbacks)
+        self._orphaned.set()
         self.stop.set()
-        for callback in callbacks:
-            callback()
         # Whatever does not drain in time must not live on unseen.
         threading.Event().wait(self._drain_s)
         os._exit(1)
