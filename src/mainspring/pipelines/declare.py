@@ -8,27 +8,28 @@ import sys
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, Generic, NoReturn, ParamSpec, Protocol, TypeVar, cast, overload
-
-import msgspec
+from typing import (
+    Any,
+    Generic,
+    NoReturn,
+    ParamSpec,
+    Protocol,
+    TypeVar,
+    Unpack,
+    cast,
+    overload,
+)
 
 from mainspring.ground.contracts import Contract
-from mainspring.ground.errors import BadInputError, ProjectError
+from mainspring.ground.errors import ProjectError
 from mainspring.pipelines import expecting
+from mainspring.pipelines.options import Given, settle
+from mainspring.pipelines.options import Options as Options
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 _ONLY_WIRES = "A pipeline's body only wires steps together; what works on values goes in a step."
-
-
-class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """How a step is run. None of it counts for whether a result can be reused."""
-
-    retries: int = 0  #: further tries after the step raised
-    backoff_s: float = 1.0  #: before the first further try; then doubled each time
-    timeout_s: float | None = None
-    cache: bool = True  #: False: the step runs anew in every run
 
 
 class Ref:
@@ -186,23 +187,9 @@ def module_of(function: Callable[..., Any]) -> str:
 @overload
 def step(function: Callable[P, R], /) -> Step[P, R]: ...
 @overload
+def step(**given: Unpack[Given]) -> Callable[[Callable[P, R]], Step[P, R]]: ...
 def step(
-    *,
-    retries: int = 0,
-    backoff_s: float = 1.0,
-    timeout_s: float | None = None,
-    cache: bool = True,
-    expects: Contract | Mapping[str, Contract] | None = None,
-) -> Callable[[Callable[P, R]], Step[P, R]]: ...
-def step(
-    function: Callable[P, R] | None = None,
-    /,
-    *,
-    retries: int = 0,
-    backoff_s: float = 1.0,
-    timeout_s: float | None = None,
-    cache: bool = True,
-    expects: Contract | Mapping[str, Contract] | None = None,
+    function: Callable[P, R] | None = None, /, **given: Unpack[Given]
 ) -> Step[P, R] | Callable[[Callable[P, R]], Step[P, R]]:
     """Make a function a step of pipelines.
 
@@ -220,11 +207,12 @@ def step(
 
     Raises:
         ProjectError: if it is no plain named function.
-        BadInputError: for a negative number of retries or seconds, or for a contract of an
+        BadInputError: for an option that is unknown or cannot be so, or for a contract of an
             argument that is not there.
     """
-    options = Options(retries=retries, backoff_s=backoff_s, timeout_s=timeout_s, cache=cache)
-    _check_options(options)
+    kept: dict[str, Any] = dict(given)
+    expects = kept.pop("expects", None)
+    options = settle(kept)
     if function is not None:
         return Step(check_function(function, "step"), options, expects)
     return lambda function: Step(check_function(function, "step"), options, expects)
@@ -273,16 +261,3 @@ def check_function(function: Callable[P, R], what: str) -> Callable[P, R]:
             hint="Return the value, such as a list or a frame.",
         )
     return function
-
-
-def _check_options(options: Options) -> None:
-    for name in ("retries", "backoff_s", "timeout_s"):
-        value = getattr(options, name)
-        if name == "timeout_s" and value is None:
-            continue
-        least_wanted = "above 0" if name == "timeout_s" else "0 or more"
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if number and name == "retries":
-            number = isinstance(value, int)
-        if not number or not (value > 0 or (value == 0 and name != "timeout_s")):
-            raise BadInputError(f"{name} must be {least_wanted}, found {value!r}.", field=name)
