@@ -151,13 +151,14 @@ def _rooms() -> list[Any]:
     from mainspring.monitoring import alarm_tables
     from mainspring.monitoring import tables as monitoring
     from mainspring.pipelines import tables as pipelines
+    from mainspring.pipelines.data import tables as data
     from mainspring.readiness import tables as readiness
     from mainspring.scaling.serving import tables as serving
     from mainspring.workspace import tokens
     from mainspring.workspace.logs import rules as log_rules
 
     rooms = [engine, experiments, monitoring, alarm_tables, pipelines, readiness, serving]
-    return [*rooms, debt, tokens, log_rules]
+    return [*rooms, debt, data, tokens, log_rules]
 
 
 def guards() -> list[Any]:

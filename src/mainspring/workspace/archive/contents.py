@@ -35,6 +35,7 @@ LEFT_OUT = {
     "schedules": "nothing starts by itself in another home",
     "firings": "nothing starts by itself in another home",
     "schema_version": "every home has its own",
+    "data_parts": "where bytes are kept is found again by whoever adds them",
     "audit": "it is put in as evidence, and not spliced into another chain",
 }
 #: After all others, in this order: the database's guards ask what was put in before.

@@ -1,0 +1,214 @@
+"""What one version of a dataset holds: its files, their digests, and where their bytes are.
+
+A manifest is an object like any other. Its own digest says where the bytes are kept, and
+changes when they are packed anew; :func:`digest_of` says what the bytes are, and never does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+from typing import Literal
+
+import msgspec
+
+from mainspring.ground.errors import BadInputError, DamagedError
+from mainspring.ground.identity import canonical
+from mainspring.ground.ports import Objects
+
+FORMAT = 1
+LEAF = 2_000  #: entries of one leaf, about: what is written anew when one file changes
+KINDS = ("file", "folder", "table", "query")
+Kind = Literal["file", "folder", "table", "query"]
+MAX_PATH = 4_000
+
+
+class Part(msgspec.Struct, frozen=True, array_like=True):
+    """A run of bytes within an object."""
+
+    object: str
+    offset: int
+    length: int
+
+
+class Entry(msgspec.Struct, frozen=True, array_like=True):
+    """One file of a version."""
+
+    path: str  #: below the folder, with ``/``; of a single file its name
+    size: int  #: bytes
+    sha256: str  #: of the bytes
+    executable: bool = False
+    #: where the bytes are, one after another; none: the object of their own digest
+    parts: tuple[Part, ...] = ()
+    chunks: str | None = None  #: of a large file, the object that lists its chunks
+
+    @property
+    def places(self) -> tuple[Part, ...]:
+        """Return where the bytes are; none for an empty file."""
+        if self.parts or not self.size:
+            return self.parts
+        return (Part(self.sha256, 0, self.size),)
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """The files of one version, in the order of their paths."""
+
+    kind: Kind
+    entries: list[Entry]
+
+    @property
+    def digest(self) -> str:
+        """Return the digest of what it holds; see :func:`digest_of`."""
+        return digest_of(self.kind, self.entries)
+
+    @property
+    def size(self) -> int:
+        """Return how many bytes its files have together."""
+        return sum(entry.size for entry in self.entries)
+
+    @property
+    def objects(self) -> set[str]:
+        """Return the objects that hold its bytes and its lists of chunks."""
+        found = {part.object for entry in self.entries for part in entry.places}
+        return found | {entry.chunks for entry in self.entries if entry.chunks}
+
+
+class _Leaf(msgspec.Struct, frozen=True):
+    """Some entries, kept as an object of their own."""
+
+    object: str
+    count: int
+
+
+class _Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """A manifest as it is kept."""
+
+    format: int
+    kind: Kind
+    leaves: list[_Leaf]
+
+
+def digest_of(kind: str, entries: Iterable[Entry]) -> str:
+    """Return the digest of some files, whatever way their bytes are kept.
+
+    Of one file, a table or the result of a query it is the sha256 of the bytes. Of a folder it
+    is that of one line a file, in the order of the paths: path, size, sha256 and ``x`` if it is
+    executable, with a zero byte after each.
+
+    >>> digest_of("file", [Entry("a.csv", 3, "ab" * 32)]) == "ab" * 32
+    True
+    """
+    if kind != "folder":
+        [only] = entries
+        return only.sha256
+    found = hashlib.sha256()
+    for part in _lines(entries):
+        found.update(part)
+    return found.hexdigest()
+
+
+def _lines(entries: Iterable[Entry]) -> Iterator[bytes]:
+    lines: list[str] = []
+    for one in entries:
+        mark = "x" if one.executable else ""
+        lines.append(f"{one.path}\0{one.size}\0{one.sha256}\0{mark}\0\n")
+        if len(lines) == LEAF:
+            yield "".join(lines).encode()
+            lines = []
+    yield "".join(lines).encode()
+
+
+def settled(kind: Kind, entries: Iterable[Entry]) -> Manifest:
+    """Return a manifest of some files, sorted and checked.
+
+    Raises:
+        BadInputError: naming the path that leads outside, or stands there twice, or is a file
+            and a folder at once; or if a kind of one file has not one.
+    """
+    found = sorted(entries, key=lambda entry: entry.path)
+    if kind not in KINDS:
+        raise BadInputError(
+            f"There is no kind {kind!r} of data: {', '.join(KINDS)}.", field="kind"
+        )
+    if kind != "folder" and len(found) != 1:
+        raise BadInputError(f"A {kind} is one file, found {len(found)}.", field="path")
+    names = {entry.path for entry in found}
+    if len(names) != len(found):
+        twice = next(a.path for a, b in pairwise(found) if a.path == b.path)
+        raise BadInputError(f"{twice!r} is there twice.", field="path")
+    folders: set[str] = set()
+    for entry in found:
+        check_path(entry.path)
+        above = entry.path.rpartition("/")[0]
+        while above and above not in folders:
+            folders.add(above)
+            above = above.rpartition("/")[0]
+    for path in sorted(folders & names):
+        raise BadInputError(f"{path!r} is a file and a folder at once.", field="path")
+    return Manifest(kind=kind, entries=found)
+
+
+def check_path(path: str) -> str:
+    """Return a path unchanged if it leads to a place below the folder on any machine.
+
+    Raises:
+        BadInputError: naming what is wrong with it.
+    """
+    wrong = ""
+    parts = path.split("/")
+    if not path or len(path) > MAX_PATH:
+        wrong = f"must have 1 to {MAX_PATH} characters"
+    elif path.startswith("/") or "\\" in path or any(part in ("", ".", "..") for part in parts):
+        wrong = "leads outside of its folder, or is not plain"
+    elif any(ord(letter) < 32 or 0xD800 <= ord(letter) < 0xE000 for letter in path):
+        wrong = "is not UTF-8, or holds a control character"
+    if wrong:
+        shown = path[:200].encode("utf-8", "backslashreplace").decode()
+        raise BadInputError(
+            f"The path {shown!r} {wrong}.", field="path", hint="Rename the file, or leave it out."
+        )
+    return path
+
+
+def write(manifest: Manifest, objects: Objects) -> str:
+    """Keep a manifest and return the digest of its object."""
+    kept = [_Leaf(objects.put(canonical(part)), len(part)) for part in _cut(manifest.entries)]
+    return objects.put(canonical(_Kept(format=FORMAT, kind=manifest.kind, leaves=kept)))
+
+
+def read(digest: str, objects: Objects) -> Manifest:
+    """Return a manifest that is kept.
+
+    Raises:
+        NotFoundError, DamagedError: if its bytes are gone, changed or no manifest.
+    """
+    try:
+        kept = msgspec.json.decode(objects.get(digest), type=_Kept)
+        if kept.format != FORMAT:
+            raise BadInputError(f"it has format {kept.format}.", field="format")
+        entries = [
+            entry
+            for leaf in kept.leaves
+            for entry in msgspec.json.decode(objects.get(leaf.object), type=list[Entry])
+        ]
+        return settled(kept.kind, entries)
+    except (msgspec.MsgspecError, BadInputError) as error:
+        raise DamagedError(
+            f"The object {digest} is no manifest that this release can read: {error}",
+            hint="A newer release may have written it.",
+        ) from error
+
+
+def _cut(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
+    """Cut entries into leaves where a path itself says so: a new file moves no other cut."""
+    start = 0
+    for place, entry in enumerate(entries, 1):
+        count = place - start
+        chosen = count * 4 >= LEAF and zlib.crc32(entry.path.encode()) % LEAF == 0
+        if chosen or count >= 4 * LEAF:
+            yield entries[start:place]
+            start = place
+    if start < len(entries) or not entries:
+        yield entries[start:]

@@ -1,0 +1,229 @@
+"""Versions of datasets: numbered from 1 for each name, found by number or by digest.
+
+Promises: a number never comes back; whoever adds what the newest version holds already gets
+that version; two who add at once get two numbers.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+from sqlalchemy import func, insert, select, update
+
+from mainspring.ground.errors import BadInputError, ConflictError, NotFoundError
+from mainspring.ground.identity import canonical, check_digest, check_name
+from mainspring.ground.ports import Tx
+from mainspring.pipelines.data.manifest import KINDS, Kind
+from mainspring.pipelines.data.tables import data_versions as table
+
+_NUMBER = re.compile(r"[0-9]{1,9}")
+_PREFIX = re.compile(r"[0-9a-f]{6,64}")
+MAX_MESSAGE = 10_000
+
+
+class DataVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """One version of a dataset."""
+
+    name: str
+    number: int
+    digest: str  #: of the content, whatever way it is kept
+    manifest: str | None  #: the object that says what it holds; None once it was removed
+    kind: Kind
+    created: float
+    by: str
+    message: str = ""
+    files: int
+    bytes: int
+    source: str = ""  #: a path or URL, where it came from
+    meta: dict[str, Any] = {}  #: what else is known: schema, rows, the query
+    removed: float | None = None
+
+    @property
+    def reference(self) -> str:
+        """Return how it is spoken of: ``flights@7``."""
+        return f"{self.name}@{self.number}"
+
+
+class Named(msgspec.Struct, frozen=True, kw_only=True):
+    """A dataset's newest version, and how many there are."""
+
+    versions: int
+    newest: DataVersion
+
+
+class Reference(msgspec.Struct, frozen=True, kw_only=True):
+    """Which version is meant: by number, by the first digits of its digest, or the newest."""
+
+    name: str
+    number: int | None = None
+    digest: str | None = None
+
+    @property
+    def newest(self) -> bool:
+        """Return whether the newest is meant, whichever that is."""
+        return self.number is None and self.digest is None
+
+
+def parse(text: str) -> Reference:
+    """Read ``flights``, ``flights@7``, ``flights@latest`` or ``flights@3fa9c1``.
+
+    Up to nine decimal digits are a number; six or more hexadecimal ones begin a digest.
+
+    >>> parse("flights@7").number, parse("flights@latest").newest
+    (7, True)
+
+    Raises:
+        BadInputError: if it is none of these.
+    """
+    name, at, which = text.partition("@")
+    check_name(name, "dataset")
+    if not at or which == "latest":
+        return Reference(name=name)
+    if _NUMBER.fullmatch(which):
+        return Reference(name=name, number=int(which))
+    if _PREFIX.fullmatch(which):
+        return Reference(name=name, digest=which)
+    raise BadInputError(
+        f"A version is named {name}@7, {name}@latest or {name}@ and six or more digits of its"
+        f" digest, found {text[:200]!r}.",
+        field="dataset",
+    )
+
+
+def add(tx: Tx, new: DataVersion) -> DataVersion:
+    """Keep a new version and return it with its number; ``new.number`` is not looked at.
+
+    If the newest version has the same digest and kind, that is returned instead.
+
+    Raises:
+        BadInputError: if the name, the kind, a digest or the message cannot be so.
+    """
+    check_name(new.name)
+    check_digest(new.digest)
+    check_digest(new.manifest or "", "manifest")
+    if new.kind not in KINDS:
+        raise BadInputError(f"kind must be one of {', '.join(KINDS)}.", field="kind")
+    if len(new.message) > MAX_MESSAGE or "\x00" in new.message:
+        raise BadInputError(
+            f"A message has at most {MAX_MESSAGE:,} characters and no zero byte.", field="message"
+        )
+    last = newest(tx, new.name)
+    if last is not None and (last.digest, last.kind) == (new.digest, new.kind):
+        return last
+    most = tx.one(select(func.max(table.c.number)).where(table.c.name == new.name))
+    number = int((most[0] if most else None) or 0) + 1
+    kept = msgspec.structs.replace(new, number=number, removed=None)
+    tx.run(insert(table).values(_row(kept)))
+    tx.audit("data.add", f"data:{kept.reference}", {"digest": kept.digest, "bytes": kept.bytes})
+    return kept
+
+
+def newest(tx: Tx, name: str) -> DataVersion | None:
+    """Return the newest version of a dataset that was not removed, if there is one."""
+    row = tx.one(_of(name).order_by(table.c.number.desc()).limit(1))
+    return None if row is None else _version(row)
+
+
+def get(tx: Tx, name: str, number: int) -> DataVersion:
+    """Return one version.
+
+    Raises:
+        NotFoundError: if there is none, or it was removed.
+    """
+    row = tx.one(_of(name).where(table.c.number == number))
+    if row is None:
+        raise _absent(tx, f"{name}@{number}", name)
+    return _version(row)
+
+
+def every(tx: Tx, name: str) -> list[DataVersion]:
+    """Return the versions of a dataset, the newest first.
+
+    Raises:
+        NotFoundError: if there is none.
+    """
+    found = [_version(row) for row in tx.all(_of(name).order_by(table.c.number.desc()))]
+    if not found:
+        raise _absent(tx, name, name)
+    return found
+
+
+def names(tx: Tx) -> list[Named]:
+    """Return every dataset, by name."""
+    counted = (
+        select(table.c.name, func.max(table.c.number).label("number"), func.count().label("count"))
+        .where(table.c.removed.is_(None))
+        .group_by(table.c.name)
+        .subquery()
+    )
+    same = (table.c.name == counted.c.name) & (table.c.number == counted.c.number)
+    found = select(table, counted.c.count).join(counted, same).order_by(table.c.name)
+    return [Named(versions=row.count, newest=_version(row)) for row in tx.all(found)]
+
+
+def resolve(tx: Tx, text: str) -> DataVersion:
+    """Return the version that a reference means; see :func:`parse`.
+
+    Of several versions with one digest it is the newest.
+
+    Raises:
+        BadInputError: if it cannot be read.
+        NotFoundError: if there is none.
+        ConflictError: if more than one digest begins so.
+    """
+    wanted = parse(text)
+    if wanted.number is not None:
+        return get(tx, wanted.name, wanted.number)
+    if wanted.digest is None:
+        found = newest(tx, wanted.name)
+        if found is None:
+            raise _absent(tx, text, wanted.name)
+        return found
+    begins = table.c.digest.startswith(wanted.digest)
+    rows = tx.all(_of(wanted.name).where(begins).order_by(table.c.number.desc()))
+    if not rows:
+        raise _absent(tx, text, wanted.name)
+    if len({row.digest for row in rows}) > 1:
+        told = ", ".join(f"{wanted.name}@{row.number}" for row in rows[:5])
+        raise ConflictError(f"{text} could be {told}.", field="dataset", hint="Give more digits.")
+    return _version(rows[0])
+
+
+def remove(tx: Tx, name: str, number: int) -> DataVersion:
+    """Remove a version; its number does not come back, its bytes go with the next gc.
+
+    Raises:
+        NotFoundError: if there is none.
+    """
+    found = get(tx, name, number)
+    here = (table.c.name == name) & (table.c.number == number)
+    tx.run(update(table).where(here).values(removed=tx.now(), manifest=None))
+    tx.audit("data.remove", f"data:{found.reference}", {"digest": found.digest})
+    return found
+
+
+def of_digest(tx: Tx, digest: str) -> list[DataVersion]:
+    """Return the versions that hold some content, by name and number."""
+    held = select(table).where(table.c.digest == digest, table.c.removed.is_(None))
+    return [_version(row) for row in tx.all(held.order_by(table.c.name, table.c.number))]
+
+
+def _of(name: str) -> Any:
+    return select(table).where(table.c.name == name, table.c.removed.is_(None))
+
+
+def _row(version: DataVersion) -> dict[str, Any]:
+    return {**msgspec.structs.asdict(version), "meta": canonical(version.meta).decode()}
+
+
+def _version(row: Any) -> DataVersion:
+    fields = {name: getattr(row, name) for name in DataVersion.__struct_fields__}
+    return DataVersion(**{**fields, "meta": msgspec.json.decode(row.meta)})
+
+
+def _absent(tx: Tx, text: str, name: str) -> NotFoundError:
+    known = [str(row.number) for row in tx.all(_of(name).order_by(table.c.number.desc()))][:5]
+    hint = f"{name} has versions {', '.join(known)}." if known else "See: mainspring data list"
+    return NotFoundError(f"There is no data version {text[:200]!r}.", field="dataset", hint=hint)
