@@ -12,10 +12,23 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, not_, or_, select, update
+import msgspec
+from sqlalchemy import ColumnElement, and_, func, not_, or_, select, update
 
 from mainspring.engine.tables import tasks
-from mainspring.engine.tasks import Lease, Task, due, move, settle, task_of
+from mainspring.engine.tasks import (
+    Lease,
+    NewTask,
+    Task,
+    count_down,
+    due,
+    join,
+    known,
+    move,
+    settle,
+    submit,
+    task_of,
+)
 from mainspring.ground.errors import LeaseLostError
 from mainspring.ground.identity import canonical
 from mainspring.ground.ports import Tx
@@ -32,7 +45,7 @@ def claimable(
 ) -> bool:
     """Return whether a worker that asks now would get a task; it writes nothing."""
     free = or_(and_(tasks.c.state == "ready", due(now)), _expired(tx))
-    query = select(tasks.c.id).where(free, *_wanted(group, kinds, leaves))
+    query = select(tasks.c.id).where(free, _has_room(), *_wanted(group, kinds, leaves))
     return tx.one(query.limit(1)) is not None
 
 
@@ -54,7 +67,7 @@ def claim(
     again = tasks.c.attempt < tasks.c.last_attempt
     move(tx, and_(_expired(tx), again, not_(tasks.c.stop)), ["leased"], "ready", owner=None)
     query = select(tasks.c.id).where(
-        tasks.c.state == "ready", due(now), *_wanted(group, kinds, leaves)
+        tasks.c.state == "ready", due(now), _has_room(), *_wanted(group, kinds, leaves)
     )
     query = query.order_by(tasks.c.priority.desc(), tasks.c.seq).limit(1)
     # SKIP LOCKED: two workers on PostgreSQL take two tasks instead of waiting for one.
@@ -75,7 +88,42 @@ def claim(
     if not taken:
         return None
     task = task_of(taken[0])
-    return Lease(task=task, owner=owner, attempt=task.attempt)
+    lease = Lease(task=task, owner=owner, attempt=task.attempt)
+    if taken[0].pool is not None and _overfull(tx, taken[0].pool, taken[0].pool_size):
+        back = {"owner": None, "last_attempt": tasks.c.last_attempt + 1}
+        move(tx, _held(lease), ["leased"], "ready", **back)
+        return None
+    return lease
+
+
+def park(tx: Tx, lease: Lease, new: Sequence[NewTask] = (), needs: Collection[str] = ()) -> bool:
+    """Let a leased task wait for the end of ``new`` tasks and ``needs``; return whether it does.
+
+    So a graph grows while it runs: the new tasks, their edges and the wait are kept in one
+    transaction, or nothing is. The task is ready again once all of them have ended, however
+    they ended, with all of its attempts before it. One that was asked to stop is ``cancelled``
+    instead, and adds nothing.
+
+    Raises:
+        LeaseLostError: if another worker owns the task by now.
+        BadInputError: if a need is unknown.
+    """
+    own = lease.task.id
+    change = {
+        "owner": None,
+        "due": None,
+        "unfinished": 1,  # our own, until all others are counted
+        "last_attempt": tasks.c.attempt + tasks.c.max_attempts,
+    }
+    if not move(tx, and_(_held(lease), not_(tasks.c.stop)), ["leased"], "waiting", **change):
+        fail(tx, lease, "It was cancelled.", retry=False, now=tx.now())
+        return False
+    there = known(tx, [task.id for task in new])
+    fresh = [task for task in new if task.id not in there]
+    submit(tx, [msgspec.structs.replace(task, before=[*task.before, own]) for task in fresh])
+    join(tx, own, [*there, *needs])
+    count_down(tx, tasks.c.id == own)
+    return True
 
 
 def renew(tx: Tx, lease: Lease) -> bool:
@@ -119,11 +167,21 @@ def finish(tx: Tx, lease: Lease, result: dict[str, Any], now: float) -> None:
     settle(tx, lease.task.id, good=True)
 
 
-def fail(tx: Tx, lease: Lease, error: str, *, retry: bool, now: float, trace: str = "") -> str:
+def fail(
+    tx: Tx,
+    lease: Lease,
+    error: str,
+    *,
+    retry: bool,
+    now: float,
+    trace: str = "",
+    wait_s: float | None = None,
+) -> str:
     """Note that an attempt failed; return the task's new state.
 
     ``ready`` if another attempt is left and ``retry`` allows it, ``cancelled`` if it was asked
-    to stop, else ``failed``.
+    to stop, else ``failed``. The next attempt is due after ``wait_s``, or after the task's own
+    backoff, doubled with each attempt.
 
     Raises:
         LeaseLostError: if another worker owns the task by now.
@@ -137,8 +195,8 @@ def fail(tx: Tx, lease: Lease, error: str, *, retry: bool, now: float, trace: st
         state = "cancelled"
     elif retry and lease.attempt < lease.task.last_attempt:
         state = "ready"
-        wait = lease.task.backoff_s * 2.0 ** min(lease.attempt - 1, 30)
-        note["due"] = now + min(wait, BACKOFF_MAX_S)
+        doubled = lease.task.backoff_s * 2.0 ** min(lease.attempt - 1, 30)
+        note["due"] = now + (min(doubled, BACKOFF_MAX_S) if wait_s is None else wait_s)
     move(tx, _held(lease), ["leased"], state, **note)
     if state != "ready":
         settle(tx, lease.task.id, good=False)
@@ -193,6 +251,35 @@ def _expired(tx: Tx) -> ColumnElement[bool]:
     now = tx.lease_now()
     begun = tasks.c.lease_until - tasks.c.lease_s
     return and_(tasks.c.state == "leased", or_(tasks.c.lease_until <= now, begun > now))
+
+
+def _has_room() -> ColumnElement[bool]:
+    """In no pool, or in one of which fewer than its size are leased."""
+    other = tasks.alias()
+    full = (
+        select(other.c.pool)
+        .where(other.c.state == "leased", other.c.pool.is_not(None))
+        .group_by(other.c.pool)
+        .having(func.count() >= func.min(other.c.pool_size))
+    )
+    return or_(tasks.c.pool.is_(None), tasks.c.pool.not_in(full))
+
+
+def _overfull(tx: Tx, pool: str, size: int) -> bool:
+    """Return whether others took the last places of a pool while we looked.
+
+    Only on PostgreSQL, where two transactions write at once: one at a time counts, and sees
+    what those before it took. One that would have to wait lets its task go instead, so that
+    nobody ever waits for another here.
+    """
+    if tx.dialect != "postgresql":
+        return False
+    row = tx.one(select(func.pg_try_advisory_xact_lock(func.hashtext(pool)).label("ours")))
+    if row is None or not row.ours:
+        return True
+    taken = select(func.count().label("n")).where(tasks.c.pool == pool, tasks.c.state == "leased")
+    counted = tx.one(taken)
+    return counted is not None and counted.n > size
 
 
 def _wanted(

@@ -46,6 +46,8 @@ tasks = Table(
     Column("trace", Text, nullable=False),
     Column("started", Float),  # wall time of the last lease
     Column("ended", Float),
+    Column("pool", String),  # of the tasks that bear its name ...
+    Column("pool_size", Integer),  # ... at most so many are leased at once
     Index("tasks_by_state", "state", "priority", "seq"),
     Index("tasks_by_group", "group"),
 )
@@ -55,6 +57,7 @@ edges = Table(
     METADATA,
     Column("task", String, nullable=False),
     Column("needs", String, nullable=False),
+    Column("anyhow", Boolean, nullable=False, default=False),  # waits for its end, good or bad
     PrimaryKeyConstraint("task", "needs"),
     Index("edges_by_needs", "needs"),
 )

@@ -6,6 +6,7 @@ The verbs of a worker (claim, renew, finish, fail) are in :mod:`leases`.
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -32,11 +33,15 @@ class NewTask(msgspec.Struct, frozen=True, kw_only=True):
     payload: dict[str, Any] = {}
     group: str | None = None  #: what is cancelled, retried and awaited together
     needs: list[str] = []  #: ids of tasks that must be done before
+    anyhow: list[str] = []  #: ids of tasks that must have ended before, well or not
+    before: list[str] = []  #: ids of waiting tasks that shall wait for this one's end, too
     always: bool = False  #: runs once its needs are final, however they ended
     max_attempts: int = 3
     backoff_s: float = 1.0  #: before the second attempt; doubles with each
     priority: int = 0  #: higher goes first
     due: float | None = None  #: wall time before which nobody takes it
+    pool: str | None = None  #: of all tasks with this name ...
+    pool_size: int | None = None  #: ... at most so many are worked on at once
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,13 +88,14 @@ def submit(tx: Tx, new: Iterable[NewTask]) -> int:
 
     Raises:
         BadInputError: if a need is unknown.
+        ConflictError: if a task that it shall go before does not wait any more.
     """
     wanted = {task.id: task for task in new}
     known = {r.id for r in tx.all(select(tasks.c.id).where(tasks.c.id.in_(list(wanted))))}
     fresh = [task for task in wanted.values() if task.id not in known]
     if not fresh:
         return 0
-    needed = {need for task in fresh for need in task.needs}
+    needed = {need for task in fresh for need in (*task.needs, *task.anyhow)}
     # FOR UPDATE, or a parent could finish between our look at it and the child's first row.
     query = select(tasks.c.id, tasks.c.state).where(tasks.c.id.in_(list(needed)))
     there = {r.id: r.state for r in tx.all(query.with_for_update())} if needed else {}
@@ -97,12 +103,95 @@ def submit(tx: Tx, new: Iterable[NewTask]) -> int:
     if unknown:
         raise BadInputError(f"Task {min(unknown)!r} is needed but does not exist.", field="needs")
     tx.run(_insert_or_leave(tx, tasks), [_row(task, there) for task in fresh])
-    if needed:
-        pairs = [{"task": t.id, "needs": n} for t in fresh for n in dict.fromkeys(t.needs)]
+    pairs = [pair for task in fresh for pair in _pairs(task)]
+    if pairs:
         tx.run(_insert_or_leave(tx, edges), pairs)
+    for one, more in Counter(one for task in fresh for one in set(task.before)).items():
+        wait_more(tx, one, more)
     for need in (need for need, state in there.items() if state in BROKEN):
         _skip_children(tx, need)
     return len(fresh)
+
+
+def wait_more(tx: Tx, task_id: str, more: int) -> None:
+    """Let a waiting task wait for so many more.
+
+    Raises:
+        ConflictError: if it does not wait.
+    """
+    waiting = and_(tasks.c.id == task_id, tasks.c.state == "waiting")
+    if not tx.run(update(tasks).where(waiting).values(unfinished=tasks.c.unfinished + more)):
+        raise ConflictError(f"Task {task_id} does not wait any more.", field="before")
+
+
+def join(tx: Tx, task_id: str, needs: Collection[str]) -> int:
+    """Let a waiting task wait for the end of tasks that are there; return how many still go on.
+
+    Raises:
+        BadInputError: if one of them is unknown.
+    """
+    wanted = list(dict.fromkeys(needs))
+    if not wanted:
+        return 0
+    query = select(tasks.c.id, tasks.c.state).where(tasks.c.id.in_(wanted)).with_for_update()
+    there = {row.id: row.state for row in tx.all(query)}
+    unknown = set(wanted) - there.keys()
+    if unknown:
+        raise BadInputError(f"Task {min(unknown)!r} is needed but does not exist.", field="needs")
+    pairs = [{"task": task_id, "needs": need, "anyhow": True} for need in wanted]
+    tx.run(_insert_or_leave(tx, edges), pairs)
+    open_ = sum(state not in FINAL for state in there.values())
+    if open_:
+        wait_more(tx, task_id, open_)
+    return open_
+
+
+def tell(tx: Tx, task_id: str, result: dict[str, Any], now: float) -> bool:
+    """End a task that nobody works on, for what it stood for has come; return whether it did.
+
+    Such a task is due far in the future, or when its news is given up. Whoever is first counts:
+    those who tell, or the worker that takes it when it is due.
+    """
+    kept = canonical(result).decode()
+    if not move(tx, tasks.c.id == task_id, ["ready"], "done", result=kept, ended=now, due=None):
+        return False
+    settle(tx, task_id, good=True)
+    return True
+
+
+def awaited(tx: Tx, group: str) -> list[str]:
+    """Return the other groups that a group's waiting tasks wait for, or those wait for."""
+    found = [group]
+    for one in found:
+        child, parent = tasks.alias(), tasks.alias()
+        query = (
+            select(parent.c.group)
+            .distinct()
+            .select_from(child)
+            .join(edges, edges.c.task == child.c.id)
+            .join(parent, parent.c.id == edges.c.needs)
+            .where(child.c.group == one, child.c.state == "waiting", parent.c.group != one)
+            .where(parent.c.state.not_in(FINAL))
+        )
+        found += [row.group for row in tx.all(query) if row.group not in found]
+    return found[1:]
+
+
+def asleep(tx: Tx, groups: Collection[str], now: float) -> bool:
+    """Return whether nothing of these groups can be done before ``now``: all of it waits."""
+    later = and_(tasks.c.attempt == 0, not_(due(now)))
+    busy = or_(tasks.c.state == "leased", and_(tasks.c.state == "ready", not_(later)))
+    query = select(tasks.c.id).where(tasks.c.group.in_(list(groups)), busy)
+    return tx.one(query.limit(1)) is None
+
+
+def _pairs(task: NewTask) -> list[dict[str, Any]]:
+    """Return the edges of a new task; what it needs done is not what it needs ended."""
+    firm = [{"task": task.id, "needs": n, "anyhow": False} for n in dict.fromkeys(task.needs)]
+    only = dict.fromkeys(n for n in task.anyhow if n not in task.needs)
+    loose = [{"task": task.id, "needs": n, "anyhow": True} for n in only]
+    later = dict.fromkeys(task.before)
+    return [*firm, *loose, *({"task": b, "needs": task.id, "anyhow": True} for b in later)]
 
 
 def _insert_or_leave(tx: Tx, table: Any) -> Any:
@@ -111,7 +200,8 @@ def _insert_or_leave(tx: Tx, table: Any) -> Any:
 
 
 def _row(task: NewTask, there: Mapping[str, str]) -> dict[str, Any]:
-    unfinished = sum(there.get(need) not in FINAL for need in set(task.needs))
+    every = {*task.needs, *task.anyhow}
+    unfinished = sum(there.get(need) not in FINAL for need in every)
     lost = not task.always and any(there.get(need) in BROKEN for need in task.needs)
     return {
         "id": task.id,
@@ -130,6 +220,8 @@ def _row(task: NewTask, there: Mapping[str, str]) -> dict[str, Any]:
         "stop": False,
         "error": "",
         "trace": "",
+        "pool": task.pool,
+        "pool_size": task.pool_size,
     }
 
 
@@ -148,11 +240,11 @@ def cancel(tx: Tx, group: str) -> int:
     return len(gone) + tx.run(flag.values(stop=True))
 
 
-def retry(tx: Tx, group: str) -> int:
+def retry(tx: Tx, group: str, leave: Collection[str] = ()) -> int:
     """Go on from where a group broke: what failed is ready again, what is done stays done.
 
-    ``always`` tasks behind something that runs again run again too. Returns how many tasks
-    came back.
+    ``always`` tasks behind something that runs again run again too; those to ``leave`` stay as
+    they are, for somebody has dealt with their failure. Returns how many tasks came back.
 
     Raises:
         ConflictError: if something of the group is still at work.
@@ -165,7 +257,7 @@ def retry(tx: Tx, group: str) -> int:
     needs: dict[str, set[str]] = {one: set() for one in rows}
     for edge in tx.all(select(edges).where(edges.c.task.in_(list(rows)))):
         needs[edge.task].add(edge.needs)
-    again = {one for one, row in rows.items() if row.state in BROKEN}
+    again = {one for one, row in rows.items() if row.state in BROKEN} - set(leave)
     behind = {one for one in rows if rows[one].always and rows[one].state == "done"}
     while more := {one for one in behind - again if needs[one] & again}:
         again |= more
@@ -174,7 +266,7 @@ def retry(tx: Tx, group: str) -> int:
         change = {
             "unfinished": unfinished,
             "last_attempt": tasks.c.attempt + tasks.c.max_attempts,
-            "due": None,
+            "due": None if rows[one].attempt else tasks.c.due,  # never tried: due as ever
             "stop": False,
             "error": "",
             "trace": "",
@@ -200,12 +292,12 @@ def all_final(tx: Tx, group: str) -> bool:
 def unsettled(tx: Tx, now: float, *, grouped: bool = True) -> bool:
     """Return whether any task is still to be done.
 
-    A task that was never tried and is due later does not count; one that failed and waits for
-    its next attempt does. Without ``grouped`` the tasks of groups (the steps of runs) are
-    passed over: what remains is what scans found and loops commanded.
+    A task that was never tried and is due later does not count, nor what waits for it; one that
+    failed and waits for its next attempt does. Without ``grouped`` the tasks of groups (the
+    steps of runs) are passed over: what remains is what scans found and loops commanded.
     """
     later = and_(tasks.c.state == "ready", tasks.c.attempt == 0, not_(due(now)))
-    query = select(tasks.c.id).where(tasks.c.state.in_(["ready", "leased", "waiting"]))
+    query = select(tasks.c.id).where(tasks.c.state.in_(["ready", "leased"]))
     if not grouped:
         query = query.where(tasks.c.group.is_(None))
     return tx.one(query.where(not_(later)).limit(1)) is not None
@@ -260,13 +352,19 @@ def settle(tx: Tx, task_id: str, *, good: bool) -> None:
     if not good:
         _skip_children(tx, task_id)
     children = select(edges.c.task).where(edges.c.needs == task_id)
-    waiting = and_(tasks.c.id.in_(children), tasks.c.state == "waiting")
+    count_down(tx, tasks.c.id.in_(children))
+
+
+def count_down(tx: Tx, which: ColumnElement[bool]) -> None:
+    """Let waiting tasks wait for one less; those that wait for nothing more are ready."""
+    waiting = and_(which, tasks.c.state == "waiting")
     if tx.run(update(tasks).where(waiting).values(unfinished=tasks.c.unfinished - 1)):
         move(tx, and_(waiting, tasks.c.unfinished <= 0), ["waiting"], "ready")
 
 
 def _skip_children(tx: Tx, task_id: str) -> None:
-    children = select(edges.c.task).where(edges.c.needs == task_id)
+    firm = and_(edges.c.needs == task_id, not_(edges.c.anyhow))
+    children = select(edges.c.task).where(firm)
     lost = and_(tasks.c.id.in_(children), not_(tasks.c.always))
     for row in move(tx, lost, ["waiting"], "skipped", error=f"{task_id} before it is not done."):
         settle(tx, row.id, good=False)

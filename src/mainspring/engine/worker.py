@@ -39,6 +39,7 @@ T = TypeVar("T")
 WHO = service("engine")
 TICK_S = 0.05  # between passes while there is something to do
 IDLE_S = 0.25  # between passes otherwise
+SOON_S = 60.0  # who works on one group only waits no longer for what is due later
 AT_ONCE = 100  # events reacted to in one pass, so that scans get their turn too
 _HOPELESS = (
     BadInputError,
@@ -51,16 +52,24 @@ _HOPELESS = (
 _log = logging.getLogger("mainspring.engine")
 
 
+class Parks(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """What a task waits for before it goes on: ``new`` tasks and others, see ``leases.park``."""
+
+    new: list[NewTask] = []
+    needs: list[str] = []
+
+
 class Done(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """What a handler hands back; all of it is kept in the transaction that ends the task.
 
     ``apply`` writes the effect. It may run more than once, but only one run is ever kept.
-    ``events`` are (unique key, event) pairs.
+    ``events`` are (unique key, event) pairs. With ``parks`` the task does not end: it waits.
     """
 
     result: dict[str, Any] = {}
     apply: Callable[[Tx], None] | None = None
     events: list[tuple[str, m.AnyEvent]] = []
+    parks: Parks | None = None
 
 
 Handler = Callable[[Lease], Done]
@@ -132,13 +141,20 @@ class Engine:
     def run_group(self, group: str, stop: threading.Event | None = None) -> dict[str, int]:
         """Work on one group until all its tasks are final; return how many ended how.
 
-        Neither scans nor reacts; tasks that another engine holds are waited for.
+        Neither scans nor reacts; tasks that another engine holds are waited for, and those of
+        other groups that this one waits for are done as well. It returns before the end if all
+        that is left waits for news, or for a time more than ``SOON_S`` away.
         """
         stop = stop or threading.Event()
         ended = threading.Event()
 
         def over(tx: Tx) -> bool:
-            return tasks.all_final(tx, group)
+            if tasks.all_final(tx, group):
+                return True
+            soon = self._clock.now() + SOON_S
+            if not tasks.asleep(tx, [group], soon):
+                return False
+            return tasks.asleep(tx, [group, *tasks.awaited(tx, group)], soon)
 
         with self._crew(ended, group):
             while not stop.is_set() and not self._read(over):
@@ -313,16 +329,21 @@ class Engine:
     ) -> Lease | None:
         now = self._clock.now()
         # 1. Fence first: whoever lost the lease writes nothing.
-        leases.finish(tx, lease, done.result, now)
-        # 2. The effect. 3. Its events.
-        if done.apply is not None:
-            done.apply(tx)
-        for key, event in done.events:
-            reactor.emit(tx, event, key)
+        if done.parks is None:
+            leases.finish(tx, lease, done.result, now)
+            goes_on = True
+        else:
+            goes_on = leases.park(tx, lease, done.parks.new, done.parks.needs)
+        if goes_on:
+            # 2. The effect. 3. Its events.
+            if done.apply is not None:
+                done.apply(tx)
+            for key, event in done.events:
+                reactor.emit(tx, event, key)
         here("finish.before_commit")
         if not next_one:
             return None
-        return self._take(tx, now, group)
+        return self._take(tx, now, group and lease.task.group)
 
     def _failed(self, lease: Lease, error: Exception) -> None:
         known = isinstance(error, MainspringError)
@@ -338,7 +359,10 @@ class Engine:
             if ending:
                 state = leases.release(tx, lease, now)
             else:
-                state = leases.fail(tx, lease, text, retry=again, now=now, trace=trace)
+                wait_s = getattr(error, "wait_s", None)
+                state = leases.fail(
+                    tx, lease, text, retry=again, now=now, trace=trace, wait_s=wait_s
+                )
             if state in tasks.BROKEN:
                 self._answer_failure(tx, lease.task, text)
 
@@ -357,12 +381,24 @@ class Engine:
         if self._idle.holds(changed, now):
             return None
         # Look first: an idle engine must not write.
-        if not self._read(lambda tx: leases.claimable(tx, now, group, self._kinds, self._leaves)):
+        found = self._read(lambda tx: self._somewhere(tx, now, group))
+        if found is None:
             self._idle.begin(changed, now)
             return None
-        lease = self._write(lambda tx: self._take(tx, now, group))
+        lease = self._write(lambda tx: self._take(tx, now, found[0]))
         here("claim.committed")
         return lease
+
+    def _somewhere(self, tx: Tx, now: float, group: str | None) -> tuple[str | None] | None:
+        """Return the group in which there is something to do for us; None if there is nothing."""
+
+        def free(one: str | None) -> bool:
+            return leases.claimable(tx, now, one, self._kinds, self._leaves)
+
+        if free(group):
+            return (group,)
+        beyond = [] if group is None else tasks.awaited(tx, group)
+        return next(((one,) for one in beyond if free(one)), None)
 
     def _take(self, tx: Tx, now: float, group: str | None) -> Lease | None:
         return leases.claim(

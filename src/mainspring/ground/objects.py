@@ -295,8 +295,8 @@ MOVES: dict[str, dict[str, frozenset[str]]] = {
     },
     "task": {
         "waiting": frozenset({"ready", "skipped", "cancelled"}),
-        "ready": frozenset({"leased", "cancelled"}),
-        "leased": frozenset({"done", "ready", "failed", "cancelled"}),
+        "ready": frozenset({"leased", "cancelled", "done"}),  # done: what it stood for was told
+        "leased": frozenset({"done", "ready", "waiting", "failed", "cancelled"}),
         "done": frozenset({"waiting"}),  # only an `always` task, when what it waits for runs again
         "failed": frozenset({"ready", "waiting"}),  # a person asks for another try
         "skipped": frozenset({"waiting", "ready"}),
