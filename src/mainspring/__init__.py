@@ -131,6 +131,8 @@ _LIGHT = {
     "OnnxModel": "mainspring.scaling.models.directories",
     "Predictor": "mainspring.scaling.models.directories",
     "register": "mainspring.workspace.adding",
+    # A step's own environment need not have what the rest of ours needs.
+    **dict.fromkeys(("Pipeline", "Ref", "Step", "pipeline", "step"), "mainspring.workspace.words"),
     **dict.fromkeys(("current_run", "log", "run"), "mainspring.workspace.tracking.verbs"),
     **dict.fromkeys(("Pruned", "trial"), "mainspring.experiments.trial"),
     **dict.fromkeys(("Runs", "compare", "search"), "mainspring.workspace.found"),

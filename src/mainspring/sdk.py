@@ -33,8 +33,6 @@ from mainspring.ground.objects import (
 )
 from mainspring.ground.seasons import check_season
 from mainspring.monitoring.declaring import Facet
-from mainspring.pipelines import expecting
-from mainspring.pipelines.declare import Pipeline, Ref, Step, pipeline, step
 from mainspring.pipelines.graph import target_of
 from mainspring.pipelines.monitors import custom_of, monitor, with_code
 from mainspring.readiness.declaring import Gate
@@ -43,9 +41,9 @@ from mainspring.scaling.models.directories import OnnxModel, Predictor
 from mainspring.scaling.models.model import FittedModel, Model
 from mainspring.scaling.models.stages import Graph
 from mainspring.workspace.adding import register
-from mainspring.workspace.codecs import keep_contract
 from mainspring.workspace.found import Runs, compare, search
 from mainspring.workspace.tracking.verbs import current_run, log, run
+from mainspring.workspace.words import Pipeline, Ref, Step, pipeline, step
 
 if TYPE_CHECKING:
     import polars as pl
@@ -86,9 +84,6 @@ __all__ = [
     "search",
     "step",
 ]
-
-# A step that is called as plain Python checks what it expects as well.
-expecting.install(keep_contract)
 
 
 def Monitor(  # noqa: N802

@@ -195,7 +195,11 @@ def step(
 
     ``retries`` is how often it is tried again after it raised, ``backoff_s`` seconds later and
     twice as long each time; after ``timeout_s`` seconds it is stopped. With ``cache=False`` it
-    runs anew in every run. ``expects`` is the contract of its first argument, or contracts by
+    runs anew in every run. ``env`` gives it an environment of its own: a list of requirements,
+    such as ``["pandas==2.1.4"]``, or a file of the project: ``requirements-old.txt``,
+    ``pylock.toml``, ``uv.lock``; ``python`` another version of Python, such as "3.12". It is
+    built once, and the step runs in it; what a module imports at its top must be there too.
+    ``expects`` is the contract of its first argument, or contracts by
     argument: a table, or the path of one, that breaks its contract fails the step before the
     function is called, and a changed contract runs it anew.
 

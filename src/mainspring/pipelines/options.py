@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypedDict
 
 import msgspec
 
 from mainspring.ground.contracts import Contract
 from mainspring.ground.errors import BadInputError
+
+_OLDEST = 11  # of Python 3, for our own code
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -18,6 +21,13 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     backoff_s: float = 1.0  #: before the first further try; then doubled each time
     timeout_s: float | None = None
     cache: bool = True  #: False: the step runs anew in every run
+    env: str | list[str] | None = None  #: a file of requirements, or requirements; None: ours
+    python: str | None = None  #: the version of Python it runs in, such as 3.12
+
+    @property
+    def apart(self) -> bool:
+        """Return whether the step runs in an environment of its own."""
+        return self.env is not None or self.python is not None
 
 
 class Given(TypedDict, total=False):
@@ -27,6 +37,8 @@ class Given(TypedDict, total=False):
     backoff_s: float
     timeout_s: float | None
     cache: bool
+    env: str | Sequence[str] | None
+    python: str | None
     expects: Contract | Mapping[str, Contract] | None
 
 
@@ -46,7 +58,9 @@ def settle(given: Mapping[str, Any]) -> Options:
             )
         if name in _CHECKS:
             _CHECKS[name](name, value)
-    return Options(**given)
+    env = given.get("env")
+    kept = dict(given) | ({"env": list(env)} if isinstance(env, list | tuple) else {})
+    return Options(**kept)
 
 
 def _whole(name: str, value: object) -> None:
@@ -64,6 +78,24 @@ def _limit(name: str, value: object) -> None:
         raise _wrong(name, "above 0", value)
 
 
+def _environment(name: str, value: object) -> None:
+    if value is None or (isinstance(value, str) and value.strip()):
+        return
+    if isinstance(value, list | tuple) and all(isinstance(one, str) for one in value):
+        return
+    raise _wrong(name, "the name of a file or a list of requirements", value)
+
+
+def _version(name: str, value: object) -> None:
+    """Let only Pythons through that our own code runs in."""
+    if value is None:
+        return
+    if not isinstance(value, str) or not re.fullmatch(r"3\.\d{1,2}", value):
+        raise _wrong(name, 'a version such as "3.12"', value)
+    if int(value[2:]) < _OLDEST:
+        raise _wrong(name, f"3.{_OLDEST} or newer, which our own code needs", value)
+
+
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
@@ -77,4 +109,6 @@ _CHECKS: dict[str, Callable[[str, object], None]] = {
     "retries": _whole,
     "backoff_s": _seconds,
     "timeout_s": _limit,
+    "env": _environment,
+    "python": _version,
 }

@@ -13,11 +13,12 @@ from typing import Any
 import msgspec
 from sqlalchemy import insert, select, update
 
-from mainspring.ground import environment as environments_
 from mainspring.ground.errors import BadInputError, ConflictError
 from mainspring.ground.identity import canonical
+from mainspring.ground.locks import Lock
 from mainspring.ground.objects import StepState
 from mainspring.ground.ports import Tx
+from mainspring.pipelines import environments
 from mainspring.pipelines.declare import Options
 from mainspring.pipelines.graph import Argument, Graph
 from mainspring.pipelines.keys import key, parts_of, refs_of
@@ -29,7 +30,7 @@ from mainspring.pipelines.reading import output_of as output_of
 from mainspring.pipelines.reading import steps_of as steps_of
 from mainspring.pipelines.reading import summary as summary
 from mainspring.pipelines.reading import why as why
-from mainspring.pipelines.tables import environments, step_results, steps
+from mainspring.pipelines.tables import step_results, steps
 from mainspring.pipelines.why import Change, explain
 
 _DID: dict[str, str] = {
@@ -52,6 +53,7 @@ class StepPlan(msgspec.Struct, frozen=True, kw_only=True):
     options: Options
     code: str  #: digest of the code it was planned with; the child checks it
     attempt: int  #: how often it was started before
+    env: str = ""  #: digest of the environment it was planned for
     output: str | None = None  #: set if a result is reused
     output_type: str | None = None
     reused_from: str | None = None
@@ -83,14 +85,15 @@ def plan(
     env: str | Mapping[str, str],
     *,
     fresh: Collection[str] = (),
+    locks: Mapping[str, Lock] | None = None,
 ) -> list[dict[str, Any]]:
     """Write down the steps of a run as waiting; return its tasks for the engine.
 
     ``code`` gives for each target what ``code_digest`` said of it (see ``code.graph_code``);
     ``env`` the environment, as a listing (then `why` can say what changed in it) or its digest
-    alone. Steps in ``fresh``
-    run even if a result could be reused. Planning a run twice changes nothing and gives the
-    same tasks.
+    alone. ``locks`` are the environments of steps that have their own, by step, and under ""
+    what ``env`` can be built from. Steps in ``fresh`` run even if a result could be reused.
+    Planning a run twice changes nothing and gives the same tasks.
 
     Raises:
         BadInputError: if ``fresh`` names a step that is not there.
@@ -102,7 +105,9 @@ def plan(
             field="step",
             hint=f"There are: {', '.join(graph.needs)}.",
         )
-    digest = env if isinstance(env, str) else _keep_environment(tx, env)
+    own = locks or {}
+    digest = env if isinstance(env, str) else environments.keep(tx, env, own.get(""))
+    apart = {name: environments.keep(tx, one.listing, one) for name, one in own.items() if name}
     known = {row.step for row in tx.all(select(steps.c.step).where(steps.c.run == run))}
     rows = [
         {
@@ -116,7 +121,7 @@ def plan(
             "needs": canonical(node.needs).decode(),
             "code": code[node.target][0],
             "code_parts": canonical(dict(code[node.target][1])).decode(),
-            "env": digest,
+            "env": apart.get(node.name, digest),
             "fresh": node.name in fresh,
             "state": str(StepState.WAITING),
         }
@@ -175,6 +180,7 @@ def prepare(
         options=options,
         code=row.code,
         attempt=max(row.attempt, attempt),
+        env=row.env,
         output=None if result is None else result.output,
         output_type=None if result is None else result.output_type,
         reused_from=None if result is None else result.run,
@@ -344,14 +350,6 @@ def _tasks(run: str, graph: Graph) -> list[dict[str, Any]]:
     end = {"id": f"{run}:run_end", "kind": "run_end", "payload": payload, "group": run}
     out.append({**end, "needs": every, "always": True, "max_attempts": 5, "backoff_s": 1.0})
     return out
-
-
-def _keep_environment(tx: Tx, listing: Mapping[str, str]) -> str:
-    digest = environments_.environment_digest(listing)
-    known = select(environments.c.digest).where(environments.c.digest == digest)
-    if tx.one(known) is None:
-        tx.run(insert(environments).values(digest=digest, listing=_json(dict(listing))))
-    return digest
 
 
 def _outputs(tx: Tx, run: str, names: Collection[str]) -> dict[str, tuple[str, str, str]]:

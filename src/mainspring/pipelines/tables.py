@@ -74,4 +74,5 @@ environments = Table(
     METADATA,
     Column("digest", String(64), primary_key=True),
     Column("listing", Text, nullable=False),  # JSON: distribution -> version
+    Column("lock", Text),  # JSON: see ground.locks.Lock; None in rows of older releases
 )

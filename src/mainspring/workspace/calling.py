@@ -29,6 +29,7 @@ def child(
     *,
     root: str | None = None,
     env: dict[str, str] | None = None,
+    python: str | None = None,
 ) -> Any:
     """Return what a function of ``workspace.children`` returns.
 
@@ -37,7 +38,7 @@ def child(
         StepFailedError: if it raised something else or crashed; with its trace.
         UnavailableError: if it was killed from outside: another try may do better.
     """
-    outcome = call(ws, function, payload, lease, root=root, env=env)
+    outcome = call(ws, function, payload, lease, root=root, env=env, python=python)
     if outcome.ok:
         return outcome.value
     raise as_error(outcome)
@@ -53,10 +54,12 @@ def call(
     log: Path | None = None,
     timeout_s: float | None = None,
     env: dict[str, str] | None = None,
+    python: str | None = None,
 ) -> Outcome:
     """Run a function of ``workspace.children`` to its end and return how it ended.
 
-    What it prints goes to ``log``, and from there into the logs of the home.
+    What it prints goes to ``log``, and from there into the logs of the home. ``python`` is the
+    interpreter of the environment it runs in, if that is another.
     """
     cancelled = None if lease is None else lease.cancelled
     wanted = Call(
@@ -67,6 +70,7 @@ def call(
         env={**_whereabouts(ws), **(env or {})},
         log=None if log is None else str(log),
         timeout_s=timeout_s,
+        python=python,
     )
     if log is None:
         return ws.executor.run(wanted, cancelled=cancelled)

@@ -28,7 +28,7 @@ def trace(payload: dict[str, Any]) -> dict[str, Any]:
     """Return the graph of a pipeline and the digests of its code, by importing the project."""
     import msgspec
 
-    from mainspring.ground.environment import environment
+    from mainspring.ground import locks
     from mainspring.pipelines import graph, project
     from mainspring.pipelines.code import code_digest
     from mainspring.pipelines.parameters import parameters_of
@@ -44,10 +44,12 @@ def trace(payload: dict[str, Any]) -> dict[str, Any]:
         module, name = project.split_target(node.target)
         step = project.attribute(project.import_module(Path(payload["root"]), module), name)
         code[node.target] = code_digest(getattr(step, "function", step))
+    lock = locks.installed()
     return {
         "graph": msgspec.to_builtins(traced),
         "code": code,
-        "environment": dict(environment()),
+        "environment": lock.listing,
+        "lock": msgspec.to_builtins(lock),
     }
 
 

@@ -63,9 +63,9 @@ class Workspace:
         """Return what runs calls in processes of their own; started on first need."""
         with _STARTING:
             if not self._started:
-                from mainspring.backends.executors.local import LocalExecutor
+                from mainspring.backends.executors.elsewhere import Executors
 
-                self._started.append(LocalExecutor(preload=PRELOAD, run_dir=self.home / "run"))
+                self._started.append(Executors(self.home / "run", PRELOAD))
             return self._started[0]
 
     def acting_as(self, who: Principal) -> Workspace:

@@ -14,6 +14,7 @@ from mainspring.engine import tasks
 from mainspring.experiments import runs as experiments
 from mainspring.ground.errors import BadInputError, ConflictError
 from mainspring.ground.identity import canonical, new_id
+from mainspring.ground.locks import Lock
 from mainspring.ground.objects import Card, Run, RunStatus, Signature, StepRecord, Version
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
@@ -23,7 +24,7 @@ from mainspring.pipelines.graph import Graph
 from mainspring.pipelines.reading import codes as codes
 from mainspring.retraining.assemble import seconds
 from mainspring.scaling.models import package
-from mainspring.workspace import calling
+from mainspring.workspace import calling, environments
 
 if TYPE_CHECKING:
     from mainspring.engine.tasks import Lease
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 #: The tag that says who started a run by hand.
 BY = "mainspring.by"
 #: Tags by which a run carries what its end needs to know.
-REGISTER, RESULT, CODE, ROOT, FRESH, CAPTURED, SCHEDULE, TRAINING_SET, SMOKE = (
+REGISTER, RESULT, CODE, ROOT, FRESH, CAPTURED, SCHEDULE, TRAINING_SET, SMOKE, ENVIRONMENT = (
     "mainspring.register",
     "mainspring.result",
     "mainspring.code",
@@ -42,6 +43,7 @@ REGISTER, RESULT, CODE, ROOT, FRESH, CAPTURED, SCHEDULE, TRAINING_SET, SMOKE = (
     "mainspring.schedule",
     "mainspring.training_set",
     "mainspring.smoke",
+    "mainspring.environment",  # digest of the one that all its steps run in, if it is not ours
 )
 
 
@@ -59,6 +61,7 @@ class RunPlan(msgspec.Struct, frozen=True, kw_only=True):
     code: dict[str, Any]
     environment: dict[str, str]
     fresh: tuple[str, ...] = ()
+    locks: dict[str, Lock] = {}  #: of steps with their own environment; "": of all others
 
     def tagged(self, tags: Mapping[str, str]) -> RunPlan:
         """Return the plan with more tags on its run."""
@@ -71,7 +74,13 @@ class RunPlan(msgspec.Struct, frozen=True, kw_only=True):
             return
         experiments.create(tx, self.run)
         wanted = pipelines.plan(
-            tx, self.run.id, self.graph, self.code, self.environment, fresh=self.fresh
+            tx,
+            self.run.id,
+            self.graph,
+            self.code,
+            self.environment,
+            fresh=self.fresh,
+            locks=self.locks,
         )
         new = [msgspec.convert(task, tasks.NewTask) for task in wanted]
         attempts = [max(task.max_attempts, ATTEMPTS) for task in new]
@@ -109,6 +118,7 @@ def plan(
     graph = msgspec.convert(found["graph"], Graph)
     told = {RESULT: graph.result or "", CODE: digest_of(found["code"]), ROOT: root}
     told |= _stood(ws, root)
+    locks = environments.settled(ws, Path(root), graph)
     name = graph.pipeline.partition(":")[2]
     run = Run(
         id=new_id("run"),
@@ -127,6 +137,7 @@ def plan(
         code=found["code"],
         environment=found["environment"],
         fresh=fresh,
+        locks={"": msgspec.convert(found["lock"], Lock), **locks},
     )
 
 

@@ -26,13 +26,17 @@ PRELOAD = ("numpy", "polars", "msgspec")
 GRACE_S = 2.0  #: from SIGTERM to SIGKILL
 START_S = 30.0  #: the most a fork server may take to start before it counts against a call
 ASK_S = 0.1  #: how often ``cancelled`` is asked
+_SERVER = ("-P", "-m", "mainspring.backends.executors.forkserver")
+#: Sets and dicts of text come in the same order in every process, or no step could be made again.
+SETTLED = {"PYTHONHASHSEED": "0"}
 
 
 class LocalExecutor:
     """A :class:`mainspring.ground.ports.Executor` with one fork server, started when needed.
 
     ``run_dir`` receives ``forkserver.log``. ``preload`` names modules to import before the
-    forks; what is not installed is passed over.
+    forks; what is not installed is passed over. ``start`` is the command that starts another
+    environment's server, and what its variables are; see :mod:`elsewhere`.
     """
 
     def __init__(
@@ -41,8 +45,10 @@ class LocalExecutor:
         preload: Sequence[str] = PRELOAD,
         *,
         grace_s: float = GRACE_S,
+        start: tuple[Sequence[str], dict[str, str]] | None = None,
     ) -> None:
         self._run_dir = run_dir
+        self._start_with = start
         self._preload = tuple(preload)
         self._grace_s = grace_s
         self._mutex = threading.Lock()
@@ -104,10 +110,8 @@ class LocalExecutor:
         self._stop()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        command = [
-            *(sys.executable, "-P", "-m", "mainspring.backends.executors.forkserver"),
-            *(str(theirs.fileno()), ",".join(self._preload)),
-        ]
+        program, variables = self._start_with or _ours()
+        command = [*program, str(theirs.fileno()), ",".join(self._preload)]
         with theirs, _own_file(self._run_dir / "forkserver.log") as log:
             self._server = subprocess.Popen(  # noqa: S603  our own module
                 command,
@@ -115,6 +119,7 @@ class LocalExecutor:
                 stdout=log,
                 stderr=log,
                 pass_fds=[theirs.fileno()],
+                env=variables,
                 start_new_session=True,  # Ctrl-C is for the owner
             )
         self._control = ours
@@ -131,6 +136,11 @@ class LocalExecutor:
                 self._server.kill()
                 self._server.wait()
             self._server = None
+
+
+def _ours() -> tuple[Sequence[str], dict[str, str]]:
+    """Return how a server of our own environment is started."""
+    return (sys.executable, *_SERVER), {**os.environ, **SETTLED}
 
 
 def _own_file(path: Path) -> BinaryIO:

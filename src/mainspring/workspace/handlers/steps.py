@@ -12,14 +12,14 @@ from mainspring.engine import leases, reactor, tasks
 from mainspring.engine.worker import Done, Handler
 from mainspring.experiments import runs as experiments
 from mainspring.ground import messages as m
-from mainspring.ground.errors import StepFailedError
+from mainspring.ground.errors import BadInputError, ConflictError, StepFailedError
 from mainspring.ground.killpoints import here
 from mainspring.ground.objects import Gate, LoopSpec, Run, RunStatus, StepRecord, StepState
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Outcome, Tx
 from mainspring.pipelines import runs as pipelines
 from mainspring.readiness import registry
-from mainspring.workspace import calling, gates, running
+from mainspring.workspace import calling, environments, gates, running
 from mainspring.workspace.proofs import parity, smoking
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ class Steps:
         attempt = self._ws.write(Permission.WORK, start)
         here("step.started")
         root = record.tags[running.ROOT]
+        python, settled = self._python(lease, plan, record, attempt)
         with tempfile.TemporaryDirectory(prefix="mainspring-log-") as folder:
             log = Path(folder) / "step.log"
             outcome = calling.call(
@@ -72,13 +73,14 @@ class Steps:
                     "run": run,
                     "args": plan.args,
                     "pipeline": record.pipeline,
-                    "code": plan.code,
+                    "code": plan.code if settled else "",
                     "sample": None if plan.inputs else smoking.rows_of(record),
                 },
                 lease,
                 root=root,
                 log=log,
                 timeout_s=plan.options.timeout_s,
+                python=python,
             )
             kept = self._ws.objects.put_file(log) if log.exists() and log.stat().st_size else None
         here("step.ran")
@@ -88,6 +90,23 @@ class Steps:
             result={"output": outcome.value["output"]},
             apply=lambda tx: self._keep(tx, plan, outcome.value, kept),
         )
+
+    def _python(
+        self, lease: Lease, plan: pipelines.StepPlan, record: Run, attempt: int
+    ) -> tuple[str | None, bool]:
+        """Return the interpreter of the step's environment (None: ours), built if need be.
+
+        And whether its Python is of our version: another reads the same code as another tree,
+        so that the digest the step was planned with says nothing there.
+        """
+        wanted = plan.env if plan.options.apart else record.tags.get(running.ENVIRONMENT)
+        if not wanted:
+            return None, True
+        try:
+            return environments.python_of(self._ws, wanted, lease.cancelled)
+        except (BadInputError, ConflictError) as error:
+            told = Outcome(ok=False, error=str(error), code=error.code)
+            raise self._failed(lease, plan, told, None, attempt) from error
 
     def _keep(
         self, tx: Tx, plan: pipelines.StepPlan, value: dict[str, Any], log: str | None

@@ -41,7 +41,9 @@ def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("CONFIG_FILE", "/dev/null"),
     ):
         monkeypatch.setenv(f"PIP_{key}", value)
-    monkeypatch.setattr("shutil.which", lambda name: None)  # not uv: it reads other variables
+    monkeypatch.setattr(
+        "mainspring.ground.venvs._uv", lambda: None
+    )  # not uv: it reads other variables
     return folder
 
 
@@ -62,7 +64,7 @@ def test_an_environment_is_built_once_and_a_predictor_runs_in_it(
     for one in two:
         one.join(120)
     assert found[0] == found[1]
-    log = cache / "environments" / f"{wanted.digest}.log"
+    log = cache / "environments" / "built" / f"{wanted.digest}.log"
     assert log.read_text().count("Successfully installed pebble-1.0") == 1
     assert environments.lacks(wanted, found[0]) == []
     assert environments.lacks(Wanted(requirements=["pebble>1"]), found[0]) == ["pebble>1"]
@@ -99,7 +101,7 @@ def test_one_that_cannot_be_built_says_what_pip_said(wheels: Path, tmp_path: Pat
     with pytest.raises(BadInputError, match="No matching distribution found") as told:
         environments.python_of(wanted, tmp_path / "cache")
     assert f"{wanted.digest}.log" in (told.value.hint or "")
-    with pytest.raises(BadInputError, match=r"Python 3\.2, which is not here"):
+    with pytest.raises(BadInputError, match=r"Python 3\.2 is asked for, and it is not on"):
         environments.python_of(Wanted(python="3.2"), tmp_path / "cache")
 
 

@@ -10,21 +10,18 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import shutil
 import subprocess
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from mainspring.ground.errors import BadInputError, UnavailableError
+from mainspring.ground import locks, venvs
+from mainspring.ground.errors import BadInputError
 from mainspring.ground.identity import canonical, sha256
 
-BUILD_S = 1800.0  #: a build that takes longer is ended
-_SHOWN = 1500  # characters of a log in an error
 #: What tells which packages, in which versions, a Python has.
 _ASK = (
     "import json, sys; from importlib import metadata;"
@@ -147,72 +144,17 @@ def interpreter(place: Path) -> Path:
 
 
 def _built(wanted: Wanted, cache: Path) -> Path:
-    folder, log = cache / wanted.digest, cache / f"{wanted.digest}.log"
-    shutil.rmtree(folder, ignore_errors=True)  # of a build that was interrupted
-    python = folder / "bin" / "python"
-    asked = cache / f"{wanted.digest}.txt"
-    asked.write_text("".join(f"{line}\n" for line in wanted.requirements), "utf-8")
-    with log.open("w", encoding="utf-8") as out:
-        for command in _commands(wanted, folder, python, asked):
-            out.write(f"$ {' '.join(command)}\n")
-            out.flush()
-            _run(command, out, log)
-    return python
-
-
-def _commands(wanted: Wanted, folder: Path, python: Path, asked: Path) -> list[list[str]]:
-    uv = shutil.which("uv")
-    if uv is not None:
-        which = ["--python", wanted.python] if wanted.python else []
-        make = [uv, "venv", "--quiet", *which, str(folder)]
-        return [make, [uv, "pip", "install", "--python", str(python), "-r", str(asked)]]
-    make = [_base(wanted.python), "-m", "venv", "--without-pip", str(folder)]
-    # Our own pip installs into it: a pip in each environment takes longer than most models.
-    pip = [sys.executable, "-m", "pip", "--python", str(python), "install"]
-    return [make, [*pip, "--no-input", "--disable-pip-version-check", "-r", str(asked)]]
-
-
-def _base(version: str | None) -> str:
-    """Return an interpreter of a version.
-
-    Raises:
-        BadInputError: if there is none.
-    """
-    here = "{}.{}".format(*sys.version_info[:2])
-    if version is None or version == here:
-        return sys.executable
-    found = shutil.which(f"python{version}")
-    if found is None:
-        raise BadInputError(
-            f"The model was made with Python {version}, which is not here.",
-            field="python",
-            hint=f"Install python{version} or uv, or name an environment in mainspring.toml:"
-            " environments = {mine = '/path/of/it'}",
-        )
-    return found
-
-
-def _run(command: Sequence[str], out: Any, log: Path) -> None:
-    try:
-        done = subprocess.run(  # noqa: S603  venv, pip or uv, with names that were parsed
-            command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, timeout=BUILD_S, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        raise UnavailableError(
-            f"The environment was not built within {BUILD_S:g} s; its log is {log}."
-        ) from error
-    if done.returncode:
-        told = log.read_text("utf-8", "replace").strip()[-_SHOWN:]
-        raise BadInputError(
-            f"The environment cannot be built: {told}",
-            field="requirements",
-            hint=f"The whole log is {log}.",
-        )
+    """Build it as the requirements say; what they need comes with them."""
+    python = wanted.python or locks.here()
+    came = "a model's requirements"
+    return venvs.built(
+        wanted.digest, python, wanted.requirements, [], came, cache / "built", whole=False
+    )
 
 
 @contextmanager
 def _locked(file: Path) -> Iterator[None]:
-    """Let one process at a time build an environment."""
+    """Let one process at a time choose an environment."""
     with os.fdopen(os.open(file, os.O_RDWR | os.O_CREAT, 0o600), "r") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         yield
