@@ -13,6 +13,13 @@ from mainspring.ground.version import __version__ as __version__
 if TYPE_CHECKING:
     from mainspring.experiments.trial import Pruned as Pruned
     from mainspring.experiments.trial import trial as trial
+    from mainspring.pipelines.programs.handing import hand_back as hand_back
+    from mainspring.pipelines.programs.notebook import notebook as notebook
+    from mainspring.pipelines.programs.program import Program as Program
+    from mainspring.pipelines.programs.script import script as script
+    from mainspring.pipelines.programs.shell import shell as shell
+    from mainspring.pipelines.ranks import rank as rank
+    from mainspring.pipelines.ranks import world_size as world_size
     from mainspring.sdk import Assumption as Assumption
     from mainspring.sdk import Card as Card
     from mainspring.sdk import Contract as Contract
@@ -86,6 +93,7 @@ _PUBLIC = (
     "OnnxModel",
     "Pipeline",
     "Predictor",
+    "Program",
     "Pruned",
     "Ref",
     "Retraining",
@@ -102,28 +110,34 @@ _PUBLIC = (
     "current_run",
     "delete",
     "feed",
+    "hand_back",
     "load_contract",
     "log",
     "merge_profiles",
     "monitor",
     "monitor_data",
+    "notebook",
     "open",
     "pipeline",
     "profile",
+    "rank",
     "register",
     "repeat",
     "restore",
     "rows",
     "run",
     "save_contract",
+    "script",
     "search",
     "series",
+    "shell",
     "step",
     "suggest_contract",
     "trial",
     "tune",
     "versus",
     "watch",
+    "world_size",
 )
 #: Public names that a script may want alone, and where they are: the rest is not loaded for them.
 _LIGHT = {
@@ -151,6 +165,12 @@ _LIGHT = {
     "compare_data": "mainspring.workspace.reports.comparison",
     "tune": "mainspring.workspace.tuning",
     **dict.fromkeys(("delete", "restore"), "mainspring.workspace.dropping"),
+    "Program": "mainspring.pipelines.programs.program",
+    "hand_back": "mainspring.pipelines.programs.handing",
+    "notebook": "mainspring.pipelines.programs.notebook",
+    "script": "mainspring.pipelines.programs.script",
+    "shell": "mainspring.pipelines.programs.shell",
+    **dict.fromkeys(("rank", "world_size"), "mainspring.pipelines.ranks"),
 }
 
 

@@ -19,7 +19,7 @@ from mainspring.ground.identity import slug
 
 if TYPE_CHECKING:
     from mainspring.ground.settings import Settings
-    from mainspring.workspace.notebooks import Executed, Progress
+    from mainspring.pipelines.notebooks import Executed, Progress
     from mainspring.workspace.tracking.active import ActiveRun
 
 
@@ -48,7 +48,7 @@ def run(
     Params are put in behind the cell tagged 'parameters'; a value is a Python literal, else
     text. Exit code 1 if a cell fails; the notebook is kept as far as it came.
     """
-    from mainspring.workspace import notebooks
+    from mainspring.pipelines import notebooks
     from mainspring.workspace.tracking.active import ActiveRun
     from mainspring.workspace.tracking.planning import plan_of
     from mainspring.workspace.tracking.writing import target_of

@@ -24,6 +24,7 @@ NOT_SETTINGS = frozenset(
         "ALARM_EVENT",
         "CHANNEL_SECRET",
         "CHANNEL_URL",
+        "HAND_BACK",
         "JOIN",
         "KILL_AT",
         "LINES",

@@ -30,7 +30,8 @@ def execute(payload: Mapping[str, Any], objects: Objects) -> dict[str, Any]:
     """Import the project, decode the inputs, call the step, keep what it returns.
 
     ``payload`` holds ``root``, ``target``, ``step``, ``run``, ``args`` (as in a StepPlan), and
-    if wanted ``pipeline`` (for the words of an error), ``code`` (the digest it was planned
+    if wanted ``pipeline`` (for the words of an error), ``kept`` (a folder for artifacts of the
+    run), ``code`` (the digest it was planned
     with), ``sample`` (rows to which the tables it returns are cut) and ``progress`` (a file that
     is told how far it is).
 
@@ -44,13 +45,15 @@ def execute(payload: Mapping[str, Any], objects: Objects) -> dict[str, Any]:
     """
     begun = time.perf_counter()
     function = _find(payload)
-    context = StepContext(
-        str(payload["run"]),
-        str(payload["step"]),
-        objects,
-        progress_file=Path(payload["progress"]) if payload.get("progress") else None,
-    )
     with _folder() as folder:
+        context = StepContext(
+            str(payload["run"]),
+            str(payload["step"]),
+            objects,
+            progress_file=Path(payload["progress"]) if payload.get("progress") else None,
+            folder=folder,
+            kept=Path(payload["kept"]) if payload.get("kept") else None,
+        )
         arguments = _decoded(payload["args"], objects, folder)
         _kept(function, arguments, payload)
         wall, cpu = time.perf_counter(), time.process_time()
@@ -161,6 +164,12 @@ def _users_failure(payload: Mapping[str, Any]) -> Iterator[None]:
     """Turn whatever the user's function raises into a StepFailedError with the user's lines."""
     try:
         yield
+    except StepFailedError as error:  # a program that failed: it has its words already
+        raise StepFailedError(
+            f"Step {payload['step']} failed: {error.message}",
+            trace=error.trace,
+            hint=error.hint or _hint(payload),
+        ) from error
     except (Exception, SystemExit) as error:  # the user's code may raise anything
         first = str(error).strip().partition("\n")[0][:500]
         kind = type(error).__name__

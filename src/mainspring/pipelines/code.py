@@ -51,12 +51,24 @@ def code_digest(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
         ProjectError: if the function has no source that can be read.
     """
     plain = _unwrapped(function)
+    if hasattr(plain, "code_parts"):  # no function of Python: a command, a script, a notebook
+        told: dict[str, str] = plain.code_parts()
+        return key_of("code", told), told
     walk = _Walk(_module_name(plain))
     walk.follow(plain, getattr(plain, "__name__", "function"))
     if not walk.parts:
         raise ProjectError(f"The source of {plain!r} cannot be found.")
     walk.parts |= expecting.parts(plain)
     return key_of("code", walk.parts), dict(sorted(walk.parts.items()))
+
+
+def imported_by(tree: ast.Module) -> dict[str, str]:
+    """Return a part for each module of the project that a piece of code imports, in turn too."""
+    walk = _Walk("")
+    for statement in local_imports(tree):
+        for name in _imported(statement, ""):
+            walk._module(name)  # noqa: SLF001  of this module
+    return dict(sorted(walk.parts.items()))
 
 
 def graph_code(

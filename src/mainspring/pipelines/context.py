@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -29,6 +30,8 @@ class StepContext:
         *,
         clock: Clock | None = None,
         progress_file: Path | None = None,
+        folder: Path | None = None,
+        kept: Path | None = None,
     ) -> None:
         self.run, self.step, self.objects = run, step, objects
         self.points: list[list[Any]] = []  #: [key, value, step or None, time]; see ``pack``
@@ -36,6 +39,8 @@ class StepContext:
         self.total: float | None = None
         self._clock = clock or SystemClock()
         self._file = progress_file
+        self.folder = folder  #: for files of the step's own; gone when its output is kept
+        self._kept = kept
         self._told = -math.inf
 
     def log(self, values: Mapping[str, object], step: int | None) -> None:
@@ -54,6 +59,12 @@ class StepContext:
         part = self._file.with_suffix(".part")
         part.write_bytes(msgspec.json.encode({"done": done, "total": total, "at": now}))
         part.replace(self._file)
+
+    def keep(self, file: Path) -> None:
+        """Keep a file as an artifact of the run, also if the step fails."""
+        if self._kept is not None:
+            self._kept.mkdir(exist_ok=True)
+            shutil.copyfile(file, self._kept / file.name)
 
 
 _CURRENT: ContextVar[StepContext | None] = ContextVar("mainspring_step", default=None)

@@ -16,6 +16,7 @@ from typing import Any
 
 from mainspring.pipelines.declare import TRACER, Step
 from mainspring.pipelines.graph import target_of
+from mainspring.pipelines.programs.program import Program
 
 _ran: dict[str, set[int]] = {}
 _plain = Step.__call__
@@ -41,7 +42,8 @@ def _watched(self: Step[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Call a step as ever, and note its lines; within a traced pipeline it is only wired."""
     outer = sys.gettrace()
     ours = getattr(outer, "__module__", None) == __name__
-    if TRACER.get() is not None or not (outer is None or ours):
+    program = isinstance(self, Program)  # its lines are no lines of Python's
+    if program or TRACER.get() is not None or not (outer is None or ours):
         return _plain(self, *args, **kwargs)
     sys.settrace(_Noted(self.function.__code__, _ran.setdefault(_name(self), set())).call)
     try:

@@ -24,6 +24,7 @@ from mainspring.pipelines import project
 from mainspring.pipelines.code import code_digest, digest_of, graph_code
 from mainspring.pipelines.declare import Pipeline, Step
 from mainspring.pipelines.graph import target_of, trace
+from mainspring.pipelines.programs.program import Program
 
 #: What a pipeline is traced with where it asks for a parameter and has no default for it.
 _STAND_INS: dict[Any, Any] = {bool: False, int: 1, float: 1.0, str: "x", list: [], dict: {}}
@@ -51,6 +52,8 @@ def of_project(root: Path, modules: Sequence[str] = (project.DEFAULT,)) -> Whole
     for name in modules:
         project.import_module(root, name)
     for value in _values():
+        if isinstance(value, Program):
+            value.know_name()
         if isinstance(value, Pipeline):
             found[target_of(value.function)] = value
         elif isinstance(value, Step):
@@ -67,7 +70,11 @@ def of_project(root: Path, modules: Sequence[str] = (project.DEFAULT,)) -> Whole
     return Whole(
         pipelines=dict(sorted(pipelines.items())),
         steps={name: code_digest(step.function)[0] for name, step in sorted(steps.items())},
-        lines={name: runnable(step.function.__code__) for name, step in steps.items()},
+        lines={
+            name: runnable(step.function.__code__)
+            for name, step in steps.items()
+            if not isinstance(step, Program)  # its lines are no lines of Python's
+        },
         files=dict(sorted(_files())),
         environment=environment_digest(),
         untraced=untraced,

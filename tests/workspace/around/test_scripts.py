@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from mainspring.ground.errors import BadInputError
+from mainspring.pipelines.programs.placing import write_frame
 from mainspring.workspace.around import declaring, scratch
 from mainspring.workspace.around.scripts import Script, code_of
 from mainspring.workspace.tables import read
@@ -100,7 +101,7 @@ def test_rows_are_written_as_the_name_says_and_read_back(
     folder: Path, tmp_path: Path, name: str
 ) -> None:
     rows = pl.DataFrame({"n": [1, 2, 3], "word": ["a", "b", None], "y": [0.5, 1.5, 2.5]})
-    scratch.write(rows, tmp_path / name)
+    write_frame(rows, tmp_path / name)
     assert read(tmp_path / name).equals(rows)
 
 

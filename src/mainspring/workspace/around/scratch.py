@@ -11,14 +11,13 @@ from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
 from mainspring.ground.errors import BadInputError
+from mainspring.pipelines.programs.placing import write_frame
+from mainspring.pipelines.programs.program import LEFT, MOST_BYTES, MOST_FILES
 from mainspring.workspace.around.scripts import Script
-from mainspring.workspace.tables import CSV, LINES, PARQUET, read
+from mainspring.workspace.tables import read
 
 if TYPE_CHECKING:
     import polars as pl
-
-MOST_BYTES, MOST_FILES = 1 << 30, 20_000
-_LEFT = {"__pycache__", "node_modules", "mlruns", "mlartifacts", "venv", "env"}
 
 
 @contextmanager
@@ -43,7 +42,7 @@ def prepared(
         if rows is not None:
             here.parent.mkdir(parents=True, exist_ok=True)
             here.unlink(missing_ok=True)  # a link would lead back to the project's own rows
-            write(shaped(rows, root / script.rows), here)
+            write_frame(shaped(rows, root / script.rows), here)
         yield place, here
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -75,30 +74,6 @@ def shaped(rows: pl.DataFrame, like: Path) -> pl.DataFrame:
     return rows.select(columns)
 
 
-def write(rows: pl.DataFrame, file: Path) -> None:
-    """Write rows in the form that a file's name says.
-
-    Raises:
-        BadInputError: if the name says none of CSV, JSON lines and Parquet.
-    """
-    kind = file.suffix.lower()
-    if kind in PARQUET:
-        rows.write_parquet(file)
-    elif kind in LINES:
-        rows.write_ndjson(file)
-    elif kind in CSV:
-        # As people and pandas write times, and exact to what a column holds.
-        rows.write_csv(
-            file,
-            separator="\t" if kind == ".tsv" else ",",
-            datetime_format="%Y-%m-%d %H:%M:%S%.f",
-        )
-    else:
-        raise BadInputError(
-            f"{file.name} is neither CSV, JSON lines nor Parquet by its name.", field="rows"
-        )
-
-
 def _copy(root: Path, place: Path, leave: set[Path], home: Path) -> None:
     left = {one.resolve() for one in leave}
     size = count = 0
@@ -126,7 +101,7 @@ def _copy(root: Path, place: Path, leave: set[Path], home: Path) -> None:
 
 
 def _is_left(path: Path, home: Path) -> bool:
-    if path.name.startswith(".") or path.name in _LEFT:
+    if path.name.startswith(".") or path.name in LEFT:
         return True
     return path.is_dir() and (path.resolve() == home or (path / "pyvenv.cfg").exists())
 

@@ -10,6 +10,7 @@ import msgspec
 
 from mainspring.engine import leases, reactor, tasks
 from mainspring.engine.worker import Done, Handler
+from mainspring.experiments import artifacts
 from mainspring.experiments import runs as experiments
 from mainspring.ground import messages as m
 from mainspring.ground.errors import BadInputError, ConflictError, StepFailedError
@@ -62,7 +63,7 @@ class Steps:
         root = record.tags[running.ROOT]
         python, settled = self._python(lease, plan, record, attempt)
         with tempfile.TemporaryDirectory(prefix="mainspring-log-") as folder:
-            log = Path(folder) / "step.log"
+            log, files = Path(folder) / "step.log", Path(folder) / "kept"
             outcome = calling.call(
                 self._ws,
                 "step",
@@ -74,6 +75,7 @@ class Steps:
                     "args": plan.args,
                     "pipeline": record.pipeline,
                     "code": plan.code if settled else "",
+                    "kept": str(files),
                     "sample": None if plan.inputs else smoking.rows_of(record),
                 },
                 lease,
@@ -83,6 +85,7 @@ class Steps:
                 python=python,
             )
             kept = self._ws.objects.put_file(log) if log.exists() and log.stat().st_size else None
+            self._attach(lease, plan, files)
         here("step.ran")
         if not outcome.ok:
             raise self._failed(lease, plan, outcome, kept, attempt)
@@ -107,6 +110,21 @@ class Steps:
         except (BadInputError, ConflictError) as error:
             told = Outcome(ok=False, error=str(error), code=error.code)
             raise self._failed(lease, plan, told, None, attempt) from error
+    def _attach(self, lease: Lease, plan: pipelines.StepPlan, files: Path) -> None:
+        """Make what a step kept artifacts of its run, whether it ended well or not."""
+        if not files.is_dir():
+            return
+        found = [
+            (f"{plan.step}/{file.name}", self._ws.objects.put_file(file), file.stat().st_size)
+            for file in sorted(files.iterdir())
+        ]
+
+        def attach(tx: Tx) -> None:
+            leases.renew(tx, lease)
+            for path, digest, size in found:
+                artifacts.put(tx, plan.run, path, digest, size, self._ws.clock.now())
+
+        self._ws.write(Permission.WORK, attach)
 
     def _keep(
         self, tx: Tx, plan: pipelines.StepPlan, value: dict[str, Any], log: str | None

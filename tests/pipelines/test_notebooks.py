@@ -10,7 +10,7 @@ import nbformat
 import pytest
 
 from mainspring.ground.errors import BadInputError, NotFoundError
-from mainspring.workspace import notebooks
+from mainspring.pipelines import notebooks
 
 
 def _notebook(*sources: str | tuple[str, str]) -> nbformat.NotebookNode:
