@@ -36,8 +36,7 @@ def script(
     hyperparameters: Mapping[str, Any] | None = None,
     outputs: Sequence[str] = ("model",),
     metrics: Mapping[str, str] | None = None,
-    env: Mapping[str, str] | None = None,
-    python: str | None = None,
+    variables: Mapping[str, str] | None = None,
     **options: Unpack[Given],
 ) -> Program:
     r"""Make a training script a step, run as SageMaker's containers run it.
@@ -54,14 +53,14 @@ def script(
 
     ``metrics`` are regular expressions by metric name, with one group: what each finds in a
     line of the log is logged. ``source_dir`` is copied with the script (else the script goes
-    alone), and all of its files are the code in the key of the result. ``python`` runs it, this
-    environment's own where None.
+    alone), and all of its files are the code in the key of the result. It is run by
+    the Python of the step's environment; ``variables`` adds to what it finds there.
 
     Raises:
         BadInputError, ProjectError: naming what cannot be.
     """
     recipe = ScriptRecipe(
-        entry_point, source_dir, hyperparameters or {}, outputs, metrics or {}, env or {}, python
+        entry_point, source_dir, hyperparameters or {}, outputs, metrics or {}, variables or {}
     )
     return Program(recipe, options)
 
@@ -78,8 +77,7 @@ class ScriptRecipe(Recipe):
         hyperparameters: Mapping[str, Any],
         outputs: Sequence[str],
         metrics: Mapping[str, str],
-        env: Mapping[str, str],
-        python: str | None,
+        variables: Mapping[str, str],
     ) -> None:
         self.entry_point = check_text(entry_point, "entry_point", "A script")
         if not self.entry_point.endswith((".py", ".sh")):
@@ -95,8 +93,7 @@ class ScriptRecipe(Recipe):
             )
         self.outputs = tuple(outputs)
         self.metrics = {name: _pattern(name, text) for name, text in metrics.items()}
-        self.env = {name: check_text(value, "env", name) for name, value in env.items()}
-        self.python = python
+        self.variables = {n: check_text(text, "variables", n) for n, text in variables.items()}
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
         taken = [inspect.Parameter(name, kind, default={})
                  for name in ("channels", "hyperparameters")]  # fmt: skip
@@ -118,7 +115,7 @@ class ScriptRecipe(Recipe):
     def code(self) -> Mapping[str, str]:
         """Return what is said of the script, as parts of the key; its files are parts too."""
         texts = {name: pattern.pattern for name, pattern in self.metrics.items()}
-        said = [self.entry_point, self.outputs, texts, self.env, self.python]
+        said = [self.entry_point, self.outputs, texts, self.variables]
         parts = {"script options": key_of("script", said)}
         return parts | {
             f"constant hyperparameter {name}": _text(value)
@@ -132,12 +129,12 @@ class ScriptRecipe(Recipe):
         copied(self.declared(), place.code)
         channels = _channels(place, arguments["channels"])
         words = to_words(given)
-        env = {**os.environ, **variables(place, given, channels, words, self.entry_point)}
+        env = {**os.environ, **found_by(place, given, channels, words, self.entry_point)}
         place.describe(given, channels)
         launching.run(
             [*self._interpreter(place), *words],
             place.code,
-            {**env, "PYTHONUNBUFFERED": "1", **self.env},
+            {**env, "PYTHONUNBUFFERED": "1", **self.variables},
             self.entry_point,
             self._heard if self.metrics else None,
             place.failure,
@@ -154,7 +151,7 @@ class ScriptRecipe(Recipe):
     def _interpreter(self, place: Place) -> list[str]:
         file = str(place.code / self.entry_point)
         if self.entry_point.endswith(".py"):
-            return [self.python or sys.executable, file]
+            return [sys.executable, file]
         return [shutil.which("bash") or "/bin/sh", file]
 
     def _heard(self, line: str) -> None:
@@ -219,7 +216,7 @@ def resource_config() -> dict[str, Any]:
     }
 
 
-def variables(
+def found_by(
     place: Place,
     hyperparameters: Mapping[str, Any],
     channels: Sequence[str],

@@ -28,7 +28,7 @@ def shell(
     outputs: Mapping[str, str] | None = None,
     inputs: Mapping[str, str] | None = None,
     files: Sequence[str] = (),
-    env: Mapping[str, str] | None = None,
+    variables: Mapping[str, str] | None = None,
     shell: str = "bash",
     **options: Unpack[Given],
 ) -> Program:
@@ -46,9 +46,9 @@ def shell(
     ``{word}`` itself.
 
     The command runs in a new folder with copies of ``files`` of the project; its text and
-    these files are the code in the key of its result. ``env`` adds variables. Bash stops at the
-    first command that fails, in a pipe too (``-euo pipefail``); ``shell="sh"`` has no pipes so.
-    Further options are those of ``@step``.
+    these files are the code in the key of its result. ``variables`` adds to the environment.
+    Bash stops at the first command that fails, in a pipe too (``-euo pipefail``);
+    ``shell="sh"`` has no pipes so. Further options are those of ``@step``.
 
     Raises:
         BadInputError: naming what cannot be.
@@ -58,7 +58,7 @@ def shell(
     >>> count(lines="a\nb\n").read_text().strip()
     '2'
     """
-    recipe = ShellRecipe(command, outputs or {}, inputs or {}, files, env or {}, shell)
+    recipe = ShellRecipe(command, outputs or {}, inputs or {}, files, variables or {}, shell)
     return Program(recipe, options)
 
 
@@ -73,13 +73,13 @@ class ShellRecipe(Recipe):
         outputs: Mapping[str, str],
         inputs: Mapping[str, str],
         files: Sequence[str],
-        env: Mapping[str, str],
+        variables: Mapping[str, str],
         shell: str,
     ) -> None:
         self.command = _checked(command)
         self.outputs = {name: _inner(file, "outputs") for name, file in outputs.items()}
         self.inputs = {name: _inner(file, "inputs") for name, file in inputs.items()}
-        self.env = {name: check_text(value, "env", name) for name, value in env.items()}
+        self.variables = {n: check_text(text, "variables", n) for n, text in variables.items()}
         if shell not in SHELLS:
             raise BadInputError(f"shell is {' or '.join(SHELLS)}, found {shell!r}.", field="shell")
         self.shell = shell
@@ -102,7 +102,10 @@ class ShellRecipe(Recipe):
         """Return the command and what is said of it, as parts of the key."""
         text = self.command if isinstance(self.command, str) else key_of(list(self.command))
         said = [self.shell if isinstance(self.command, str) else "", self.outputs, self.inputs]
-        return {"command": key_of("shell", text), "command options": key_of([*said, self.env])}
+        return {
+            "command": key_of("shell", text),
+            "command options": key_of([*said, self.variables]),
+        }
 
     def work(self, arguments: Mapping[str, Any], folder: Path) -> Any:
         """Put the values in their places, run it, and return what it wrote."""
@@ -114,7 +117,7 @@ class ShellRecipe(Recipe):
                 (folder / file).mkdir(exist_ok=True)
             places[name] = [str(folder / file)]
         command, held = self._spelled(places)
-        env = {**os.environ, **self.env, **held}
+        env = {**os.environ, **self.variables, **held}
         launching.run(command, folder, env, self._told())
         return self._made(folder)
 

@@ -110,6 +110,7 @@ class Steps:
         except (BadInputError, ConflictError) as error:
             told = Outcome(ok=False, error=str(error), code=error.code)
             raise self._failed(lease, plan, told, None, attempt) from error
+
     def _attach(self, lease: Lease, plan: pipelines.StepPlan, files: Path) -> None:
         """Make what a step kept artifacts of its run, whether it ended well or not."""
         if not files.is_dir():
