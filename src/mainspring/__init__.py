@@ -13,6 +13,7 @@ from mainspring.ground.version import __version__ as __version__
 if TYPE_CHECKING:
     from mainspring.experiments.trial import Pruned as Pruned
     from mainspring.experiments.trial import trial as trial
+    from mainspring.pipelines.context import scheduled_at as scheduled_at
     from mainspring.pipelines.programs.handing import hand_back as hand_back
     from mainspring.pipelines.programs.notebook import notebook as notebook
     from mainspring.pipelines.programs.program import Program as Program
@@ -128,6 +129,7 @@ _PUBLIC = (
     "run",
     "save_contract",
     "script",
+    "scheduled_at",
     "search",
     "series",
     "shell",
@@ -163,6 +165,7 @@ _LIGHT = {
     "monitor_data": "mainspring.workspace.inputs",
     "autolog": "mainspring.workspace.autologging",
     "compare_data": "mainspring.workspace.reports.comparison",
+    "scheduled_at": "mainspring.pipelines.context",
     "tune": "mainspring.workspace.tuning",
     **dict.fromkeys(("delete", "restore"), "mainspring.workspace.dropping"),
     "Program": "mainspring.pipelines.programs.program",

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from mainspring.engine import reactor, schedules
+from mainspring.engine import firing, reactor, schedules
 from mainspring.engine.schedules import Schedule
 from mainspring.ground import messages as m
 from mainspring.ground.errors import BadInputError
@@ -34,7 +34,7 @@ def put(home: Home, schedule: Schedule, now: float) -> None:
 
 
 def fire(home: Home, now: float) -> int:
-    return home.write(lambda tx: schedules.fire(tx, now))
+    return home.write(lambda tx: firing.fire(tx, now))
 
 
 def test_nothing_fires_before_its_time_or_twice(home: Home) -> None:
@@ -51,7 +51,7 @@ def test_after_downtime_the_latest_missed_time_fires_once_and_counts_the_others(
 ) -> None:
     put(home, nightly(), at("2024-05-01T12:00"))
     now = at("2024-05-05T09:00")
-    (due,) = home.read(lambda tx: schedules.due(tx, now))
+    (due,) = home.read(lambda tx: firing.due(tx, now))
     assert (due.fire_at, due.missed) == (at("2024-05-05T02:30"), 3)
     assert fire(home, now) == 1
     task = home.get(f"schedule:n:{at('2024-05-05T02:30'):.0f}")

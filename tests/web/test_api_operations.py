@@ -183,6 +183,11 @@ APART = {
     "pipelines.run",
     "schedules.put",
     "schedules.remove",
+    "schedules.get",
+    "schedules.pause",
+    "schedules.resume",
+    "schedules.run",
+    "schedules.backfill",
     "models.contract",
     "models.judging",
     "models.rollback",
@@ -535,6 +540,16 @@ def test_a_schedule_is_put_listed_and_removed(house: Workspace) -> None:
         with pytest.raises(e.BadInputError) as caught:
             call(house, "schedules.put", **{**asked, **wrong})
         assert field is None or caught.value.field == field
+    assert call(house, "schedules.pause", name="nightly") == {"done": True}
+    assert call(house, "schedules.list")[0]["next"] is None
+    assert call(house, "schedules.resume", name="nightly") == {"done": True}
+    assert call(house, "schedules.run", name="nightly")["outcome"] == "fired"
+    span = {"begin": row["next"] - 3 * 86_400, "end": row["next"] - 86_400}
+    made = call(house, "schedules.backfill", name="nightly", **span)
+    assert made == {"asked": 3, "begun": 3, "before": 0}
+    shown = call(house, "schedules.get", name="nightly")
+    assert len(shown["upcoming"]) == 10
+    assert [one["outcome"] for one in shown["firings"]].count("queued") == 3
     assert call(house, "schedules.remove", name="nightly") == {"done": True}
     assert call(house, "schedules.list") == []
     with pytest.raises(e.NotFoundError):

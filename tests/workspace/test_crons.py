@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 from homes import LOOP, NOW, settle, work_as_engine
 
-from mainspring.engine import reactor, schedules
+from mainspring.engine import firing, reactor
 from mainspring.experiments import datasets, runs
 from mainspring.experiments.datasets import Dataset, Use
 from mainspring.ground import messages as m
+from mainspring.ground.clock import iso
 from mainspring.ground.errors import BadInputError
 from mainspring.ground.objects import DAY_S, Evidence, LoopSpec, Run, RunStatus
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.readiness import evidence
-from mainspring.workspace import acts, crons
+from mainspring.workspace import acts, crons, running
+from mainspring.workspace.crons import Given
 from mainspring.workspace.engines import make_engine
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.views.searching import run_page
@@ -32,6 +35,22 @@ def double(x: int) -> int:
 @ms.pipeline
 def tick(x: int = 1) -> int:
     return double(x)
+
+@ms.step
+def day_of(when: str, told: str) -> str:
+    return f"{when[:10]} {told}"
+
+@ms.pipeline
+def dated(fire_at: str) -> str:
+    return day_of(str(ms.scheduled_at()), fire_at)
+
+@ms.step
+def asking() -> str:
+    return str(ms.scheduled_at())
+
+@ms.pipeline
+def wrong() -> str:
+    return asking()
 """
 
 
@@ -42,7 +61,7 @@ def timed(ws: Workspace) -> Workspace:
     ws._started.clear()  # the project is imported in processes of its own
     Path(ws.settings.root).mkdir(exist_ok=True)
     (Path(ws.settings.root) / "project.py").write_text(PROJECT)
-    crons.put(ws, "often", "tick", "*/1 * * * *", {"x": 3})
+    crons.put(ws, "often", "tick", Given(cron="*/1 * * * *"), {"x": 3})
     return ws
 
 
@@ -85,9 +104,54 @@ def test_a_pipeline_runs_once_a_minute_and_not_twice(timed: Workspace) -> None:
 
 def test_the_same_schedule_again_forgets_nothing_that_is_due(timed: Workspace) -> None:
     timed.clock.turn(90.0)  # type: ignore[attr-defined]
-    crons.put(timed, "often", "tick", "*/1 * * * *", {"x": 3})
-    due = timed.read(Permission.READ, lambda tx: schedules.due(tx, timed.clock.now()))
-    assert [firing.fire_at for firing in due] == [NOW + 60]
+    crons.put(timed, "often", "tick", Given(cron="*/1 * * * *"), {"x": 3})
+    due = timed.read(Permission.READ, lambda tx: firing.due(tx, timed.clock.now()))
+    assert [one.fire_at for one in due] == [NOW + 60]
+
+
+def test_a_run_that_makes_up_for_a_day_computes_that_day(timed: Workspace) -> None:
+    crons.put(timed, "daily", "dated", Given(cron="30 2 * * *", overlap="allow"))
+    day = NOW // DAY_S * DAY_S - 3 * DAY_S
+    made = crons.backfill(timed, "daily", day, day + DAY_S)
+    assert (made.asked, made.begun) == (1, 1)
+    work(timed)
+    _, [past] = crons.shown(timed, "daily")
+    assert (past.status, past.past.by) == ("finished", timed.who.name)
+    wanted = iso(day + 2.5 * 3600)
+    run, steps = timed.read(Permission.READ, lambda tx: running.state(tx, past.run or ""))
+    assert run.params == {"fire_at": wanted}
+    assert run.tags["mainspring.scheduled_at"] == wanted
+    value = timed.objects.get(steps[0].output or "").decode()
+    assert f"{wanted[:10]} {wanted}" in value
+
+
+def test_a_step_that_asks_for_its_time_is_told_to_take_it_as_an_argument(
+    timed: Workspace,
+) -> None:
+    crons.put(timed, "wrong", "wrong", Given(every_s=60.0))
+    crons.run_now(timed, "wrong")
+    work(timed)
+    _, [past] = crons.shown(timed, "wrong")
+    assert past.status == "failed"
+    _, [step] = timed.read(Permission.READ, lambda tx: running.state(tx, past.run or ""))
+    assert "reused for other days" in step.error
+
+
+@pytest.mark.parametrize(
+    ("rules", "field"),
+    [
+        ({"catch_up": "all", "overlap": "skip"}, "overlap"),
+        ({"most": 0}, "most"),
+        ({"jitter_s": -1.0}, "jitter"),
+        ({"every_s": None, "cron": "0 0 31 2 *"}, "cron"),
+    ],
+)
+def test_rules_that_cannot_go_together_are_refused_by_name(
+    ws: Workspace, rules: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(BadInputError) as caught:
+        crons.put(ws, "x", "tick", Given(**{"every_s": 60.0, **rules}))
+    assert caught.value.field == field
 
 
 def with_schedule(cron: str | None, tz: str = "UTC") -> LoopSpec:
@@ -96,7 +160,8 @@ def with_schedule(cron: str | None, tz: str = "UTC") -> LoopSpec:
 
 
 def listed(ws: Workspace) -> list[tuple[str, str]]:
-    return [(one.name, one.cron) for one, _ in crons.listed(ws)]
+    found = [one.standing.schedule for one in crons.listed(ws)]
+    return [(one.name, one.cron) for one in found]
 
 
 def told(ws: Workspace) -> list[str]:
@@ -108,7 +173,7 @@ def test_a_loop_asks_for_a_retraining_by_its_own_schedule(served: Workspace) -> 
     acts.declare(served, with_schedule("0 3 * * 1", "Europe/Berlin"))
     assert listed(served) == [("loop-tide", "0 3 * * 1")]
     settle(served)
-    at = crons.listed(served)[0][1]
+    at = crons.listed(served)[0].next[0]
     served.clock.turn(at - served.clock.now())  # type: ignore[attr-defined]
     make_engine(served, "test", scanning=False).one_pass()
     assert told(served)[-1] == "RetrainRequested"

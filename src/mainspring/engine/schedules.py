@@ -1,51 +1,35 @@
-"""Fire what a clock asks for: cron rows, each fire time once, whoever looks.
+"""Keep what fires when: schedules declared, paused, resumed and forgotten.
 
-A fire time is ``(schedule, fire_at)`` and unique in the table of firings, so two engines that
-look at the same moment fire it once. After downtime the latest missed time fires, once, and
-the firing says how many it stands for.
+When they fire is said in :mod:`firetimes`; that they do is the work of :mod:`firing`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
-from cronsim import CronSim, CronSimError
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from mainspring.engine.reactor import emit, view
+from mainspring.engine.firetimes import Schedule as Schedule
+from mainspring.engine.firetimes import check
+from mainspring.engine.firetimes import last_before as last_before
+from mainspring.engine.firetimes import upcoming as upcoming
 from mainspring.engine.tables import firings, schedules
-from mainspring.engine.tasks import NewTask, submit
-from mainspring.ground import messages as m
-from mainspring.ground.clock import iso
-from mainspring.ground.errors import BadInputError
+from mainspring.ground.errors import NotFoundError
 from mainspring.ground.identity import canonical, check_name
 from mainspring.ground.ports import Tx
 
-FIELDS = 5  # a sixth would be seconds, which nobody looks often enough for
-COUNT_MOST = 1000  # missed fire times are counted that far
+_RULES = ("every_s", "anchor", "start", "end", "catch_up", "most", "overlap", "jitter_s")
 
 
-class Schedule(msgspec.Struct, frozen=True, kw_only=True):
-    """What fires when. Times are those of its time zone, daylight saving included."""
-
-    name: str
-    cron: str  #: five fields, such as "30 2 * * 1"
-    tz: str = "UTC"
-    kind: str = "retrain"  #: "retrain" asks the loop in payload["loop"]; else a task's kind
-    payload: dict[str, Any] = {}
-
-
-class Firing(msgspec.Struct, frozen=True, kw_only=True):
-    """A fire time that is due."""
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """A schedule as it stands."""
 
     schedule: Schedule
-    fire_at: float
-    missed: int  #: earlier fire times that nobody was there for
+    since: float  #: nothing before it fires
+    seen: float | None  #: the newest fire time that was dealt with
+    paused: float | None  #: since when it rests
 
 
 def put(tx: Tx, schedule: Schedule, now: float) -> None:
@@ -55,129 +39,89 @@ def put(tx: Tx, schedule: Schedule, now: float) -> None:
         BadInputError: if the cron expression, the time zone or the name cannot be used.
     """
     check_name(schedule.name, "schedule")
-    _times(schedule, now)
+    check(schedule, now)
     insert = postgresql.insert if tx.dialect == "postgresql" else sqlite.insert
+    rules = {name: getattr(schedule, name) for name in _RULES}
     row = {
         "cron": schedule.cron,
         "tz": schedule.tz,
         "kind": schedule.kind,
         "payload": canonical(schedule.payload).decode(),
         "since": now,
+        "rules": canonical(rules).decode(),
     }
     query = insert(schedules).values(name=schedule.name, **row)
     tx.run(query.on_conflict_do_update(index_elements=["name"], set_=row))
 
 
 def remove(tx: Tx, name: str) -> bool:
-    """Forget a schedule; return whether there was one."""
+    """Forget a schedule and what waits in its queue; return whether there was one."""
+    queued = (firings.c.schedule == name) & (firings.c.outcome == "queued")
+    tx.run(update(firings).where(queued).values(outcome="skipped", why="the schedule was removed"))
     return bool(tx.run(delete(schedules).where(schedules.c.name == name)))
+
+
+def pause(tx: Tx, name: str, now: float) -> None:
+    """Let a schedule rest: neither the clock nor its queue starts anything.
+
+    Raises:
+        NotFoundError: if there is no such schedule.
+    """
+    get(tx, name)
+    resting = (schedules.c.name == name) & schedules.c.paused.is_(None)
+    tx.run(update(schedules).where(resting).values(paused=now))
+
+
+def resume(tx: Tx, name: str, now: float) -> None:
+    """Let a schedule fire again from now on; what came while it rested is not made up for.
+
+    Raises:
+        NotFoundError: if there is no such schedule.
+    """
+    get(tx, name)
+    resting = (schedules.c.name == name) & schedules.c.paused.is_not(None)
+    tx.run(update(schedules).where(resting).values(paused=None, since=now))
+
+
+def get(tx: Tx, name: str) -> Standing:
+    """Return one schedule as it stands.
+
+    Raises:
+        NotFoundError: if there is no such schedule.
+    """
+    row = tx.one(select(schedules).where(schedules.c.name == name))
+    if row is None:
+        raise NotFoundError(
+            f"There is no schedule {name[:80]!r}.",
+            field="name",
+            hint="See them: mainspring schedule list",
+        )
+    return standing_of(row)
+
+
+def every(tx: Tx) -> list[Standing]:
+    """Return every schedule as it stands, by name."""
+    return [standing_of(row) for row in tx.all(select(schedules).order_by(schedules.c.name))]
 
 
 def list_schedules(tx: Tx) -> list[Schedule]:
     """Return every schedule, by name."""
-    return [_schedule(row) for row in tx.all(select(schedules).order_by(schedules.c.name))]
+    return [one.schedule for one in every(tx)]
 
 
-def upcoming(schedule: Schedule, now: float, count: int = 1) -> list[float]:
-    """Return the next fire times after ``now``.
-
-    >>> upcoming(Schedule(name="nightly", cron="30 2 * * *"), 0.0)
-    [9000.0]
-    """
-    times = _times(schedule, now)
-    return [next(times).timestamp() for _ in range(count)]
-
-
-def due(tx: Tx, now: float) -> list[Firing]:
-    """Return the latest fire time of each schedule that nobody has fired; it writes nothing."""
-    last = select(firings.c.schedule, func.max(firings.c.fire_at).label("at"))
-    fired = {row.schedule: row.at for row in tx.all(last.group_by(firings.c.schedule))}
-    found = []
-    for row in tx.all(select(schedules)):
-        schedule = _schedule(row)
-        after = max(row.since, fired.get(row.name, row.since))
-        latest = last_before(schedule, now)
-        if latest > after:
-            missed = 0
-            for time in _times(schedule, after):
-                if time.timestamp() >= latest or missed == COUNT_MOST:
-                    break
-                missed += 1
-            found.append(Firing(schedule=schedule, fire_at=latest, missed=missed))
-    return found
-
-
-def fire(tx: Tx, now: float) -> int:
-    """Fire what is due, each fire time once; return how many fired."""
-    return sum(_fire(tx, firing, now) for firing in due(tx, now))
-
-
-def _fire(tx: Tx, firing: Firing, now: float) -> bool:
-    schedule, fire_at = firing.schedule, firing.fire_at
-    insert = postgresql.insert if tx.dialect == "postgresql" else sqlite.insert
-    row = {"schedule": schedule.name, "fire_at": fire_at, "fired": now, "missed": firing.missed}
-    query = insert(firings).values(**row).on_conflict_do_nothing().returning(firings.c.fire_at)
-    if tx.one(query) is None:
-        return False
-    key = f"schedule:{schedule.name}:{fire_at:.0f}"
-    if schedule.kind == "retrain":
-        # The loop's own time: its traffic may be a replay of years ago, and cron is wall time.
-        loop = schedule.payload["loop"]
-        at = view(tx, loop).now or fire_at
-        reason = f"{schedule.cron} in {schedule.tz}, due {iso(fire_at)}"
-        if firing.missed:
-            reason += f", also standing for {firing.missed} missed before it"
-        event = m.RetrainRequested(
-            loop=loop,
-            at=at,
-            by=f"schedule {schedule.name}",
-            reason=reason,
-        )
-        return emit(tx, event, key)
-    payload = {**schedule.payload, "schedule": schedule.name, "fire_at": fire_at}
-    return bool(submit(tx, [NewTask(id=key, kind=schedule.kind, payload=payload)]))
-
-
-def last_before(schedule: Schedule, now: float) -> float:
-    """Return the newest fire time at or before ``now``."""
-    back = _times(schedule, float(int(now)) + 1.0, reverse=True)
-    latest = next(back).timestamp()
-    # Backwards through the hour that clocks show twice finds the day before; go forward again.
-    for time in _times(schedule, latest):
-        if time.timestamp() > now:
-            break
-        latest = time.timestamp()
-    return latest
-
-
-def _times(schedule: Schedule, start: float, *, reverse: bool = False) -> Iterator[datetime]:
-    try:
-        zone = ZoneInfo(schedule.tz)
-    except (ZoneInfoNotFoundError, ValueError) as error:
-        raise BadInputError(f"There is no time zone {schedule.tz!r}.", field="tz") from error
-    if len(schedule.cron.split()) != FIELDS:
-        raise _no_cron(schedule.cron, f"it has {len(schedule.cron.split())} fields")
-    try:
-        at = datetime.fromtimestamp(start, zone).replace(microsecond=0)
-        times: Iterator[datetime] = CronSim(schedule.cron, at, reverse=reverse)
-    except CronSimError as error:
-        raise _no_cron(schedule.cron, str(error)) from error
-    return times
-
-
-def _no_cron(cron: str, why: str) -> BadInputError:
-    return BadInputError(
-        f"{cron!r} is no cron expression: {why}.",
-        field="cron",
-        hint='Five fields: minute, hour, day, month, weekday, such as "30 2 * * 1".',
-    )
-
-
-def _schedule(row: Any) -> Schedule:
-    return Schedule(
-        name=row.name,
-        cron=row.cron,
-        tz=row.tz,
-        kind=row.kind,
-        payload=msgspec.json.decode(row.payload),
+def standing_of(row: Any) -> Standing:
+    """Return what a row of ``schedules`` says."""
+    rules = {} if row.rules is None else msgspec.json.decode(row.rules)
+    told = {
+        "name": row.name,
+        "cron": row.cron,
+        "tz": row.tz,
+        "kind": row.kind,
+        "payload": msgspec.json.decode(row.payload),
+    }
+    return Standing(
+        schedule=msgspec.convert(told | rules, Schedule),
+        since=row.since,
+        seen=row.seen,
+        paused=row.paused,
     )

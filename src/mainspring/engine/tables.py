@@ -104,6 +104,9 @@ schedules = Table(
     Column("kind", String, nullable=False),
     Column("payload", Text, nullable=False),
     Column("since", Float, nullable=False),  # wall time of its declaration; nothing earlier fires
+    Column("rules", Text),  # JSON: distance, catch-up, overlap, span; null: of an older release
+    Column("seen", Float),  # the newest fire time that was dealt with by the clock
+    Column("paused", Float),  # wall time since when it rests
 )
 
 firings = Table(
@@ -113,7 +116,12 @@ firings = Table(
     Column("fire_at", Float, nullable=False),
     Column("fired", Float, nullable=False),
     Column("missed", Integer, nullable=False),  # earlier fire times this one stands for
+    Column("outcome", String),  # fired (or null), queued or skipped
+    Column("why", Text),  # it did not fire
+    Column("by", String),  # who asked for it by hand; null: the clock
+    Column("open", Boolean),  # its work is not known to be over
     PrimaryKeyConstraint("schedule", "fire_at"),
+    Index("firings_by_outcome", "outcome", "schedule", "fire_at"),
 )
 
 marks = Table(

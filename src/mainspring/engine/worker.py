@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from mainspring.engine import freezes, leases, marks, reactor, schedules, tasks
+from mainspring.engine import firing, freezes, leases, marks, reactor, tasks
 from mainspring.engine.heartbeat import Heartbeat
 from mainspring.engine.rest import Rest
 from mainspring.engine.tasks import Lease, NewTask
@@ -201,8 +201,8 @@ class Engine:
         known = self._read(self._known_at_rest)
         found = self._scan()
         here("scan.done")
-        if self._read(lambda tx: bool(schedules.due(tx, now))):
-            found |= bool(self._write(lambda tx: schedules.fire(tx, now)))
+        if self._read(lambda tx: bool(firing.due(tx, now))):
+            found |= bool(self._write(lambda tx: firing.fire(tx, now)))
         if self._read(lambda tx: bool(freezes.over(tx, now))):
             found |= self._write(lambda tx: freezes.thaw(tx, now))
         found |= self._react()

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,7 @@ class StepContext:
 
 
 _CURRENT: ContextVar[StepContext | None] = ContextVar("mainspring_step", default=None)
+_FIRED: ContextVar[float | None] = ContextVar("mainspring_fired", default=None)
 
 
 @contextmanager
@@ -83,6 +85,39 @@ def entered(context: StepContext) -> Iterator[StepContext]:
 def current() -> StepContext | None:
     """Return what belongs to the step that is running; None outside of one."""
     return _CURRENT.get()
+
+
+@contextmanager
+def fired_at(seconds: float | None) -> Iterator[None]:
+    """Let ``scheduled_at`` say this time while a pipeline's body is traced."""
+    token = _FIRED.set(seconds)
+    try:
+        yield
+    finally:
+        _FIRED.reset(token)
+
+
+def scheduled_at() -> datetime | None:
+    """Return the time for which a schedule started this run, in UTC; None for any other run.
+
+    It is the fire time, not the time at which work began: a run that makes up for last Tuesday
+    is told last Tuesday, and computes that day. Ask for it in the body of a pipeline and hand it
+    to steps as an argument: what a step depends on has to be part of its key. A parameter called
+    ``fire_at`` is given the same time, as text.
+
+    >>> scheduled_at() is None
+    True
+
+    Raises:
+        BadInputError: if a step asks, whose result could then be reused for another day.
+    """
+    if current() is not None:
+        raise BadInputError(
+            "A step cannot ask when it was scheduled: its result would be reused for other days.",
+            hint="Ask in the body of the pipeline, and hand the time to the step: day(str(...)).",
+        )
+    seconds = _FIRED.get()
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
 def log(step: float | None = None, **metrics: float) -> None:

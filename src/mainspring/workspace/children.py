@@ -31,6 +31,7 @@ def trace(payload: dict[str, Any]) -> dict[str, Any]:
     from mainspring.ground import locks
     from mainspring.pipelines import graph, project
     from mainspring.pipelines.code import code_digest
+    from mainspring.pipelines.context import fired_at
     from mainspring.pipelines.parameters import parameters_of
 
     found = project.load(Path(payload["root"]), payload["pipeline"])
@@ -38,7 +39,8 @@ def trace(payload: dict[str, Any]) -> dict[str, Any]:
     if payload.get("offered"):  # what the loop could give: only what the pipeline asks for
         known = {p.name for p in parameters_of(found)}
         params |= {k: v for k, v in payload["offered"].items() if k in known}
-    traced = graph.trace(found, params)
+    with fired_at(payload.get("fire_at")):
+        traced = graph.trace(found, params)
     code = {}
     for node in traced.nodes:
         module, name = project.split_target(node.target)

@@ -12,6 +12,7 @@ import polars as pl
 
 from mainspring.engine import tasks
 from mainspring.experiments import runs as experiments
+from mainspring.ground.clock import iso
 from mainspring.ground.errors import BadInputError, ConflictError
 from mainspring.ground.identity import canonical, new_id
 from mainspring.ground.locks import Lock
@@ -47,6 +48,8 @@ REGISTER, RESULT, CODE, ROOT, FRESH, CAPTURED, SCHEDULE, TRAINING_SET, SMOKE, EN
 )
 
 
+#: The tag that says for which fire time a run was started, and the param that takes it.
+SCHEDULED, FIRE_AT = "mainspring.scheduled_at", "fire_at"
 _PARQUET = b"PAR1"
 #: Workers may die, and stores be away, so often under one task of a run. What a user's code
 #: raises is not tried again unless the step says so.
@@ -104,21 +107,30 @@ def plan(
     tags: Mapping[str, str] | None = None,
     fresh: tuple[str, ...] = (),
     lease: Lease | None = None,
+    fire_at: float | None = None,
 ) -> RunPlan:
     """Trace a pipeline in a process of its own and return its run, ready to be handed out.
 
     ``offered`` are params that are given only if the pipeline asks for them by name.
+    ``fire_at`` is the time at which a schedule fired: the param ``fire_at`` where the pipeline
+    has one, and what ``scheduled_at`` says in its body.
 
     Raises:
         ProjectError: if the project cannot be imported or the pipeline is not there.
         BadInputError: for a param that is unknown or of the wrong type.
     """
-    asked = {"root": root, "pipeline": pipeline, "params": dict(params)}
-    found = calling.child(ws, "trace", {**asked, "offered": dict(offered or {})}, lease, root=root)
+    asked: dict[str, Any] = {"root": root, "pipeline": pipeline, "params": dict(params)}
+    given = dict(offered or {})
+    if fire_at is not None and FIRE_AT not in params:
+        given |= {FIRE_AT: iso(fire_at)}
+    asked |= {"offered": given, "fire_at": fire_at}
+    found = calling.child(ws, "trace", asked, lease, root=root)
     graph = msgspec.convert(found["graph"], Graph)
     told = {RESULT: graph.result or "", CODE: digest_of(found["code"]), ROOT: root}
     told |= _stood(ws, root)
     locks = environments.settled(ws, Path(root), graph)
+    if fire_at is not None:
+        told[SCHEDULED] = iso(fire_at)
     name = graph.pipeline.partition(":")[2]
     run = Run(
         id=new_id("run"),

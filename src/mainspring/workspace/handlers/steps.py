@@ -222,6 +222,7 @@ class Steps:
             cause=cause,
             tags=tags,
             lease=lease,
+            fire_at=asked["fire_at"],
         )
         return Done(result={"run": planned.run.id}, apply=planned.submit)
 
