@@ -1,0 +1,1 @@
+"""What ``bench/pipelines.py`` runs: the same pipelines, written as each tool's users would."""
