@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from csv import writer
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -19,7 +19,7 @@ from mainspring.ground.errors import (
 )
 from mainspring.ground.version import __version__
 from mainspring.scaling.serving.metrics import VersionCounts
-from mainspring.scaling.serving.requests import MediaTypeError, NotAcceptableError
+from mainspring.scaling.serving.requests import LINES, MediaTypeError, NotAcceptableError
 from mainspring.scaling.serving.router import Answer, Generation, Variant
 from mainspring.scaling.serving.tensors import Tensor
 
@@ -34,6 +34,8 @@ class Reply(NamedTuple):
 
 
 JSON = b"application/json"
+#: In which form the predictions of ``/invocations`` are given.
+Form = Literal["json", "lines", "csv"]
 #: What of the Open Inference Protocol is spoken beyond its core.
 EXTENSIONS = ("binary_tensor_data", "model_repository", "statistics")
 OUTPUTS = ("prediction", "scores", "prediction_id", "version")
@@ -158,22 +160,35 @@ def version() -> Reply:
     return Reply(200, b"text/plain; charset=utf-8", __version__.encode())
 
 
-def wants_csv(accept: bytes | None) -> bool:
-    """Return whether a caller wants CSV; JSON stands for whatever allows it.
+def lines(answer: Answer, ids: list[str]) -> Reply:
+    """Return predictions as lines of JSON, one a row: ``prediction``, ``score``, its id."""
+    scores = answer.scores
+    plain = (scores[:, 0] if scores.shape[1] == 1 else scores).tolist()
+    body = b"".join(
+        _encode({"prediction": label, "score": score, "prediction_id": name}) + b"\n"
+        for label, score, name in zip(answer.labels, plain, ids, strict=True)
+    )
+    return Reply(200, LINES[0].encode(), body)
+
+
+def form_wanted(accept: bytes | None) -> Form:
+    """Return the form in which a caller wants its answer; JSON for whatever allows it.
 
     Raises:
-        NotAcceptableError: if it accepts neither.
+        NotAcceptableError: if it accepts none of them.
     """
     if accept is None or accept in (b"*/*", JSON):
-        return False
+        return "json"
     for one in accept.decode("latin-1").split(","):
         kind = one.partition(";")[0].strip().lower()
         if kind in ("application/json", "application/*", "*/*", ""):
-            return False
+            return "json"
         if kind in ("text/csv", "text/*"):
-            return True
+            return "csv"
+        if kind in LINES:
+            return "lines"
     raise NotAcceptableError(
-        "Answers are given as application/json or text/csv, not as"
+        f"Answers are given as application/json, {LINES[0]} or text/csv, not as"
         f" {accept[:80].decode('latin-1')!r}.",
         field="Accept",
     )

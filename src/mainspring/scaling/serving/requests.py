@@ -69,8 +69,11 @@ class _Invocation(msgspec.Struct, forbid_unknown_fields=True):
 
 
 _invocation: Callable[[bytes | memoryview], _Invocation] = msgspec.json.Decoder(_Invocation).decode
+_row: Callable[[bytes | memoryview], Row] = msgspec.json.Decoder(Row).decode
 
 MOST_ROWS = 100_000
+#: One row a line, by name or by place; SageMaker splits and joins batches at the ends of lines.
+LINES = ("application/jsonlines", "application/x-jsonlines", "application/x-ndjson")
 PARQUET = ("application/vnd.apache.parquet", "application/x-parquet")
 _HEADER = {"present": True, "absent": False}
 _KEYS = ("dataframe_split", "dataframe_records", "instances", "inputs")
@@ -79,7 +82,7 @@ _KEYS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 def read_invocation(
     body: bytes, content_type: str, signature: Signature, most_rows: int = MOST_ROWS
 ) -> Asked:
-    """Return the rows of a ``POST /invocations``: JSON in one of four forms, CSV or Parquet.
+    """Return the rows of a ``POST /invocations``: JSON in one of four forms, lines, CSV, Parquet.
 
     Raises:
         MediaTypeError: for any other content type, or text that is not UTF-8.
@@ -93,9 +96,17 @@ def read_invocation(
         return Asked(read_csv(body, signature, header=_HEADER.get(said)))
     if kind in PARQUET:
         return Asked(read_parquet(body, signature, most_rows))
+    if kind in LINES:
+        return Asked(_read_lines(body, signature))
     raise MediaTypeError(
-        f"Content type {kind[:80]!r} is not read; send application/json, text/csv or {PARQUET[0]}."
+        f"Content type {kind[:80]!r} is not read; send application/json, {LINES[0]}, text/csv or"
+        f" {PARQUET[0]}."
     )
+
+
+def _read_lines(body: bytes, signature: Signature) -> Columns:
+    rows = [decoded(_row, line) for line in body.split(b"\n") if line.strip()]
+    return _columns_of(_Invocation(instances=rows), "instances", signature)
 
 
 def _read_json(body: bytes, signature: Signature) -> Columns:

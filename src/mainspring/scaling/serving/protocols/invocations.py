@@ -32,7 +32,7 @@ async def invocations(app: EndpointApp, call: Call) -> Reply:
     else:
         variant = variant_named(app.name, now, wanted.version)
         now = alone(now, variant)
-    as_csv = answers.wants_csv(headers.get(b"accept"))
+    form = answers.form_wanted(headers.get(b"accept"))
     kind = headers.get(b"content-type", b"").decode("latin-1")
     asked = requests.read_invocation(body, kind, variant.served.signature)
     if wanted.inference_id is not None:
@@ -41,8 +41,10 @@ async def invocations(app: EndpointApp, call: Call) -> Reply:
         app.explainer.check(asked.rows)
     done = await app.predict(now, variant, asked, call)
     told = await app.explained(now, variant, done) if wanted.explain else None
-    if as_csv:
+    if form == "csv":
         reply = answers.csv(done.answer)
+    elif form == "lines":
+        reply = answers.lines(done.answer, done.ids)
     else:
         reply = answers.invocation(now, done.answer, done.ids, told)
     if by_aws:
