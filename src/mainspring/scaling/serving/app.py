@@ -48,7 +48,7 @@ from mainspring.scaling.serving.protocols import (
 )
 from mainspring.scaling.serving.protocols.calls import Call, Reply, shows_token
 from mainspring.scaling.serving.pulse import resident_mb
-from mainspring.scaling.serving.recorder import CaptureWriter
+from mainspring.scaling.serving.recording import Recorder
 from mainspring.scaling.serving.requests import Asked
 from mainspring.scaling.serving.router import Generation, Router, Variant
 from mainspring.scaling.serving.tallies import Tallies, ended_as
@@ -79,7 +79,7 @@ class EndpointApp:
         routing: what to serve now; asked in a thread, again whenever ``changed`` moves.
         changed: a cheap number that differs once something was written; None asks every time.
         loader: a package digest -> a loaded model; called in a thread.
-        captures: where rows and answers are recorded.
+        captures: takes rows and answers; see ``recording.py``.
         authenticate: an ASGI scope -> who asks; raises a MainspringError to refuse.
         settings: budgets of bytes.
         clock: for event times that are not given.
@@ -93,7 +93,7 @@ class EndpointApp:
         name: str,
         routing: Callable[[], Routing],
         loader: Callable[[str], Scorer],
-        captures: CaptureWriter,
+        captures: Recorder,
         authenticate: Callable[[Mapping[str, Any]], Principal],
         settings: Settings,
         *,

@@ -43,9 +43,10 @@ class Calls(Record, frozen=True, kw_only=True):
 class Callers:
     """The callers of one endpoint process."""
 
-    def __init__(self, folder: Path, boot: str, now: Callable[[], float]) -> None:
+    def __init__(self, folder: Path | None, boot: str, now: Callable[[], float]) -> None:
         self.trouble = ""
-        self._folder, self._boot, self._now = folder / FOLDER, boot, now
+        self._folder = None if folder is None else folder / FOLDER  #: None: none is written
+        self._boot, self._now = boot, now
         self._seen: dict[_Key, list[float]] = {}
         self._lock = threading.Lock()
 
@@ -66,7 +67,7 @@ class Callers:
         """Write out what was counted since the last time."""
         with self._lock:
             seen, self._seen = self._seen, {}
-        if not seen:
+        if not seen or self._folder is None:
             return
         lines = [
             msgspec.json.encode(

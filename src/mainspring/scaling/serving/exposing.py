@@ -88,14 +88,14 @@ def _batches(app: EndpointApp) -> list[Family]:
 
 
 def _captures(app: EndpointApp) -> dict[str, Gauge]:
-    capture = app.predictor.captures
+    capture = app.predictor.captures.status()
     return {
-        "capture_written_rows_total": _one("Rows recorded.", capture.written_rows),
-        "capture_dropped_rows_total": _one("Rows not recorded.", capture.dropped_rows),
+        "capture_written_rows_total": _one("Rows recorded.", capture["written_rows"]),
+        "capture_dropped_rows_total": _one("Rows not recorded.", capture["dropped_rows"]),
         "capture_sampled_out_rows_total": _one(
-            "Rows not drawn, where a share is recorded.", capture.sampled_out_rows
+            "Rows not drawn, where a share is recorded.", capture["sampled_out_rows"]
         ),
-        "capture_queued_rows": _one("Rows that wait to be recorded.", capture.queued_rows),
-        "capture_queued_bytes": _one("Memory that waiting rows take.", capture.queued_bytes),
-        "capture_in_trouble": _one("1 while rows are lost or wait.", bool(capture.trouble)),
+        "capture_queued_rows": _one("Rows that wait to be recorded.", capture["queued_rows"]),
+        "capture_queued_bytes": _one("Memory that waiting rows take.", capture["queued_bytes"]),
+        "capture_in_trouble": _one("1 while rows are lost or wait.", bool(capture["trouble"])),
     }

@@ -22,7 +22,7 @@ from mainspring.scaling.serving.batching import Batcher, Job, is_alone
 from mainspring.scaling.serving.body import Receive
 from mainspring.scaling.serving.joining import joined, shape, together
 from mainspring.scaling.serving.metrics import Counts
-from mainspring.scaling.serving.recorder import CaptureWriter
+from mainspring.scaling.serving.recording import Recorder
 from mainspring.scaling.serving.requests import MOST_ROWS, Asked
 from mainspring.scaling.serving.router import Answer, Generation, Router, Variant
 from mainspring.scaling.serving.segments import Batch
@@ -85,7 +85,7 @@ class Predictor:
 
     def __init__(
         self,
-        captures: CaptureWriter,
+        captures: Recorder,
         router: Router,
         counts: Counts,
         tallies: Tallies,

@@ -43,7 +43,7 @@ class Tallies:
 
     def __init__(
         self,
-        folder: Path,
+        folder: Path | None,  #: None: nothing is written, the counts of this process are all
         boot: str,
         now: Callable[[], float],
         also: Callable[[], None] | None = None,  #: what else is written out at the same times
@@ -51,7 +51,8 @@ class Tallies:
     ) -> None:
         self.trouble = ""  #: why the last flush failed
         self._also = also
-        self._folder, self._boot, self._now = folder / FOLDER, boot, now
+        self._folder = None if folder is None else folder / FOLDER
+        self._boot, self._now = boot, now
         self._event: float | None = None
         self._counts: dict[_Key, list[int]] = {}
         self._latencies: dict[_Key, dict[int, int]] = {}
@@ -141,6 +142,8 @@ class Tallies:
         self.flush()
 
     def _append(self, day: int, data: bytes) -> None:
+        if self._folder is None:
+            return
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             path = self._folder / f"{day:08d}-{self._boot}.jsonl"
