@@ -45,17 +45,58 @@ def document(
     after ``name:``.
     """
     ref = f"model:{version.model}/{version.number}"
-    libraries = [
-        _library(name, told, licences.get(name))
-        for name, told in sorted(packages.items())
-        if name not in _NOT_PACKAGES
-    ]
+    libraries = _libraries(packages, licences)
     known = {one["name"]: one["bom-ref"] for one in libraries}
     wanted = sorted(known[_plain(name)] for name in needed if _plain(name) in known)
     data = [_data(name, digest) for name, digest in sorted(version.data.items())]
     held = [_file(path, digest) for path, digest in sorted(files.items())]
     components = [*libraries, *_python(packages), *data, *held]
     same = key_of("sbom", version.package, dict(packages), dict(version.data))
+    depends = [*wanted, *(one["bom-ref"] for one in [*data, *held])]
+    about = _model(version, ref, [one["bom-ref"] for one in data])
+    return _whole(same, at, about, components, depends)
+
+
+def of_image(
+    name: str,
+    digest: str,
+    packages: Mapping[str, str],
+    files: Mapping[str, str],
+    licences: Mapping[str, str],
+    at: float,
+) -> dict[str, Any]:
+    """Return the document of an image that runs a project's code; ``digest`` is of its files."""
+    libraries, held = (
+        _libraries(packages, licences),
+        [_file(*one) for one in sorted(files.items())],
+    )
+    about = {
+        "type": "container",
+        "bom-ref": f"image:{name}",
+        "name": name,
+        "version": f"sha256:{digest}",
+        "hashes": _hashes(digest),
+    }
+    components = [*libraries, *_python(packages), *held]
+    same = key_of("sbom", name, digest, dict(packages))
+    return _whole(same, at, about, components, [one["bom-ref"] for one in [*libraries, *held]])
+
+
+def _libraries(packages: Mapping[str, str], licences: Mapping[str, str]) -> list[dict[str, Any]]:
+    return [
+        _library(name, told, licences.get(name))
+        for name, told in sorted(packages.items())
+        if name not in _NOT_PACKAGES
+    ]
+
+
+def _whole(
+    same: str,
+    at: float,
+    about: dict[str, Any],
+    components: list[dict[str, Any]],
+    depends: list[str],
+) -> dict[str, Any]:
     return {
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
         "bomFormat": "CycloneDX",
@@ -69,11 +110,11 @@ def document(
                     {"type": "application", "name": "mainspring", "version": __version__}
                 ]
             },
-            "component": _model(version, ref, [one["bom-ref"] for one in data]),
+            "component": about,
         },
         "components": components,
         "dependencies": [
-            {"ref": ref, "dependsOn": [*wanted, *(one["bom-ref"] for one in [*data, *held])]},
+            {"ref": about["bom-ref"], "dependsOn": depends},
             *({"ref": one["bom-ref"]} for one in components),
         ],
     }

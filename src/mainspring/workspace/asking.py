@@ -68,7 +68,10 @@ class Server:
                 hint="Start one with mainspring up, or leave out the URL to use the home.",
             ) from error
         if reply.is_success:
-            return reply.json() if as_json else reply.text
+            if as_json:
+                return reply.json()
+            kind = reply.headers.get("content-type", "")
+            return reply.text if kind.startswith(("text/", "image/svg")) else reply.content
         raise as_error(reply.status_code, reply.text)
 
     def close(self) -> None:

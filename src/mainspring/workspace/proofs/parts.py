@@ -41,7 +41,7 @@ def write_sbom(
     """
     version, packages = ws.read(Permission.READ, lambda tx: _packages(ws, tx, model, number))
     manifest = package.read_manifest(version.package, ws.objects)
-    needed = _pins(manifest, ws.objects, ("requirements.txt",))
+    needed = pins_of(manifest, ws.objects, ("requirements.txt",))
     found = sbom.document(
         version, packages, manifest.files, needed, licences(packages), ws.clock.now()
     )
@@ -153,7 +153,7 @@ def _packages(ws: Workspace, tx: Tx, model: str, number: int) -> tuple[Version, 
     found = pipelines.environment_of(tx, version.run) if version.run else {}
     if not found:
         manifest = package.read_manifest(version.origin or version.package, ws.objects)
-        found = _pins(manifest, ws.objects, ("lock.txt", "requirements.txt"))
+        found = pins_of(manifest, ws.objects, ("lock.txt", "requirements.txt"))
     found.pop("machine", None)
     if not found:
         raise ConflictError(
@@ -162,7 +162,10 @@ def _packages(ws: Workspace, tx: Tx, model: str, number: int) -> tuple[Version, 
     return version, found
 
 
-def _pins(manifest: package.Manifest, objects: Objects, names: tuple[str, ...]) -> dict[str, str]:
+def pins_of(
+    manifest: package.Manifest, objects: Objects, names: tuple[str, ...]
+) -> dict[str, str]:
+    """Return the versions that files of a package pin, by name: ``lock.txt``, say."""
     found: dict[str, str] = {}
     for name in names:
         digest = manifest.files.get(name)
