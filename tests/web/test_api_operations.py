@@ -195,6 +195,9 @@ APART = {
     "models.register",
     "packages.add",  # tests/workspace/test_code_models.py
     "graphs.add",  # tests/workspace/test_graphs.py
+    "images.model",  # tests/workspace/packaging
+    "images.artifact",
+    "images.pipeline",
     "endpoints.predict",
     "tokens.revoke",
     "repeats.start",

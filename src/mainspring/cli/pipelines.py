@@ -86,7 +86,7 @@ def run(
     smoked = {"smoke": smoke_rows} if smoke else {}
     with asking(options, create=True) as house:
         name = house.call("pipelines.run", **asked, **smoked)["run"]
-        detail = _followed(house, name, options)
+        detail = followed(house, name, options)
         versions = [_judged(house, one) for one in detail["versions"]]
     return _told(options, detail, versions)
 
@@ -104,7 +104,7 @@ def resume(
     with asking(options) as house:
         name = full_id(house, run)
         house.call("runs.resume", run=name)
-        detail = _followed(house, name, options)
+        detail = followed(house, name, options)
         versions = [_judged(house, one) for one in detail["versions"]]
     return _told(options, detail, versions)
 
@@ -143,7 +143,7 @@ def pair(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _followed(house: Local | Remote, name: str, options: Everywhere) -> dict[str, Any]:
+def followed(house: Local | Remote, name: str, options: Everywhere) -> dict[str, Any]:
     """Return a run's detail at its end, showing its steps on the way."""
     display = _display(options)
     return _far(house, name, display) if isinstance(house, Remote) else _here(house, name, display)

@@ -28,8 +28,14 @@ NOT_SETTINGS = frozenset(
         "JOIN",
         "KILL_AT",
         "LINES",
+        "ML_DIR",
+        "MODEL",
+        "MODEL_DIR",
+        "PIPELINE",
+        "RECORD",
         "RUN",
         "SEED",
+        "SERVE_TOKEN_FILE",
         "WEBHOOK_SECRET",
     )
 )

@@ -85,7 +85,7 @@ class Door:
         request = wanted.read({**given, **wanted.from_texts(texts)})
         answer = wanted.run(self._ws.acting_as(who), request)
         if wanted.media != "application/json":
-            return str(answer).encode()
+            return answer if isinstance(answer, bytes) else str(answer).encode()
         return msgspec.json.encode(answer)
 
 

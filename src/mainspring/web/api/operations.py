@@ -30,6 +30,7 @@ ROOMS = {
     "runs": "runs",
     "packages": "packages",
     "graphs": "packages",
+    "images": "images",
     "journals": "journals",
     "objects": "journals",
     "experiments": "keeping",

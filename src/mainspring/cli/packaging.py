@@ -1,0 +1,185 @@
+"""Images: write what one is built from, build it, serve a packaged folder without a home."""
+
+from __future__ import annotations
+
+import re
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+from cyclopts import Parameter
+
+from mainspring.cli import render
+from mainspring.cli.options import HERE, Everywhere
+from mainspring.cli.remote import asking
+from mainspring.ground.errors import BadInputError
+
+if TYPE_CHECKING:
+    from mainspring.workspace.packaging.building import Built
+
+_VERSION = re.compile(r"(?P<model>[^/@]+)(?:/(?P<number>\d+)|@(?P<alias>.+))")
+
+
+def package(
+    what: Annotated[
+        str, Parameter(help="MODEL@ALIAS, MODEL/NUMBER, or a pipeline of the project.")
+    ],
+    /,
+    *,
+    out: Annotated[
+        Path | None, Parameter(help="The build folder; default: image-NAME here.")
+    ] = None,
+    base: Annotated[
+        str | None,
+        Parameter(help="The image to build upon, as NAME@sha256:DIGEST to pin it."),
+    ] = None,
+    offline: Annotated[
+        bool,
+        Parameter(negative=(), help="Fetch all wheels now, so that it builds without a network."),
+    ] = False,
+    build: Annotated[bool, Parameter(negative=(), help="Build the image as well.")] = False,
+    tag: Annotated[
+        str | None, Parameter(help="Its name; default: localhost/mainspring/...")
+    ] = None,
+    tool: Annotated[
+        str | None, Parameter(help="buildah, podman or docker; default: the first that is there.")
+    ] = None,
+    tool_option: Annotated[
+        list[str] | None,
+        Parameter(negative=(), help="An option that the tool's build is given; may be repeated."),
+    ] = None,
+    artifact: Annotated[
+        Path | None,
+        Parameter(help="Write the version as a model.tar.gz for /opt/ml/model instead."),
+    ] = None,
+    options: Everywhere = HERE,
+) -> None:
+    """Write the folder that an image of a version or a pipeline is built from; build it too.
+
+    The same version always gives the same folder. Nothing of the home but the version's own files
+    goes into it: no rows, no secrets.
+    """
+    if artifact is not None:
+        _artifact(what, artifact, options)
+        return
+    if build:
+        from mainspring.workspace.packaging import building
+
+        tool = building.find_tool(tool)  # before anything is written
+    folder = out or Path(f"image-{re.sub(r'[^A-Za-z0-9._-]+', '-', what)}")
+    found = _folder(what, folder, base, options)
+    files: dict[str, bytes] = found.pop("files")
+    with _told(options) as tell:
+        if offline:
+            from mainspring.workspace.packaging import building
+
+            tell(f"fetching wheels for Python {found['python']}")
+            building.fetch(files, folder, found["python"], tell)
+        found["built"] = None
+        if build and tool is not None:
+            done = _built(folder, tag or found["tag"], found["created"], tool, tool_option, tell)
+            found["built"] = msgspec.to_builtins(done)
+    render.said(options, found, *_words(found))
+
+
+def _folder(what: str, folder: Path, base: str | None, options: Everywhere) -> dict[str, Any]:
+    """Write the folder and return what it is."""
+    from mainspring.workspace.packaging import folders, telling
+
+    named = _VERSION.fullmatch(what)
+    asked: dict[str, Any] = {"base": base} if base else {}
+    asked |= {"reference": what} if named else {"pipeline": what}
+    with asking(options, create=not named) as house:
+        data = house.call("images.model" if named else "images.pipeline", **asked)
+    files = folders.unpacked(data)
+    folders.write(files, folder)
+    return {"folder": str(folder), "files": files, **telling.read_back(files)}
+
+
+def _artifact(what: str, file: Path, options: Everywhere) -> None:
+    with asking(options) as house:
+        data: bytes = house.call("images.artifact", reference=what)
+    file.write_bytes(data)
+    told = {"artifact": str(file), "bytes": len(data)}
+    render.said(options, told, f"{what} is in {file} ({render.size(len(data))}).")
+
+
+def _built(
+    folder: Path,
+    tag: str,
+    created: float,
+    tool: str,
+    more: list[str] | None,
+    tell: Callable[[str], None],
+) -> Built:
+    from mainspring.workspace.packaging import building
+
+    return building.build(folder, tag, created, tool=tool, more=more or (), tell=tell)
+
+
+def _told(options: Everywhere) -> AbstractContextManager[Callable[[str], None]]:
+    """Return what shows lines of progress: on a terminal and elsewhere, but not beside JSON."""
+    if options.json:
+        return nullcontext(lambda _: None)
+    return nullcontext(lambda line: print(render.plain(line), file=sys.stderr, flush=True))  # noqa: T201
+
+
+def _words(found: dict[str, Any]) -> list[str]:
+    lines = [f"{found['title']}: {found['folder']} holds what its image is built from."]
+    if not found["pinned"]:
+        lines.append(
+            f"{found['base']} is not pinned: its digest is not known. --base NAME@sha256:DIGEST"
+        )
+    built = found["built"]
+    if built is None:
+        lines.append(f"Build it: see {found['folder']}/README.md, or --build")
+    else:
+        size = render.size(built["bytes"])
+        lines.append(f"{built['image']} is built by {built['tool']}: {built['id'][:12]}, {size}")
+    return lines
+
+
+def serve_package(
+    folder: Annotated[Path, Parameter(help="What package wrote, or an unpacked model.tar.gz.")],
+    /,
+    *,
+    host: Annotated[str, Parameter(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, Parameter(help="Where it answers; 0 takes a free one.")] = 8080,
+    record: Annotated[
+        str, Parameter(help="What becomes of rows and answers: no, or stdout as lines of JSON.")
+    ] = "no",
+    token_file: Annotated[
+        Path | None, Parameter(help="A file with the token that callers must show.")
+    ] = None,
+    options: Everywhere = HERE,
+) -> None:
+    """Serve a packaged version from its folder, without a home, as its image does.
+
+    Beyond loopback it asks for a token file.
+    """
+    from mainspring.scaling.serving import packaged
+
+    if host not in packaged.LOOPBACK and token_file is None:
+        raise BadInputError(
+            f"{host} can be reached by others, and nobody would be asked who they are.",
+            field="host",
+            hint="Name a file with a token, --token-file, or listen on 127.0.0.1.",
+        )
+    inner = folder / "model"
+    place = inner if (inner / packaged.VERSION).is_file() else folder
+    token = token_file.read_text("utf-8").strip() if token_file else None
+    if token == "":
+        raise BadInputError(f"The token in {token_file} is blank.", field="token_file")
+    ready = threading.Event()
+
+    def begun(port: int) -> None:
+        ready.set()
+        told = {"url": f"http://{host}:{port}", "folder": str(place)}
+        render.said(options, told, f"{place} is served at {told['url']}")
+        sys.stdout.flush()
+
+    packaged.serve_folder(place, host, port, record=record, token=token, on_ready=begun)
