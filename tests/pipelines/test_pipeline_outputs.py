@@ -3,11 +3,14 @@ from __future__ import annotations
 import datetime as dt
 import math
 import struct
+from dataclasses import dataclass
 from decimal import Decimal
-from enum import Enum
+from enum import Enum, Flag, auto
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
@@ -23,6 +26,23 @@ from mainspring.pipelines import outputs
 from mainspring.pipelines.plain import from_json, is_plain, to_json
 
 FOLDER = Path("/nonexistent")
+
+
+@dataclass(frozen=True)
+class Settings:
+    rate: Any
+    note: Any = None
+
+    def __post_init__(self) -> None:
+        if self.note == "once":
+            raise AssertionError("run again")
+
+
+class Point(msgspec.Struct):
+    x: Any
+    y: Any
+
+
 quick = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 
 
@@ -108,7 +128,8 @@ def test_any_frame_comes_back_bit_by_bit(frame: pl.DataFrame) -> None:
 def test_the_same_frame_gives_the_same_bytes_however_it_was_built(frame: pl.DataFrame) -> None:
     half = frame.height // 2
     chunked = pl.concat([frame[:half], frame[half:]], rechunk=False)
-    assert digest(frame) == digest(chunked) == digest(frame.clone()) == digest(frame.lazy())
+    assert digest(frame) == digest(chunked) == digest(frame.clone())
+    assert digest(frame.lazy()) == digest(chunked.lazy())
 
 
 def test_a_large_frame_gives_the_same_bytes_each_time() -> None:
@@ -153,6 +174,16 @@ def test_an_array_of_objects_is_refused() -> None:
         digest(np.array([object()]))
 
 
+class Colour(Enum):
+    RED = 1
+    BLUE = "blue"
+
+
+class Level(Flag):
+    LOW = auto()
+    HIGH = auto()
+
+
 scalars = (
     st.none()
     | st.booleans()
@@ -162,12 +193,26 @@ scalars = (
     | st.dates()
     | st.datetimes(timezones=st.none() | st.just(dt.UTC))
     | st.timedeltas()
+    | st.times()
+    | st.datetimes(timezones=st.sampled_from([ZoneInfo("Europe/Berlin"), ZoneInfo("UTC")]))
+    | st.decimals(allow_nan=False)
+    | st.just(Decimal("-NaN7"))
+    | st.fractions()
+    | st.uuids()
+    | st.complex_numbers()
+    | st.builds(range, st.integers(), st.integers())
+    | st.sampled_from(Colour)
+    | st.sampled_from([*Level, Level.LOW | Level.HIGH])
 )
 plain = st.recursive(
     scalars,
     lambda inner: (
         st.lists(inner, max_size=4)
         | st.lists(inner, max_size=4).map(tuple)
+        | st.sets(scalars, max_size=4)
+        | st.frozensets(scalars, max_size=4)
+        | st.builds(Settings, rate=inner, note=st.none())
+        | st.builds(Point, x=inner, y=inner)
         | st.dictionaries(
             st.sampled_from(["a", "$int", "$map", "$x"]) | scalars, inner, max_size=3
         )
@@ -180,15 +225,45 @@ plain = st.recursive(
 @given(plain)
 def test_plain_data_comes_back_exactly(value: Any) -> None:
     assert is_plain(value)
-    assert repr(from_json(to_json(value))) == repr(value)
-    assert to_json(from_json(to_json(value))) == to_json(value)
+    back = from_json(to_json(value))
+    assert told(back) == told(value)
+    assert to_json(back) == to_json(value)
 
 
-def test_numbers_of_numpy_become_numbers_of_python() -> None:
-    value = {"auc": np.float64(0.5), "n": np.int64(3), "ok": np.bool_(True), "f": np.float32(0.1)}
-    back = there_and_back(value)
-    assert back == {"auc": 0.5, "n": 3, "ok": True, "f": float(np.float32(0.1))}
-    assert [type(one) for one in back.values()] == [float, int, bool, float]
+def told(value: Any) -> str:
+    """Say a value in words, sets in an order that does not depend on how they were built."""
+    if isinstance(value, set | frozenset):
+        return f"{type(value).__name__}{sorted(told(one) for one in value)}"
+    if type(value) in (list, tuple):
+        return f"{type(value).__name__}{[told(one) for one in value]}"
+    if type(value) is dict:
+        return f"dict{[(told(k), told(v)) for k, v in value.items()]}"
+    if isinstance(value, Settings | Point):
+        names = ("rate", "note") if isinstance(value, Settings) else ("x", "y")
+        return f"{type(value).__name__}{[told(getattr(value, name)) for name in names]}"
+    return repr(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.float64(-0.0),
+        np.float32(0.1),
+        np.float16("inf"),
+        np.int64(3),
+        np.uint8(255),
+        np.bool_(True),
+        np.complex64(1 - 2j),
+        np.datetime64("2013-01-01T00:00:00.000000001"),
+        np.datetime64("NaT"),
+        np.timedelta64(-3, "D"),
+        np.str_("é"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_numbers_of_numpy_come_back_with_their_type(value: Any) -> None:
+    back = there_and_back({"n": value})["n"]
+    assert (type(back), back.dtype, back.tobytes()) == (type(value), value.dtype, value.tobytes())
 
 
 @pytest.mark.parametrize("value", ["", "é\x00漢", b"", b"\x00\xff", None, 0, math.inf, (), [], {}])
@@ -214,17 +289,11 @@ def test_lists_tuples_and_dicts_of_frames_are_kept_part_by_part() -> None:
     assert back["more"][1][1] == {"deep": b"x"}
 
 
-class Colour(Enum):
-    RED = 1
-
-
 @pytest.mark.parametrize(
     ("value", "kind"),
     [
         (object(), "builtins.object"),
-        (Colour.RED, "Colour"),
-        ({1, 2}, "builtins.set"),
-        (pl.Series([1]), "Series"),
+        ({b"x"}, "builtins.set"),
         ([pl.DataFrame(), object()], "object"),
         (lambda: 1, "function"),
         (math, "module"),
@@ -235,11 +304,11 @@ def test_a_value_without_codec_is_refused_by_its_type(value: Any, kind: str) -> 
         outputs.encode(value, MemoryObjects(), "Step train returned")
 
 
-def test_what_is_too_many_or_has_no_text_keys_is_refused() -> None:
+def test_what_is_too_many_or_has_no_plain_keys_is_refused() -> None:
     with pytest.raises(ProjectError, match="1,000 parts"):
         digest([b"x"] * 1_001)
-    with pytest.raises(ProjectError, match="text as keys"):
-        digest({1: b"x"})
+    with pytest.raises(ProjectError, match=r"builtins\.dict"):
+        digest({b"x": 1})
     deep: Any = b"x"
     for _ in range(20):
         deep = [deep]
@@ -276,7 +345,7 @@ def test_the_name_of_a_file_never_becomes_a_path(tmp_path: Path, name: str) -> N
 def test_a_registered_codec_is_asked_first_and_tells_its_objects(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(outputs, "_registered", {})
+    monkeypatch.setattr(outputs.keeping, "_registered", {})
 
     class Fitted:
         def __init__(self, weight: int) -> None:
@@ -295,4 +364,4 @@ def test_a_registered_codec_is_asked_first_and_tells_its_objects(
     assert kept.blobs == [kept.digest, "f" * 64]
     assert outputs.decode(kept.digest, "model", objects, FOLDER).weight == 7
     with pytest.raises(ProjectError, match="No codec"):
-        outputs.decode(kept.digest, "pickle", objects, FOLDER)
+        outputs.decode(kept.digest, "marshal", objects, FOLDER)

@@ -19,7 +19,7 @@ from mainspring.ground.errors import (
     StepFailedError,
 )
 from mainspring.ground.ports import Objects
-from mainspring.pipelines import expecting, outputs, project, sampling
+from mainspring.pipelines import expecting, hints, outputs, project, sampling
 from mainspring.pipelines.code import code_digest
 from mainspring.pipelines.context import StepContext, entered
 from mainspring.pipelines.declare import Step
@@ -54,7 +54,8 @@ def execute(payload: Mapping[str, Any], objects: Objects) -> dict[str, Any]:
             folder=folder,
             kept=Path(payload["kept"]) if payload.get("kept") else None,
         )
-        arguments = _decoded(payload["args"], objects, folder)
+        arguments = _decoded(function, payload["args"], objects, folder)
+        arguments = hints.fitted(function, arguments, str(payload["step"]))
         _kept(function, arguments, payload)
         wall, cpu = time.perf_counter(), time.process_time()
         with entered(context), _users_failure(payload):
@@ -62,6 +63,7 @@ def execute(payload: Mapping[str, Any], objects: Objects) -> dict[str, Any]:
             if payload.get("sample") is not None:
                 value = sampling.cut(value, int(payload["sample"]), folder)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        hints.check_result(function, value, str(payload["step"]))
         words = f"Step {payload['step']} returned what cannot be kept"
         stored = outputs.encode(value, objects, words)
     return {
@@ -114,11 +116,20 @@ def _folder() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _decoded(args: Mapping[str, Argument], objects: Objects, folder: Path) -> dict[str, Any]:
-    return {
-        name: _value(argument, objects, folder / str(number))
-        for number, (name, argument) in enumerate(args.items())
-    }
+def _decoded(
+    function: Callable[..., Any], args: Mapping[str, Argument], objects: Objects, folder: Path
+) -> dict[str, Any]:
+    wanted = hints.of(function)
+    found: dict[str, Any] = {}
+    for number, (name, argument) in enumerate(args.items()):
+        place = folder / str(number)
+        found[name] = None
+        if "digest" in argument and hints.is_lazy(wanted.get(name, ())):
+            # Scanned where it lies: nothing is read and, of a local object, nothing copied.
+            found[name] = outputs.scan(argument["digest"], argument["type"], objects, place)
+        if found[name] is None:
+            found[name] = _value(argument, objects, place)
+    return found
 
 
 def _value(argument: Argument, objects: Objects, folder: Path) -> Any:

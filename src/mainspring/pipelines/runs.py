@@ -8,6 +8,7 @@ key is looked up; a result that is there, with all its objects, is reused. Keys 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -22,6 +23,7 @@ from mainspring.pipelines import environments
 from mainspring.pipelines.declare import Options
 from mainspring.pipelines.graph import Argument, Graph
 from mainspring.pipelines.keys import key, parts_of, refs_of
+from mainspring.pipelines.outputs import usable
 from mainspring.pipelines.reading import FINAL, here, row_of
 from mainspring.pipelines.reading import Summary as Summary
 from mainspring.pipelines.reading import args_of as args_of
@@ -134,12 +136,18 @@ def plan(
 
 
 def prepare(
-    tx: Tx, run: str, step: str, has: Callable[[str], bool], *, attempt: int = 0
+    tx: Tx,
+    run: str,
+    step: str,
+    has: Callable[[str], bool],
+    *,
+    attempt: int = 0,
+    home: Path | None = None,
 ) -> StepPlan:
     """Say what is to be done for a step: run it, or reuse a result; and why.
 
     ``has`` tells whether an object is still kept: a result is reused only with all of its
-    objects. The answer is written into the step's row. A step that had already ended gives the
+    objects. What was pickled is reused only in the ``home`` that pickled it. The answer is written into the step's row. A step that had already ended gives the
     same plan again as reused, from its own run.
 
     Raises:
@@ -156,9 +164,9 @@ def prepare(
     parts = parts_of(args, kept, code, row.env)
     found = key(parts)
     options = msgspec.json.decode(row.options, type=Options)
-    result = None if row.fresh or not options.cache else _result(tx, found, has)
+    result = None if row.fresh or not options.cache else _result(tx, found, has, home)
     if row.state in (StepState.DONE, StepState.REUSED) and row.key == found:
-        result = _result(tx, found, has) or result
+        result = _result(tx, found, has, home) or result
     change = Change(
         parts=parts,
         refs={path: f"{name} {_DID[outputs[name][2]]}" for path, name in refs.items()},
@@ -361,11 +369,13 @@ def _outputs(tx: Tx, run: str, names: Collection[str]) -> dict[str, tuple[str, s
     return {r.step: (r.output, r.output_type, r.state) for r in found if r.step in names}
 
 
-def _result(tx: Tx, found: str, has: Callable[[str], bool]) -> Any | None:
+def _result(
+    tx: Tx, found: str, has: Callable[[str], bool], home: Path | None
+) -> Any | None:
     row = tx.one(select(step_results).where(step_results.c.key == found))
     if row is None or not all(has(blob) for blob in msgspec.json.decode(row.blobs)):
         return None
-    return row
+    return row if usable(row.output_type, home) else None
 
 
 def _resolved(argument: Argument, outputs: Mapping[str, tuple[str, str, str]]) -> Argument:

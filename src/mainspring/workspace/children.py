@@ -7,6 +7,7 @@ objects, by digest. ``objects`` in a payload is the URL of the objects.
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ def step(payload: dict[str, Any]) -> dict[str, Any]:
     from mainspring.workspace import codecs
     from mainspring.workspace.tracking import living
 
-    codecs.register()
+    codecs.register(os.environ.get("MAINSPRING_HOME"))
     with living.nothing_left_open():  # this process does not leave as others do
         return child.execute(payload, _objects(payload))
 

@@ -72,6 +72,18 @@ class LocalObjects:
         with self._kept(digest) as source:
             write_verified(digest, iter(lambda: source.read(CHUNK), b""), target)
 
+    def path_of(self, digest: str) -> Path:
+        """Return the file that holds the bytes, verified now, for those who only read it.
+
+        Not of the port: only objects on this machine have it. Nobody may write to the file.
+        """
+        with self._kept(digest) as file:
+            found = hashlib.sha256()
+            while piece := file.read(CHUNK):
+                found.update(piece)
+        _verify(digest, found.hexdigest())
+        return self._path(digest)
+
     def has(self, digest: str) -> bool:
         """Return whether the bytes are kept."""
         return self._path(digest).is_file()

@@ -45,7 +45,7 @@ class Steps:
         begun = self._ws.write(
             Permission.WORK,
             lambda tx: (
-                pipelines.prepare(tx, run, name, self._ws.objects.has),
+                pipelines.prepare(tx, run, name, self._ws.objects.has, home=self._ws.home),
                 experiments.get(tx, run),
             ),
         )

@@ -28,6 +28,7 @@ from mainspring.pipelines import child, outputs, project
 from mainspring.pipelines.context import StepContext, entered
 from mainspring.pipelines.declare import Pipeline, Step
 from mainspring.pipelines.graph import Argument, Node, leaves, trace
+from mainspring.pipelines.outputs import pickled
 from mainspring.pipelines.sampling import cut
 from mainspring.workspace import codecs
 from mainspring.workspace.opening import Workspace, open_workspace
@@ -145,9 +146,11 @@ def _call(
     took = time.perf_counter() - begun
     if sample is not None:
         value = cut(value, sample, folder)
-    kept = outputs.encode(value, objects, f"Step {name} returned what cannot be kept")
+    with pickled.within(None):
+        kept = outputs.encode(value, objects, f"Step {name} returned what cannot be kept")
+        value = outputs.decode(kept.digest, kept.type, objects, folder / "out")
     return StepTried(
-        value=outputs.decode(kept.digest, kept.type, objects, folder / "out"),
+        value=value,
         type=kept.type,
         digest=kept.digest,
         metrics={str(key): float(told) for key, told, _, _ in context.points},
@@ -209,17 +212,18 @@ def _in_home(
             told = f"{broken.step}: {broken.error}" if broken else str(record.status)
             raise StepFailedError(told, trace=broken.trace if broken else "")
         codecs.register()
-        found = {
-            one.step: StepTried(
-                value=outputs.decode(
-                    str(one.output), str(one.output_type), ws.objects, Path(folder) / one.step
-                ),
-                type=str(one.output_type),
-                digest=str(one.output),
-                wall_s=one.wall_s,
-            )
-            for one in steps
-        }
+        with pickled.within(ws.home):
+            found = {
+                one.step: StepTried(
+                    value=outputs.decode(
+                        str(one.output), str(one.output_type), ws.objects, Path(folder) / one.step
+                    ),
+                    type=str(one.output_type),
+                    digest=str(one.output),
+                    wall_s=one.wall_s,
+                )
+                for one in steps
+            }
         result = found.get(record.tags[running.RESULT])
         return PipelineTried(
             steps=found,
