@@ -147,8 +147,9 @@ def prepare(
     """Say what is to be done for a step: run it, or reuse a result; and why.
 
     ``has`` tells whether an object is still kept: a result is reused only with all of its
-    objects. What was pickled is reused only in the ``home`` that pickled it. The answer is written into the step's row. A step that had already ended gives the
-    same plan again as reused, from its own run.
+    objects, and what was pickled only in the ``home`` that pickled it. The answer is written into
+    the step's row. A step that had already ended gives the same plan again as reused, from its
+    own run.
 
     Raises:
         NotFoundError: if there is no such step.
@@ -369,9 +370,7 @@ def _outputs(tx: Tx, run: str, names: Collection[str]) -> dict[str, tuple[str, s
     return {r.step: (r.output, r.output_type, r.state) for r in found if r.step in names}
 
 
-def _result(
-    tx: Tx, found: str, has: Callable[[str], bool], home: Path | None
-) -> Any | None:
+def _result(tx: Tx, found: str, has: Callable[[str], bool], home: Path | None) -> Any | None:
     row = tx.one(select(step_results).where(step_results.c.key == found))
     if row is None or not all(has(blob) for blob in msgspec.json.decode(row.blobs)):
         return None

@@ -65,7 +65,7 @@ def decode(digest: str, type_: str, objects: Objects, folder: Path) -> Any:
 
 
 def usable(type_: str, home: Path | None) -> bool:
-    """Return whether what was kept as this type can be read in a home: a pickle only in its own."""
+    """Return whether a home can read what was kept as this type: a pickle only if it is its own."""
     _, at, mark = type_.partition("@")
     return not at or pickled.usable(mark, home)
 
