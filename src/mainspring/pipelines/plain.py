@@ -47,6 +47,30 @@ def is_plain(value: Any, depth: int = 0) -> bool:
     return fields is not None and is_plain(fields, depth)
 
 
+def is_simple(value: Any, depth: int = 0) -> bool:
+    """Return whether a value is plain and of parts that any program knows: no classes, no sets."""
+    kind = type(value)
+    if value is None or kind in (bool, int, float, str, dt.date, dt.datetime, dt.timedelta):
+        return True
+    if depth > _MAX_DEPTH:
+        return False
+    if kind in (list, tuple):
+        return all(is_simple(part, depth + 1) for part in value)
+    if kind is dict:
+        return all(is_simple(k, depth + 1) and is_simple(v, depth + 1) for k, v in value.items())
+    return _is_numpy_number(value) and value.dtype.kind in "biuf"
+
+
+def simple(value: Any) -> Any:
+    """Return a simple value with Python's own numbers in the place of numpy's."""
+    kind = type(value)
+    if kind in (list, tuple):
+        return kind(simple(part) for part in value)
+    if kind is dict:
+        return {simple(key): simple(part) for key, part in value.items()}
+    return value.item() if _is_numpy_number(value) else value
+
+
 def to_json(value: Any) -> bytes:
     """Return a plain value as JSON text; equal values give equal bytes.
 

@@ -65,7 +65,7 @@ def decode(digest: str, type_: str, objects: Objects, folder: Path) -> Any:
 
 
 def usable(type_: str, home: Path | None) -> bool:
-    """Return whether a home can read what was kept as this type: a pickle only if it is its own."""
+    """Return whether a home can read what was kept as a type: a pickle only if it is its own."""
     _, at, mark = type_.partition("@")
     return not at or pickled.usable(mark, home)
 

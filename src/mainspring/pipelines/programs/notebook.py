@@ -14,7 +14,7 @@ from mainspring.ground.identity import key_of
 from mainspring.pipelines import notebooks
 from mainspring.pipelines.context import current
 from mainspring.pipelines.options import Given
-from mainspring.pipelines.plain import is_plain
+from mainspring.pipelines.plain import is_simple
 from mainspring.pipelines.programs import handing, placing
 from mainspring.pipelines.programs.program import Program, Recipe, check_text
 
@@ -59,7 +59,7 @@ class NotebookRecipe(Recipe):
         if not self.file.endswith(".ipynb"):
             raise BadInputError(f"A notebook is an .ipynb file, found {file!r}.", field="file")
         for name, value in params.items():
-            if not is_plain(value):
+            if not is_simple(value):
                 raise BadInputError(
                     f"params[{name!r}] is a {type(value).__name__}; it must be plain data.",
                     field="params",
@@ -124,6 +124,6 @@ def _said(name: str, value: Any, folder: Path) -> Any:
     """Return what is written into the notebook for a param: itself, or the path of its file."""
     if isinstance(value, Path):
         return str(value.absolute())
-    if is_plain(value):
+    if is_simple(value):
         return value
     return str(placing.put(value, folder / "inputs" / placing.named(name, value), name))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mainspring.ground.errors import BadInputError
 from mainspring.pipelines.outputs import is_array, is_frame
-from mainspring.pipelines.plain import is_plain, to_json
+from mainspring.pipelines.plain import is_simple, simple, to_json
 
 if TYPE_CHECKING:
     import polars as pl
@@ -63,8 +63,8 @@ def put(value: Any, file: Path, what: str) -> Path:
 
         with file.open("wb") as opened:
             np.save(opened, value, allow_pickle=False)
-    elif is_plain(value):
-        file.write_bytes(to_json(value))
+    elif is_simple(value):
+        file.write_bytes(to_json(simple(value)))
     else:
         kind = type(value)
         raise BadInputError(

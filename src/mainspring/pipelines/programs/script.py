@@ -20,7 +20,7 @@ from mainspring.ground.errors import BadInputError, ProjectError, StepFailedErro
 from mainspring.ground.identity import key_of
 from mainspring.pipelines.context import current
 from mainspring.pipelines.options import Given
-from mainspring.pipelines.plain import is_plain
+from mainspring.pipelines.plain import is_simple
 from mainspring.pipelines.programs import launching, placing
 from mainspring.pipelines.programs.program import Program, Recipe, check_text, copied, files_of
 from mainspring.pipelines.ranks import rank, world_size
@@ -320,7 +320,7 @@ def _hyperparameters(given: object) -> dict[str, Any]:
             raise BadInputError(
                 f"{name!r} is no name of a hyperparameter.", field="hyperparameters"
             )
-        if not is_plain(value):
+        if not is_simple(value):
             raise BadInputError(
                 f"Hyperparameter {name} is a {type(value).__name__}; it must be plain data.",
                 field="hyperparameters",
