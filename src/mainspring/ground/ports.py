@@ -182,6 +182,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     path: list[str] = []  #: put in front of sys.path, for the user's own modules
     log: str | None = None  #: a file that receives stdout and stderr
     timeout_s: float | None = None
+    memory: int | None = None  #: bytes it and its children may use; it is ended beyond
     python: str | None = None  #: an environment's interpreter to run it in; None: ours
 
 

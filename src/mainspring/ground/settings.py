@@ -57,6 +57,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database: str | None = None  #: sqlite:///... or postgresql://...; default in the home
     objects: str | None = None  #: folder or s3://bucket/prefix; default in the home
     workers: Count = 2  #: tasks the engine works on at once
+    cpus: Count | None = None  #: that steps which ask for some may take together; default all
     slots: Count = 2  #: runs of the queue that one worker works on at once
     lease_s: Length = 10.0  #: a dead worker's task is taken over after this long
     capture: bool = True  #: a run keeps its commit, changes, packages, machine and load

@@ -30,10 +30,10 @@ def execute(payload: Mapping[str, Any], objects: Objects) -> dict[str, Any]:
     """Import the project, decode the inputs, call the step, keep what it returns.
 
     ``payload`` holds ``root``, ``target``, ``step``, ``run``, ``args`` (as in a StepPlan), and
-    if wanted ``pipeline`` (for the words of an error), ``kept`` (a folder for artifacts of the
-    run), ``code`` (the digest it was planned
-    with), ``sample`` (rows to which the tables it returns are cut) and ``progress`` (a file that
-    is told how far it is).
+    if wanted ``pipeline`` (for the words of an error), ``code`` (the digest it was planned
+    with), ``sample`` (rows to which the tables it returns are cut), ``progress`` (a file that
+    is told how far it is), ``kept`` (a folder for artifacts of the run) and ``rank`` (which
+    worker it is: only the first keeps what it returns).
 
     Returns ``output``, ``output_type``, ``blobs``, ``metrics`` ([key, value, step, time], see
     context.pack), ``wall_s`` and ``cpu_s`` of the call alone, and ``io_s`` of all around it.
@@ -44,7 +44,7 @@ def execute(payload: Mapping[str, Any], objects: Objects) -> dict[str, Any]:
         ConflictError: if its code is not what it was planned with.
     """
     begun = time.perf_counter()
-    function = _find(payload)
+    function, rank = _find(payload), int(payload.get("rank", 0))
     with _folder() as folder:
         context = StepContext(
             str(payload["run"]),
@@ -52,7 +52,7 @@ def execute(payload: Mapping[str, Any], objects: Objects) -> dict[str, Any]:
             objects,
             progress_file=Path(payload["progress"]) if payload.get("progress") else None,
             folder=folder,
-            kept=Path(payload["kept"]) if payload.get("kept") else None,
+            kept=Path(payload["kept"]) if payload.get("kept") and not rank else None,
         )
         arguments = _decoded(function, payload["args"], objects, folder)
         arguments = hints.fitted(function, arguments, str(payload["step"]))
@@ -63,6 +63,8 @@ def execute(payload: Mapping[str, Any], objects: Objects) -> dict[str, Any]:
             if payload.get("sample") is not None:
                 value = sampling.cut(value, int(payload["sample"]), folder)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        if rank:  # what the first worker returns is the step's
+            return {}
         hints.check_result(function, value, str(payload["step"]))
         words = f"Step {payload['step']} returned what cannot be kept"
         stored = outputs.encode(value, objects, words)

@@ -209,6 +209,12 @@ def step(
     >>> double(21)
     42
 
+    ``workers=4`` runs the function in four processes at once, with the same inputs and ranks of
+    their own (``ms.rank()``, ``RANK``, ``WORLD_SIZE``, ``MASTER_ADDR``, ``MASTER_PORT``); what
+    the first returns is what the step returns, and when one fails all are ended.
+    ``resources={"cpus": 2, "memory": "1GB", "gpus": 1}`` are what each worker needs: it waits
+    for cpus and gpus to be free, uses so many threads, and is ended when it uses more memory.
+
     Raises:
         ProjectError: if it is no plain named function.
         BadInputError: for an option that is unknown or cannot be so, or for a contract of an

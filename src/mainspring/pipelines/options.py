@@ -11,7 +11,16 @@ import msgspec
 from mainspring.ground.contracts import Contract
 from mainspring.ground.errors import BadInputError
 
+MOST_WORKERS = 256
 _OLDEST = 11  # of Python 3, for our own code
+
+
+class Resources(msgspec.Struct, frozen=True, kw_only=True):
+    """What a step asks of the machine, each of its workers."""
+
+    cpus: int | None = None  #: that it uses; None: not said, and nothing is kept free for it
+    memory: int | None = None  #: bytes it may use; it is ended beyond
+    gpus: int = 0
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,6 +32,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     cache: bool = True  #: False: the step runs anew in every run
     env: str | list[str] | None = None  #: a file of requirements, or requirements; None: ours
     python: str | None = None  #: the version of Python it runs in, such as 3.12
+    workers: int = 1  #: ranked processes that work on it together
+    resources: Resources = Resources()
 
     @property
     def apart(self) -> bool:
@@ -39,6 +50,8 @@ class Given(TypedDict, total=False):
     cache: bool
     env: str | Sequence[str] | None
     python: str | None
+    workers: int
+    resources: Mapping[str, Any] | None
     expects: Contract | Mapping[str, Contract] | None
 
 
@@ -60,7 +73,75 @@ def settle(given: Mapping[str, Any]) -> Options:
             _CHECKS[name](name, value)
     env = given.get("env")
     kept = dict(given) | ({"env": list(env)} if isinstance(env, list | tuple) else {})
+    if "resources" in kept:
+        kept["resources"] = resources(kept["resources"])
     return Options(**kept)
+
+
+def resources(given: object) -> Resources:
+    """Return what a step asks for, from ``{"cpus": 2, "memory": "1GB", "gpus": 1}``.
+
+    Raises:
+        BadInputError: naming what cannot be so.
+    """
+    if given is None or isinstance(given, Resources):
+        return given or Resources()
+    if not isinstance(given, Mapping):
+        raise _wrong("resources", 'a dict such as {"cpus": 2, "memory": "1GB"}', given)
+    for name, value in given.items():
+        if name not in Resources.__struct_fields__:
+            raise BadInputError(
+                f"resources has no {name!r}.",
+                field="resources",
+                hint=f"It has: {', '.join(Resources.__struct_fields__)}.",
+            )
+        if name != "memory":
+            _count(f"resources[{name!r}]", value, least=0 if name == "gpus" else 1)
+    kept: dict[str, Any] = dict(given)
+    if kept.get("memory") is not None:
+        kept["memory"] = in_bytes(kept["memory"])
+    return Resources(**kept)
+
+
+def in_bytes(text: object) -> int:
+    """Return a size in bytes: ``1GB`` and ``1 GB`` are 10**9, ``1GiB`` is 2**30.
+
+    >>> in_bytes("1.5GB"), in_bytes("512MiB"), in_bytes(4096)
+    (1500000000, 536870912, 4096)
+
+    Raises:
+        BadInputError: if it is none.
+    """
+    found = (
+        re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kMGT]?i?)B\s*", text)
+        if isinstance(text, str)
+        else None
+    )
+    if found:
+        power = "kMGT".find(found[2][:1]) + 1 if found[2] else 0
+        number = int(float(found[1]) * (1024 if found[2].endswith("i") else 1000) ** power)
+    else:
+        number = text if isinstance(text, int) and not isinstance(text, bool) else 0
+    if number < 1:
+        raise _wrong("resources['memory']", 'a size such as "1GB" or "512MiB"', text)
+    return number
+
+
+def size(count: int) -> str:
+    """Return bytes as people say them.
+
+    >>> size(1_500_000_000), size(268_435_456)
+    ('1.5 GB', '268 MB')
+    """
+    for unit, bytes_ in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= bytes_:
+            return f"{count / bytes_:.3g} {unit}"
+    return f"{count} B"
+
+
+def _count(name: str, value: object, *, least: int = 1) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= MOST_WORKERS:
+        raise _wrong(name, f"a whole number from {least} to {MOST_WORKERS}", value)
 
 
 def _whole(name: str, value: object) -> None:
@@ -111,4 +192,5 @@ _CHECKS: dict[str, Callable[[str, object], None]] = {
     "timeout_s": _limit,
     "env": _environment,
     "python": _version,
+    "workers": _count,
 }

@@ -55,6 +55,7 @@ def call(
     timeout_s: float | None = None,
     env: dict[str, str] | None = None,
     python: str | None = None,
+    memory: int | None = None,
 ) -> Outcome:
     """Run a function of ``workspace.children`` to its end and return how it ended.
 
@@ -62,7 +63,39 @@ def call(
     interpreter of the environment it runs in, if that is another.
     """
     cancelled = None if lease is None else lease.cancelled
-    wanted = Call(
+    asked_for = wanted(
+        ws,
+        function,
+        payload,
+        root=root,
+        log=log,
+        timeout_s=timeout_s,
+        env=env,
+        python=python,
+        memory=memory,
+    )
+    if log is None:
+        return ws.executor.run(asked_for, cancelled=cancelled)
+    ids = {key: payload.get(key) for key in ("run", "step", "number")}
+    task = None if lease is None else lease.task.id
+    with taken(ws.settings, log, cancelled, call=function, task=task, **ids) as asked:
+        return ws.executor.run(asked_for, cancelled=asked)
+
+
+def wanted(
+    ws: Workspace,
+    function: str,
+    payload: dict[str, Any],
+    *,
+    root: str | None = None,
+    log: Path | None = None,
+    timeout_s: float | None = None,
+    env: dict[str, str] | None = None,
+    python: str | None = None,
+    memory: int | None = None,
+) -> Call:
+    """Return a call of a function of ``workspace.children``, for the executor."""
+    return Call(
         target=f"mainspring.workspace.children:{function}",
         payload={**payload, "objects": ws.settings.objects_url},
         cwd=root,
@@ -71,13 +104,8 @@ def call(
         log=None if log is None else str(log),
         timeout_s=timeout_s,
         python=python,
+        memory=memory,
     )
-    if log is None:
-        return ws.executor.run(wanted, cancelled=cancelled)
-    ids = {key: payload.get(key) for key in ("run", "step", "number")}
-    task = None if lease is None else lease.task.id
-    with taken(ws.settings, log, cancelled, call=function, task=task, **ids) as asked:
-        return ws.executor.run(wanted, cancelled=asked)
 
 
 def _whereabouts(ws: Workspace) -> dict[str, str]:

@@ -26,6 +26,7 @@ from mainspring.pipelines.reading import codes as codes
 from mainspring.retraining.assemble import seconds
 from mainspring.scaling.models import package
 from mainspring.workspace import calling, environments
+from mainspring.workspace.performing import room
 
 if TYPE_CHECKING:
     from mainspring.engine.tasks import Lease
@@ -126,6 +127,7 @@ def plan(
     asked |= {"offered": given, "fire_at": fire_at}
     found = calling.child(ws, "trace", asked, lease, root=root)
     graph = msgspec.convert(found["graph"], Graph)
+    room.check(ws.settings, graph.nodes)
     told = {RESULT: graph.result or "", CODE: digest_of(found["code"]), ROOT: root}
     told |= _stood(ws, root)
     locks = environments.settled(ws, Path(root), graph)

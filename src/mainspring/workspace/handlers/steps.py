@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from mainspring.engine.worker import Done, Handler
 from mainspring.experiments import artifacts
 from mainspring.experiments import runs as experiments
 from mainspring.ground import messages as m
-from mainspring.ground.errors import BadInputError, ConflictError, StepFailedError
+from mainspring.ground.errors import BadInputError, ConflictError, DeadlineError, StepFailedError
 from mainspring.ground.killpoints import here
 from mainspring.ground.objects import Gate, LoopSpec, Run, RunStatus, StepRecord, StepState
 from mainspring.ground.permissions import Permission
@@ -21,6 +22,8 @@ from mainspring.ground.ports import Outcome, Tx
 from mainspring.pipelines import runs as pipelines
 from mainspring.readiness import registry
 from mainspring.workspace import calling, environments, gates, running
+from mainspring.workspace.performing import room
+from mainspring.workspace.performing.step import perform
 from mainspring.workspace.proofs import parity, smoking
 
 if TYPE_CHECKING:
@@ -54,9 +57,27 @@ class Steps:
         if plan.reused:
             return Done(result={"reused": True}, apply=lambda tx: _reuse(tx, plan, now))
 
+        refusal = room.wanting(self._ws.settings, plan.options)
+        if refusal:
+            told = Outcome(ok=False, error=f"Step {name} {refusal}", code=BadInputError.code)
+            raise self._failed(lease, plan, told, None, plan.attempt + 1)
+        with room.taken(self._ws, plan.options, lease.cancelled) as given:
+            if given is None:
+                raise StepFailedError(f"Step {name} was cancelled before there was room for it.")
+            return self._run(lease, plan, record, given)
+
+    def _run(
+        self,
+        lease: Lease,
+        plan: pipelines.StepPlan,
+        record: Run,
+        given: Sequence[dict[str, str]],
+    ) -> Done:
+        """Run a step that there is room for."""
+
         def start(tx: Tx) -> int:
             leases.renew(tx, lease)  # who lost the lease must not touch the step's row
-            return pipelines.started(tx, plan, now)
+            return pipelines.started(tx, plan, self._ws.clock.now())
 
         attempt = self._ws.write(Permission.WORK, start)
         here("step.started")
@@ -64,14 +85,14 @@ class Steps:
         python, settled = self._python(lease, plan, record, attempt)
         with tempfile.TemporaryDirectory(prefix="mainspring-log-") as folder:
             log, files = Path(folder) / "step.log", Path(folder) / "kept"
-            outcome = calling.call(
+            outcome = perform(
                 self._ws,
-                "step",
+                plan.options,
                 {
                     "root": root,
                     "target": plan.target,
-                    "step": name,
-                    "run": run,
+                    "step": plan.step,
+                    "run": plan.run,
                     "args": plan.args,
                     "pipeline": record.pipeline,
                     "code": plan.code if settled else "",
@@ -81,7 +102,7 @@ class Steps:
                 lease,
                 root=root,
                 log=log,
-                timeout_s=plan.options.timeout_s,
+                given=given,
                 python=python,
             )
             kept = self._ws.objects.put_file(log) if log.exists() and log.stat().st_size else None
@@ -156,7 +177,8 @@ class Steps:
             return error
         if outcome.killed and attempt < MOST_KILLED:
             return error
-        if outcome.killed:
+        # Killed too often, or out of the time it was given: its own doing, and its own retries.
+        if outcome.killed or outcome.code == DeadlineError.code:
             error = StepFailedError(str(error), trace=outcome.trace)
         if isinstance(error, StepFailedError) and attempt <= plan.options.retries:
             return _Again(str(error))
