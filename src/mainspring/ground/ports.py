@@ -6,7 +6,7 @@ passes its suite. Only ``workspace`` knows which backend stands behind a port.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -123,8 +123,11 @@ class Objects(Protocol):
         """Keep bytes and return their digest."""
         ...
 
-    def put_file(self, path: Path) -> str:
-        """Keep a file's bytes without holding them in memory; return their digest."""
+    def put_file(self, source: Path | Iterable[bytes | memoryview]) -> str:
+        """Keep a file's bytes, or pieces as they come, without holding them in memory.
+
+        Return their digest. A piece is not looked at again once the next was asked for.
+        """
         ...
 
     def get(self, digest: str) -> bytes:
@@ -155,8 +158,8 @@ class Objects(Protocol):
         """Return the number of bytes kept under a digest."""
         ...
 
-    def start(self, digest: str, count: int) -> bytes:
-        """Return the first ``count`` bytes, or all if there are fewer; not verified."""
+    def part(self, digest: str, start: int, count: int) -> bytes:
+        """Return ``count`` bytes from ``start`` on, or as many as there are; not verified."""
         ...
 
     def each(self) -> Iterator[Kept]:

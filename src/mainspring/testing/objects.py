@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -118,14 +118,35 @@ class ObjectsPromises:
         assert found == [hashlib.sha256(data).hexdigest()] * 8
         assert objects.get(found[0]) == data
 
-    def test_the_first_bytes_can_be_looked_at(self, objects: Objects) -> None:
-        """All of them, where there are fewer."""
+    def test_some_of_the_bytes_can_be_looked_at(self, objects: Objects) -> None:
+        """As many as there are, where there are fewer."""
         digest = objects.put(b"0123456789")
-        assert objects.start(digest, 4) == b"0123"
-        assert objects.start(digest, 40) == b"0123456789"
-        assert objects.start(objects.put(b""), 4) == b""
+        assert objects.part(digest, 0, 4) == b"0123"
+        assert objects.part(digest, 6, 2) == b"67"
+        assert objects.part(digest, 6, 40) == b"6789"
+        assert objects.part(digest, 10, 4) == b""
+        assert objects.part(objects.put(b""), 0, 4) == b""
         with pytest.raises(NotFoundError):
-            objects.start("0" * 64, 4)
+            objects.part("0" * 64, 0, 4)
+
+    def test_pieces_are_kept_as_they_come(self, objects: Objects) -> None:
+        """Under the digest of all of them; what fails on the way leaves nothing."""
+        buffer = bytearray(4)
+
+        def pieces(break_at: int) -> Iterator[bytes | memoryview]:
+            for number in range(3):
+                if number == break_at:
+                    raise BadInputError("It ends here.")
+                buffer[:] = bytes([number]) * 4  # as a reader does that has one buffer
+                yield memoryview(buffer)
+
+        whole = b"".join(bytes([number]) * 4 for number in range(3))
+        with pytest.raises(BadInputError):
+            objects.put_file(pieces(2))
+        assert not objects.has(hashlib.sha256(whole).hexdigest())
+        digest = objects.put_file(pieces(-1))
+        assert digest == hashlib.sha256(whole).hexdigest()
+        assert objects.get(digest) == whole
 
     def test_everything_that_is_kept_can_be_gone_through(
         self, place: ObjectsPlace, objects: Objects

@@ -12,7 +12,7 @@ import fcntl
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -52,10 +52,20 @@ class LocalObjects:
             self._keep(file, temp, digest)
         return digest
 
-    def put_file(self, path: Path) -> str:
-        """Keep a file's bytes without holding them in memory; return their digest."""
-        with _told(f"read {path}"), _source(path) as source, self._new_file() as (file, temp):
-            digest = _copy(source, file)
+    def put_file(self, source: Path | Iterable[bytes | memoryview]) -> str:
+        """Keep a file's bytes, or pieces as they come; return their digest."""
+        if not isinstance(source, Path):
+            return self._put_pieces(source)
+        with _told(f"read {source}"), _source(source) as opened:
+            return self._put_pieces(_pieces(opened))
+
+    def _put_pieces(self, pieces: Iterable[bytes | memoryview]) -> str:
+        found = hashlib.sha256()
+        with self._new_file() as (file, temp):
+            for piece in pieces:
+                found.update(piece)
+                write_all(file, piece)
+            digest = found.hexdigest()
             if not self._hit(digest, file.tell()):
                 self._keep(file, temp, digest)
         return digest
@@ -100,10 +110,10 @@ class LocalObjects:
         with self._kept(digest) as file:
             return os.fstat(file.fileno()).st_size
 
-    def start(self, digest: str, count: int) -> bytes:
-        """Return the first bytes, not verified."""
+    def part(self, digest: str, start: int, count: int) -> bytes:
+        """Return some of the bytes, not verified."""
         with self._kept(digest) as file:
-            return file.read(count)
+            return os.pread(file.fileno(), count, start)
 
     def each(self) -> Iterator[Kept]:
         """Go through everything that is kept."""
@@ -263,13 +273,10 @@ def write_all(file: BinaryIO, data: bytes | memoryview) -> None:
         rest = rest[file.write(rest) :]
 
 
-def _copy(source: BinaryIO, file: BinaryIO) -> str:
-    found = hashlib.sha256()
+def _pieces(source: BinaryIO) -> Iterator[memoryview]:
     buffer = memoryview(bytearray(CHUNK))
     while count := source.readinto(buffer):  # type: ignore[attr-defined]
-        found.update(buffer[:count])
-        write_all(file, buffer[:count])
-    return found.hexdigest()
+        yield buffer[:count]
 
 
 @contextmanager

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.exceptions import NotFoundError as MissingError
 from obstore.store import S3Store
 
-from mainspring.backends.objects.local import write_verified
+from mainspring.backends.objects.local import write_all, write_verified
 from mainspring.ground.clock import Clock, SystemClock
 from mainspring.ground.errors import BadInputError, DamagedError, NotFoundError, UnavailableError
 from mainspring.ground.identity import check_digest, is_digest, sha256_file
@@ -63,12 +64,20 @@ class S3Objects:
                 self._freshen(digest, lambda: obstore.put(self._store, _path(digest), data))
         return digest
 
-    def put_file(self, path: Path) -> str:
-        """Keep a file's bytes without holding them in memory; return their digest.
+    def put_file(self, source: Path | Iterable[bytes | memoryview]) -> str:
+        """Keep a file's bytes, or pieces as they come; return their digest.
 
-        Large files go up in parts, which S3 makes visible in one step at the end. A file
+        A bucket wants the name first, so pieces wait in a temporary file for their digest. Large files go up in parts, which S3 makes visible in one step at the end. A file
         that changes between hashing and sending is found by whoever reads it.
         """
+        if not isinstance(source, Path):
+            with tempfile.TemporaryDirectory(prefix="mainspring-put-") as folder:
+                whole = Path(folder) / "object"
+                with whole.open("wb", buffering=0) as file:
+                    for piece in source:
+                        write_all(file, piece)
+                return self.put_file(whole)
+        path = source
         try:
             digest = sha256_file(path)
         except FileNotFoundError:
@@ -129,13 +138,13 @@ class S3Objects:
         with self._told(f"look up object {digest}", digest):
             return int(obstore.head(self._store, _path(digest))["size"])
 
-    def start(self, digest: str, count: int) -> bytes:
-        """Return the first bytes, not verified."""
-        length = min(count, self.size(digest))
-        if not length:
+    def part(self, digest: str, start: int, count: int) -> bytes:
+        """Return some of the bytes, not verified."""
+        length = min(count, self.size(digest) - start)
+        if length <= 0:
             return b""
         with self._told(f"read object {digest}", digest):
-            found = obstore.get_range(self._store, _path(digest), start=0, length=length)
+            found = obstore.get_range(self._store, _path(digest), start=start, length=length)
         return bytes(found)
 
     def each(self) -> Iterator[Kept]:

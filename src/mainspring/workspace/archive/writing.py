@@ -255,7 +255,7 @@ class _Writer:
             ) from error
 
     def _is_worth(self, one: Kept) -> bool:
-        start = self._ws.objects.start(one.digest, _SAMPLE)
+        start = self._ws.objects.part(one.digest, 0, _SAMPLE)
         return len(zlib.compress(start, 1)) < 0.9 * len(start)
 
 

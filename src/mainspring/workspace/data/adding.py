@@ -1,9 +1,13 @@
-"""Add a file or a folder as the next version of a dataset."""
+"""Add a file or a folder as the next version of a dataset.
+
+The order makes dying harmless: (1) the bytes, packed, are kept; (2) the manifest that says
+where they are; (3) the version that names it, in one transaction; (4) what is remembered of
+the files. What dies before (3) leaves objects that nothing names, which gc takes away.
+"""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +15,25 @@ import msgspec
 
 from mainspring.ground.errors import BadInputError
 from mainspring.ground.identity import check_name, slug
+from mainspring.ground.killpoints import here
 from mainspring.ground.permissions import Permission, authorise
-from mainspring.pipelines.data import manifest, versions
-from mainspring.pipelines.data.manifest import Entry, Kind
+from mainspring.pipelines.data import manifest, stats, versions
+from mainspring.pipelines.data.manifest import Entry, Kind, Manifest
+from mainspring.pipelines.data.stats import State
+from mainspring.pipelines.data.storing import Storing
 from mainspring.pipelines.data.versions import DataVersion
+from mainspring.pipelines.data.walk import Found, refuse, walk
+from mainspring.workspace.data.places import Hints, Tell, quiet, stats_folder, trees_folder
 from mainspring.workspace.opening import Workspace
 
-Tell = Callable[[str, int, int], None]
-"""Is told what is being done, how far it is, and how far it goes."""
 
+class Added(msgspec.Struct, frozen=True, kw_only=True):
+    """What adding did."""
 
-def quiet(_what: str, _at: int, _of: int) -> None:
-    """Tell nobody."""
+    version: DataVersion
+    new: bool  #: False: the newest version holds the same already
+    stored: int  #: bytes that were not kept before
+    read: int  #: files that had to be read
 
 
 def add(
@@ -51,48 +62,69 @@ def add(
         tell: Is told how far it is.
 
     Raises:
-        NotFoundError: if nothing is there.
-        BadInputError: naming the first file that cannot be kept, and why.
-        StoreError: if it cannot be read or written; then nothing was added.
+        BadInputError: if nothing is there; or naming the first files that cannot be kept.
+        StoreError: if a disk fails or is full; then nothing was added.
     """
+    given = {"message": message, "source": source, "meta": meta}
+    return added(ws, path, name=name, kind=kind, tell=tell, **given).version
+
+
+def added(
+    ws: Workspace,
+    path: Path,
+    *,
+    name: str | None = None,
+    kind: Kind | None = None,
+    tell: Tell = quiet,
+    **given: Any,
+) -> Added:
+    """Do what :func:`add` does, and return what it did."""
     authorise(ws.who, Permission.LOG)
     path = path.expanduser().absolute()
-    if not path.exists():
-        raise BadInputError(f"There is no file or folder {path}.", field="path")
-    named = check_name(name) if name else slug(path.stem, "data")
-    found: Kind = kind or ("folder" if path.is_dir() else "file")
-    files = _files(path)
-    entries = []
-    for number, (shown, file) in enumerate(files):
-        tell("adding", number, len(files))
-        size = file.stat().st_size
-        digest = ws.objects.put_file(file)
-        entries.append(Entry(shown, size, digest, os.access(file, os.X_OK)))
-    return keep(
-        ws,
-        named,
-        manifest.settled(found, entries),
-        message=message,
-        source=str(path) if source is None else source,
-        meta=meta,
+    named = check_name(name) if name else slug(path.stem if path.is_file() else path.name, "data")
+    is_kind = _kind(path, kind)
+    seen_ns = stats.now_ns()
+    tell("looking", 0, 0)
+    files, refused = walk(path, apart=[ws.home], ours=trees_folder(ws.home))
+    refuse(refused)
+    state = stats.load(stats_folder(ws.home), path)
+    digests = {file.path: digest for file in files if (digest := state.known(file))}
+    last = ws.read(Permission.LOG, lambda tx: versions.newest(tx, named))
+    if last is not None and _is_as_it_was(last, is_kind, files, digests):
+        return Added(version=last, new=False, stored=0, read=0)
+    before = _entries(ws, last)
+    hints = Hints(ws)
+    storing = Storing(ws.objects, hints)
+    entries = storing.entries(
+        path, files, digests, before, lambda at, of: tell("keeping", at, of)
     )
+    held = manifest.settled(is_kind, entries)
+    hints.keep(storing.notes, storing.gone)
+    tell("writing down", 0, 0)
+    version = keep(ws, named, held, **{**given, "source": given.get("source") or str(path)})
+    here("data.added")
+    remember(ws, path, version, held, files, seen_ns)
+    new = last is None or version.number != last.number
+    return Added(version=version, new=new, stored=storing.stored, read=len(files) - len(digests))
 
 
 def keep(
     ws: Workspace,
     name: str,
-    held: manifest.Manifest,
+    held: Manifest,
     *,
     message: str = "",
     source: str = "",
     meta: Mapping[str, Any] | None = None,
 ) -> DataVersion:
     """Keep a manifest, whose bytes are kept already, as the next version of a dataset."""
+    kept = manifest.write(held, ws.objects)
+    here("data.manifest")
     new = DataVersion(
         name=name,
         number=0,
         digest=held.digest,
-        manifest=manifest.write(held, ws.objects),
+        manifest=kept,
         kind=held.kind,
         created=ws.clock.now(),
         by=ws.who.name,
@@ -105,7 +137,64 @@ def keep(
     return ws.write(Permission.LOG, lambda tx: versions.add(tx, new))
 
 
-def _files(path: Path) -> list[tuple[str, Path]]:
-    if path.is_file():
-        return [(path.name, path)]
-    return [(str(p.relative_to(path)), p) for p in sorted(path.rglob("*")) if p.is_file()]
+def remember(
+    ws: Workspace,
+    path: Path,
+    version: DataVersion,
+    held: Manifest,
+    files: Sequence[Found],
+    seen_ns: int,
+) -> State:
+    """Note which version lies at a place, and what was seen of its files."""
+    digests = {entry.path: entry.sha256 for entry in held.entries}
+    if held.kind != "folder":  # the file may have another name by now
+        digests = {file.path: held.entries[0].sha256 for file in files}
+    state = State(
+        place=str(path),
+        name=version.name,
+        number=version.number,
+        digest=version.digest,
+        manifest=version.manifest or "",
+        kind=version.kind,
+        rows=stats.rows_of(files, digests, seen_ns),
+    )
+    stats.save(stats_folder(ws.home), state)
+    return state
+
+
+def digest_of_files(kind: Kind, files: Sequence[Found], digests: Mapping[str, str]) -> str:
+    """Return the digest that a version of these files would have."""
+    return manifest.digest_of(
+        kind, (Entry(f.path, f.size, digests[f.path], f.executable) for f in files)
+    )
+
+
+def _kind(path: Path, kind: Kind | None) -> Kind:
+    """Return what kind of data lies at a path, if it can be of the kind that is wanted."""
+    if not path.exists():
+        raise BadInputError(f"There is no file or folder {path}.", field="path")
+    if path.is_dir():
+        if kind not in (None, "folder"):
+            raise BadInputError(f"{path} is a folder, and a {kind} is one file.", field="kind")
+        return "folder"
+    if not path.is_file():
+        raise BadInputError(f"{path} is neither a file nor a folder.", field="path")
+    if kind == "folder":
+        raise BadInputError(f"{path} is a file, and no folder.", field="kind")
+    return kind or "file"
+
+
+def _is_as_it_was(
+    last: DataVersion, kind: Kind, files: Sequence[Found], digests: Mapping[str, str]
+) -> bool:
+    return (
+        len(digests) == len(files) == last.files
+        and last.kind == kind
+        and digest_of_files(kind, files, digests) == last.digest
+    )
+
+
+def _entries(ws: Workspace, last: DataVersion | None) -> dict[str, Entry]:
+    if last is None or last.manifest is None:
+        return {}
+    return {entry.path: entry for entry in manifest.read(last.manifest, ws.objects).entries}

@@ -107,7 +107,7 @@ def named_in(ws: Workspace, one: Kept) -> set[bytes]:
     if one.size < 64:
         return set()
     try:
-        if ws.objects.start(one.digest, 1) not in (b"{", b"["):
+        if ws.objects.part(one.digest, 0, 1) not in (b"{", b"["):
             return set()
         if one.size <= HELD_BYTES:
             return texts.digests_in(ws.objects.get(one.digest))

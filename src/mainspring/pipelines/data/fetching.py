@@ -1,0 +1,188 @@
+"""Bring files of a version back: each written aside, its digest checked, then given its name."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from mainspring.ground.errors import DamagedError, StoreError
+from mainspring.ground.killpoints import here
+from mainspring.ground.ports import Objects
+from mainspring.pipelines.data.manifest import Entry
+from mainspring.pipelines.data.storing import SMALL
+
+_PIECE = 8 << 20
+_RUN = 16 << 20  # bytes of an object that are read at once for the small files in it
+_AT_ONCE = 4
+
+
+def contents(entry: Entry, objects: Objects) -> Iterator[bytes]:
+    """Return a file's bytes piece by piece; whoever takes them all checks their digest.
+
+    Raises:
+        NotFoundError: if an object that holds them is gone.
+    """
+    for part in entry.places:
+        for start in range(0, part.length, _PIECE):
+            count = min(_PIECE, part.length - start)
+            yield objects.part(part.object, part.offset + start, count)
+
+
+def read(entry: Entry, objects: Objects) -> bytes:
+    """Return a file's bytes, verified.
+
+    Raises:
+        NotFoundError, DamagedError: if they are gone or changed.
+    """
+    data = b"".join(contents(entry, objects))
+    _verify(entry, hashlib.sha256(data).hexdigest())
+    return data
+
+
+def fetch(entry: Entry, objects: Objects, target: Path, mode: int = 0o644) -> None:
+    """Write a file, verified, in one step; what stood there under its name is replaced.
+
+    Raises:
+        NotFoundError, DamagedError: if its bytes are gone or changed.
+        StoreError: if it cannot be written.
+    """
+    mode = _mode(entry, mode)
+    if not entry.parts and entry.size:
+        with _told(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+        objects.fetch(entry.sha256, target)  # where the file system can, without copying
+        target.chmod(mode)
+        return
+    with _aside(target, mode) as number:
+        found = hashlib.sha256()
+        for piece in contents(entry, objects):
+            found.update(piece)
+            _write(number, piece)
+        _verify(entry, found.hexdigest())
+
+
+def fetch_all(
+    entries: Sequence[Entry],
+    objects: Objects,
+    root: Path,
+    *,
+    mode: int = 0o644,
+    tell: Callable[[int, int], None] = lambda _at, _of: None,
+) -> None:
+    """Write files below a folder, or the one file ``root``; see :func:`fetch`.
+
+    Small files that lie side by side in one object are read together. ``tell`` is told how
+    many bytes are there, of how many.
+    """
+    at, total = 0, sum(entry.size for entry in entries)
+
+    def done(entries: Sequence[Entry]) -> None:
+        nonlocal at
+        at += sum(entry.size for entry in entries)
+        tell(at, total)
+
+    packed = sorted(
+        (entry for entry in entries if len(entry.parts) == 1 and entry.size < SMALL),
+        key=lambda entry: entry.parts[0],
+    )
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="fetch") as pool:
+        for run in pool.map(lambda run: _fetch_run(run, objects, root, mode), _runs(packed)):
+            done(run)
+        names = {entry.path for entry in packed}
+        rest = [entry for entry in entries if entry.path not in names]
+        for one in pool.map(lambda one: _fetch_one(one, objects, root, mode), rest):
+            done([one])
+
+
+def place_of(root: Path, entry: Entry, single: bool) -> Path:
+    """Return where a file of a version belongs: ``root`` itself if it is a single file."""
+    return root if single else root / entry.path
+
+
+def _fetch_one(entry: Entry, objects: Objects, root: Path, mode: int) -> Entry:
+    fetch(entry, objects, root / entry.path, mode)
+    here("data.fetched")
+    return entry
+
+
+def _fetch_run(
+    run: Sequence[Entry], objects: Objects, root: Path, mode: int
+) -> Sequence[Entry]:
+    first, last = run[0].parts[0], run[-1].parts[0]
+    data = objects.part(first.object, first.offset, last.offset + last.length - first.offset)
+    for entry in run:
+        start = entry.parts[0].offset - first.offset
+        piece = data[start : start + entry.size]
+        _verify(entry, hashlib.sha256(piece).hexdigest())
+        with _aside(root / entry.path, _mode(entry, mode)) as number:
+            _write(number, piece)
+        here("data.fetched")
+    return run
+
+
+def _runs(packed: Sequence[Entry]) -> Iterator[list[Entry]]:
+    """Cut entries, in the order of their places, into such as lie near each other."""
+    run: list[Entry] = []
+    for entry in packed:
+        part = entry.parts[0]
+        first = run[0].parts[0] if run else part
+        end = part.offset + part.length
+        if run and (part.object != first.object or end - first.offset > _RUN):
+            yield run
+            run = []
+        run.append(entry)
+    if run:
+        yield run
+
+
+def _mode(entry: Entry, mode: int) -> int:
+    return mode | (mode & 0o444) >> 2 if entry.executable else mode
+
+
+@contextmanager
+def _aside(target: Path, mode: int) -> Iterator[int]:
+    """Give a new file to write to, which becomes ``target`` at the end."""
+    with _told(target):
+        try:
+            number, name = tempfile.mkstemp(dir=target.parent, prefix=".mainspring-")
+        except FileNotFoundError:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            number, name = tempfile.mkstemp(dir=target.parent, prefix=".mainspring-")
+        try:
+            try:
+                yield number
+                os.fchmod(number, mode)
+            finally:
+                os.close(number)
+            os.replace(name, target)  # noqa: PTH105  thousands of them
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+def _write(number: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(number, rest) :]
+
+
+def _verify(entry: Entry, found: str) -> None:
+    if found != entry.sha256:
+        raise DamagedError(
+            f"{entry.path} is damaged: its bytes have the digest {found} instead of"
+            f" {entry.sha256}.",
+            hint="Pull the version again from a place that has it.",
+        )
+
+
+@contextmanager
+def _told(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"{target} cannot be written: {error.strerror or error}.") from error

@@ -1,0 +1,104 @@
+r"""Remember the digests of files, so that what was not touched is not read again.
+
+A file counts as untouched while its size, its times of change and its inode are those that
+were seen before it was read. Clocks of file systems tick: a file that was written within the
+tick in which it was looked at could be written once more without a sign (Git's "racy" entries).
+So nothing is remembered of a file whose times were not well in the past when it was looked at;
+it is read again, and then remembered, the next time.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+import zlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from mainspring.ground.identity import sha256
+from mainspring.pipelines.data.walk import Found
+
+_MAGIC = b"mainspring-stats-1\n"
+#: The kernel stamps files by a clock that ticks 100 to 1000 times a second.
+_TICK_NS = 50_000_000
+#: A time of whole milliseconds may come from a file system that keeps no finer ones, or of
+#: whole seconds; FAT keeps two seconds.
+_COARSE_NS = 2_100_000_000
+
+Row = tuple[int, int, int, int, bytes]
+"""Size, both times, inode, and the digest."""
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a place in the file system: the version that was there, and its files."""
+
+    place: str
+    name: str = ""  #: the dataset; empty if no version was added from or brought to it
+    number: int = 0
+    digest: str = ""  #: of that version
+    manifest: str = ""
+    kind: str = ""
+    rows: dict[str, Row] = {}
+
+    def known(self, file: Found) -> str | None:
+        """Return the digest of a file if it was not touched since it was read."""
+        row = self.rows.get(file.path)
+        if row is None or row[:4] != file[1:5]:
+            return None
+        return row[4].hex()
+
+
+def rows_of(files: Iterable[Found], digests: Mapping[str, str], seen_ns: int) -> dict[str, Row]:
+    """Return what may be remembered of files that were looked at after ``seen_ns``."""
+    found: dict[str, Row] = {}
+    for file in files:
+        digest = digests.get(file.path)
+        if digest is not None and is_settled(file, seen_ns):
+            found[file.path] = (*file[1:5], bytes.fromhex(digest))
+    return found
+
+
+def is_settled(file: Found, seen_ns: int) -> bool:
+    """Return whether a change after ``seen_ns`` would show in the file's times."""
+    tick = _COARSE_NS if file.ctime_ns % 1_000_000 == 0 else _TICK_NS
+    return max(file.mtime_ns, file.ctime_ns) + tick < seen_ns
+
+
+def now_ns() -> int:
+    """Return the time on the clock that file systems of this machine stamp files by."""
+    return time.time_ns()
+
+
+def load(folder: Path, place: Path) -> State:
+    """Return what is known of a place; nothing if it was never kept, or is damaged."""
+    empty = State(place=str(place))
+    try:
+        data = _file(folder, place).read_bytes()
+    except FileNotFoundError:
+        return empty
+    head, body = data[: len(_MAGIC) + 4], memoryview(data)[len(_MAGIC) + 4 :]
+    if head != _MAGIC + zlib.crc32(body).to_bytes(4, "big"):
+        return empty  # cut short by a power cut: everything is read again
+    found = msgspec.msgpack.decode(body, type=State)
+    return found if found.place == str(place) else empty
+
+
+def save(folder: Path, state: State) -> None:
+    """Keep what is known of a place, in one step."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    body = msgspec.msgpack.encode(state)
+    number, name = tempfile.mkstemp(dir=folder)
+    try:
+        with os.fdopen(number, "wb") as file:
+            file.write(_MAGIC + zlib.crc32(body).to_bytes(4, "big"))
+            file.write(body)
+        Path(name).replace(_file(folder, Path(state.place)))
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def _file(folder: Path, place: Path) -> Path:
+    return folder / sha256(os.fsencode(place))[:32]

@@ -1,0 +1,471 @@
+"""Keep files as objects: small ones packed together, large ones whole, or only what is new.
+
+* Files below ``SMALL`` go into packs, one object for thousands of them: one flush of the disk
+  instead of thousands.
+* A file of ``LARGE`` bytes or more is cut into chunks (:mod:`cuts`). Where none of them is
+  known it is kept whole, as one object of its own digest; else only the chunks that are new
+  are kept, packed, and the rest is named where it lies.
+* What is known already is only named, once it is sure that its object is there.
+
+Nothing is flushed but by ``Objects``: when these return, a power cut loses nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+import msgspec
+
+from mainspring.ground.errors import BadInputError, NotFoundError, StoreError
+from mainspring.ground.identity import canonical
+from mainspring.ground.killpoints import here
+from mainspring.ground.ports import Objects
+from mainspring.pipelines.data.cuts import MOST, Chunk, Cutter
+from mainspring.pipelines.data.manifest import Entry, Part
+from mainspring.pipelines.data.walk import Found, shown
+
+SMALL = 1 << 20  #: bytes; a file below this is packed
+LARGE = 4 << 20  #: bytes; from here on a file is cut into chunks
+PACK = 16 << 20  #: bytes of a pack of small files, about
+CHUNK_PACK = 64 << 20  #: bytes of a pack of chunks, about
+_BATCH = 5_000  # small files that are looked up together
+_BLOCK = 8 << 20  # bytes read at once of a large file
+_RING = 3  # blocks under way: one read, one cut, one written
+_PROBE = 3  # chunks of a file looked up to tell whether it is like one that is kept
+
+
+class Known(Protocol):
+    """Where what is known is kept; see :mod:`known`."""
+
+    def find(self, digests: Iterable[str]) -> dict[str, Part]:
+        """Return where those of some files or chunks are kept that are known."""
+        ...
+
+
+class Storing:
+    """One act of keeping files; :attr:`notes` are what it learnt of where things are."""
+
+    def __init__(self, objects: Objects, known: Known) -> None:
+        self.notes: dict[str, Part] = {}
+        self.gone: set[str] = set()  #: objects that were named somewhere and are not there
+        self.stored = 0  #: bytes that were new
+        self._objects, self._known = objects, known
+        self._there: set[str] = set()
+
+    def entries(
+        self,
+        root: Path,
+        files: Sequence[Found],
+        digests: Mapping[str, str],
+        before: Mapping[str, Entry],
+        tell: Callable[[int, int], None] = lambda _at, _of: None,
+    ) -> list[Entry]:
+        """Return an entry for each file, its bytes kept.
+
+        ``digests`` are those of files that need not be read, ``before`` the entries of the
+        version before. ``tell`` is told how many bytes are looked after, of how many.
+
+        Raises:
+            BadInputError: if a file cannot be read.
+            StoreError: if a disk fails.
+        """
+        done: dict[str, Entry] = {}
+        unplaced: list[Found] = []
+        todo: list[Found] = []
+        for file in files:
+            digest = digests.get(file.path)
+            if digest is None:
+                todo.append(file)
+            elif (same := self._same(file, digest, before)) is not None:
+                done[file.path] = same
+            else:
+                unplaced.append(file)
+        todo += self._placed(unplaced, digests, done)
+        todo.sort(key=lambda file: file.path)
+        total = sum(file.size for file in files)
+        at = total - sum(file.size for file in todo)
+        small = [file for file in todo if file.size < SMALL]
+        for batch in _batches(small):
+            self._pack(root, batch, before, done)
+            at += sum(file.size for file in batch)
+            tell(at, total)
+        for file in (file for file in todo if file.size >= SMALL):
+            so_far = partial(_further, tell, at, total)
+            done[file.path] = self._one(root, file, before.get(file.path), so_far)
+            at += file.size
+        return [done[file.path] for file in files]
+
+    # ------------------------------------------------------------ what is there already
+
+    def is_there(self, digest: str) -> bool:
+        """Return whether an object is there, and let it stay for as long as a new one."""
+        if digest in self._there:
+            return True
+        if digest in self.gone or not self._objects.renew(digest):
+            self.gone.add(digest)
+            return False
+        self._there.add(digest)
+        return True
+
+    def _same(self, file: Found, digest: str, before: Mapping[str, Entry]) -> Entry | None:
+        """Return the entry of the version before, if it holds what the file holds."""
+        entry = before.get(file.path)
+        if entry is None or entry.sha256 != digest or not self._whole(entry):
+            return None
+        if entry.executable == file.executable:
+            return entry
+        return msgspec.structs.replace(entry, executable=file.executable)
+
+    def _whole(self, entry: Entry) -> bool:
+        listed = entry.chunks is None or self.is_there(entry.chunks)
+        return listed and all(self.is_there(part.object) for part in entry.places)
+
+    def _find(self, digests: Iterable[str]) -> dict[str, Part]:
+        """Return where files or chunks are kept, of those that are there."""
+        wanted = set(digests)
+        found = {one: self.notes[one] for one in wanted if one in self.notes}
+        found |= self._known.find(wanted - found.keys())
+        return {one: part for one, part in found.items() if self.is_there(part.object)}
+
+    def _placed(
+        self, files: Sequence[Found], digests: Mapping[str, str], done: dict[str, Entry]
+    ) -> list[Found]:
+        """Make entries of files that are known by digest alone; return the others."""
+        if not files:
+            return []
+        found = self._find(digests[file.path] for file in files)
+        rest = []
+        for file in files:
+            digest = digests[file.path]
+            if not file.size or digest in found:
+                done[file.path] = _entry(file, file.size, digest, found.get(digest))
+            else:
+                rest.append(file)
+        return rest
+
+    # ------------------------------------------------------------ small files
+
+    def _pack(
+        self, root: Path, files: Sequence[Found], before: Mapping[str, Entry], done: dict[str, Entry]
+    ) -> None:
+        """Read small files and keep those that are new in one object."""
+        held: dict[str, bytes] = {}  # digest -> bytes, each once
+        read: list[tuple[Found, int, str]] = []
+        for file in files:
+            data = read_small(root, file)
+            digest = hashlib.sha256(data).hexdigest()
+            read.append((file, len(data), digest))
+            if (same := self._same(file, digest, before)) is not None:
+                done[file.path] = same
+            elif data:
+                held[digest] = data
+        found = self._find(held)
+        new = [digest for digest in held if digest not in found]
+        if new:
+            pack = b"".join(held[digest] for digest in new)
+            here("data.pack")
+            digest_of_pack = self._objects.put(pack)
+            self.stored += len(pack)
+            self._there.add(digest_of_pack)
+            start = 0
+            for digest in new:
+                found[digest] = Part(digest_of_pack, start, len(held[digest]))
+                start += len(held[digest])
+            self.notes |= {digest: found[digest] for digest in new}
+            here("data.packed")
+        for file, size, digest in read:
+            if file.path not in done:
+                done[file.path] = _entry(file, size, digest, found.get(digest))
+
+    # ------------------------------------------------------------ large files
+
+    def _one(
+        self, root: Path, file: Found, base: Entry | None, tell: Callable[[int], None]
+    ) -> Entry:
+        """Keep one file that is not small."""
+        with opened(root, file) as source:
+            listed = self._chunks(base)
+            if file.size < LARGE:
+                kept = self._whole_file(source, None, tell)
+            elif listed or self._is_like(source):
+                kept = self._changed(source, base, listed, tell)
+            else:
+                kept = self._whole_file(source, [], tell)
+        here("data.stored")
+        return msgspec.structs.replace(kept, path=file.path, executable=file.executable)
+
+    def _chunks(self, base: Entry | None) -> list[Chunk]:
+        if base is None or base.chunks is None or not self._whole(base):
+            return []
+        data = self._objects.get(base.chunks)
+        return msgspec.json.decode(data, type=list[Chunk])
+
+    def _is_like(self, source: BinaryIO) -> bool:
+        """Return whether the file begins as one that is kept: renamed, or grown."""
+        first: list[Chunk] = []
+        cutter = Cutter(lambda _at, chunk, _data: first.append(chunk))
+        data = os.pread(source.fileno(), _PROBE * MOST, 0)
+        cutter.feed(bytearray(data), 0, len(data))
+        cutter.end()
+        # The last of them ends where the reading did, unless all was read.
+        return bool(self._find(chunk.sha256 for chunk in first[: max(_PROBE, 1)]))
+
+    def _whole_file(
+        self, source: BinaryIO, chunks: list[Chunk] | None, tell: Callable[[int], None]
+    ) -> Entry:
+        """Keep a file as one object; where ``chunks`` are wanted, note where each is."""
+        size = 0
+
+        def counted(pieces: Iterator[memoryview]) -> Iterator[memoryview]:
+            nonlocal size
+            for piece in pieces:
+                yield piece
+                size += len(piece)
+                tell(size)
+
+        if chunks is None:
+            digest = self._objects.put_file(counted(_blocks(source)))
+        else:
+            cutter = Cutter(lambda _at, chunk, _data: chunks.append(chunk))
+            digest = self._objects.put_file(counted(_cut_beside(source, cutter)))
+        self.stored += size
+        self._there.add(digest)
+        if not chunks:
+            return Entry("", size, digest)
+        start = 0
+        for chunk in chunks:
+            self.notes[chunk.sha256] = Part(digest, start, chunk.length)
+            start += chunk.length
+        return Entry("", size, digest, chunks=self._listed(chunks))
+
+    def _changed(
+        self,
+        source: BinaryIO,
+        base: Entry | None,
+        listed: Sequence[Chunk],
+        tell: Callable[[int], None],
+    ) -> Entry:
+        """Keep of a file what is new in it."""
+        taking = _Taking(self, _places(base, listed) if base else {})
+        cutter = Cutter(taking.take, listed)
+        whole = hashlib.sha256()
+        size = 0
+        for piece in _cut_beside(source, cutter):
+            whole.update(piece)
+            size += len(piece)
+            tell(size)
+        parts = taking.end()
+        digest = whole.hexdigest()
+        only = len(parts) == 1 and parts[0] == Part(digest, 0, size)
+        kept = () if only else tuple(parts)
+        return Entry("", size, digest, parts=kept, chunks=self._listed(taking.chunks))
+
+    def _listed(self, chunks: Sequence[Chunk]) -> str:
+        digest = self._objects.put(canonical(chunks))
+        self._there.add(digest)
+        return digest
+
+    def keep_pack(self, pack: bytes) -> str:
+        """Keep a pack of chunks."""
+        here("data.pack")
+        digest = self._objects.put(pack)
+        self.stored += len(pack)
+        self._there.add(digest)
+        return digest
+
+    def find_one(self, digest: str) -> Part | None:
+        """Return where a chunk is kept, if it is."""
+        return self._find([digest]).get(digest)
+
+
+class _Taking:
+    """Takes the chunks of a file: names those that are known, packs those that are new."""
+
+    def __init__(self, storing: Storing, places: Mapping[str, Part]) -> None:
+        self.chunks: list[Chunk] = []
+        self._storing, self._places = storing, places
+        self._parts: list[Part | int] = []  # a number: so many bytes of the pack under way
+        self._pack = bytearray()
+        self._digests: list[tuple[str, int, int]] = []
+        self._packed: dict[str, tuple[int, int]] = {}
+
+    def take(self, _at: int, chunk: Chunk, data: memoryview) -> None:
+        """Take one chunk."""
+        self.chunks.append(chunk)
+        part = self._places.get(chunk.sha256)
+        if part is None and chunk.sha256 in self._packed:
+            self._parts.append(-1 - self._packed[chunk.sha256][0])
+            return
+        part = part or self._storing.find_one(chunk.sha256)
+        if part is not None:
+            self._parts.append(part)
+            return
+        if len(self._pack) + len(data) > CHUNK_PACK:
+            self._flush()
+        self._packed[chunk.sha256] = (len(self._digests), len(self._pack))
+        self._parts.append(-1 - len(self._digests))
+        self._digests.append((chunk.sha256, len(self._pack), chunk.length))
+        self._pack += data
+
+    def end(self) -> list[Part]:
+        """Return where the whole file is, in as few parts as can be."""
+        self._flush()
+        joined: list[Part] = []
+        for part in self._parts:
+            if isinstance(part, int):
+                raise StoreError("A chunk was not kept.")
+            last = joined[-1] if joined else None
+            if last and last.object == part.object and last.offset + last.length == part.offset:
+                joined[-1] = Part(last.object, last.offset, last.length + part.length)
+            else:
+                joined.append(part)
+        return joined
+
+    def _flush(self) -> None:
+        """Keep the pack under way, and say of its chunks where they are."""
+        if not self._digests:
+            return
+        digest = self._storing.keep_pack(bytes(self._pack))
+        places = [Part(digest, start, length) for _, start, length in self._digests]
+        for (chunk, _, _), place in zip(self._digests, places, strict=True):
+            self._storing.notes[chunk] = place
+        self._parts = [
+            places[-1 - part] if isinstance(part, int) else part for part in self._parts
+        ]
+        self._pack.clear()
+        self._digests.clear()
+        self._packed.clear()
+
+
+def _places(base: Entry, listed: Sequence[Chunk]) -> dict[str, Part]:
+    """Return where each chunk of a file that is kept lies."""
+    found: dict[str, Part] = {}
+    places = iter(base.places)
+    part = next(places, None)
+    used = 0  # bytes of the part that earlier chunks took
+    for chunk in listed:
+        if part is not None and used == part.length:
+            part, used = next(places, None), 0
+        if part is None or used + chunk.length > part.length:
+            return found  # not as it should be: what is not found here is found by its digest
+        found[chunk.sha256] = Part(part.object, part.offset + used, chunk.length)
+        used += chunk.length
+    return found
+
+
+def _further(tell: Callable[[int, int], None], at: int, total: int, more: int) -> None:
+    tell(at + more, total)
+
+
+def _entry(file: Found, size: int, digest: str, part: Part | None) -> Entry:
+    whole = part is None or part == Part(digest, 0, size)
+    parts = () if part is None or whole else (part,)
+    return Entry(file.path, size, digest, file.executable, parts)
+
+
+# ---------------------------------------------------------------- reading
+
+
+@contextmanager
+def opened(root: Path, file: Found) -> Iterator[BinaryIO]:
+    """Open a file of the folder ``root`` (or ``root`` itself) that was found there.
+
+    Raises:
+        BadInputError: if it cannot be read.
+    """
+    path = root / file.path if root.is_dir() else root
+    try:
+        # A link that was put there since is not followed, a pipe does not hold us up.
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (os.O_NOFOLLOW if root != path else 0)
+        with os.fdopen(os.open(path, flags), "rb", buffering=0) as source:
+            yield source
+    except OSError as error:
+        raise unreadable(file.path, error) from error
+
+
+def unreadable(path: str, error: OSError) -> BadInputError | NotFoundError:
+    """Return the error that says that a file cannot be read."""
+    return BadInputError(
+        f"{shown(path)} cannot be read: {error.strerror or error}.",
+        field="path",
+        hint="Nothing was added. Make it readable, or move it away.",
+    )
+
+
+def read_small(root: Path, file: Found) -> bytes:
+    """Return the bytes of a small file.
+
+    Raises:
+        BadInputError: if it cannot be read, or has grown large meanwhile.
+    """
+    with opened(root, file) as source:
+        data = source.read(SMALL + 1)
+        while len(data) <= SMALL and (more := source.read(SMALL + 1)):
+            data += more
+    if len(data) > SMALL:
+        raise BadInputError(
+            f"{shown(file.path)} grows while it is read.", field="path", hint="Add it again."
+        )
+    return data
+
+
+def digest_of(root: Path, file: Found) -> str:
+    """Return the sha256 of a file that was found."""
+    if file.size < SMALL:
+        return hashlib.sha256(read_small(root, file)).hexdigest()
+    found = hashlib.sha256()
+    with opened(root, file) as source:
+        for piece in _blocks(source, SMALL):
+            found.update(piece)
+    return found.hexdigest()
+
+
+def _blocks(source: BinaryIO, size: int = SMALL) -> Iterator[memoryview]:
+    buffer = memoryview(bytearray(size))
+    while count := source.readinto(buffer):  # type: ignore[attr-defined]
+        yield buffer[:count]
+
+
+def _cut_beside(source: BinaryIO, cutter: Cutter) -> Iterator[memoryview]:
+    """Read a file block by block, and have each cut by another thread meanwhile."""
+    ring = [bytearray(MOST + _BLOCK) for _ in range(_RING)]
+    under_way: list[Future[None] | None] = [None] * _RING
+    with ThreadPoolExecutor(1, thread_name_prefix="cut") as pool:
+        turn = 0
+        while True:
+            waits = under_way[turn]
+            if waits is not None:
+                waits.result()
+            view = memoryview(ring[turn])
+            end = MOST
+            while end < len(view) and (count := source.readinto(view[end:])):  # type: ignore[attr-defined]
+                end += count
+            if end == MOST:
+                break
+            under_way[turn] = pool.submit(cutter.feed, ring[turn], MOST, end)
+            yield view[MOST:end]
+            turn = (turn + 1) % _RING
+        for future in under_way:
+            if future is not None:
+                future.result()
+        pool.submit(cutter.end).result()
+
+
+def _batches(files: Sequence[Found]) -> Iterator[list[Found]]:
+    batch: list[Found] = []
+    size = 0
+    for file in files:
+        batch.append(file)
+        size += file.size
+        if size >= PACK or len(batch) >= _BATCH:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch

@@ -1,0 +1,50 @@
+"""Where a home keeps what it knows of data outside of its objects, and its hints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from mainspring.ground.permissions import Permission
+from mainspring.pipelines.data import known
+from mainspring.pipelines.data.manifest import Part
+from mainspring.workspace.opening import Workspace
+
+Tell = Callable[[str, int, int], None]
+"""Is told what is being done, how far it is, and how far it goes."""
+
+
+def quiet(_what: str, _at: int, _of: int) -> None:
+    """Tell nobody."""
+
+
+def stats_folder(home: Path) -> Path:
+    """Return where the states of places in the file system are kept."""
+    return home / "data" / "stats"
+
+
+def trees_folder(home: Path) -> Path:
+    """Return where versions lie that runs read, read-only."""
+    return home / "data" / "trees"
+
+
+class Hints:
+    """Where files and chunks are kept, as the database knows it."""
+
+    def __init__(self, ws: Workspace) -> None:
+        self._ws = ws
+
+    def find(self, digests: Iterable[str]) -> dict[str, Part]:
+        """Return where those that are known are kept."""
+        wanted = list(digests)
+        if not wanted:
+            return {}
+        return self._ws.read(Permission.LOG, lambda tx: known.find(tx, wanted))
+
+    def keep(self, notes: Mapping[str, Part], gone: Iterable[str]) -> None:
+        """Note what was learnt of where things are."""
+        absent = list(gone)
+        if absent:
+            self._ws.write(Permission.LOG, lambda tx: known.forget(tx, absent))
+        for part in known.in_parts(list(notes.items()), known.BATCH):
+            self._ws.write(Permission.LOG, lambda tx, part=part: known.note(tx, dict(part)))
