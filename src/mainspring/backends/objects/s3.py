@@ -67,7 +67,8 @@ class S3Objects:
     def put_file(self, source: Path | Iterable[bytes | memoryview]) -> str:
         """Keep a file's bytes, or pieces as they come; return their digest.
 
-        A bucket wants the name first, so pieces wait in a temporary file for their digest. Large files go up in parts, which S3 makes visible in one step at the end. A file
+        A bucket wants the name first, so pieces wait in a temporary file for their digest.
+        Large files go up in parts, which S3 makes visible in one step at the end. A file
         that changes between hashing and sending is found by whoever reads it.
         """
         if not isinstance(source, Path):

@@ -15,6 +15,7 @@ from mainspring.ground.killpoints import here
 from mainspring.ground.ports import Objects
 from mainspring.pipelines.data.manifest import Entry
 from mainspring.pipelines.data.storing import SMALL
+from mainspring.pipelines.data.walk import PARTIAL
 
 _PIECE = 8 << 20
 _RUN = 16 << 20  # bytes of an object that are read at once for the small files in it
@@ -52,13 +53,10 @@ def fetch(entry: Entry, objects: Objects, target: Path, mode: int = 0o644) -> No
         StoreError: if it cannot be written.
     """
     mode = _mode(entry, mode)
-    if not entry.parts and entry.size:
-        with _told(target):
-            target.parent.mkdir(parents=True, exist_ok=True)
-        objects.fetch(entry.sha256, target)  # where the file system can, without copying
-        target.chmod(mode)
-        return
-    with _aside(target, mode) as number:
+    with _aside(target, mode) as (number, name):
+        if not entry.parts and entry.size:
+            objects.fetch(entry.sha256, Path(name))  # where the file system can, no copy
+            return
         found = hashlib.sha256()
         for piece in contents(entry, objects):
             found.update(piece)
@@ -88,7 +86,7 @@ def fetch_all(
 
     packed = sorted(
         (entry for entry in entries if len(entry.parts) == 1 and entry.size < SMALL),
-        key=lambda entry: entry.parts[0],
+        key=lambda entry: (entry.parts[0].object, entry.parts[0].offset),
     )
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="fetch") as pool:
         for run in pool.map(lambda run: _fetch_run(run, objects, root, mode), _runs(packed)):
@@ -99,27 +97,20 @@ def fetch_all(
             done([one])
 
 
-def place_of(root: Path, entry: Entry, single: bool) -> Path:
-    """Return where a file of a version belongs: ``root`` itself if it is a single file."""
-    return root if single else root / entry.path
-
-
 def _fetch_one(entry: Entry, objects: Objects, root: Path, mode: int) -> Entry:
     fetch(entry, objects, root / entry.path, mode)
     here("data.fetched")
     return entry
 
 
-def _fetch_run(
-    run: Sequence[Entry], objects: Objects, root: Path, mode: int
-) -> Sequence[Entry]:
+def _fetch_run(run: Sequence[Entry], objects: Objects, root: Path, mode: int) -> Sequence[Entry]:
     first, last = run[0].parts[0], run[-1].parts[0]
     data = objects.part(first.object, first.offset, last.offset + last.length - first.offset)
     for entry in run:
         start = entry.parts[0].offset - first.offset
         piece = data[start : start + entry.size]
         _verify(entry, hashlib.sha256(piece).hexdigest())
-        with _aside(root / entry.path, _mode(entry, mode)) as number:
+        with _aside(root / entry.path, _mode(entry, mode)) as (number, _):
             _write(number, piece)
         here("data.fetched")
     return run
@@ -145,20 +136,20 @@ def _mode(entry: Entry, mode: int) -> int:
 
 
 @contextmanager
-def _aside(target: Path, mode: int) -> Iterator[int]:
-    """Give a new file to write to, which becomes ``target`` at the end."""
+def _aside(target: Path, mode: int) -> Iterator[tuple[int, str]]:
+    """Give a new file to write to, and its name; it becomes ``target`` at the end."""
     with _told(target):
         try:
-            number, name = tempfile.mkstemp(dir=target.parent, prefix=".mainspring-")
+            number, name = tempfile.mkstemp(dir=target.parent, prefix=PARTIAL)
         except FileNotFoundError:
             target.parent.mkdir(parents=True, exist_ok=True)
-            number, name = tempfile.mkstemp(dir=target.parent, prefix=".mainspring-")
+            number, name = tempfile.mkstemp(dir=target.parent, prefix=PARTIAL)
         try:
             try:
-                yield number
-                os.fchmod(number, mode)
+                yield number, name
             finally:
                 os.close(number)
+            os.chmod(name, mode)  # noqa: PTH101
             os.replace(name, target)  # noqa: PTH105  thousands of them
         except BaseException:
             Path(name).unlink(missing_ok=True)

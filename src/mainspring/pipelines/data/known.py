@@ -50,8 +50,7 @@ def forget(tx: Tx, objects: Collection[str]) -> int:
     """Take away what is said of objects that are gone; return how many hints went."""
     gone = [bytes.fromhex(one) for one in objects]
     return sum(
-        tx.run(delete(table).where(table.c.object.in_(part)))
-        for part in in_parts(gone, _AT_ONCE)
+        tx.run(delete(table).where(table.c.object.in_(part))) for part in in_parts(gone, _AT_ONCE)
     )
 
 

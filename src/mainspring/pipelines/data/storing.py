@@ -12,8 +12,10 @@ Nothing is flushed but by ``Objects``: when these return, a power cut loses noth
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -23,7 +25,7 @@ from typing import BinaryIO, Protocol
 
 import msgspec
 
-from mainspring.ground.errors import BadInputError, NotFoundError, StoreError
+from mainspring.ground.errors import BadInputError, StoreError
 from mainspring.ground.identity import canonical
 from mainspring.ground.killpoints import here
 from mainspring.ground.ports import Objects
@@ -153,7 +155,11 @@ class Storing:
     # ------------------------------------------------------------ small files
 
     def _pack(
-        self, root: Path, files: Sequence[Found], before: Mapping[str, Entry], done: dict[str, Entry]
+        self,
+        root: Path,
+        files: Sequence[Found],
+        before: Mapping[str, Entry],
+        done: dict[str, Entry],
     ) -> None:
         """Read small files and keep those that are new in one object."""
         held: dict[str, bytes] = {}  # digest -> bytes, each once
@@ -382,15 +388,32 @@ def opened(root: Path, file: Found) -> Iterator[BinaryIO]:
     """
     path = root / file.path if root.is_dir() else root
     try:
-        # A link that was put there since is not followed, a pipe does not hold us up.
-        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (os.O_NOFOLLOW if root != path else 0)
-        with os.fdopen(os.open(path, flags), "rb", buffering=0) as source:
+        with os.fdopen(_descriptor(path, file), "rb", buffering=0) as source:
             yield source
     except OSError as error:
         raise unreadable(file.path, error) from error
 
 
-def unreadable(path: str, error: OSError) -> BadInputError | NotFoundError:
+def _descriptor(path: Path, file: Found) -> int:
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # a pipe must not hold us up
+    try:
+        number = os.open(path, flags | os.O_NOFOLLOW)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        # A link that was followed when it was found is followed to the same file only.
+        number = os.open(path, flags)
+        if os.fstat(number).st_ino == file.inode:
+            return number
+        os.close(number)
+        raise
+    if stat.S_ISREG(os.fstat(number).st_mode):
+        return number
+    os.close(number)
+    raise OSError(errno.EINVAL, "it is no file any more")
+
+
+def unreadable(path: str, error: OSError) -> BadInputError:
     """Return the error that says that a file cannot be read."""
     return BadInputError(
         f"{shown(path)} cannot be read: {error.strerror or error}.",

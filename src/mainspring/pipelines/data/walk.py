@@ -13,6 +13,8 @@ from mainspring.ground.errors import BadInputError
 
 #: In a name: a control character, a backslash, or half a pair, as of a name that is not UTF-8.
 _STRANGE = re.compile("[\x00-\x1f\\\\\ud800-\udfff]")
+#: How a file is called while it is written; what a process left that died is no data.
+PARTIAL = ".mainspring-part-"
 _KINDS = (
     (stat.S_ISLNK, "is a symbolic link: put the file itself there"),
     (stat.S_ISSOCK, "is a socket"),
@@ -68,6 +70,8 @@ def walk(
         with entries:
             for entry in entries:
                 path = above + entry.name
+                if entry.name.lstrip(".").startswith(PARTIAL[1:]):
+                    continue
                 if _STRANGE.search(entry.name):
                     refused.append(Refused(path, _UNNAMED))
                 elif entry.is_dir(follow_symlinks=False):

@@ -95,9 +95,7 @@ def added(
     before = _entries(ws, last)
     hints = Hints(ws)
     storing = Storing(ws.objects, hints)
-    entries = storing.entries(
-        path, files, digests, before, lambda at, of: tell("keeping", at, of)
-    )
+    entries = storing.entries(path, files, digests, before, lambda at, of: tell("keeping", at, of))
     held = manifest.settled(is_kind, entries)
     hints.keep(storing.notes, storing.gone)
     tell("writing down", 0, 0)

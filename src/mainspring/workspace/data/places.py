@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 from mainspring.ground.permissions import Permission
@@ -47,4 +48,4 @@ class Hints:
         if absent:
             self._ws.write(Permission.LOG, lambda tx: known.forget(tx, absent))
         for part in known.in_parts(list(notes.items()), known.BATCH):
-            self._ws.write(Permission.LOG, lambda tx, part=part: known.note(tx, dict(part)))
+            self._ws.write(Permission.LOG, partial(known.note, places=dict(part)))
