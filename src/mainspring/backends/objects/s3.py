@@ -6,7 +6,7 @@ import hashlib
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -40,19 +40,7 @@ class S3Objects:
 
     def __init__(self, url: str, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
-        parts = urlsplit(url)
-        given = dict(parse_qsl(parts.query))
-        if not parts.netloc or given.keys() - _KEYS:
-            raise BadInputError(
-                "objects must be s3://bucket/prefix with no other settings than"
-                f" {', '.join(sorted(_KEYS))}.",
-                field="objects",
-            )
-        options: Any = {key: value for key, value in given.items() if value}
-        if given.get("endpoint", "").startswith("http://"):
-            options["client_options"] = {"allow_http": True}
-        self._bucket = parts.netloc
-        self._store = S3Store(parts.netloc, prefix=parts.path.strip("/") or None, **options)
+        self._bucket, self._store = _open(url)
 
     def put(self, data: bytes) -> str:
         """Keep bytes and return their digest."""
@@ -225,19 +213,58 @@ class S3Objects:
         except (MissingError, FileNotFoundError):
             return None
 
-    @contextmanager
-    def _told(self, what: str, digest: str = "") -> Iterator[None]:
-        """Turn the client's errors into ours."""
-        try:
-            yield
-        except (MissingError, FileNotFoundError) as error:
-            if digest:
-                raise NotFoundError(f"There is no object {digest}.") from None
-            raise UnavailableError(f"Bucket {self._bucket} is not there: {error}") from error
-        except BaseError as error:
-            raise UnavailableError(
-                f"Could not {what} in bucket {self._bucket}: {str(error).splitlines()[0]}"
-            ) from error
+    def _told(self, what: str, digest: str = "") -> AbstractContextManager[None]:
+        return _told(self._bucket, what, digest)
+
+
+class S3Records:
+    """A :class:`mainspring.backends.objects.records.Records` in a bucket."""
+
+    def __init__(self, url: str) -> None:
+        self._bucket, self._store = _open(url)
+
+    def put(self, path: str, data: bytes) -> None:
+        """Keep a record."""
+        with _told(self._bucket, f"write {path}"):
+            obstore.put(self._store, f"records/{path}", data)
+
+    def each(self, folder: str) -> Iterator[bytes]:
+        """Return the records below a folder."""
+        with _told(self._bucket, f"list {folder}"):
+            pages = obstore.list(self._store, f"records/{folder}")
+            for path in sorted(str(one["path"]) for page in pages for one in page):
+                yield bytes(obstore.get(self._store, path).bytes())
+
+
+@contextmanager
+def _told(bucket: str, what: str, digest: str = "") -> Iterator[None]:
+    """Turn the client's errors into ours."""
+    try:
+        yield
+    except (MissingError, FileNotFoundError) as error:
+        if digest:
+            raise NotFoundError(f"There is no object {digest}.") from None
+        raise UnavailableError(f"Bucket {bucket} is not there: {error}") from error
+    except BaseError as error:
+        raise UnavailableError(
+            f"Could not {what} in bucket {bucket}: {str(error).splitlines()[0]}"
+        ) from error
+
+
+def _open(url: str) -> tuple[str, S3Store]:
+    """Return the bucket that a URL names, and what speaks to it."""
+    parts = urlsplit(url)
+    given = dict(parse_qsl(parts.query))
+    if not parts.netloc or given.keys() - _KEYS:
+        raise BadInputError(
+            "objects must be s3://bucket/prefix with no other settings than"
+            f" {', '.join(sorted(_KEYS))}.",
+            field="objects",
+        )
+    options: Any = {key: value for key, value in given.items() if value}
+    if given.get("endpoint", "").startswith("http://"):
+        options["client_options"] = {"allow_http": True}
+    return parts.netloc, S3Store(parts.netloc, prefix=parts.path.strip("/") or None, **options)
 
 
 def _path(digest: str) -> str:

@@ -178,16 +178,23 @@ def write(manifest: Manifest, objects: Objects) -> str:
     return objects.put(canonical(_Kept(format=FORMAT, kind=manifest.kind, leaves=kept)))
 
 
+def leaves(digest: str, objects: Objects) -> list[str]:
+    """Return the objects that a manifest is kept in besides its own.
+
+    Raises:
+        NotFoundError, DamagedError: if its bytes are gone, changed or no manifest.
+    """
+    return [leaf.object for leaf in _kept(digest, objects).leaves]
+
+
 def read(digest: str, objects: Objects) -> Manifest:
     """Return a manifest that is kept.
 
     Raises:
         NotFoundError, DamagedError: if its bytes are gone, changed or no manifest.
     """
+    kept = _kept(digest, objects)
     try:
-        kept = msgspec.json.decode(objects.get(digest), type=_Kept)
-        if kept.format != FORMAT:
-            raise BadInputError(f"it has format {kept.format}.", field="format")
         entries = [
             entry
             for leaf in kept.leaves
@@ -195,10 +202,24 @@ def read(digest: str, objects: Objects) -> Manifest:
         ]
         return settled(kept.kind, entries)
     except (msgspec.MsgspecError, BadInputError) as error:
-        raise DamagedError(
-            f"The object {digest} is no manifest that this release can read: {error}",
-            hint="A newer release may have written it.",
-        ) from error
+        raise _unreadable(digest, error) from error
+
+
+def _kept(digest: str, objects: Objects) -> _Kept:
+    try:
+        kept = msgspec.json.decode(objects.get(digest), type=_Kept)
+    except msgspec.MsgspecError as error:
+        raise _unreadable(digest, error) from error
+    if kept.format != FORMAT:
+        raise _unreadable(digest, f"it has the format {kept.format}")
+    return kept
+
+
+def _unreadable(digest: str, why: object) -> DamagedError:
+    return DamagedError(
+        f"The object {digest} is no manifest that this release can read: {why}",
+        hint="A newer release may have written it.",
+    )
 
 
 def _cut(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:

@@ -74,16 +74,20 @@ def now_ns() -> int:
 
 def load(folder: Path, place: Path) -> State:
     """Return what is known of a place; nothing if it was never kept, or is damaged."""
-    empty = State(place=str(place))
+    found = of_file(_file(folder, place))
+    return found if found and found.place == str(place) else State(place=str(place))
+
+
+def of_file(file: Path) -> State | None:
+    """Return the state that a file holds; None if there is none, or it is damaged."""
     try:
-        data = _file(folder, place).read_bytes()
+        data = file.read_bytes()
     except FileNotFoundError:
-        return empty
+        return None
     head, body = data[: len(_MAGIC) + 4], memoryview(data)[len(_MAGIC) + 4 :]
     if head != _MAGIC + zlib.crc32(body).to_bytes(4, "big"):
-        return empty  # cut short by a power cut: everything is read again
-    found = msgspec.msgpack.decode(body, type=State)
-    return found if found.place == str(place) else empty
+        return None  # cut short by a power cut: everything is read again
+    return msgspec.msgpack.decode(body, type=State)
 
 
 def save(folder: Path, state: State) -> None:

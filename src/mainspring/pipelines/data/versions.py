@@ -120,6 +120,18 @@ def add(tx: Tx, new: DataVersion) -> DataVersion:
     return kept
 
 
+def add_once(tx: Tx, new: DataVersion) -> DataVersion:
+    """Keep a version that came from elsewhere, unless one of its content is there: return that.
+
+    Raises:
+        BadInputError: as :func:`add`.
+    """
+    check_name(new.name)
+    same = (table.c.digest == new.digest) & (table.c.kind == new.kind)
+    row = tx.one(_of(new.name).where(same).order_by(table.c.number.desc()).limit(1))
+    return add(tx, new) if row is None else _version(row)
+
+
 def newest(tx: Tx, name: str) -> DataVersion | None:
     """Return the newest version of a dataset that was not removed, if there is one."""
     row = tx.one(_of(name).order_by(table.c.number.desc()).limit(1))

@@ -37,6 +37,7 @@ ROOMS = {
     "retention": "keeping",
     "artifacts": "artifacts",
     "datasets": "datasets",
+    "data": "data",
     "pipelines": "pipelines",
     "schedules": "schedules",
     "repeats": "repeats",

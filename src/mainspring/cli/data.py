@@ -1,0 +1,344 @@
+"""Data versions: add what lies in a folder, look at it, bring it back, send it elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from mainspring.cli import render
+from mainspring.cli.options import HERE, Everywhere
+from mainspring.cli.remote import Local, asking, call, settings_of
+from mainspring.ground.errors import BadInputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from mainspring.workspace.data.places import Tell
+    from mainspring.workspace.opening import Workspace
+
+_SHORT = 12
+_TOLD = 20
+Link = Literal["auto", "reflink", "copy", "hardlink", "symlink"]
+
+
+def add(
+    path: Annotated[Path, Parameter(help="A file or a folder.")],
+    /,
+    *,
+    name: Annotated[
+        str | None, Parameter(help="The dataset; without it, as the file or folder is called.")
+    ] = None,
+    message: Annotated[str, Parameter(name=["--message", "-m"], help="Why, in words.")] = "",
+    pointer: Annotated[
+        bool, Parameter(help="Write PATH.mainspring beside it, for Git, and .gitignore.")
+    ] = True,
+    options: Everywhere = HERE,
+) -> None:
+    """Keep a file or folder as the next version of a dataset.
+
+    What is kept already, in this version or another, costs nothing again: of a large file of
+    which eight bytes changed, a piece of about a megabyte is kept.
+    """
+    import msgspec
+
+    from mainspring.pipelines.data import pointers
+    from mainspring.workspace.data import adding
+
+    with _here(options, "add", create=True) as ws, _bar(options) as tell:
+        found = adding.added(ws, path, name=name, message=message, tell=tell)
+    place = path.expanduser().absolute()
+    written = pointers.write(place, found.version) if pointer else None
+    version = found.version
+    told = msgspec.to_builtins(found) | {"pointer": None if written is None else str(written)}
+    size = f"{version.files:,} file{'s' * (version.files != 1)}, {render.size(version.bytes)}"
+    new = (
+        f"is new, {render.size(found.stored)} of it not kept before"
+        if found.new
+        else ("holds the same already")
+    )
+    lines = [f"{version.reference} {new} ({size}, {version.digest[:_SHORT]})"]
+    if written is not None:
+        lines.append(f"pointer: {written.name}")
+    render.said(options, told, *lines)
+
+
+def status(
+    what: Annotated[
+        str | None,
+        Parameter(help="A file or folder, or a dataset: every place below that points to it."),
+    ] = None,
+    /,
+    *,
+    options: Everywhere = HERE,
+) -> int:
+    """Show what differs from the versions that belong here. Exit code 1 if anything does.
+
+    Without an argument it looks at every pointer below the folder one stands in.
+    """
+    import msgspec
+
+    from mainspring.workspace.data import looking
+
+    local = Local(_settings(options, "status"))
+    try:
+        with _bar(options) as tell:
+            found = [
+                looking.status(Path(local.settings.home), place, lambda: local.workspace, tell)
+                for place in _places(what)
+            ]
+    finally:
+        local.close()
+
+    def draw(out: Console) -> None:
+        for one in found:
+            _draw_status(out, one)
+
+    render.answer(options, msgspec.to_builtins(found), draw)
+    return 0 if all(one.state == "clean" for one in found) else 1
+
+
+def _draw_status(out: Console, one: Any) -> None:
+    whose = f"{one.name}@{one.number}" if one.name else "no version"
+    size = f"{one.files:,} file{'s' * (one.files != 1)}, {render.size(one.bytes)}"
+    out.print(render.plain(f"{one.path}: {one.state}, {whose} ({size})"))
+    for word in ("added", "changed", "removed", "refused"):
+        paths = getattr(one, word)
+        for path in paths[:_TOLD]:
+            out.print(render.plain(f"  {word}: {path}"))
+        if len(paths) > _TOLD:
+            out.print(f"  {word}: and {len(paths) - _TOLD:,} more")
+
+
+def _places(what: str | None) -> list[Path]:
+    """Return the places that are meant: a path, those of a dataset, or all below here."""
+    from mainspring.pipelines.data import pointers
+
+    if what is not None and (Path(what).exists() or pointers.beside(Path(what)).exists()):
+        return [Path(what).expanduser().absolute()]
+    found = [
+        place
+        for file, place in pointers.below(Path.cwd())
+        if what is None or pointers.read(file).name == what.partition("@")[0]
+    ]
+    if not found:
+        meant = "any dataset" if what is None else repr(what[:200])
+        raise BadInputError(
+            f"Nothing here is a file or folder, or points to {meant}.",
+            field="what",
+            hint="Add something: mainspring data add PATH",
+        )
+    return found
+
+
+def log(
+    name: Annotated[str, Parameter(help="The dataset.")], /, *, options: Everywhere = HERE
+) -> None:
+    """List the versions of a dataset, the newest first."""
+    found = call(options, "data.log", name=name)
+
+    def draw(out: Console) -> None:
+        rows = [
+            (
+                f"{one['name']}@{one['number']}",
+                one["digest"][:_SHORT],
+                f"{one['files']:,}",
+                render.size(one["bytes"]),
+                render.when(one["created"]),
+                one["by"],
+                one["message"].partition("\n")[0][:80],
+            )
+            for one in found
+        ]
+        columns = ("VERSION", "DIGEST", "FILES>", "SIZE>", "SINCE (UTC)", "BY", "")
+        render.table(out, columns, rows)
+
+    render.answer(options, found, draw)
+
+
+def listed(*, options: Everywhere = HERE) -> None:
+    """List the datasets that have versions, by name."""
+    found = call(options, "data.list")
+
+    def draw(out: Console) -> None:
+        rows = [
+            (
+                one["newest"]["name"],
+                one["versions"],
+                one["newest"]["number"],
+                one["newest"]["digest"][:_SHORT],
+                f"{one['newest']['files']:,}",
+                render.size(one["newest"]["bytes"]),
+                render.when(one["newest"]["created"]),
+            )
+            for one in found
+        ]
+        columns = ("DATASET", "VERSIONS>", "NEWEST>", "DIGEST", "FILES>", "SIZE>", "SINCE (UTC)")
+        render.table(out, columns, rows, "No data yet: mainspring data add PATH")
+
+    render.answer(options, found, draw)
+
+
+def get(
+    version: Annotated[
+        str | None, Parameter(help="NAME, NAME@7, NAME@latest or NAME@DIGEST.")
+    ] = None,
+    target: Annotated[Path | None, Parameter(help="Where to; by its name without it.")] = None,
+    /,
+    *,
+    force: Annotated[
+        bool, Parameter(negative=(), help="Overwrite files that were changed here.")
+    ] = False,
+    link: Annotated[Link, Parameter(help="How files get there; see the docs.")] = "auto",
+    options: Everywhere = HERE,
+) -> None:
+    """Bring a version here; without an argument, all that pointers below this folder name.
+
+    No file that was changed here is overwritten without --force, and none of your own is ever
+    deleted.
+    """
+    import msgspec
+
+    from mainspring.workspace.data import getting
+
+    with _here(options, "get") as ws, _bar(options) as tell:
+        if version is None:
+            found = getting.by_pointers(ws, Path.cwd(), force=force, link=link, tell=tell)
+        else:
+            found = [getting.get(ws, version, target, force=force, link=link, tell=tell)]
+    lines = []
+    for one in found:
+        gone = f", {one.removed:,} removed" if one.removed else ""
+        extra = f", {one.extra:,} of your own left alone" if one.extra else ""
+        lines.append(
+            f"{one.version.reference} is in {one.path}:"
+            f" {one.written:,} written, {one.kept:,} there already{gone}{extra}"
+        )
+    render.said(options, msgspec.to_builtins(found), *lines)
+
+
+def remove(
+    version: Annotated[str, Parameter(help="NAME@7.")], /, *, options: Everywhere = HERE
+) -> None:
+    """Remove a version. Its number never comes back; gc reclaims what nothing else needs."""
+    name, _, number = version.partition("@")
+    if not number.isdecimal():
+        raise BadInputError(
+            f"Name the version to remove by its number, such as {name or 'flights'}@7.",
+            field="version",
+        )
+    gone = call(options, "data.remove", name=name, number=int(number))
+    render.said(options, gone, f"{name}@{number} is removed. Reclaim: mainspring data gc")
+
+
+def push(
+    remote: Annotated[str, Parameter(help="A folder, another home, or s3://bucket/prefix.")],
+    /,
+    *versions: Annotated[str, Parameter(help="NAME or NAME@7; without any, everything.")],
+    options: Everywhere = HERE,
+) -> None:
+    """Send versions to another place, which gets only what it lacks."""
+    _move(options, "push", remote, versions)
+
+
+def pull(
+    remote: Annotated[str, Parameter(help="A folder, another home, or s3://bucket/prefix.")],
+    /,
+    *versions: Annotated[str, Parameter(help="NAME or NAME@7; without any, everything.")],
+    options: Everywhere = HERE,
+) -> None:
+    """Bring versions from another place, and only what lacks here."""
+    _move(options, "pull", remote, versions)
+
+
+def _move(options: Everywhere, verb: str, remote: str, versions: tuple[str, ...]) -> None:
+    import msgspec
+
+    with asking(options, create=verb == "pull") as house:
+        if isinstance(house, Local):
+            from mainspring.workspace.data import moving
+
+            act = moving.push if verb == "push" else moving.pull
+            with _bar(options) as tell:
+                found = msgspec.to_builtins(act(house.workspace, remote, versions, tell))
+        else:
+            found = house.call(f"data.{verb}", remote=remote, versions=list(versions))
+    lines = []
+    for one in found:
+        other = f" (there {one['name']}@{one['there']})" if one["there"] != one["number"] else ""
+        sent = f"{one['objects']:,} objects, {render.size(one['bytes'])}"
+        lines.append(f"{one['name']}@{one['number']}{other}: {sent}")
+    render.said(options, found, *(lines or ["There is nothing to move."]))
+
+
+def gc(
+    *,
+    dry_run: Annotated[
+        bool, Parameter(negative=(), help="Change nothing, only say what would be done.")
+    ] = False,
+    unused_days: Annotated[
+        float, Parameter(help="Copies that runs read go after so long without use.")
+    ] = 7.0,
+    options: Everywhere = HERE,
+) -> None:
+    """Reclaim the space of data that no version, run or step needs."""
+    given: dict[str, Any] = {"dry_run": dry_run, "unused_s": unused_days * 86_400}
+    with asking(options) as house:
+        if isinstance(house, Local):
+            import msgspec
+
+            from mainspring.workspace.data import pruning
+
+            with _bar(options) as tell:
+                found = msgspec.to_builtins(pruning.prune(house.workspace, **given, tell=tell))
+        else:
+            found = house.call("data.gc", **given)
+    would = "would go" if dry_run else "went"
+    render.said(
+        options,
+        found,
+        f"{found['objects']:,} objects {would}, {render.size(found['bytes'])};"
+        f" {found['young']:,} are younger than a day and stay for now",
+        f"{found['trees']:,} copies that no run asked for lately {would},"
+        f" {found['packs']:,} packs were packed anew",
+    )
+
+
+def _settings(options: Everywhere, verb: str) -> Any:
+    settings = settings_of(options)
+    if settings.url:
+        raise BadInputError(
+            f"data {verb} works on files of this machine and on its home, not on a server.",
+            field="url",
+            hint="Leave the URL out, and bring versions to the server's home by push or pull.",
+        )
+    return settings
+
+
+@contextmanager
+def _here(options: Everywhere, verb: str, *, create: bool = False) -> Iterator[Workspace]:
+    local = Local(_settings(options, verb), create=create)
+    try:
+        yield local.workspace
+    finally:
+        local.close()
+
+
+@contextmanager
+def _bar(options: Everywhere) -> Iterator[Tell]:
+    """Show how far it is, where a person is looking on."""
+    if options.json or not sys.stderr.isatty():
+        yield lambda _what, _at, _of: None
+        return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=render.console(stderr=True), transient=True) as bar:
+        task = bar.add_task("looking", total=None)
+        yield lambda what, at, of: bar.update(
+            task, description=what, completed=at, total=of or None
+        )
