@@ -155,6 +155,8 @@ GOOD: dict[str, tuple[dict[str, Any], str | None]] = {
         "dependents",
     ),
     "datasets.list": ({}, None),
+    "data.list": ({}, None),
+    "data.gc": ({"dry_run": True}, "objects"),
     "tokens.create": ({"name": "ci", "role": "viewer"}, "token"),
     "tokens.list": ({}, None),
     "schedules.list": ({}, None),
@@ -170,6 +172,11 @@ APART = {
     "logs.unwatch",
     "artifacts.get",
     "datasets.profile",
+    "data.log",  # tests/workspace/data
+    "data.show",
+    "data.remove",
+    "data.push",
+    "data.pull",
     "datasets.show",  # tests/workspace/test_training_sets.py
     "scripts.trust",  # tests/workspace/around
     "journals.get",
