@@ -28,8 +28,8 @@ BROKEN_OBJECTS = """
             return digest
         def renew(self, digest):
             return self.has(digest) and bool(self.ats.update({digest: time.time()}) or True)
-        def start(self, digest, count):
-            return self.get(digest)[:count]
+        def part(self, digest, start, count):
+            return self.get(digest)[start:start + count]
         def each(self):
             for digest, data in self.kept.items():
                 yield Kept(digest, len(data), self.ats[digest])
@@ -50,10 +50,12 @@ BROKEN_OBJECTS = """
             return digest in self.kept
         def size(self, digest):
             return len(self.get(digest))
-        def put_file(self, path):
-            if not path.exists():
+        def put_file(self, source):
+            if not hasattr(source, "exists"):
+                return self.put(b"".join(bytes(piece) for piece in source))
+            if not source.exists():
                 raise NotFoundError("no file")
-            return self.put(path.read_bytes())
+            return self.put(source.read_bytes())
         def fetch(self, digest, target):
             target.write_bytes(self.get(digest))
 
