@@ -59,7 +59,7 @@ def test_frames_of_pandas_and_lazy_ones_are_cut(tmp_path: Path) -> None:
     assert list(small.index) == list(range(len(small)))
     assert set(small["b"]) == {"x", "y"}
     lazy = cut(pl.LazyFrame({"a": range(500)}), 30, HERE)
-    assert lazy.height == 30
+    assert lazy.collect().height == 30
 
 
 def test_files_of_tables_are_written_anew_and_others_left(tmp_path: Path) -> None:
@@ -75,3 +75,34 @@ def test_files_of_tables_are_written_anew_and_others_left(tmp_path: Path) -> Non
         assert read(tmp_path / name).height == 500
     assert cut(tmp_path / "notes.txt", 40, tmp_path / "out") == tmp_path / "notes.txt"
     assert cut(tmp_path / "rows.csv", 600, tmp_path / "out") == tmp_path / "rows.csv"
+
+
+def test_a_lazy_frame_is_cut_without_being_read_and_stays_lazy() -> None:
+    frame = pl.LazyFrame(
+        {"kind": ["common"] * 9_990 + ["rare"] * 7 + [None] * 3, "id": range(10_000)}
+    )
+    small = cut({"X": frame, "y": frame.select("id", "kind")}, 100, HERE)
+    assert isinstance(small["X"], pl.LazyFrame)
+    rows = small["X"].collect()
+    assert rows.filter(pl.col("kind") == "rare").height == 7
+    assert rows["kind"].null_count() == 3
+    assert rows["id"].is_sorted()
+    assert rows.height <= 130, "of each value a few"
+    assert rows.equals(small["y"].collect().select("kind", "id")), (
+        "what belongs together stays together"
+    )
+    assert rows.equals(cut(frame, 100, HERE).collect())
+    assert cut(frame.head(50), 100, HERE).collect().height == 50
+
+
+def test_a_folder_of_parts_is_cut_part_by_part(tmp_path: Path) -> None:
+    place = tmp_path / "parts"
+    for year in (2013, 2014):
+        (place / f"year={year}").mkdir(parents=True)
+        pl.DataFrame({"a": range(1000)}).write_parquet(place / f"year={year}" / "0.parquet")
+    (place / "README").write_text("two years")
+    small = cut(place, 100, tmp_path / "cut")
+    rows = pl.scan_parquet(small / "**/*.parquet", hive_partitioning=True).collect()
+    assert rows["year"].value_counts(sort=True)["count"].to_list() == [50, 50]
+    assert (small / "README").read_text() == "two years"
+    assert pl.read_parquet(place / "year=2013" / "0.parquet").height == 1000

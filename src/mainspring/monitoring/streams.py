@@ -87,6 +87,17 @@ def frames_of(
             progress(done, table.rows)
 
 
+def frames_of_lazy(lazy: pl.LazyFrame) -> Iterator[pl.DataFrame]:
+    """Go through a lazy frame portion by portion, in the order of its rows, never all at once.
+
+    Raises:
+        BadInputError: if it cannot be computed.
+    """
+    path = Path("the lazy frame")
+    width = len(_checked(path, lazy.collect_schema))
+    yield from _batches(path, lazy, width)
+
+
 def profile_table(
     path: str | os.PathLike[str],
     *,

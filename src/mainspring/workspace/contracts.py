@@ -13,6 +13,7 @@ from mainspring.ground.contracts import Checked, Contract
 from mainspring.ground.errors import BadInputError, ContractError, NotFoundError
 from mainspring.ground.permissions import Permission
 from mainspring.ground.profiles import Profile
+from mainspring.pipelines.outputs.frames import is_lazy
 from mainspring.workspace import profiling
 
 if TYPE_CHECKING:
@@ -89,6 +90,8 @@ def check(
     now = SystemClock().now() if now is None else now
     if isinstance(data, str | os.PathLike):
         frames = streams.frames_of(data, progress=progress)
+    elif is_lazy(data):
+        frames = streams.frames_of_lazy(data)
     else:
         frames = iter([tabular.frame_of(data, "data")])
     return constraints.check_frames(contract, frames, now)
