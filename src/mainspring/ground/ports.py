@@ -139,8 +139,11 @@ class Objects(Protocol):
         """
         ...
 
-    def fetch(self, digest: str, target: Path) -> None:
-        """Write the bytes to a file, verified, without holding them in memory."""
+    def fetch(self, digest: str, target: Path | None) -> None:
+        """Write the bytes to a file, verified, without holding them in memory.
+
+        Without a target they are read and verified, and written nowhere.
+        """
         ...
 
     def has(self, digest: str) -> bool:

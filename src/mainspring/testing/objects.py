@@ -96,9 +96,9 @@ class ObjectsPromises:
         place.spoil(digest, b"precious bytez")
         with pytest.raises(DamagedError, match=digest):
             objects.get(digest)
-        target = tmp_path / "target"
-        with pytest.raises(DamagedError):
-            objects.fetch(digest, target)
+        for target in (tmp_path / "target", None):
+            with pytest.raises(DamagedError):
+                objects.fetch(digest, target)
         assert list(tmp_path.iterdir()) == []
 
     def test_many_put_the_same_at_once(self, objects: Objects) -> None:

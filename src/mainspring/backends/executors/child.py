@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import fcntl
 import importlib
+import io
 import logging
 import os
 import signal
@@ -24,6 +25,7 @@ from mainspring.ground.errors import MainspringError, StepFailedError
 from mainspring.ground.ports import Call, Outcome
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
 _THREAD_KEYS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 _prctl: Any = None
 _pools: Any = None  # the loaded BLAS libraries, found once before the forks
@@ -38,10 +40,35 @@ def prepare() -> None:
         _pools = importlib.import_module("threadpoolctl").ThreadpoolController()
 
 
-def live(talk: socket.socket, life: socket.socket, server: int) -> NoReturn:
-    """Run the call that comes over ``talk``; never return into the fork server's loop."""
+def adopt_orphans() -> None:
+    """Become the parent of what our descendants leave behind, instead of the system's first.
+
+    Each child does, so that while a step lives all that it began stays below it, in sessions of
+    their own too; and the fork server does, so that it finds below itself what a dead step left.
+    """
+    if _prctl is not None:
+        _prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the processes whose parent a process with one thread is; Linux only, else none."""
+    try:
+        told = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii")
+    except OSError:  # another system, or a kernel without it
+        return []
+    return [int(word) for word in told.split()]
+
+
+def live(
+    talk: socket.socket, life: socket.socket, server: int, printing: int | None = None
+) -> NoReturn:
+    """Run the call that comes over ``talk``; never return into the fork server's loop.
+
+    What it prints goes to the file ``printing``, or to the fork server's log.
+    """
     status = 1
     try:
+        _print_to(printing)
         _die_with_owner(life, server)
         talk.sendall(wire.PID.pack(os.getpid()))
         order = wire.receive_piece(talk)
@@ -64,6 +91,7 @@ def _die_with_owner(life: socket.socket, server: int) -> None:
     if sys.platform != "linux":
         return  # there the fork server alone watches the owner
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    adopt_orphans()
     # Closing the far end of `life` counts as input, and input is announced to our whole
     # group by the signal of our choice. It works when the fork server is gone as well.
     fcntl.fcntl(life, fcntl.F_SETOWN, -os.getpid())
@@ -101,15 +129,19 @@ def _outcome(order: bytes) -> Outcome:
     return msgspec.structs.replace(outcome, wall_s=time.perf_counter() - started)
 
 
-def _settle(call: Call) -> None:
-    """Take the call's place in the system: folder, environment, module path, log, threads."""
-    if call.log:
-        number = os.open(call.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        os.dup2(number, 1)
-        os.close(number)
-        os.dup2(1, 2)
-    else:
+def _print_to(number: int | None) -> None:
+    if number is None:
         os.dup2(2, 1)  # the owner's stdout may be a program's input
+        return
+    os.dup2(number, 1)
+    os.dup2(number, 2)
+    os.close(number)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # or nobody could follow it line by line
+
+
+def _settle(call: Call) -> None:
+    """Take the call's place in the system: folder, environment, module path, threads."""
     if call.cwd:
         os.chdir(call.cwd)
     os.environ.update(call.env)

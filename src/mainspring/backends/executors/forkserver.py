@@ -14,11 +14,14 @@ import select
 import signal
 import socket
 import sys
+import time
 import warnings
 from contextlib import suppress
 
 from mainspring.backends.executors import child, wire
 
+_LOOKS = 200  # for what dead steps left, a millisecond each: it may have children in turn
+_END_S = 1.0  # how long an ending fork server waits for its children to be gone
 QUIET = {
     "OPENBLAS_NUM_THREADS": "1",  # or OpenBLAS starts its threads while it is imported
     "OPENBLAS_THREAD_TIMEOUT": "8",  # and in a child they would spin 0.1 s before they rest
@@ -60,17 +63,20 @@ class ForkServer:
 
     def _obey(self) -> bool:
         """Carry out one order; return False if the owner is gone."""
-        data, numbers, _, _ = socket.recv_fds(self._control, wire.ORDER.size, 2)
+        data, numbers, _, _ = socket.recv_fds(self._control, wire.ORDER.size, 3)
         if not data:
             return False
         kind, call, signum = wire.ORDER.unpack(data)
         if kind == wire.FORK:
-            self._fork(call, socket.socket(fileno=numbers[0]), socket.socket(fileno=numbers[1]))
+            talk, life = (socket.socket(fileno=number) for number in numbers[:2])
+            self._fork(call, talk, life, numbers[2] if len(numbers) > 2 else None)
         elif (pid := self._calls.get(call)) is not None:
             _signal_group(pid, signum)
         return True
 
-    def _fork(self, call: int, talk: socket.socket, life: socket.socket) -> None:
+    def _fork(
+        self, call: int, talk: socket.socket, life: socket.socket, printing: int | None
+    ) -> None:
         server = os.getpid()
         try:
             with warnings.catch_warnings():  # from 3.12 on: a library's resting thread is known of
@@ -79,11 +85,13 @@ class ForkServer:
         except OSError:  # no memory, no room for a process: the owner sees a call that ended
             talk.close()
             life.close()
+            _close(printing)
             return
         if pid == 0:
             self._become_child()
-            child.live(talk, life, server)
+            child.live(talk, life, server, printing)
         life.close()
+        _close(printing)
         self._calls[call] = pid
         self._talks[pid] = talk
         self._by_number[talk.fileno()] = pid
@@ -108,13 +116,19 @@ class ForkServer:
 
     def _reap(self) -> None:
         """Take in the dead, end what they left running, and tell the owner."""
-        while self._talks:
+        while True:
             # Look first: as long as it is not taken in, its group cannot be anybody else's.
-            dead = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            try:
+                dead = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                return
             if dead is None:
                 return
-            _signal_group(dead.si_pid, signal.SIGKILL)
+            ours = dead.si_pid in self._talks
+            if ours:
+                _signal_group(dead.si_pid, signal.SIGKILL)
             pid, status, used = os.wait4(dead.si_pid, 0)
+            self._end_orphans()
             talk = self._talks.pop(pid, None)
             if talk is None:
                 continue
@@ -134,6 +148,38 @@ class ForkServer:
     def _end_all(self) -> None:
         for pid in self._talks:
             _signal_group(pid, signal.SIGKILL)
+        until = time.monotonic() + _END_S
+        while time.monotonic() < until:  # what the dead leave is ours a moment later
+            try:
+                pid, _ = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            self._talks.pop(pid, None)
+            self._end_orphans()
+            if pid == 0:
+                time.sleep(0.005)
+
+    def _end_orphans(self) -> None:
+        """End what a step that is dead left behind in sessions of its own.
+
+        A step that lives adopts the orphans below it; so a child of ours that is no step's own
+        process was left by one that has ended. What it leaves in turn is ours next.
+        """
+        for _ in range(_LOOKS):
+            strays = [pid for pid in child.children_of(os.getpid()) if pid not in self._talks]
+            for pid in strays:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+                with suppress(ChildProcessError):
+                    if os.waitpid(pid, os.WNOHANG)[0] == 0:
+                        time.sleep(0.001)
+            if not strays:
+                return
+
+
+def _close(number: int | None) -> None:
+    if number is not None:
+        os.close(number)
 
 
 def _signal_group(pid: int, signum: int) -> None:
@@ -153,6 +199,7 @@ def main() -> None:
         with suppress(ImportError):
             importlib.import_module(name)
     child.prepare()
+    child.adopt_orphans()
     for key, value in before.items():
         if value is None:
             os.environ.pop(key, None)

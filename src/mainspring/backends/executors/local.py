@@ -19,12 +19,17 @@ from typing import BinaryIO
 import msgspec
 
 from mainspring.backends.executors import wire
+from mainspring.backends.executors.printed import Printed, wide_pipe
 from mainspring.ground.errors import DeadlineError, UnavailableError
 from mainspring.ground.ports import Call, Outcome
 
 PRELOAD = ("numpy", "polars", "msgspec")
 GRACE_S = 2.0  #: from SIGTERM to SIGKILL
 START_S = 30.0  #: the most a fork server may take to start before it counts against a call
+_AT_ONCE = 4 << 20  # bytes taken from a call before anything else gets its turn
+_LISTEN_S = 0.01  # between looks at what a call prints; a pipe holds a megabyte
+_MUCH = 1 << 18  # bytes since the last look: it prints faster than we look
+_LEFT_BEHIND = 8 << 20  # the most that is taken at the end, if something still prints
 ASK_S = 0.1  #: how often ``cancelled`` is asked
 _SERVER = ("-P", "-m", "mainspring.backends.executors.forkserver")
 #: Sets and dicts of text come in the same order in every process, or no step could be made again.
@@ -160,6 +165,9 @@ class _Running:
         self._cancelled = cancelled
         self._executor = executor
         self._number = executor.next_number()
+        self._printed: Printed | None = None
+        self._pipe = -1  # what is printed comes out of it
+        self._listen_at = float("inf")  # when to look at it again
         self._heard = bytearray()
         self._began = time.monotonic()
         self._limit_at = float("inf")  # when its time is up
@@ -171,17 +179,32 @@ class _Running:
     def __enter__(self) -> _Running:
         self._talk, talk = socket.socketpair()
         self._life, life = socket.socketpair()
+        theirs = []
         try:
+            if self._call.log:
+                self._printed = Printed(self._call.log)
+                self._pipe, out = wide_pipe()
+                self._listen_at = 0.0
+                theirs.append(out)
             with talk, life:
-                self._executor.send(wire.FORK, self._number, 0, [talk.fileno(), life.fileno()])
+                files = [talk.fileno(), life.fileno(), *theirs]
+                self._executor.send(wire.FORK, self._number, 0, files)
         except BaseException:
             self.__exit__()
             raise
+        finally:
+            for number in theirs:
+                os.close(number)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._talk.close()
         self._life.close()
+        if self._printed is not None:
+            self._take_printed(_LEFT_BEHIND)
+            os.close(self._pipe)
+            self._printed.close()
+            self._printed = None
 
     def to_the_end(self, order: bytes) -> Outcome | None:
         """Wait for the outcome; None if no child ever existed."""
@@ -191,7 +214,18 @@ class _Running:
         poll = select.poll()
         poll.register(self._talk, select.POLLIN)
         while True:
-            if poll.poll(self._patience_s() * 1000):
+            if time.monotonic() >= self._listen_at:
+                poll.register(self._pipe, select.POLLIN)
+                self._listen_at = float("inf")
+            ready = [number for number, _ in poll.poll(self._patience_s() * 1000)]
+            if self._pipe in ready:
+                poll.unregister(self._pipe)
+                taken = self._take_printed(_AT_ONCE)
+                if taken is not None:
+                    # Not at once: a step that prints lines would wake us for each of them.
+                    pause_s = 0.0 if taken > _MUCH else _LISTEN_S
+                    self._listen_at = time.monotonic() + pause_s
+            if self._talk.fileno() in ready:
                 try:
                     part = self._talk.recv(1 << 20)
                 except ConnectionResetError:
@@ -204,9 +238,23 @@ class _Running:
                 self._heard += part
             self._end_if_due()
 
+    def _take_printed(self, most: int) -> int | None:
+        """Keep what was printed meanwhile; return how much, None if there is no more to come."""
+        taken = 0
+        while taken < most and self._printed is not None:
+            try:
+                data = os.read(self._pipe, 1 << 20)
+            except BlockingIOError:
+                break
+            if not data:
+                return None
+            self._printed.write(data)
+            taken += len(data)
+        return taken
+
     def _patience_s(self) -> float:
         now = time.monotonic()
-        waits = [60.0]
+        waits = [60.0, self._listen_at - now]
         if self._cancelled is not None and not self._end_wanted:
             waits.append(ASK_S)
         if self._kill_at is not None:

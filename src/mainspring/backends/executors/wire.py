@@ -4,6 +4,7 @@ Two socket pairs a call. **talk** carries, from the owner: the call; from the ch
 pid, then its outcome; from the fork server, once the child is reaped: how it ended. The
 fork server then shuts the pair down, so the end of the stream is certain even if a process
 the child left behind still holds it. **life** carries nothing: its closing is the news.
+Where what is printed is kept, the writing end of a pipe for it comes with the two.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import socket
 import struct
 
-FORK = b"F"  # owner to fork server, with two descriptors: talk and life
+FORK = b"F"  # owner to fork server, with descriptors: talk, life, and perhaps a pipe to print to
 SIGNAL = b"S"  # owner to fork server: signal the group of a call
 ORDER = struct.Struct("<cQi")  # kind, call number, signal number
 LENGTH = struct.Struct("<Q")

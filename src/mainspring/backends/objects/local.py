@@ -77,9 +77,12 @@ class LocalObjects:
         _verify(digest, hashlib.sha256(data).hexdigest())
         return data
 
-    def fetch(self, digest: str, target: Path) -> None:
-        """Write the bytes to a file, verified, without holding them in memory."""
+    def fetch(self, digest: str, target: Path | None) -> None:
+        """Write the bytes to a file, verified, without holding them in memory; or only verify."""
         with self._kept(digest) as source:
+            if target is None:
+                verify(digest, iter(lambda: source.read(CHUNK), b""))
+                return
             write_verified(digest, iter(lambda: source.read(CHUNK), b""), target)
 
     def path_of(self, digest: str) -> Path:
@@ -248,6 +251,14 @@ def _in_folder(folder: Path, start: str) -> Iterator[Kept]:
             with suppress(FileNotFoundError):  # it was deleted this moment
                 found = entry.stat()
                 yield Kept(digest, found.st_size, found.st_mtime)
+
+
+def verify(digest: str, chunks: Iterator[bytes]) -> None:
+    """Read chunks to their end; raise DamagedError if they are not what the digest says."""
+    found = hashlib.sha256()
+    for chunk in chunks:
+        found.update(chunk)
+    _verify(digest, found.hexdigest())
 
 
 def write_verified(digest: str, chunks: Iterator[bytes], target: Path) -> None:

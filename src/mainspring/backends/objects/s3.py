@@ -16,7 +16,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.exceptions import NotFoundError as MissingError
 from obstore.store import S3Store
 
-from mainspring.backends.objects.local import write_all, write_verified
+from mainspring.backends.objects.local import verify, write_all, write_verified
 from mainspring.ground.clock import Clock, SystemClock
 from mainspring.ground.errors import BadInputError, DamagedError, NotFoundError, UnavailableError
 from mainspring.ground.identity import check_digest, is_digest, sha256_file
@@ -86,11 +86,15 @@ class S3Objects:
             raise DamagedError(f"Object {digest} is damaged: its bytes have the digest {found}.")
         return data
 
-    def fetch(self, digest: str, target: Path) -> None:
-        """Write the bytes to a file, verified, without holding them in memory."""
+    def fetch(self, digest: str, target: Path | None) -> None:
+        """Write the bytes to a file, verified, without holding them in memory; or only verify."""
         with self._told(f"read object {digest}", digest):
             stream = obstore.get(self._store, _path(digest)).stream(min_chunk_size=PART)
-            write_verified(digest, (bytes(chunk) for chunk in stream), target)
+            chunks = (bytes(chunk) for chunk in stream)
+            if target is None:
+                verify(digest, chunks)
+            else:
+                write_verified(digest, chunks, target)
 
     def has(self, digest: str) -> bool:
         """Return whether the bytes are kept."""
