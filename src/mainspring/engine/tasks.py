@@ -75,6 +75,7 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     owner: str
     attempt: int
     stop: threading.Event = msgspec.field(default_factory=threading.Event)
+    opened: Any = None  #: what its kind's ``Opener`` made of it in the transaction that took it
 
     def cancelled(self) -> bool:
         """Return whether to stop: the task was cancelled, the lease lost or the engine ends."""

@@ -15,21 +15,20 @@ from typing import Any, TypeVar
 import msgspec
 
 from mainspring.engine import firing, freezes, leases, marks, reactor, tasks
+from mainspring.engine.doing import HOPELESS, Opener, Taken, ids_of, keep
+from mainspring.engine.doing import Done as Done
+from mainspring.engine.doing import Handler as Handler
+from mainspring.engine.doing import Parks as Parks
 from mainspring.engine.heartbeat import Heartbeat
 from mainspring.engine.rest import Rest
 from mainspring.engine.tasks import Lease, NewTask
 from mainspring.ground import logs
-from mainspring.ground import messages as m
 from mainspring.ground.clock import Clock
 from mainspring.ground.errors import (
     BadInputError,
-    ConflictError,
     LeaseLostError,
     MainspringError,
-    MissingExtraError,
-    NotFoundError,
-    PermissionDeniedError,
-    StepFailedError,
+    StoreError,
 )
 from mainspring.ground.killpoints import here
 from mainspring.ground.permissions import Permission, service
@@ -41,38 +40,9 @@ TICK_S = 0.05  # between passes while there is something to do
 IDLE_S = 0.25  # between passes otherwise
 SOON_S = 60.0  # who works on one group only waits no longer for what is due later
 AT_ONCE = 100  # events reacted to in one pass, so that scans get their turn too
-_HOPELESS = (
-    BadInputError,
-    ConflictError,
-    StepFailedError,
-    NotFoundError,
-    PermissionDeniedError,
-    MissingExtraError,
-)
 _log = logging.getLogger("mainspring.engine")
 
 
-class Parks(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """What a task waits for before it goes on: ``new`` tasks and others, see ``leases.park``."""
-
-    new: list[NewTask] = []
-    needs: list[str] = []
-
-
-class Done(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """What a handler hands back; all of it is kept in the transaction that ends the task.
-
-    ``apply`` writes the effect. It may run more than once, but only one run is ever kept.
-    ``events`` are (unique key, event) pairs. With ``parks`` the task does not end: it waits.
-    """
-
-    result: dict[str, Any] = {}
-    apply: Callable[[Tx], None] | None = None
-    events: list[tuple[str, m.AnyEvent]] = []
-    parks: Parks | None = None
-
-
-Handler = Callable[[Lease], Done]
 Scan = Callable[[Tx], list[NewTask]]
 Settled = Callable[[Tx], Mapping[str, float]]
 
@@ -85,7 +55,8 @@ class Engine:
     is asked *before* a pass what is known by then; if the pass then finds nothing to do, its
     answer is noted as marks (see :mod:`marks`): everything up to there has been dealt with.
     ``kinds`` are the only kinds of task it takes, ``leaves`` those it leaves to other engines.
-    One with ``kinds`` works and buries the dead; it neither scans, fires nor reacts.
+    One with ``kinds`` works and buries the dead; it neither scans, fires nor reacts. ``opens``
+    says what some kinds of task want written when they are taken.
     """
 
     def __init__(
@@ -102,6 +73,7 @@ class Engine:
         settled: Settled | None = None,
         kinds: Collection[str] | None = None,
         leaves: Collection[str] = (),
+        opens: Mapping[str, Opener] | None = None,
     ) -> None:
         self._store = store
         self._handlers = dict(handlers)
@@ -114,6 +86,8 @@ class Engine:
         self._settled = settled
         self._kinds = kinds
         self._leaves = leaves
+        self._opens = dict(opens or {})
+        self._came_to_rest = threading.Event()  # a worker found nothing to go on with
         self._wake = threading.Condition()
         self._news = 0  # grows whenever this engine made work for its workers
         self._seen: int | None = None
@@ -146,7 +120,7 @@ class Engine:
         that is left waits for news, or for a time more than ``SOON_S`` away.
         """
         stop = stop or threading.Event()
-        ended = threading.Event()
+        ended, rest = threading.Event(), Rest()
 
         def over(tx: Tx) -> bool:
             if tasks.all_final(tx, group):
@@ -156,11 +130,21 @@ class Engine:
                 return False
             return tasks.asleep(tx, [group, *tasks.awaited(tx, group)], soon)
 
+        def look(tx: Tx) -> tuple[bool, bool]:
+            return over(tx), leases.expired(tx)
+
         with self._crew(ended, group):
-            while not stop.is_set() and not self._read(over):
-                if self._read(leases.expired):
-                    self._write(self._expire)
-                self._await_news(self._news, TICK_S)
+            while not stop.is_set():
+                self._came_to_rest.clear()
+                now, changed = self._clock.now(), self._store.changed()
+                if not rest.holds(changed, now):
+                    ended_, expired = self._read(look)
+                    if ended_:
+                        break
+                    if expired:
+                        self._write(self._expire)
+                    rest.begin(changed, now)
+                self._came_to_rest.wait(TICK_S)
         return self._read(lambda tx: tasks.group_state(tx, group))
 
     def run_until(self, wanted: Callable[[Tx], bool], stop: threading.Event | None = None) -> bool:
@@ -180,10 +164,10 @@ class Engine:
     def step_once(self) -> bool:
         """Do one pass and one task, in this thread; return whether there was anything to do."""
         worked = self.one_pass()
-        lease = self._claim(None)
+        lease, done = self._claim(None)
         if lease is not None:
             self.work(lease, None, next_one=False)
-        return worked or lease is not None
+        return worked or lease is not None or bool(done)
 
     def quiet(self) -> bool:
         """Return whether there is nothing to react to and nothing to do."""
@@ -298,7 +282,7 @@ class Engine:
 
     def work(self, lease: Lease, group: str | None, *, next_one: bool = True) -> Lease | None:
         """Do one task; return the lease of the next, claimed in the same transaction."""
-        with logs.about(task=lease.task.id, **_ids(lease)):
+        with logs.about(task=lease.task.id, **ids_of(lease)):
             return self._work(lease, group, next_one)
 
     def _work(self, lease: Lease, group: str | None, next_one: bool) -> Lease | None:
@@ -328,22 +312,11 @@ class Engine:
         self, tx: Tx, lease: Lease, done: Done, group: str | None, next_one: bool
     ) -> Lease | None:
         now = self._clock.now()
-        # 1. Fence first: whoever lost the lease writes nothing.
-        if done.parks is None:
-            leases.finish(tx, lease, done.result, now)
-            goes_on = True
-        else:
-            goes_on = leases.park(tx, lease, done.parks.new, done.parks.needs)
-        if goes_on:
-            # 2. The effect. 3. Its events.
-            if done.apply is not None:
-                done.apply(tx)
-            for key, event in done.events:
-                reactor.emit(tx, event, key)
+        keep(tx, lease, done, now)
         here("finish.before_commit")
         if not next_one:
             return None
-        return self._take(tx, now, group and lease.task.group)
+        return self._take(tx, now, group and lease.task.group).lease
 
     def _failed(self, lease: Lease, error: Exception) -> None:
         known = isinstance(error, MainspringError)
@@ -355,7 +328,7 @@ class Engine:
             _log.warning("%s failed: %s", lease.task.kind, text, extra=what)
 
         def work(tx: Tx) -> None:
-            now, again = self._clock.now(), not isinstance(error, _HOPELESS)
+            now, again = self._clock.now(), not isinstance(error, HOPELESS)
             if ending:
                 state = leases.release(tx, lease, now)
             else:
@@ -376,18 +349,18 @@ class Engine:
         if event is not None:
             reactor.emit(tx, event, f"failed:{task.id}")
 
-    def _claim(self, group: str | None) -> Lease | None:
+    def _claim(self, group: str | None) -> Taken:
         now, changed = self._clock.now(), self._store.changed()
         if self._idle.holds(changed, now):
-            return None
+            return Taken(None)
         # Look first: an idle engine must not write.
         found = self._read(lambda tx: self._somewhere(tx, now, group))
         if found is None:
             self._idle.begin(changed, now)
-            return None
-        lease = self._write(lambda tx: self._take(tx, now, found[0]))
+            return Taken(None)
+        taken = self._write(lambda tx: self._take(tx, now, found[0]))
         here("claim.committed")
-        return lease
+        return taken
 
     def _somewhere(self, tx: Tx, now: float, group: str | None) -> tuple[str | None] | None:
         """Return the group in which there is something to do for us; None if there is nothing."""
@@ -400,16 +373,36 @@ class Engine:
         beyond = [] if group is None else tasks.awaited(tx, group)
         return next(((one,) for one in beyond if free(one)), None)
 
-    def _take(self, tx: Tx, now: float, group: str | None) -> Lease | None:
-        return leases.claim(
-            tx,
-            self._name,
-            self._lease_s,
-            now,
-            group=group,
-            kinds=self._kinds,
-            leaves=self._leaves,
-        )
+    def _take(self, tx: Tx, now: float, group: str | None) -> Taken:
+        """Take the next task; those that are done as soon as they are looked at are done here."""
+        for done in range(AT_ONCE):
+            lease = leases.claim(
+                tx,
+                self._name,
+                self._lease_s,
+                now,
+                group=group,
+                kinds=self._kinds,
+                leaves=self._leaves,
+            )
+            if lease is None:
+                return Taken(None, done)
+            opened = self._open(tx, lease)
+            if not isinstance(opened, Done):
+                return Taken(msgspec.structs.replace(lease, opened=opened), done)
+            keep(tx, lease, opened, now)
+        return Taken(None, AT_ONCE)
+
+    def _open(self, tx: Tx, lease: Lease) -> Any:
+        opener = self._opens.get(lease.task.kind)
+        if opener is None:
+            return None
+        try:
+            return opener.open(tx, lease)
+        except StoreError:
+            raise  # the transaction is lost
+        except MainspringError:
+            return None  # the handler meets it again, and what it raises is kept with the task
 
     # ---------------------------------------------------------------- threads
 
@@ -428,7 +421,9 @@ class Engine:
         finally:
             stop.set()
             self._heartbeat.stop_all()
-            self._tell()
+            with self._wake:
+                self._news += 1
+                self._wake.notify_all()
             for thread in threads:
                 thread.join()
             self._heartbeat.end()
@@ -439,23 +434,37 @@ class Engine:
         while not stop.is_set():
             news = self._news
             if lease is None:
-                lease = self._guarded("claim", lambda: self._claim(group))
+                lease, done = self._guarded("claim", lambda: self._claim(group)) or Taken(None)
+                if done or lease is not None:
+                    self._tell()
+                if done and lease is None:
+                    self._came_to_rest.set()
+                    continue
             if lease is None:
                 self._await_news(news, TICK_S if group else IDLE_S)
                 continue
             lease = self.work(lease, group)
             self._tell()
+            if lease is None:
+                self._came_to_rest.set()
         if lease is not None:
             held = lease
             self._guarded("release", lambda: self._give_back(held))
 
     def _give_back(self, lease: Lease) -> str:
-        return self._write(lambda tx: leases.release(tx, lease, self._clock.now()))
+        def work(tx: Tx) -> str:
+            state = leases.release(tx, lease, self._clock.now())
+            if lease.opened is not None:
+                self._opens[lease.task.kind].undo(tx, lease)
+            return state
+
+        return self._write(work)
 
     def _tell(self) -> None:
+        """Wake one worker that waits: if it finds something, it wakes the next in turn."""
         with self._wake:
             self._news += 1
-            self._wake.notify_all()
+            self._wake.notify()
 
     def _await_news(self, seen: int, timeout_s: float) -> None:
         with self._wake:
@@ -481,10 +490,3 @@ class Engine:
 
     def _write(self, work: Callable[[Tx], T]) -> T:
         return self._store.write(WHO, Permission.WORK, work)
-
-
-def _ids(lease: Lease) -> dict[str, str]:
-    """Return what a task is about, for the logs."""
-    found = lease.task.payload
-    known = ("run", "step", "loop", "endpoint", "model", "version")
-    return {key: str(found[key]) for key in known if isinstance(found.get(key), str | int)}

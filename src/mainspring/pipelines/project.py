@@ -7,6 +7,8 @@ import importlib.abc
 import importlib.machinery
 import importlib.util
 import inspect
+import itertools
+import os
 import sys
 import threading
 import traceback
@@ -93,6 +95,7 @@ class _Finder(importlib.abc.MetaPathFinder):
 
 _sources: dict[str, tuple[str, bytes]] = {}  # module -> the file and the bytes it was made of
 _finder: _Finder | None = None
+_settled = 0  # so many of the oldest modules in the table are no project's
 
 
 def source_of(module: str) -> tuple[str, bytes] | None:
@@ -284,6 +287,15 @@ _NOT_THEIRS = (
 )
 
 
+def settle() -> None:
+    """Note that no module that is loaded by now is a project's: for a fork server.
+
+    Or each child would touch every one of them to find out, and copy the pages they are on.
+    """
+    global _settled
+    _settled = len(sys.modules)
+
+
 def close() -> None:
     """Let go of the project that is open: its modules and its place in Python's search."""
     global _finder
@@ -331,9 +343,13 @@ def _forget() -> None:
 
 def _forget_inside(root: Path) -> None:
     """Drop modules of the project that Python itself had loaded, but not the running script."""
-    for name, module in list(sys.modules.items()):
+    start = f"{root}{os.sep}"
+    newest = itertools.islice(reversed(sys.modules), max(0, len(sys.modules) - _settled))
+    for name in list(newest):
+        module = sys.modules[name]
         file = getattr(module, "__file__", None)
-        if name == "__main__" or not isinstance(file, str):
+        # Text first: there are thousands of modules, and this is done at the start of every step.
+        if name == "__main__" or not isinstance(file, str) or not file.startswith(start):
             continue
         if _is_inside(Path(file), root) and is_users(file):
             del sys.modules[name]

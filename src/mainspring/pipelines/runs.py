@@ -35,6 +35,7 @@ from mainspring.pipelines.reading import why as why
 from mainspring.pipelines.tables import step_results, steps
 from mainspring.pipelines.why import Change, explain
 
+_KEPT = (str(StepState.DONE), str(StepState.REUSED))  #: states that nothing takes back
 _DID: dict[str, str] = {
     StepState.DONE: "ran again",
     StepState.REUSED: "was reused from another run",
@@ -58,6 +59,7 @@ class StepPlan(msgspec.Struct, frozen=True, kw_only=True):
     env: str = ""  #: digest of the environment it was planned for
     output: str | None = None  #: set if a result is reused
     output_type: str | None = None
+    blobs: list[str] = []  #: of a reused result: every object it needs
     reused_from: str | None = None
     metrics: list[list[Any]] = []  #: of a reused result: what the step had logged, last of each
 
@@ -143,13 +145,14 @@ def prepare(
     *,
     attempt: int = 0,
     home: Path | None = None,
+    damaged: Collection[str] = (),
 ) -> StepPlan:
     """Say what is to be done for a step: run it, or reuse a result; and why.
 
     ``has`` tells whether an object is still kept: a result is reused only with all of its
-    objects, and what was pickled only in the ``home`` that pickled it. The answer is written into
-    the step's row. A step that had already ended gives the same plan again as reused, from its
-    own run.
+    objects, without those that were found ``damaged``, and what was pickled only in the ``home``
+    that pickled it. The answer is written into the step's row. A step that had already ended
+    gives the same plan again as reused, from its own run.
 
     Raises:
         NotFoundError: if there is no such step.
@@ -159,15 +162,14 @@ def prepare(
     args: dict[str, Argument] = msgspec.json.decode(row.args)
     refs = refs_of(args)
     outputs = _outputs(tx, run, set(refs.values()))
-    digests = {name: one[0] for name, one in outputs.items()}
     code = msgspec.json.decode(row.code_parts, type=dict[str, str])
     kept = {name: f"{one[1]} {one[0]}" for name, one in outputs.items()}
     parts = parts_of(args, kept, code, row.env)
     found = key(parts)
     options = msgspec.json.decode(row.options, type=Options)
-    result = None if row.fresh or not options.cache else _result(tx, found, has, home)
-    if row.state in (StepState.DONE, StepState.REUSED) and row.key == found:
-        result = _result(tx, found, has, home) or result
+    ended = row.state in (StepState.DONE, StepState.REUSED) and row.key == found
+    reusable = ended or (options.cache and not row.fresh)
+    result = _result(tx, found, has, damaged, home) if reusable else None
     change = Change(
         parts=parts,
         refs={path: f"{name} {_DID[outputs[name][2]]}" for path, name in refs.items()},
@@ -175,6 +177,7 @@ def prepare(
         reused_from=None if result is None else result.run,
         fresh=row.fresh,
         cache=options.cache,
+        damaged=sorted(damaged),
     )
     why_ = explain(tx, row, change)
     prepared = StepPlan(
@@ -185,7 +188,7 @@ def prepare(
         parts=parts,
         why=why_,
         args={name: _resolved(one, outputs) for name, one in args.items()},
-        inputs={path: digests[name] for path, name in refs.items()},
+        inputs={path: outputs[name][0] for path, name in refs.items()},
         options=options,
         code=row.code,
         attempt=max(row.attempt, attempt),
@@ -193,6 +196,7 @@ def prepare(
         output=None if result is None else result.output,
         output_type=None if result is None else result.output_type,
         reused_from=None if result is None else result.run,
+        blobs=[] if result is None else msgspec.json.decode(result.blobs),
         metrics=[] if result is None else msgspec.json.decode(result.metrics),
     )
     if row.state not in (StepState.DONE, StepState.REUSED):
@@ -212,13 +216,21 @@ def started(tx: Tx, prepared: StepPlan, at: float) -> int:
     Raises:
         ConflictError: if it has ended already.
     """
-    row = row_of(tx, prepared.run, prepared.step)
-    if row.state in (StepState.DONE, StepState.REUSED):
-        raise ConflictError(f"Step {prepared.step} of run {prepared.run} is {row.state} already.")
-    cells = {"state": str(StepState.RUNNING), "attempt": row.attempt + 1, "error": "", "trace": ""}
-    changed = update(steps).where(here(prepared.run, prepared.step))
-    tx.run(changed.values(**cells, started=at, ended=None))
-    return int(row.attempt) + 1
+    cells = {"state": str(StepState.RUNNING), "attempt": steps.c.attempt + 1}
+    open_ = here(prepared.run, prepared.step) & steps.c.state.not_in(_KEPT)
+    change = update(steps).where(open_).values(**cells, error="", trace="", started=at, ended=None)
+    row = tx.one(change.returning(steps.c.attempt))
+    if row is None:
+        now = row_of(tx, prepared.run, prepared.step).state
+        raise ConflictError(f"Step {prepared.step} of run {prepared.run} is {now} already.")
+    return int(row.attempt)
+
+
+def unstarted(tx: Tx, run: str, step: str) -> None:
+    """Let a step wait again that was marked as running and never began."""
+    cells = {"state": str(StepState.WAITING), "attempt": steps.c.attempt - 1, "started": None}
+    mine = here(run, step) & (steps.c.state == str(StepState.RUNNING))
+    tx.run(update(steps).where(mine).values(**cells))
 
 
 def reused(tx: Tx, prepared: StepPlan, at: float) -> None:
@@ -247,9 +259,6 @@ def finished(tx: Tx, prepared: StepPlan, output: Output, at: float) -> None:
 
     Finishing twice keeps the first output: what follows may have read it.
     """
-    row = row_of(tx, prepared.run, prepared.step)
-    if row.state in (StepState.DONE, StepState.REUSED):
-        return
     cells = {
         "state": str(StepState.DONE),
         "output": output.digest,
@@ -261,7 +270,10 @@ def finished(tx: Tx, prepared: StepPlan, output: Output, at: float) -> None:
         "error": "",
         "trace": "",
     }
-    tx.run(update(steps).where(here(prepared.run, prepared.step)).values(**cells))
+    open_ = here(prepared.run, prepared.step) & steps.c.state.not_in(_KEPT)
+    if not tx.run(update(steps).where(open_).values(**cells)):
+        row_of(tx, prepared.run, prepared.step)  # it is there, or that is the error
+        return
     tx.run(step_results.delete().where(step_results.c.key == prepared.key))
     kept = {
         "key": prepared.key,
@@ -370,9 +382,14 @@ def _outputs(tx: Tx, run: str, names: Collection[str]) -> dict[str, tuple[str, s
     return {r.step: (r.output, r.output_type, r.state) for r in found if r.step in names}
 
 
-def _result(tx: Tx, found: str, has: Callable[[str], bool], home: Path | None) -> Any | None:
+def _result(
+    tx: Tx, found: str, has: Callable[[str], bool], damaged: Collection[str], home: Path | None
+) -> Any | None:
     row = tx.one(select(step_results).where(step_results.c.key == found))
-    if row is None or not all(has(blob) for blob in msgspec.json.decode(row.blobs)):
+    if row is None:
+        return None
+    blobs = msgspec.json.decode(row.blobs)
+    if not all(blob not in damaged and has(blob) for blob in blobs):
         return None
     return row if usable(row.output_type, home) else None
 

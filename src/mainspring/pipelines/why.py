@@ -24,6 +24,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     reused_from: str | None  #: the run whose result is reused
     fresh: bool  #: it was asked to run anew
     cache: bool
+    damaged: list[str] = []  #: objects of the result that could have been reused
 
 
 def explain(tx: Tx, row: Any, change: Change) -> str:
@@ -37,6 +38,9 @@ def explain(tx: Tx, row: Any, change: Change) -> str:
         return "asked to run anew"
     if not change.cache:
         return "runs in every run (cache=False)"
+    if change.damaged:
+        named = ", ".join(one[:12] for one in change.damaged)
+        return f"its kept result is damaged (object {named} is not what its digest says)"
     before = _before(tx, row)
     return "first time" if before is None else _against(tx, before, change)
 

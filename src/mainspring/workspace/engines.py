@@ -44,9 +44,10 @@ def make_engine(
     structs.prepare()  # all handlers are imported by now
     own = ws.acting_as(service(name))
     scans = Scans(own)
+    table, opens = handlers.table(own, drive_until)
     return Engine(
         ws.store,
-        handlers.table(own, drive_until),
+        table,
         Reactor(decisions.record, _end_alarm, freezes.until),
         ws.clock,
         [scans.all] if scanning else [],
@@ -56,6 +57,7 @@ def make_engine(
         settled=scans.settled if scanning else None,
         kinds=only,
         leaves=leaves,
+        opens=opens,
     )
 
 
@@ -129,13 +131,16 @@ def drive(
     """
     engine = make_engine(ws, "worker", scanning=False)
     told: list[StepRecord] = []
+    seen: int | None = None
     with driving(engine, run) as ended:
-        while True:
-            alive = not ended.is_set()
-            now, steps = ws.read(Permission.READ, lambda tx: running.state(tx, run))
-            if on_change is not None and steps != told:
-                on_change(now, steps)
-            told = steps
-            if not alive:
-                return now
-            ended.wait(poll_s)
+        while not ended.wait(poll_s if on_change is not None else None):
+            if on_change is not None and (moved := ws.store.changed()) != seen:
+                seen = moved
+                now, steps = ws.read(Permission.READ, lambda tx: running.state(tx, run))
+                if steps != told:
+                    on_change(now, steps)
+                told = steps
+    now, steps = ws.read(Permission.READ, lambda tx: running.state(tx, run))
+    if on_change is not None and steps != told:
+        on_change(now, steps)
+    return now

@@ -35,6 +35,13 @@ PRELOAD = (
     "mainspring.scaling.models.model",
     "mainspring.scaling.models.package",
     "mainspring.scaling.models.load",
+    # What a step's own process needs of us, and what a project's file reaches by ``ms.step``.
+    "mainspring.sdk",
+    "mainspring.backends.objects",
+    "mainspring.pipelines.child",
+    "mainspring.workspace.codecs",
+    "mainspring.workspace.tracking.living",
+    "mainspring.workspace.warm",  # the last
 )
 
 

@@ -30,18 +30,18 @@ from mainspring.workspace.handlers import (
 from mainspring.workspace.handlers.piping import Drive
 
 if TYPE_CHECKING:
-    from mainspring.engine.worker import Handler
+    from mainspring.engine.doing import Handler, Opener
     from mainspring.workspace.opening import Workspace
 
 
-def table(ws: Workspace, drive: Drive) -> dict[str, Handler]:
-    """Return every handler by the kind of task it carries out.
+def table(ws: Workspace, drive: Drive) -> tuple[dict[str, Handler], dict[str, Opener]]:
+    """Return every handler by the kind of task it carries out, and what opens some kinds.
 
     ``drive`` carries out a pipeline's run within another task.
     """
-    shelf = LabelShelf()
-    return {
-        **steps.handlers(ws),
+    shelf, work = LabelShelf(), steps.Steps(ws)
+    found = {
+        **steps.handlers(work),
         **renewal.handlers(ws, shelf),
         **judging.handlers(ws, drive),
         **rejudging.handlers(ws, drive, shelf),
@@ -55,3 +55,4 @@ def table(ws: Workspace, drive: Drive) -> dict[str, Handler]:
         **arriving.handlers(ws),
         **entries.handlers(ws, drive),
     }
+    return found, steps.openers(work)

@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Sequence
+import shutil
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from mainspring.engine import leases, reactor, tasks
-from mainspring.engine.worker import Done, Handler
+from mainspring.engine.doing import Done, Handler, Opener
 from mainspring.experiments import artifacts
 from mainspring.experiments import runs as experiments
 from mainspring.ground import messages as m
-from mainspring.ground.errors import BadInputError, ConflictError, DeadlineError, StepFailedError
+from mainspring.ground.errors import (
+    BadInputError,
+    ConflictError,
+    DeadlineError,
+    StepFailedError,
+    StoreError,
+    UnavailableError,
+)
 from mainspring.ground.killpoints import here
 from mainspring.ground.objects import Gate, LoopSpec, Run, RunStatus, StepRecord, StepState
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Outcome, Tx
 from mainspring.pipelines import runs as pipelines
+from mainspring.pipelines.options import Resources
 from mainspring.readiness import registry
-from mainspring.workspace import calling, environments, gates, running
+from mainspring.workspace import calling, environments, gates, printing, running, verified
 from mainspring.workspace.performing import room
 from mainspring.workspace.performing.step import perform
 from mainspring.workspace.proofs import parity, smoking
@@ -33,6 +42,24 @@ if TYPE_CHECKING:
 
 #: A step whose process is killed from outside is tried so often; then it is its own doing.
 MOST_KILLED = 5
+_RUNS = 1_000  # of which it is remembered what their steps need to know
+
+
+class Opened(NamedTuple):
+    """A step whose task was taken, and what is to be done for it."""
+
+    plan: pipelines.StepPlan
+    about: About
+    attempt: int  #: 0 if it does not run yet: it waits for room, or a result is looked at first
+
+
+class About(NamedTuple):
+    """What a step needs to know of its run; none of it changes."""
+
+    root: str
+    pipeline: str | None
+    sample: int | None
+    environment: str | None  #: digest of the one it was asked to run in; None: ours
 
 
 class Steps:
@@ -40,67 +67,71 @@ class Steps:
 
     def __init__(self, ws: Workspace) -> None:
         self._ws = ws
+        self._seen = verified.Verified(ws.objects)
+        self._about: dict[str, About] = {}
+
+    def open(self, tx: Tx, lease: Lease, damaged: Collection[str] = ()) -> Opened | Done:
+        """Say what is to be done for a step, and mark it as running if it is to be run."""
+        run, name = lease.task.payload["run"], lease.task.payload["step"]
+        now = self._ws.clock.now()
+        plan = pipelines.prepare(
+            tx, run, name, self._ws.objects.has, damaged=damaged, home=self._ws.home
+        )
+        if plan.reused and self._seen.known(plan.blobs):
+            return Done(result={"reused": True}, apply=lambda tx: _reuse(tx, plan, now))
+        waits = plan.reused or plan.options.resources != Resources()
+        attempt = 0 if waits else pipelines.started(tx, plan, now)
+        return Opened(plan, self._about_run(tx, run), attempt)
+
+    def undo(self, tx: Tx, lease: Lease) -> None:
+        """Let a step wait again that was opened and never begun."""
+        if lease.opened.attempt:
+            pipelines.unstarted(tx, lease.task.payload["run"], lease.task.payload["step"])
 
     def step(self, lease: Lease) -> Done:
         """Reuse a step's result or run it in a process of its own."""
-        run, name = lease.task.payload["run"], lease.task.payload["step"]
-        now = self._ws.clock.now()
-        begun = self._ws.write(
-            Permission.WORK,
-            lambda tx: (
-                pipelines.prepare(tx, run, name, self._ws.objects.has, home=self._ws.home),
-                experiments.get(tx, run),
-            ),
-        )
-        plan, record = begun
+        opened = lease.opened or self._open(lease)
         here("step.prepared")
-        if plan.reused:
-            return Done(result={"reused": True}, apply=lambda tx: _reuse(tx, plan, now))
-
+        if isinstance(opened, Opened) and opened.plan.reused:
+            opened = self._checked(lease, opened)
+        if isinstance(opened, Done):
+            return opened
+        plan = opened.plan
         refusal = room.wanting(self._ws.settings, plan.options)
         if refusal:
-            told = Outcome(ok=False, error=f"Step {name} {refusal}", code=BadInputError.code)
+            told = Outcome(ok=False, error=f"Step {plan.step} {refusal}", code=BadInputError.code)
             raise self._failed(lease, plan, told, None, plan.attempt + 1)
         with room.taken(self._ws, plan.options, lease.cancelled) as given:
             if given is None:
-                raise StepFailedError(f"Step {name} was cancelled before there was room for it.")
-            return self._run(lease, plan, record, given)
+                told_ = f"Step {plan.step} was cancelled before there was room for it."
+                raise StepFailedError(told_)
+            return self._run(lease, opened, given)
 
-    def _run(
-        self,
-        lease: Lease,
-        plan: pipelines.StepPlan,
-        record: Run,
-        given: Sequence[dict[str, str]],
-    ) -> Done:
+    def _run(self, lease: Lease, opened: Opened, given: Sequence[dict[str, str]]) -> Done:
         """Run a step that there is room for."""
-
-        def start(tx: Tx) -> int:
-            leases.renew(tx, lease)  # who lost the lease must not touch the step's row
-            return pipelines.started(tx, plan, self._ws.clock.now())
-
-        attempt = self._ws.write(Permission.WORK, start)
+        plan, about, attempt = opened
+        if not attempt:
+            attempt = self._ws.write(Permission.WORK, lambda tx: self._start(tx, lease, plan))
         here("step.started")
-        root = record.tags[running.ROOT]
-        python, settled = self._python(lease, plan, record, attempt)
-        with tempfile.TemporaryDirectory(prefix="mainspring-log-") as folder:
-            log, files = Path(folder) / "step.log", Path(folder) / "kept"
+        python, settled = self._python(lease, plan, about, attempt)
+        with _log_file(self._ws, plan) as log:
+            files = log.with_suffix(".kept")
             outcome = perform(
                 self._ws,
                 plan.options,
                 {
-                    "root": root,
+                    "root": about.root,
                     "target": plan.target,
                     "step": plan.step,
                     "run": plan.run,
                     "args": plan.args,
-                    "pipeline": record.pipeline,
+                    "pipeline": about.pipeline,
                     "code": plan.code if settled else "",
                     "kept": str(files),
-                    "sample": None if plan.inputs else smoking.rows_of(record),
+                    "sample": None if plan.inputs else about.sample,
                 },
                 lease,
-                root=root,
+                root=about.root,
                 log=log,
                 given=given,
                 python=python,
@@ -116,14 +147,14 @@ class Steps:
         )
 
     def _python(
-        self, lease: Lease, plan: pipelines.StepPlan, record: Run, attempt: int
+        self, lease: Lease, plan: pipelines.StepPlan, about: About, attempt: int
     ) -> tuple[str | None, bool]:
         """Return the interpreter of the step's environment (None: ours), built if need be.
 
         And whether its Python is of our version: another reads the same code as another tree,
         so that the digest the step was planned with says nothing there.
         """
-        wanted = plan.env if plan.options.apart else record.tags.get(running.ENVIRONMENT)
+        wanted = plan.env if plan.options.apart else about.environment
         if not wanted:
             return None, True
         try:
@@ -147,6 +178,40 @@ class Steps:
                 artifacts.put(tx, plan.run, path, digest, size, self._ws.clock.now())
 
         self._ws.write(Permission.WORK, attach)
+
+    def _start(self, tx: Tx, lease: Lease, plan: pipelines.StepPlan) -> int:
+        leases.renew(tx, lease)  # who lost the lease must not touch the step's row
+        return pipelines.started(tx, plan, self._ws.clock.now())
+
+    def _open(self, lease: Lease, damaged: Collection[str] = ()) -> Opened | Done:
+        def work(tx: Tx) -> Opened | Done:
+            leases.renew(tx, lease)  # who lost the lease must not touch the step's row
+            return self.open(tx, lease, damaged)
+
+        return self._ws.write(Permission.WORK, work)
+
+    def _checked(self, lease: Lease, opened: Opened) -> Opened | Done:
+        """Read the objects of a result before it is reused; if one is damaged, run the step."""
+        plan, now = opened.plan, self._ws.clock.now()
+        damaged = self._seen.damaged(plan.blobs)
+        if damaged:
+            return self._open(lease, damaged)
+        return Done(result={"reused": True}, apply=lambda tx: _reuse(tx, plan, now))
+
+    def _about_run(self, tx: Tx, run: str) -> About:
+        """Return what a step needs to know of its run, asked once however many its steps are."""
+        if run not in self._about:
+            record = experiments.get(tx, run)
+            if len(self._about) >= _RUNS:
+                self._about.clear()
+            root = record.tags[running.ROOT]
+            self._about[run] = About(
+                root,
+                record.pipeline,
+                smoking.rows_of(record),
+                record.tags.get(running.ENVIRONMENT),
+            )
+        return self._about[run]
 
     def _keep(
         self, tx: Tx, plan: pipelines.StepPlan, value: dict[str, Any], log: str | None
@@ -180,6 +245,8 @@ class Steps:
         # Killed too often, or out of the time it was given: its own doing, and its own retries.
         if outcome.killed or outcome.code == DeadlineError.code:
             error = StepFailedError(str(error), trace=outcome.trace)
+        if isinstance(error, StoreError | UnavailableError) and not _last(lease):
+            return error  # such as a full disk: there may be room by the next try
         if isinstance(error, StepFailedError) and attempt <= plan.options.retries:
             return _Again(str(error))
         at = self._ws.clock.now()
@@ -289,15 +356,37 @@ class _Again(Exception):  # noqa: N818  not an error of ours: it asks the engine
     """The user's step raised and has tries left."""
 
 
-def handlers(ws: Workspace) -> dict[str, Handler]:
+def handlers(steps: Steps) -> dict[str, Handler]:
     """Return the handlers of a run's tasks."""
-    steps = Steps(ws)
     return {
         "step": steps.step,
         "run_end": steps.run_end,
         "start_run": steps.start_run,
         "register_version": steps.register_version,
     }
+
+
+def openers(steps: Steps) -> dict[str, Opener]:
+    """Return what a run's tasks want written in the transaction that takes them."""
+    return {"step": Opener(steps.open, steps.undo)}
+
+
+def _last(lease: Lease) -> bool:
+    return lease.attempt >= lease.task.last_attempt
+
+
+@contextmanager
+def _log_file(ws: Workspace, plan: pipelines.StepPlan) -> Iterator[Path]:
+    """Give the file that what a step prints goes to while it runs; others may follow it."""
+    file = printing.file_of(ws.home, plan.run, plan.step)
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file.unlink(missing_ok=True)
+    shutil.rmtree(file.with_suffix(".kept"), ignore_errors=True)
+    try:
+        yield file
+    finally:
+        file.unlink(missing_ok=True)
+        shutil.rmtree(file.with_suffix(".kept"), ignore_errors=True)
 
 
 def _reuse(tx: Tx, plan: pipelines.StepPlan, at: float) -> None:
