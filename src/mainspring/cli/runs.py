@@ -150,6 +150,7 @@ def why(
             return
         run = full_id(house, what)
         told = house.call("runs.why", run=run, step=step)
+        began = house.call("runs.cause", run=run)["lines"] if step is None else []
         steps = house.call("runs.get", run=run)["steps"]
     chosen = [s for s in steps if step in (None, s["step"])]
     if not chosen and step is not None:
@@ -157,7 +158,8 @@ def why(
         raise NotFoundError(
             f"{run} has no step {step!r}.", field="step", hint=f"Its steps: {names}."
         )
-    render.said(options, told, *(f"{s['step']}: {s['state']}. {s['why']}" for s in chosen))
+    lines = [f"{s['step']}: {s['state']}. {s['why']}" for s in chosen]
+    render.said(options, told, *began, *lines)
 
 
 def full_id(house: Local | Remote, run: str, *, deleted: bool = False) -> str:

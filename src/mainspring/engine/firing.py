@@ -230,15 +230,21 @@ def _goes_on(tx: Tx, name: str) -> str | None:
     """Return in words what a schedule started and is not over; None if nothing is."""
     rows = tx.all(select(firings.c.fire_at).where(_open_of(name)).order_by(firings.c.fire_at))
     for row in rows:
-        task = tasks.get(tx, key_of(name, row.fire_at))
-        if task is None:
-            continue
-        if task.state not in FINAL:
-            return f"the firing of {iso(row.fire_at)} has not begun its run yet"
-        run = (task.result or {}).get("run")
-        if run is not None and not tasks.all_final(tx, run):
-            return f"run {run} of {iso(row.fire_at)} goes on"
+        why = at_work(tx, key_of(name, row.fire_at), f"of {iso(row.fire_at)}")
+        if why is not None:
+            return why
     return None
+
+
+def at_work(tx: Tx, task_id: str, called: str) -> str | None:
+    """Return in words that a task which starts a run, or its run, is not over; else None."""
+    task = tasks.get(tx, task_id)
+    if task is None:
+        return None
+    if task.state not in FINAL:
+        return f"the firing {called} has not begun its run yet"
+    run = (task.result or {}).get("run")
+    return f"run {run} {called} goes on" if run and not tasks.all_final(tx, run) else None
 
 
 def _queue_length(tx: Tx, name: str) -> int:

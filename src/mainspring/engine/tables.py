@@ -124,6 +124,36 @@ firings = Table(
     Index("firings_by_outcome", "outcome", "schedule", "fire_at"),
 )
 
+triggers = Table(
+    "triggers",
+    METADATA,
+    Column("name", String, primary_key=True),
+    Column("spec", Text, nullable=False),  # JSON: see triggers.Trigger
+    Column("secret", String),  # of a webhook's senders
+    Column("since", Float, nullable=False),  # wall time from which its runs are counted
+    Column("baseline", Text, nullable=False),  # JSON: keys of what was there when it was added
+    Column("paused", Float),  # wall time since when it rests
+    Column("why", Text, nullable=False),  # it rests
+)
+
+trigger_events = Table(
+    "trigger_events",
+    METADATA,
+    Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    Column("trigger", String, nullable=False),
+    Column("key", String, nullable=False),  # by which the same event is known again
+    Column("at", Float, nullable=False),  # wall time at which it was noted
+    Column("body", Text, nullable=False),  # JSON: what happened
+    Column("depth", Integer, nullable=False),  # of the chain of triggers that led to it
+    Column("state", String, nullable=False),  # waiting, begun, skipped or failed
+    Column("why", Text, nullable=False),
+    Column("task", String),  # that starts its run
+    Column("begun", Float),  # wall time
+    Index("trigger_events_once", "trigger", "key", unique=True),
+    Index("trigger_events_by_state", "state", "trigger", "id"),
+    Index("trigger_events_of", "trigger", "id"),
+)
+
 marks = Table(
     "marks",
     METADATA,

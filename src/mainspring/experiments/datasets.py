@@ -216,6 +216,32 @@ def arrived(
     return [(row.digest, row.run) for row in tx.all(statement)]
 
 
+def seen(
+    tx: Tx, name: str, unread_by: tuple[str, str], limit: int
+) -> list[tuple[str, str, str, float]]:
+    """Return digest, first run, source and time of the newest versions of a dataset.
+
+    What runs with the tag ``unread_by`` (key, value) read is left out, and deleted runs.
+    """
+    link, data = run_datasets.c, datasets.c
+    mine = select(tags.c.run).where(tags.c.key == unread_by[0], tags.c.value == unread_by[1])
+    gone = select(deleted_runs.c.run)
+    statement = (
+        select(
+            data.digest,
+            func.min(link.run).label("run"),
+            func.min(data.source).label("source"),
+            func.min(data.created).label("at"),
+        )
+        .join(run_datasets, link.dataset == data.id)
+        .where(data.name == name, link.run.not_in(gone), link.run.not_in(mine))
+        .group_by(data.digest)
+        .order_by(func.min(data.created).desc(), func.min(link.id).desc())
+        .limit(limit)
+    )
+    return [(row.digest, row.run, row.source, float(row.at)) for row in tx.all(statement)]
+
+
 def names(tx: Tx, limit: int = 100) -> list[tuple[str, int, float]]:
     """Return each name with how many versions it has and when the newest came, newest first."""
     data, newest = datasets.c, func.max(datasets.c.created).label("newest")

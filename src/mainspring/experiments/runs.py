@@ -112,6 +112,16 @@ def started_between(tx: Tx, since: float, until: float, limit: int = 500) -> lis
     return _whole(tx, tx.all(query.order_by(runs.c.started.desc()).limit(limit)))[::-1]
 
 
+def ended_of(tx: Tx, pipeline: str, statuses: Sequence[str], limit: int) -> list[Run]:
+    """Return the newest runs of a pipeline that ended so; the pipeline by its name or target."""
+    name = runs.c.pipeline
+    mine = (name == pipeline) | name.endswith(f":{pipeline}", autoescape=True)
+    statement = select(runs).where(mine, runs.c.status.in_(list(statuses)))
+    rows = tx.all(statement.order_by(runs.c.started.desc(), runs.c.id.desc()).limit(limit))
+    gone = hidden(tx, [row.id for row in rows])
+    return _whole(tx, [row for row in rows if row.id not in gone])
+
+
 def log(
     tx: Tx, run: str, metrics: Mapping[str, object], step: int | None = None, *, at: float
 ) -> None:

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from mainspring.ground import structs
 from mainspring.ground.errors import MainspringError
 from mainspring.ground.permissions import Permission, Principal, service
-from mainspring.web import dispatch, metrics, pages
+from mainspring.web import dispatch, hooks, metrics, pages
 from mainspring.web.front import Front, send_bytes
 from mainspring.web.limits import Threads
 from mainspring.web.mlflow import errors as wire_errors
@@ -37,6 +37,7 @@ def build_app(ws: Workspace, hosts: frozenset[str] = frozenset()) -> ASGIApp:
         Route("/version", own.version, methods=["GET"]),
         Route("/metrics", own.metrics, methods=["GET"]),
         *dispatch.routes(ws, threads),
+        *hooks.routes(ws, threads),
         *proxy.routes(),
         *wire.routes(ws, threads),
         *pages.routes(ws, gatekeeper.admit, threads),

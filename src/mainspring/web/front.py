@@ -29,6 +29,9 @@ COOKIE = "mainspring_token"
 #: Told of without being asked who one is; the Host is checked all the same.
 OPEN = frozenset({"/health", "/version"})
 
+#: Below these too: files of ours, and hooks, whose senders show what each of them asks for.
+OPEN_BELOW = ("/static/", "/api/v1/hooks/")
+
 #: Words a refusal anew for a wire with error forms of its own.
 Reword = Callable[[Exception, Refusal], Refusal]
 
@@ -121,7 +124,7 @@ class Front:
         return found
 
     async def _admit(self, scope: Scope) -> None:
-        if scope["path"] in self._open or scope["path"].startswith("/static/"):
+        if scope["path"] in self._open or scope["path"].startswith(OPEN_BELOW):
             self._gatekeeper.check_site(dict(scope["headers"]))
             return
         who: Principal = await self._threads.run(lambda: self._gatekeeper.admit(scope))

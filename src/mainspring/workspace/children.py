@@ -56,6 +56,20 @@ def trace(payload: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def takes(payload: dict[str, Any]) -> dict[str, Any]:
+    """Return where a pipeline is found, and the names of its parameters; nothing is traced."""
+    from mainspring.pipelines import graph, project
+    from mainspring.pipelines.parameters import parameters_of
+
+    found = project.load(Path(payload["root"]), payload["pipeline"])
+    params = parameters_of(found)
+    return {
+        "target": graph.target_of(found.function),
+        "names": [one.name for one in params],
+        "required": [one.name for one in params if one.required],
+    }
+
+
 def project(payload: dict[str, Any]) -> dict[str, Any]:
     """Return the pipelines and loops that a project declares."""
     import msgspec

@@ -17,6 +17,7 @@ from mainspring.monitoring import again, labels, maturity, windows
 from mainspring.readiness import registry
 from mainspring.scaling.serving import capture, shelf
 from mainspring.workspace.attention import Attention
+from mainspring.workspace.events.noticing import Triggers
 from mainspring.workspace.handlers import alarming, arriving, losing, telling
 from mainspring.workspace.keeping import ageing
 from mainspring.workspace.overview import Overview, Watched
@@ -45,6 +46,7 @@ class Scans:
         self._attention = Attention(ws.captures)
         self._marks: dict[str, float] = {}  # how far each endpoint was known when it was looked at
         self._rollouts = RolloutScan(ws)
+        self._triggers = Triggers()
         self._live: dict[str, tuple[float, bool]] = {}  # endpoint -> (watermark, traffic is live)
 
     def all(self, tx: Tx) -> list[NewTask]:
@@ -79,7 +81,7 @@ class Scans:
             return []
         watched = [one.spec for one in self._overview.endpoints.values() if one.spec is not None]
         found = ageing.due(tx, now) + telling.due(tx) + alarming.due(tx, now)
-        found += arriving.due(tx, watched)
+        found += arriving.due(tx, watched) + self._triggers.due(tx, now)
         if not found:
             self._rest.begin(changed, now)
         return found

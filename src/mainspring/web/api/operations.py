@@ -40,6 +40,7 @@ ROOMS = {
     "data": "data",
     "pipelines": "pipelines",
     "schedules": "schedules",
+    "triggers": "triggers",
     "repeats": "repeats",
     "tunings": "tunings",
     "queue": "queue",

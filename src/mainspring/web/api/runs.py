@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+import msgspec
 from msgspec import Meta
 
 from mainspring.experiments.comparison import Comparison
@@ -127,6 +128,13 @@ class RestoreRuns(Request, frozen=True, kw_only=True):
     runs: RunIds
 
 
+class RunCause(msgspec.Struct, frozen=True, kw_only=True):
+    """What began a run."""
+
+    cause: str | None
+    lines: list[str]
+
+
 @operation(
     "runs.list",
     "GET",
@@ -223,6 +231,15 @@ def why_run(ws: Workspace, request: WhyRun) -> dict[str, Any]:
     from mainspring.workspace.views.runs import run_why
 
     return run_why(ws, request.run, request.step)
+
+
+@operation("runs.cause", "GET", "/api/v1/runs/{run}/cause", Permission.READ)
+def cause_of_run(ws: Workspace, request: OfRun) -> RunCause:
+    """Say what began a run: a fire time, or an event and what it said."""
+    from mainspring.workspace.events import verbs
+
+    cause, lines = verbs.cause_of(ws, request.run)
+    return RunCause(cause=cause, lines=lines)
 
 
 @operation("runs.metrics", "GET", "/api/v1/runs/{run}/metrics", Permission.READ)

@@ -33,6 +33,8 @@ LEFT_OUT = {
     "marks": "work under way stays with those who do it",
     "journals": "work under way stays with those who do it",
     "schedules": "nothing starts by itself in another home",
+    "triggers": "nothing starts by itself in another home",
+    "trigger_events": "nothing starts by itself in another home",
     "firings": "nothing starts by itself in another home",
     "schema_version": "every home has its own",
     "data_parts": "where bytes are kept is found again by whoever adds them",

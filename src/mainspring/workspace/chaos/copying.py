@@ -14,7 +14,7 @@ from mainspring.ground.errors import BadInputError, StoreError
 from mainspring.ground.settings import FILE, Settings
 
 #: Who is told, who may ask, what starts by itself.
-_REACHES_OUT = ("channels", "webhooks", "registry_events", "tokens", "schedules")
+_REACHES_OUT = ("channels", "webhooks", "registry_events", "tokens", "schedules", "triggers")
 _FINAL = "('done', 'failed', 'skipped', 'cancelled')"
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mainspring.workspace.events import noticing as events
 from mainspring.workspace.evidence import LabelShelf
 from mainspring.workspace.handlers import (
     alarming,
@@ -53,6 +54,7 @@ def table(ws: Workspace, drive: Drive) -> tuple[dict[str, Handler], dict[str, Op
         **alarming.handlers(ws),
         **losing.handlers(ws),
         **arriving.handlers(ws),
+        **events.handlers(ws),
         **entries.handlers(ws, drive),
     }
     return found, steps.openers(work)
