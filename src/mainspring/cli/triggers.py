@@ -18,6 +18,20 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 Name = Annotated[str, Parameter(help="What the trigger is called.")]
+On = Annotated[
+    str,
+    Parameter(
+        help="dataset:NAME, file:PATH_OR_GLOB, model:NAME@ALIAS, run:PIPELINE[:failed],"
+        " alarm:MONITOR_OR_ENDPOINT or webhook."
+    ),
+]
+Secret = Annotated[
+    str | None,
+    Parameter(
+        help="What a webhook's senders sign with. Default: one is made and told once.",
+        env_var="MAINSPRING_WEBHOOK_SECRET",
+    ),
+]
 
 
 def add(
@@ -25,13 +39,7 @@ def add(
     pipeline: Annotated[str, Parameter(help="The pipeline's name, or module:name.")],
     /,
     *,
-    on: Annotated[
-        str,
-        Parameter(
-            help="dataset:NAME, file:PATH_OR_GLOB, model:NAME@ALIAS, run:PIPELINE[:failed],"
-            " alarm:MONITOR_OR_ENDPOINT or webhook."
-        ),
-    ],
+    on: On,
     params: Annotated[
         list[str] | None,
         Parameter(
@@ -57,13 +65,7 @@ def add(
     per_hour: Annotated[int, Parameter(help="So many runs within an hour; the rest waits.")] = 60,
     depth: Annotated[int, Parameter(help="The longest chain of triggers.")] = 3,
     fails: Annotated[int, Parameter(help="After so many failed runs in a row it rests.")] = 5,
-    secret: Annotated[
-        str | None,
-        Parameter(
-            help="What a webhook's senders sign with. Default: one is made and told once.",
-            env_var="MAINSPRING_WEBHOOK_SECRET",
-        ),
-    ] = None,
+    secret: Secret = None,
     options: Everywhere = HERE,
 ) -> None:
     """Run a pipeline whenever something happens, while the home is up."""
