@@ -13,6 +13,9 @@ from mainspring.ground.version import __version__ as __version__
 if TYPE_CHECKING:
     from mainspring.experiments.trial import Pruned as Pruned
     from mainspring.experiments.trial import trial as trial
+    from mainspring.pipelines.checkpoints import Checkpoint as Checkpoint
+    from mainspring.pipelines.checkpoints import checkpoint as checkpoint
+    from mainspring.pipelines.checkpoints import last_checkpoint as last_checkpoint
     from mainspring.pipelines.context import scheduled_at as scheduled_at
     from mainspring.pipelines.programs.handing import hand_back as hand_back
     from mainspring.pipelines.programs.notebook import notebook as notebook
@@ -80,6 +83,7 @@ _PUBLIC = (
     "AlarmRule",
     "Assumption",
     "Card",
+    "Checkpoint",
     "Contract",
     "Expect",
     "Facet",
@@ -105,6 +109,7 @@ _PUBLIC = (
     "backtest",
     "check",
     "check_window",
+    "checkpoint",
     "compare",
     "compare_data",
     "create_monitor",
@@ -112,6 +117,7 @@ _PUBLIC = (
     "delete",
     "feed",
     "hand_back",
+    "last_checkpoint",
     "load_contract",
     "log",
     "merge_profiles",
@@ -128,8 +134,8 @@ _PUBLIC = (
     "rows",
     "run",
     "save_contract",
-    "script",
     "scheduled_at",
+    "script",
     "search",
     "series",
     "shell",
@@ -174,6 +180,9 @@ _LIGHT = {
     "script": "mainspring.pipelines.programs.script",
     "shell": "mainspring.pipelines.programs.shell",
     **dict.fromkeys(("rank", "world_size"), "mainspring.pipelines.ranks"),
+    **dict.fromkeys(
+        ("Checkpoint", "checkpoint", "last_checkpoint"), "mainspring.pipelines.checkpoints"
+    ),
 }
 
 

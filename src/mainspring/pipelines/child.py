@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from mainspring.ground.errors import (
     BadInputError,
     ConflictError,
@@ -20,20 +22,24 @@ from mainspring.ground.errors import (
 )
 from mainspring.ground.ports import Objects
 from mainspring.pipelines import expecting, hints, outputs, project, sampling
+from mainspring.pipelines.checkpoints import Kept, Shelf, Writer
 from mainspring.pipelines.code import code_digest
 from mainspring.pipelines.context import StepContext, entered
 from mainspring.pipelines.declare import Step
 from mainspring.pipelines.graph import Argument, leaves
 
 
-def execute(payload: Mapping[str, Any], objects: Objects) -> dict[str, Any]:
+def execute(
+    payload: Mapping[str, Any], objects: Objects, write: Writer | None = None
+) -> dict[str, Any]:
     """Import the project, decode the inputs, call the step, keep what it returns.
 
     ``payload`` holds ``root``, ``target``, ``step``, ``run``, ``args`` (as in a StepPlan), and
     if wanted ``pipeline`` (for the words of an error), ``code`` (the digest it was planned
     with), ``sample`` (rows to which the tables it returns are cut), ``progress`` (a file that
     is told how far it is), ``kept`` (a folder for artifacts of the run) and ``rank`` (which
-    worker it is: only the first keeps what it returns).
+    worker it is: only the first keeps what it returns), and ``checkpoints`` (those that are
+    ``there``, as Kept). ``write`` writes new ones; without it none is kept.
 
     Returns ``output``, ``output_type``, ``blobs``, ``metrics`` ([key, value, step, time], see
     context.pack), ``wall_s`` and ``cpu_s`` of the call alone, and ``io_s`` of all around it.
@@ -53,6 +59,7 @@ def execute(payload: Mapping[str, Any], objects: Objects) -> dict[str, Any]:
             progress_file=Path(payload["progress"]) if payload.get("progress") else None,
             folder=folder,
             kept=Path(payload["kept"]) if payload.get("kept") and not rank else None,
+            shelf=Shelf(objects, _there(payload), folder, None if rank else write),
         )
         arguments = _decoded(function, payload["args"], objects, folder)
         arguments = hints.fitted(function, arguments, str(payload["step"]))
@@ -77,6 +84,10 @@ def execute(payload: Mapping[str, Any], objects: Objects) -> dict[str, Any]:
         "cpu_s": cpu,
         "io_s": time.perf_counter() - begun - wall,
     }
+
+
+def _there(payload: Mapping[str, Any]) -> list[Kept]:
+    return msgspec.convert((payload.get("checkpoints") or {}).get("there", []), list[Kept])
 
 
 def _kept(

@@ -9,13 +9,16 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from mainspring.ground.clock import Clock, SystemClock
 from mainspring.ground.errors import BadInputError, NotExactError
 from mainspring.ground.ports import Objects
+
+if TYPE_CHECKING:
+    from mainspring.pipelines.checkpoints import Shelf
 
 _EVERY_S = 0.25  # progress is looked at by people: four times a second is enough
 
@@ -33,6 +36,7 @@ class StepContext:
         progress_file: Path | None = None,
         folder: Path | None = None,
         kept: Path | None = None,
+        shelf: Shelf | None = None,
     ) -> None:
         self.run, self.step, self.objects = run, step, objects
         self.points: list[list[Any]] = []  #: [key, value, step or None, time]; see ``pack``
@@ -42,6 +46,7 @@ class StepContext:
         self._file = progress_file
         self.folder = folder  #: for files of the step's own; gone when its output is kept
         self._kept = kept
+        self.shelf = shelf  #: its checkpoints
         self._told = -math.inf
 
     def log(self, values: Mapping[str, object], step: int | None) -> None:

@@ -56,6 +56,7 @@ class StepPlan(msgspec.Struct, frozen=True, kw_only=True):
     options: Options
     code: str  #: digest of the code it was planned with; the child checks it
     attempt: int  #: how often it was started before
+    anew: bool = False  #: it runs anew in this run, whatever there is
     env: str = ""  #: digest of the environment it was planned for
     output: str | None = None  #: set if a result is reused
     output_type: str | None = None
@@ -192,6 +193,7 @@ def prepare(
         options=options,
         code=row.code,
         attempt=max(row.attempt, attempt),
+        anew=bool(row.fresh) or not options.cache,
         env=row.env,
         output=None if result is None else result.output,
         output_type=None if result is None else result.output_type,
@@ -200,13 +202,9 @@ def prepare(
         metrics=[] if result is None else msgspec.json.decode(result.metrics),
     )
     if row.state not in (StepState.DONE, StepState.REUSED):
-        cells = {
-            "key": found,
-            "why": why_,
-            "parts": _json(parts),
-            "inputs": _json(prepared.inputs),
-        }
-        tx.run(update(steps).where(here(run, step)).values(**cells))
+        told = {"key": found, "why": why_, "parts": _json(parts)}
+        row_ = update(steps).where(here(run, step))
+        tx.run(row_.values(**told, inputs=_json(prepared.inputs)))
     return prepared
 
 

@@ -1,4 +1,4 @@
-"""The tables of pipelines: the steps of every run, and the results that can be reused."""
+"""The tables of pipelines: the steps of every run, what can be reused, how far they are."""
 
 from __future__ import annotations
 
@@ -67,6 +67,19 @@ step_results = Table(
     Column("made", Float, nullable=False),
     Column("wall_s", Float, nullable=False, default=0.0),
     Column("metrics", Text, nullable=False, default="[]"),  # JSON: the last of each
+)
+
+checkpoints = Table(
+    "checkpoints",
+    METADATA,
+    Column("scope", String(64), primary_key=True),  # the step's key: see checkpoints.scope_of
+    Column("number", Integer, primary_key=True),  # how far the step was
+    Column("digest", String(64), nullable=False),
+    Column("type", String(64), nullable=False),
+    Column("blobs", Text, nullable=False),  # JSON: every object it needs
+    Column("run", String(64), nullable=False),
+    Column("step", String(250), nullable=False),
+    Column("at", Float, nullable=False),
 )
 
 environments = Table(

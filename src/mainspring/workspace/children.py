@@ -18,11 +18,13 @@ def step(payload: dict[str, Any]) -> dict[str, Any]:
     """Run one step of a pipeline: the user's function, its inputs decoded, its output kept."""
     from mainspring.pipelines import child
     from mainspring.workspace import codecs
+    from mainspring.workspace.performing.keeping import Writer
     from mainspring.workspace.tracking import living
 
     codecs.register(os.environ.get("MAINSPRING_HOME"))
     with living.nothing_left_open():  # this process does not leave as others do
-        return child.execute(payload, _objects(payload))
+        write = Writer(payload) if payload.get("checkpoints") else None
+        return child.execute(payload, _objects(payload), write)
 
 
 def trace(payload: dict[str, Any]) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from mainspring.ground.killpoints import here
 from mainspring.ground.objects import Gate, LoopSpec, Run, RunStatus, StepRecord, StepState
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Outcome, Tx
+from mainspring.pipelines import checkpoints
 from mainspring.pipelines import runs as pipelines
 from mainspring.pipelines.options import Resources
 from mainspring.readiness import registry
@@ -51,6 +52,7 @@ class Opened(NamedTuple):
     plan: pipelines.StepPlan
     about: About
     attempt: int  #: 0 if it does not run yet: it waits for room, or a result is looked at first
+    there: list[checkpoints.Kept]  #: from which it goes on
 
 
 class About(NamedTuple):
@@ -81,7 +83,8 @@ class Steps:
             return Done(result={"reused": True}, apply=lambda tx: _reuse(tx, plan, now))
         waits = plan.reused or plan.options.resources != Resources()
         attempt = 0 if waits else pipelines.started(tx, plan, now)
-        return Opened(plan, self._about_run(tx, run), attempt)
+        there = checkpoints.newest(tx, checkpoints.scope_of(plan))
+        return Opened(plan, self._about_run(tx, run), attempt, there)
 
     def undo(self, tx: Tx, lease: Lease) -> None:
         """Let a step wait again that was opened and never begun."""
@@ -109,7 +112,7 @@ class Steps:
 
     def _run(self, lease: Lease, opened: Opened, given: Sequence[dict[str, str]]) -> Done:
         """Run a step that there is room for."""
-        plan, about, attempt = opened
+        plan, about, attempt, there = opened
         if not attempt:
             attempt = self._ws.write(Permission.WORK, lambda tx: self._start(tx, lease, plan))
         here("step.started")
@@ -128,6 +131,11 @@ class Steps:
                     "pipeline": about.pipeline,
                     "code": plan.code if settled else "",
                     "kept": str(files),
+                    "checkpoints": {
+                        "scope": checkpoints.scope_of(plan),
+                        "there": msgspec.to_builtins(there),
+                        "settings": msgspec.to_builtins(self._ws.settings),
+                    },
                     "sample": None if plan.inputs else about.sample,
                 },
                 lease,
@@ -226,6 +234,7 @@ class Steps:
             cpu_s=value["cpu_s"],
         )
         pipelines.finished(tx, plan, output, self._ws.clock.now())
+        checkpoints.forget(tx, checkpoints.scope_of(plan))
         experiments.log_gathered(tx, plan.run, value["metrics"])
 
     def _failed(

@@ -1,0 +1,185 @@
+"""How far a long step is, kept while it runs: the next attempt goes on from there.
+
+A checkpoint is a value like any output, kept as objects by digest, and a row that names them
+under the key of the step: of its code and its inputs. So an attempt of other code or on other
+inputs never meets it, and one of the same does, in this run or in another. The row is written
+when the bytes are safe; what is damaged all the same is passed over for the one before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+from sqlalchemy import delete, insert, select
+
+from mainspring.ground.errors import BadInputError, DamagedError, NotFoundError
+from mainspring.ground.identity import canonical, key_of
+from mainspring.ground.ports import Objects, Tx
+from mainspring.pipelines import outputs
+from mainspring.pipelines.context import current
+from mainspring.pipelines.tables import checkpoints
+
+if TYPE_CHECKING:
+    from mainspring.pipelines.runs import StepPlan
+
+KEEP = 3  #: of one step, the newest
+MOST = 1_000_000_000  #: largest step number
+
+
+class Checkpoint(msgspec.Struct, frozen=True):
+    """How far a step was, and what it had by then."""
+
+    step: int
+    value: Any
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """A checkpoint as it is kept."""
+
+    step: int
+    digest: str
+    type: str
+
+
+class Writer(Protocol):
+    """Writes a checkpoint's row: for good, when it returns."""
+
+    def __call__(self, step: int, stored: outputs.Stored, keep: int, drop: list[int]) -> None:
+        """Keep what is stored as the checkpoint of a step; forget those to drop."""
+        ...
+
+
+class Shelf:
+    """The checkpoints of the step that is running. Without a writer nothing is kept."""
+
+    def __init__(
+        self, objects: Objects, there: Sequence[Kept], folder: Path, write: Writer | None
+    ) -> None:
+        self._objects, self._folder, self._write = objects, folder, write
+        self._there = sorted(there, key=lambda one: one.step)
+        self._damaged: list[int] = []
+
+    def put(self, value: Any, step: int, keep: int) -> None:
+        """Keep a value as how far the step is."""
+        if self._write is None:
+            return
+        stored = outputs.encode(value, self._objects, "The checkpoint cannot be kept")
+        self._write(step, stored, keep, self._damaged)
+        self._damaged = []
+        kept = Kept(step=step, digest=stored.digest, type=stored.type)
+        self._there = [*(one for one in self._there if one.step != step), kept][-keep:]
+
+    def last(self) -> Checkpoint | None:
+        """Return the newest checkpoint whose bytes are what they were."""
+        while self._there:
+            newest = self._there[-1]
+            folder = self._folder / f"checkpoint-{newest.step}"
+            try:
+                value = outputs.decode(newest.digest, newest.type, self._objects, folder)
+            except (DamagedError, NotFoundError) as error:
+                print(f"Checkpoint {newest.step} is passed over: {error.message}", flush=True)  # noqa: T201
+                self._damaged.append(self._there.pop().step)
+                continue
+            return Checkpoint(newest.step, value)
+        return None
+
+
+def checkpoint(value: Any, *, step: int, keep: int = KEEP) -> None:
+    """Keep how far the running step is: what it needs to go on from ``step``.
+
+    ``value`` may be whatever a step may return: a frame, an array, a dict of them, a fitted
+    model, the Path of a file or a folder. When this returns it is kept for good, whatever is
+    killed then; the newest ``keep`` of a step stay, and all go when the step is done.
+    ``step`` counts up, such as the epoch that is done.
+
+    Of several workers the first one's is kept, and all of them find it. Called outside of a
+    pipeline's run, nothing happens but the check of ``step``.
+
+    >>> checkpoint([0.5, 1.5], step=3)
+
+    Raises:
+        BadInputError: if ``step`` is no whole number from 0, or ``keep`` none from 1.
+        ProjectError, NotExactError: if the value cannot be kept.
+        StoreError: if the disk or the database refuses it.
+    """
+    _check("step", step, 0)
+    _check("keep", keep, 1)
+    context = current()
+    if context is not None and context.shelf is not None:
+        context.shelf.put(value, step, keep)
+
+
+def last_checkpoint() -> Checkpoint | None:
+    """Return the last checkpoint of this very step, on the same inputs by the same code; or None.
+
+    ``found.step`` and ``found.value`` are what was given to :func:`checkpoint`. One whose bytes
+    are damaged is passed over for the one before. All workers of a step find the same.
+
+    >>> last_checkpoint() is None  # nothing is running
+    True
+    """
+    context = current()
+    return None if context is None or context.shelf is None else context.shelf.last()
+
+
+def _check(name: str, number: object, least: int) -> None:
+    whole = isinstance(number, int) and not isinstance(number, bool)
+    if not whole or not least <= number <= MOST:  # type: ignore[operator]
+        raise BadInputError(
+            f"{name} must be a whole number from {least}, found {number!r}.", field=name
+        )
+
+
+def scope_of(plan: StepPlan) -> str:
+    """Return under what a step's checkpoints are kept: its key.
+
+    One that is to run anew in each run finds those of its own run alone.
+    """
+    return key_of("checkpoints", plan.key, plan.run) if plan.anew else plan.key
+
+
+def newest(tx: Tx, scope: str) -> list[Kept]:
+    """Return the checkpoints that are kept, the newest last."""
+    rows = tx.all(
+        select(checkpoints).where(checkpoints.c.scope == scope).order_by(checkpoints.c.number)
+    )
+    return [Kept(step=row.number, digest=row.digest, type=row.type) for row in rows]
+
+
+def keep_one(
+    tx: Tx,
+    scope: str,
+    number: int,
+    stored: outputs.Stored,
+    *,
+    run: str,
+    step: str,
+    at: float,
+    keep: int,
+    drop: Sequence[int] = (),
+) -> None:
+    """Write down a checkpoint and forget those that are to drop, and all but the newest."""
+    here = checkpoints.c.scope == scope
+    tx.run(delete(checkpoints).where(here, checkpoints.c.number.in_([number, *drop])))
+    cells = {
+        "scope": scope,
+        "number": number,
+        "digest": stored.digest,
+        "type": stored.type,
+        "blobs": canonical(stored.blobs).decode(),
+        "run": run,
+        "step": step,
+        "at": at,
+    }
+    tx.run(insert(checkpoints).values(**cells))
+    old = [one.step for one in newest(tx, scope)][:-keep]
+    if old:
+        tx.run(delete(checkpoints).where(here, checkpoints.c.number.in_(old)))
+
+
+def forget(tx: Tx, scope: str) -> int:
+    """Forget all checkpoints of a step that is done; return how many there were."""
+    return tx.run(delete(checkpoints).where(checkpoints.c.scope == scope))

@@ -1,0 +1,188 @@
+"""A step that is killed goes on from its last checkpoint, to the very same result."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from mainspring.ground.objects import RunStatus
+from mainspring.ground.permissions import Permission, service
+from mainspring.ground.ports import Tx
+from mainspring.ground.settings import Settings
+from mainspring.pipelines import outputs
+from mainspring.pipelines.checkpoints import forget, keep_one, newest
+from mainspring.pipelines.tables import checkpoints
+from mainspring.workspace import engines, running
+from mainspring.workspace.opening import Workspace, open_workspace
+
+PROJECT = """
+import os, signal, time
+from pathlib import Path
+
+import numpy as np
+
+import mainspring as ms
+
+HERE = Path(__file__).parent
+EPOCHS = 8
+
+
+def told(words):
+    with (HERE / "epochs").open("a") as out:
+        out.write(words + "\\n")
+
+
+@ms.step
+def learn(seed: int, how: str) -> dict:
+    last = ms.last_checkpoint()
+    start, weights = (last.step + 1, last.value) if last else (0, np.full(3, float(seed)))
+    for epoch in range(start, EPOCHS):
+        weights = np.sin(weights * 1.7 + epoch)
+        told(f"{seed} {epoch}")
+        if how == "killed" and epoch == 4 and not (HERE / f"killed-{seed}").exists():
+            (HERE / f"killed-{seed}").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        if how == "slow":
+            time.sleep(0.15)
+        ms.checkpoint(weights, step=epoch)
+    return {"weights": weights}
+
+
+@ms.step(workers=2)
+def learn_together(seed: int) -> dict:
+    last = ms.last_checkpoint()
+    told(f"rank {ms.rank()} from {last.step if last else None}")
+    if last is None:
+        if ms.rank() == 0:
+            for epoch in range(3):
+                ms.checkpoint({"epoch": epoch}, step=epoch)
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(600)
+    return last.value
+
+
+@ms.pipeline
+def main(seed: int = 1, how: str = "well"):
+    return learn(seed, how)
+
+
+@ms.pipeline
+def together(seed: int = 1):
+    return learn_together(seed)
+"""
+DRIVE = """
+import sys
+from mainspring.ground.settings import Settings
+from mainspring.workspace import engines
+from mainspring.workspace.opening import open_workspace
+root, home, run = sys.argv[1:]
+settings = Settings(root=root, home=home, lease_s=1.0)
+engines.drive(open_workspace(settings), run)
+"""
+
+
+def opened(folder: Path, url: str | None = None) -> Workspace:
+    (folder / "project.py").write_text(PROJECT)
+    return open_workspace(
+        Settings(root=str(folder), home=str(folder / "home"), database=url, lease_s=1.0)
+    )
+
+
+def result(ws: Workspace, run: str, folder: Path) -> Any:
+    _, steps = ws.read(Permission.READ, lambda tx: running.state(tx, run))
+    assert steps[0].output is not None, steps[0].error
+    return outputs.decode(steps[0].output, steps[0].output_type or "", ws.objects, folder)
+
+
+def left(ws: Workspace) -> int:
+    return len(ws.read(Permission.READ, lambda tx: tx.all(select(checkpoints))))
+
+
+def epochs(folder: Path) -> Counter[str]:
+    file = folder / "epochs"
+    return Counter(file.read_text().splitlines()) if file.exists() else Counter()
+
+
+def test_a_step_that_is_killed_goes_on_to_the_same_result(tmp_path: Path) -> None:
+    ws = opened(tmp_path)
+    run = running.start_run(ws, "main", {"how": "killed"})
+    assert engines.drive(ws, run).status is RunStatus.FINISHED
+    done = epochs(tmp_path)
+    assert done.pop("1 4") == 2, "it was killed before that was kept"
+    assert set(done.values()) == {1}, "nothing that was kept is done twice"
+    assert len(done) == 7
+    made = result(ws, run, tmp_path)["weights"]
+    assert left(ws) == 0, "they go when the step is done"
+    whole = running.start_run(ws, "main", {"how": "well"})
+    engines.drive(ws, whole)
+    assert Counter(epochs(tmp_path).values()) == {2: 7, 3: 1}, "other inputs begin anew"
+    assert result(ws, whole, tmp_path)["weights"].tobytes() == made.tobytes()
+    ws.close()
+
+
+def test_when_engine_and_step_are_killed_another_run_of_the_same_goes_on(tmp_path: Path) -> None:
+    ws = opened(tmp_path)
+    run = running.start_run(ws, "main", {"seed": 2, "how": "slow"})
+    words = [str(tmp_path), str(tmp_path / "home"), run]
+    engine = subprocess.Popen([sys.executable, "-c", DRIVE, *words], start_new_session=True)
+    assert _until(lambda: left(ws) == 3)
+    os.kill(engine.pid, signal.SIGKILL)
+    engine.wait()
+    running.cancel(ws, run)
+    engines.drive(ws, run)
+    again = running.start_run(ws, "main", {"seed": 2, "how": "slow"})
+    assert engines.drive(ws, again).status is RunStatus.FINISHED
+    done = epochs(tmp_path)
+    assert len(done) == 8
+    twice = [epoch for epoch, count in done.items() if count > 1]
+    assert len(twice) <= 1, "at most the epoch that was under way"
+    assert left(ws) == 0
+    ws.close()
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_both_databases_keep_the_newest(
+    database: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    url = request.getfixturevalue("new_database")() if database == "postgresql" else None
+    ws = opened(tmp_path, url)
+    stored = outputs.encode({"epoch": 1}, ws.objects)
+
+    def work(tx: Tx) -> list[int]:
+        for number in (1, 2, 3, 3, 4):
+            keep_one(tx, "scope", number, stored, run="r", step="s", at=0.0, keep=2)
+        return [one.step for one in newest(tx, "scope")]
+
+    assert ws.acting_as(service("engine")).write(Permission.WORK, work) == [3, 4]
+    assert ws.acting_as(service("engine")).write(Permission.WORK, lambda tx: forget(tx, "scope"))
+    assert left(ws) == 0
+    ws.close()
+
+
+def test_all_workers_go_on_from_the_same(tmp_path: Path) -> None:
+    ws = opened(tmp_path)
+    run = running.start_run(ws, "together")
+    assert engines.drive(ws, run).status is RunStatus.FINISHED
+    assert result(ws, run, tmp_path) == {"epoch": 2}
+    done = epochs(tmp_path)
+    assert (done["rank 0 from 2"], done["rank 1 from 2"]) == (1, 1)
+    ws.close()
+
+
+def _until(wanted: Callable[[], bool], seconds: float = 60.0) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if wanted():
+            return True
+        time.sleep(0.02)
+    return False
