@@ -1,10 +1,14 @@
 #!/bin/sh
-# Install what the tests need from Debian: PostgreSQL and Chromium. Does nothing where both are.
+# Install what the tests need from Debian: PostgreSQL, Chromium, and what builds and runs images.
+# Does nothing where all of it is.
 set -eu
 
 missing=""
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null 2>&1 || missing="postgresql"
 command -v chromium >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 || missing="$missing chromium"
+for tool in buildah podman runc mmdebstrap fuse-overlayfs; do
+  command -v "$tool" >/dev/null 2>&1 || missing="$missing $tool"
+done
 [ -n "$missing" ] || exit 0
 
 if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null 2>&1; then

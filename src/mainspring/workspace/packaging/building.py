@@ -120,7 +120,7 @@ def command_of(
     else:
         # HEALTHCHECK is of docker's format. chroot asks for no rights that a container has not.
         own = ["--format=docker", "--isolation=chroot", f"--timestamp={at}", "--pull=false"]
-        own += ["--layers=false"]
+        own += ["--layers=false", "--network=host"]  # of its own chroot has none
     file = str(folder / folders.MARK)
     return [tool, "build", *own, *handed, *more, "-t", tag, "-f", file, str(folder)]
 
@@ -173,7 +173,8 @@ def fetch(files: Mapping[str, bytes], folder: Path, python: str, tell: Tell) -> 
     with done:
         last = ""
         for line in done.stdout or ():
-            tell(line.rstrip("\n"))
+            if line.startswith("Saved "):
+                tell(Path(line.strip()).name)
             last = line.strip() or last
     if done.returncode != 0:
         raise MainspringError(

@@ -1,0 +1,205 @@
+"""A real image is built by buildah and run by podman, and answers as the endpoint at home does."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import shutil
+import socket
+import sys
+import tarfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import boxes
+from homes import NOW, add_version, work_as_engine
+
+from mainspring.cli.start import main
+from mainspring.ground.clock import TurnedClock
+from mainspring.ground.settings import Settings
+from mainspring.readiness import registry
+from mainspring.scaling.serving.server import serve
+from mainspring.web.api import call
+from mainspring.workspace import processes
+from mainspring.workspace.opening import Workspace, open_workspace
+from mainspring.workspace.packaging import models
+from mainspring.workspace.peers import http_protocol
+
+_ID = re.compile(rb"[0-9a-f]{12}-\d+")
+JSON, LINES = {"Content-Type": "application/json"}, {"Content-Type": "application/jsonlines"}
+CSV = {"Content-Type": "text/csv", "Accept": "text/csv"}
+ROWS = [{"a": 0.25, "b": -1.5}, {"a": 1e-3, "b": 7}, {"a": -3.75, "b": 0.1}]
+SPLIT = {"columns": ["b", "a"], "data": [[0.5, 0.5]]}
+TENSORS = [
+    {"name": "a", "shape": [2], "datatype": "FP64", "data": [0.1, 0.2]},
+    {"name": "b", "shape": [2], "datatype": "FP64", "data": [0.3, -0.4]},
+]
+ASKED = [
+    ("GET", "/ping", b"", {}),
+    ("GET", "/health", b"", {}),
+    ("GET", "/version", b"", {}),
+    ("POST", "/invocations", json.dumps({"dataframe_records": ROWS}).encode(), JSON),
+    ("POST", "/invocations", json.dumps({"dataframe_split": SPLIT}).encode(), JSON),
+    ("POST", "/invocations", json.dumps({"instances": ROWS}).encode(), JSON),
+    ("POST", "/invocations", json.dumps({"inputs": {"a": [1, 2], "b": [3, 4]}}).encode(), JSON),
+    ("POST", "/invocations", b"\n".join(json.dumps(one).encode() for one in ROWS), LINES),
+    ("POST", "/invocations", b"a,b\n0.25,-1.5\n1,2\n", CSV),
+    ("POST", "/invocations", b'{"instances": [{"a": 1}]}', JSON),
+    ("POST", "/invocations", b'{"instances": [{"a": "x", "b": 1}]}', JSON),
+    ("POST", "/invocations", b"<rows/>", {"Content-Type": "text/xml"}),
+    ("GET", "/v2/models/tide", b"", {}),
+    ("GET", "/v2/health/ready", b"", {}),
+    ("POST", "/v2/models/tide/infer", json.dumps({"id": "q", "inputs": TENSORS}).encode(), JSON),
+    ("GET", "/nowhere", b"", {}),
+]
+
+
+@pytest.fixture(scope="module")
+def house(
+    tmp_path_factory: pytest.TempPathFactory, packages: tuple[Path, dict[str, str]]
+) -> Iterator[Workspace]:
+    """A home with tide/1, the champion that an endpoint serves, and tide/2."""
+    folder = tmp_path_factory.mktemp("images")
+    settings = Settings(root=str(folder), home=str(folder / "home"))
+    ws = open_workspace(settings, clock=TurnedClock(NOW))
+    objects, made = packages
+    shutil.copytree(objects, settings.objects_url, dirs_exist_ok=True)
+    add_version(ws, 1, made["good"], passed=True)
+    add_version(ws, 2, made["bad"], passed=True)
+    work_as_engine(ws, lambda tx: registry.promote(tx, "tide", 1, reason="First.", at=NOW))
+    call(ws, "endpoints.create", name="tide", model="tide")
+    yield ws
+    ws.close()
+
+
+@pytest.fixture(scope="module")
+def image(house: Workspace) -> Iterator[str]:
+    """The image of tide/1, built by ``mainspring package`` without a network."""
+    boxes.check_tools()
+    place = boxes.place()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CONTAINERS_STORAGE_CONF", str(boxes.storage(place)))
+        tag = f"localhost/mainspring-tests/tide:{os.getpid()}"
+        folder = Path(house.settings.root) / "image"
+        words = ["package", "tide@champion", "--home", house.settings.home, "--out", str(folder)]
+        words += ["--base", boxes.base(place), "--offline", "--build", "--tool", "buildah"]
+        words += ["--tag", tag]
+        assert main(words) == 0
+        yield tag
+        boxes.said("buildah", "rmi", "--force", tag)
+
+
+@pytest.fixture(scope="module")
+def at_home(house: Workspace) -> Iterator[int]:
+    """The port of the endpoint at home, which serves the same version."""
+    ports, ready, stop = [], threading.Event(), threading.Event()
+    app = processes._app(house, house.settings, "tide")
+
+    def begun(port: int) -> None:
+        ports.append(port)
+        ready.set()
+
+    thread = threading.Thread(
+        target=serve, args=(app, "127.0.0.1", 0, begun, stop, http_protocol())
+    )
+    thread.start()
+    assert ready.wait(60)
+    yield ports[0]
+    stop.set()
+    thread.join()
+
+
+def a_free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
+
+
+def test_the_image_answers_as_the_endpoint_at_home(image: str, at_home: int) -> None:
+    port = a_free_port()
+    with boxes.running(image, port, "--memory", "300m") as box:
+        for method, path, body, headers in ASKED:
+            theirs = boxes.ask(port, method, path, body, headers)
+            ours = boxes.ask(at_home, method, path, body, headers)
+            assert theirs[0] != 0
+            told = [(one[0], one[1], _ID.sub(b"ID", one[2])) for one in (theirs, ours)]
+            assert told[0] == told[1], (path, body)
+        assert boxes.said(*boxes.PODMAN, "healthcheck", "run", box) == ""
+        boxes.said(*boxes.PODMAN, "stop", "--time", "20", box)
+        ended = boxes.said(*boxes.PODMAN, "inspect", "--format", "{{.State.ExitCode}}", box)
+        assert ended == "0", "SIGTERM ends it as it should"
+
+
+def test_a_mounted_model_is_served_instead(image: str, house: Workspace, tmp_path: Path) -> None:
+    _, data = models.artifact_of(house, "tide/2")
+    with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as tar:
+        tar.extractall(tmp_path / "model", filter="data")
+    mount = ("-v", f"{tmp_path / 'model'}:/opt/ml/model:ro")
+    port = a_free_port()
+    with boxes.running(image, port, *mount, "-e", "MAINSPRING_RECORD=stdout") as box:
+        status, _, body = boxes.ask(
+            port, "POST", "/invocations", json.dumps({"instances": ROWS}).encode(), JSON
+        )
+        assert (status, json.loads(body)["model_version"]) == (200, "tide/2")
+        boxes.said(*boxes.PODMAN, "stop", "--time", "20", box)
+        lines = [json.loads(one) for one in boxes.said(*boxes.PODMAN, "logs", box).splitlines()]
+    rows = [one["columns"] for one in lines if "columns" in one]
+    assert [row["a"] for row in rows] == [row["a"] for row in ROWS]
+    (tmp_path / "model" / "model.onnx").write_bytes(b"another")
+    done = boxes.ran(image, "serve", options=mount)
+    assert done.returncode == 1
+    assert "model.onnx is not what tide/2 was made of" in done.stderr
+
+
+_LOOK = """
+import importlib.util, json, os, pathlib
+places = ("/opt", "/root", "/home", "/build", "/var/cache", "/etc", "/run")
+found = [str(path) for top in places for path in pathlib.Path(top).rglob("*")]
+asides = (".whl", "pip.conf", ".crt")
+try:
+    open("/opt/written", "w")
+    written = True
+except OSError:
+    written = False
+print(json.dumps({
+    "uid": os.getuid(),
+    "written": written,
+    "there": [one for one in ("sklearn", "pip") if importlib.util.find_spec(one)],
+    "left": [path for path in found if path.endswith(asides) or "/.cache" in path],
+    "rows": [str(path) for path in pathlib.Path("/opt/mainspring/model").rglob("*.parquet")],
+    "sbom": json.load(open("/opt/mainspring/sbom.cdx.json"))["bomFormat"],
+}))
+"""
+
+
+def test_it_holds_no_more_than_it_needs_and_has_no_rights(image: str) -> None:
+    done = boxes.ran(image, "-c", _LOOK, entry="python")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {
+        "uid": 10_001,
+        "written": False,
+        "there": [],
+        "left": [],
+        "rows": [],
+        "sbom": "CycloneDX",
+    }
+    told = json.loads(boxes.said(*boxes.PODMAN, "image", "inspect", image))[0]
+    assert told["Labels"]["io.mainspring.model"] == "tide"
+    assert told["Created"].startswith("2027-01-15T08:00:00")
+    assert told["Size"] < 520_000_000
+    history = boxes.said(*boxes.PODMAN, "history", "--no-trunc", image)
+    assert "secret=" not in history
+
+
+def test_more_memory_than_it_may_have_ends_it(image: str) -> None:
+    words = ("-c", "held = b'x' * (400 << 20)")
+    done = boxes.ran(image, *words, entry="python", options=("--memory", "64m"))
+    assert done.returncode == 137
