@@ -34,8 +34,10 @@ from mainspring.pipelines.declare import Pipeline, Step
 from mainspring.pipelines.graph import Graph
 from mainspring.pipelines.project import attribute, is_users, source_of
 from mainspring.pipelines.scopes import assignments, digest, free_names, local_imports
+from mainspring.pipelines.texts import CodeText
 
 _SHOWN = 80  # constants up to this length are kept as they are, so that `why` can show them
+_END = 10**9  # a line after the last of any file
 _DECORATORS = (declare.step, declare.pipeline)
 
 
@@ -54,12 +56,33 @@ def code_digest(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
     if hasattr(plain, "code_parts"):  # no function of Python: a command, a script, a notebook
         told: dict[str, str] = plain.code_parts()
         return key_of("code", told), told
+    walk = _walked(plain)
+    walk.parts |= expecting.parts(plain)
+    return key_of("code", walk.parts), dict(sorted(walk.parts.items()))
+
+
+def code_texts(function: Callable[..., Any], root: Path) -> dict[str, CodeText]:
+    """Return the text of each part of a function's code that is text, by the part's name."""
+    plain = _unwrapped(function)
+    if hasattr(plain, "code_parts"):
+        return {}
+    found: dict[str, CodeText] = {}
+    for name, (module, first, last) in _walked(plain).places.items():
+        source = _source(module)
+        if source is not None:
+            path = Path(source[0])
+            file = str(path.relative_to(root)) if path.is_relative_to(root) else path.name
+            lines = source[1].decode("utf-8", "replace").splitlines()[first - 1 : last]
+            found[name] = CodeText(file, first, "\n".join(lines))
+    return found
+
+
+def _walked(plain: Any) -> _Walk:
     walk = _Walk(_module_name(plain))
     walk.follow(plain, getattr(plain, "__name__", "function"))
     if not walk.parts:
         raise ProjectError(f"The source of {plain!r} cannot be found.")
-    walk.parts |= expecting.parts(plain)
-    return key_of("code", walk.parts), dict(sorted(walk.parts.items()))
+    return walk
 
 
 def imported_by(tree: ast.Module) -> dict[str, str]:
@@ -102,6 +125,7 @@ class _Walk:
     def __init__(self, home: str) -> None:
         self.home = home
         self.parts: dict[str, str] = {}
+        self.places: dict[str, tuple[str, int, int]] = {}  # part -> module, first and last line
         self._seen: set[int] = set()
         self._alive: list[Any] = []  # keeps what was seen, so that no id comes twice
 
@@ -151,7 +175,7 @@ class _Walk:
             self._add(f"function {name}", sha256(code.co_code + repr(code.co_consts).encode()))
         for node in nodes:
             bare = _undecorated(node, function.__globals__)
-            self._add(f"function {name}", digest(bare))
+            self._add(f"function {name}", digest(bare), module, node)
             self._names(bare, function.__globals__, module)
 
     def _class(self, kind: type) -> None:
@@ -165,7 +189,7 @@ class _Walk:
             if node is None:
                 self._module(kind.__module__)
                 return
-        self._add(f"class {self._named(kind)}", digest(node))
+        self._add(f"class {self._named(kind)}", digest(node), kind.__module__, node)
         self._names(node, vars(sys.modules[kind.__module__]), kind.__module__)
 
     def _names(self, node: ast.AST, around: Mapping[str, Any], module: str) -> None:
@@ -206,7 +230,9 @@ class _Walk:
         if not statements:
             self._imported_constant(name, value, tree, module)
             return
-        self.parts[f"constant {label}"] = key_of([digest(one) for one in statements])
+        self._add(
+            f"constant {label}", key_of([digest(one) for one in statements]), module, *statements
+        )
         for one in statements:
             self._names(one, around, module)
 
@@ -228,13 +254,16 @@ class _Walk:
         tree = _tree(name)
         if tree is None or f"module {name}" in self.parts:
             return
-        self._add(f"module {name}", digest(tree))
+        self._add(f"module {name}", digest(tree), name, tree)
         for statement in local_imports(tree):
             for further in _imported(statement, name):
                 self._module(further)
 
-    def _add(self, label: str, found: str) -> None:
+    def _add(self, label: str, found: str, module: str = "", *nodes: ast.AST) -> None:
         """Keep a part; several things of one name, such as a wrapper and what it wraps, join."""
+        if len(nodes) == 1:
+            last = getattr(nodes[0], "end_lineno", None) or _END
+            self.places[label] = module, getattr(nodes[0], "lineno", 1), last
         before = self.parts.get(label)
         self.parts[label] = found if before in (None, found) else key_of(before, found)
 
@@ -292,14 +321,20 @@ def _by_value(value: Any) -> str | None:
 
 def _tree(module: str) -> ast.Module | None:
     """Return the parsed source of a module of the project; None for every other module."""
+    found = _source(module)
+    return None if found is None else _parsed(*found)
+
+
+def _source(module: str) -> tuple[str, bytes] | None:
+    """Return file and bytes of a module of the project; None for every other module."""
     known = source_of(module)
     if known is not None:
-        return _parsed(known[0], known[1])
+        return known
     file = _file_of(module)
     if file is None or not file.endswith(".py") or not is_users(file):
         return None
     try:
-        return _parsed(file, Path(file).read_bytes())
+        return file, Path(file).read_bytes()
     except OSError:
         return None
 

@@ -23,7 +23,7 @@ from typing import (
 from mainspring.ground.contracts import Contract
 from mainspring.ground.errors import ProjectError
 from mainspring.pipelines import expecting
-from mainspring.pipelines.options import Given, settle
+from mainspring.pipelines.options import GivenToStep, settle
 from mainspring.pipelines.options import Options as Options
 
 P = ParamSpec("P")
@@ -187,9 +187,9 @@ def module_of(function: Callable[..., Any]) -> str:
 @overload
 def step(function: Callable[P, R], /) -> Step[P, R]: ...
 @overload
-def step(**given: Unpack[Given]) -> Callable[[Callable[P, R]], Step[P, R]]: ...
+def step(**given: Unpack[GivenToStep]) -> Callable[[Callable[P, R]], Step[P, R]]: ...
 def step(
-    function: Callable[P, R] | None = None, /, **given: Unpack[Given]
+    function: Callable[P, R] | None = None, /, **given: Unpack[GivenToStep]
 ) -> Step[P, R] | Callable[[Callable[P, R]], Step[P, R]]:
     """Make a function a step of pipelines.
 
@@ -201,7 +201,9 @@ def step(
     built once, and the step runs in it; what a module imports at its top must be there too.
     ``expects`` is the contract of its first argument, or contracts by
     argument: a table, or the path of one, that breaks its contract fails the step before the
-    function is called, and a changed contract runs it anew.
+    function is called, and a changed contract runs it anew. ``files=["schema.json"]`` are files
+    and folders of the project that it depends on besides its code and arguments, and
+    ``variables=["REGION"]`` variables of the environment: when one of them changes, it runs anew.
 
     >>> @step(retries=2)
     ... def double(number: int) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 
 from mainspring.ground.errors import ConflictError
 from mainspring.ground.identity import canonical, key_of, sha256
+from mainspring.pipelines import declared
 from mainspring.pipelines.graph import Argument, leaves
 from mainspring.pipelines.outputs import FORMAT
 
@@ -30,7 +31,8 @@ def parts_of(
 ) -> dict[str, str]:
     """Return what a step's result depends on.
 
-    ``code function train`` and the like -> digest; ``param trees`` -> its JSON (a digest if
+    ``code function train`` and the like -> digest; what it declared, ``file schema.json`` and
+    ``variable REGION``; ``param trees`` -> its JSON (a digest if
     that is long); ``input rows`` -> type and digest of what the step before returned (text and
     bytes may have one digest); ``environment``; ``format``. ``outputs`` holds type and digest,
     in one text, for every step needed.
@@ -38,7 +40,8 @@ def parts_of(
     Raises:
         ConflictError: if a step before has no output yet.
     """
-    out = {f"code {name}": found for name, found in code.items()}
+    said = declared.of_code(code)
+    out = said | {f"code {name}": found for name, found in code.items() if name not in said}
     for path, leaf in leaves(args):
         if "ref" in leaf:
             if leaf["ref"] not in outputs:
@@ -59,13 +62,16 @@ def differences(
     *,
     refs: Mapping[str, str],
     environment: Callable[[str, str], list[str]],
+    code: Callable[[str], list[str]] = lambda _: [],
 ) -> list[str]:
     """Return in words what differs between two lists of parts, the nearest to the user first.
 
     ``refs`` gives for each input path the step behind it and what that did, such as "load ran
-    again"; ``environment`` the words for two digests.
+    again"; ``environment`` the words for two digests, ``code`` for a part of the code, the lines
+    that differ.
     """
-    order = {"param": 0, "shape": 0, "input": 1, "code": 2, "environment": 3, "format": 4}
+    order = {"param": 0, "shape": 0, "input": 1, "code": 2, "file": 3, "variable": 3}
+    order |= {"environment": 4, "format": 5}
     changed = [name for name in {*before, *after} if before.get(name) != after.get(name)]
     out: list[str] = []
     for name in sorted(changed, key=lambda name: (order.get(name.partition(" ")[0], 9), name)):
@@ -76,6 +82,10 @@ def differences(
             out.append(f"environment: {', '.join(listed) or 'changed'}")
         elif kind == "input":
             out.append(_input(rest, old, new, refs.get(rest)))
+        elif kind in ("file", "variable"):
+            out.append(f"{kind} {rest}: {declared.change(old, new)}")
+        elif kind == "code" and old and new and (lines := code(rest)):
+            out.append(f"code {rest}: {', '.join(lines)}")
         elif kind == "format":
             out.append("format: outputs are kept in a new form")
         else:

@@ -34,6 +34,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     python: str | None = None  #: the version of Python it runs in, such as 3.12
     workers: int = 1  #: ranked processes that work on it together
     resources: Resources = Resources()
+    files: list[str] = []  #: of the project, on which its result depends
+    variables: list[str] = []  #: of the environment, on which its result depends
 
     @property
     def apart(self) -> bool:
@@ -55,6 +57,13 @@ class Given(TypedDict, total=False):
     expects: Contract | Mapping[str, Contract] | None
 
 
+class GivenToStep(Given, total=False):
+    """What ``@step`` takes besides: a program has files and variables in a sense of its own."""
+
+    files: Sequence[str]
+    variables: Sequence[str]
+
+
 def settle(given: Mapping[str, Any]) -> Options:
     """Return the options of a step, each checked.
 
@@ -73,6 +82,7 @@ def settle(given: Mapping[str, Any]) -> Options:
             _CHECKS[name](name, value)
     env = given.get("env")
     kept = dict(given) | ({"env": list(env)} if isinstance(env, list | tuple) else {})
+    kept |= {name: list(kept[name]) for name in ("files", "variables") if name in kept}
     if "resources" in kept:
         kept["resources"] = resources(kept["resources"])
     return Options(**kept)
@@ -159,6 +169,14 @@ def _limit(name: str, value: object) -> None:
         raise _wrong(name, "above 0", value)
 
 
+def _names(name: str, value: object) -> None:
+    """Let lists of text through; what is written alone, as text, is no list of letters."""
+    if not isinstance(value, list | tuple) or not all(
+        isinstance(one, str) and one.strip() for one in value
+    ):
+        raise _wrong(name, 'a list of names, such as ["one"]', value)
+
+
 def _environment(name: str, value: object) -> None:
     if value is None or (isinstance(value, str) and value.strip()):
         return
@@ -193,4 +211,6 @@ _CHECKS: dict[str, Callable[[str, object], None]] = {
     "env": _environment,
     "python": _version,
     "workers": _count,
+    "files": _names,
+    "variables": _names,
 }

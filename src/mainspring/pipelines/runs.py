@@ -19,7 +19,7 @@ from mainspring.ground.identity import canonical
 from mainspring.ground.locks import Lock
 from mainspring.ground.objects import StepState
 from mainspring.ground.ports import Tx
-from mainspring.pipelines import environments
+from mainspring.pipelines import declared, environments, texts
 from mainspring.pipelines.declare import Options
 from mainspring.pipelines.graph import Argument, Graph
 from mainspring.pipelines.keys import key, parts_of, refs_of
@@ -33,6 +33,7 @@ from mainspring.pipelines.reading import steps_of as steps_of
 from mainspring.pipelines.reading import summary as summary
 from mainspring.pipelines.reading import why as why
 from mainspring.pipelines.tables import step_results, steps
+from mainspring.pipelines.texts import CodeText
 from mainspring.pipelines.why import Change, explain
 
 _KEPT = (str(StepState.DONE), str(StepState.REUSED))  #: states that nothing takes back
@@ -55,6 +56,7 @@ class StepPlan(msgspec.Struct, frozen=True, kw_only=True):
     inputs: dict[str, str]  #: argument -> digest
     options: Options
     code: str  #: digest of the code it was planned with; the child checks it
+    declared: dict[str, str] = {}  #: files and variables it depends on; the child checks them too
     attempt: int  #: how often it was started before
     anew: bool = False  #: it runs anew in this run, whatever there is
     env: str = ""  #: digest of the environment it was planned for
@@ -91,13 +93,15 @@ def plan(
     *,
     fresh: Collection[str] = (),
     locks: Mapping[str, Lock] | None = None,
+    written: Mapping[str, Mapping[str, CodeText]] | None = None,
 ) -> list[dict[str, Any]]:
     """Write down the steps of a run as waiting; return its tasks for the engine.
 
     ``code`` gives for each target what ``code_digest`` said of it (see ``code.graph_code``);
     ``env`` the environment, as a listing (then `why` can say what changed in it) or its digest
     alone. ``locks`` are the environments of steps that have their own, by step, and under ""
-    what ``env`` can be built from. Steps in ``fresh`` run even if a result could be reused.
+    what ``env`` can be built from. ``written`` is the text of the parts of the code, by target;
+    with it `why` can show lines. Steps in ``fresh`` run even if a result could be reused.
     Planning a run twice changes nothing and gives the same tasks.
 
     Raises:
@@ -114,6 +118,7 @@ def plan(
     digest = env if isinstance(env, str) else environments.keep(tx, env, own.get(""))
     apart = {name: environments.keep(tx, one.listing, one) for name, one in own.items() if name}
     known = {row.step for row in tx.all(select(steps.c.step).where(steps.c.run == run))}
+    shown = {target: _json(texts.keep(tx, found)) for target, found in (written or {}).items()}
     rows = [
         {
             "run": run,
@@ -126,6 +131,7 @@ def plan(
             "needs": canonical(node.needs).decode(),
             "code": code[node.target][0],
             "code_parts": canonical(dict(code[node.target][1])).decode(),
+            "code_texts": shown.get(node.target),
             "env": apart.get(node.name, digest),
             "fresh": node.name in fresh,
             "state": str(StepState.WAITING),
@@ -192,6 +198,7 @@ def prepare(
         inputs={path: outputs[name][0] for path, name in refs.items()},
         options=options,
         code=row.code,
+        declared=declared.of_code(code),
         attempt=max(row.attempt, attempt),
         anew=bool(row.fresh) or not options.cache,
         env=row.env,
@@ -322,12 +329,18 @@ def cancelled(tx: Tx, run: str, at: float) -> list[str]:
     return open_
 
 
-def reopen(tx: Tx, run: str, code: Mapping[str, Sequence[Any]] | None = None) -> list[str]:
+def reopen(
+    tx: Tx,
+    run: str,
+    code: Mapping[str, Sequence[Any]] | None = None,
+    written: Mapping[str, Mapping[str, CodeText]] | None = None,
+) -> list[str]:
     """Let every failed or skipped step of a run wait again; return their names.
 
-    ``code`` (see ``plan``) is what the steps' code is by now; without it a step whose code
-    has changed since the run was planned is refused when it runs.
+    ``code`` and ``written`` (see ``plan``) are what the steps' code is by now; without them a
+    step whose code has changed since the run was planned is refused when it runs.
     """
+    shown = {target: _json(texts.keep(tx, found)) for target, found in (written or {}).items()}
     names = []
     for one in steps_of(tx, run):
         if one.state not in (StepState.FAILED, StepState.SKIPPED):
@@ -336,6 +349,7 @@ def reopen(tx: Tx, run: str, code: Mapping[str, Sequence[Any]] | None = None) ->
         target = row_of(tx, run, one.step).target
         if code is not None and target in code:
             cells["code"], cells["code_parts"] = code[target][0], _json(dict(code[target][1]))
+            cells["code_texts"] = shown.get(target)
         tx.run(update(steps).where(here(run, one.step)).values(**cells, started=None, ended=None))
         names.append(one.step)
     return names

@@ -33,6 +33,7 @@ steps = Table(
     Column("needs", Text, nullable=False),  # JSON: names of steps
     Column("code", String(64), nullable=False),
     Column("code_parts", Text, nullable=False),  # JSON: name -> digest
+    Column("code_texts", Text),  # JSON: name -> digest of its text; None in older rows
     Column("env", String(64), nullable=False),
     Column("fresh", Boolean, nullable=False),  # asked to run anew
     Column("state", String(16), nullable=False),
@@ -88,4 +89,11 @@ environments = Table(
     Column("digest", String(64), primary_key=True),
     Column("listing", Text, nullable=False),  # JSON: distribution -> version
     Column("lock", Text),  # JSON: see ground.locks.Lock; None in rows of older releases
+)
+
+code_texts = Table(
+    "code_texts",
+    METADATA,
+    Column("digest", String(64), primary_key=True),
+    Column("text", Text, nullable=False),  # JSON: see texts.CodeText
 )

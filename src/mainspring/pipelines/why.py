@@ -11,6 +11,7 @@ from sqlalchemy import select
 from mainspring.ground import environment
 from mainspring.ground.objects import StepState
 from mainspring.ground.ports import Tx
+from mainspring.pipelines import texts
 from mainspring.pipelines.keys import differences
 from mainspring.pipelines.tables import environments, steps
 
@@ -42,15 +43,17 @@ def explain(tx: Tx, row: Any, change: Change) -> str:
         named = ", ".join(one[:12] for one in change.damaged)
         return f"its kept result is damaged (object {named} is not what its digest says)"
     before = _before(tx, row)
-    return "first time" if before is None else _against(tx, before, change)
+    return "first time" if before is None else _against(tx, before, row, change)
 
 
-def _against(tx: Tx, before: Any, change: Change) -> str:
+def _against(tx: Tx, before: Any, row: Any, change: Change) -> str:
+    old, new = (msgspec.json.decode(one.code_texts or "{}") for one in (before, row))
     told = differences(
         msgspec.json.decode(before.parts, type=dict[str, str]),
         change.parts,
         refs=change.refs,
         environment=lambda old, new: _environment(tx, old, new),
+        code=lambda part: texts.changes(tx, old.get(part), new.get(part)),
     )
     if told:
         return "; ".join(told)

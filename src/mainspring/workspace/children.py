@@ -32,9 +32,10 @@ def trace(payload: dict[str, Any]) -> dict[str, Any]:
     import msgspec
 
     from mainspring.ground import locks
-    from mainspring.pipelines import graph, project
-    from mainspring.pipelines.code import code_digest
+    from mainspring.pipelines import declared, graph, project
+    from mainspring.pipelines.code import code_digest, code_texts
     from mainspring.pipelines.context import fired_at
+    from mainspring.pipelines.outputs.pickled import read_key
     from mainspring.pipelines.parameters import parameters_of
 
     found = project.load(Path(payload["root"]), payload["pipeline"])
@@ -44,15 +45,22 @@ def trace(payload: dict[str, Any]) -> dict[str, Any]:
         params |= {k: v for k, v in payload["offered"].items() if k in known}
     with fired_at(payload.get("fire_at")):
         traced = graph.trace(found, params)
-    code = {}
-    for node in traced.nodes:
+    root, code, texts = Path(payload["root"]).resolve(), {}, {}
+    for node in {one.target: one for one in traced.nodes}.values():
         module, name = project.split_target(node.target)
-        step = project.attribute(project.import_module(Path(payload["root"]), module), name)
-        code[node.target] = code_digest(getattr(step, "function", step))
+        step = project.attribute(project.import_module(root, module), name)
+        function = getattr(step, "function", step)
+        digest, parts = code_digest(function)
+        if node.options.files or node.options.variables:
+            key = read_key(Path(os.environ["MAINSPRING_HOME"]))
+            parts = parts | declared.parts(root, node.options, key)
+        code[node.target] = digest, parts
+        texts[node.target] = msgspec.to_builtins(code_texts(function, root))
     lock = locks.installed()
     return {
         "graph": msgspec.to_builtins(traced),
         "code": code,
+        "texts": texts,
         "environment": lock.listing,
         "lock": msgspec.to_builtins(lock),
     }

@@ -23,6 +23,7 @@ from mainspring.pipelines import runs as pipelines
 from mainspring.pipelines.code import digest_of
 from mainspring.pipelines.graph import Graph
 from mainspring.pipelines.reading import codes as codes
+from mainspring.pipelines.texts import CodeText, as_kept
 from mainspring.retraining.assemble import seconds
 from mainspring.scaling.models import package
 from mainspring.workspace import calling, environments
@@ -65,6 +66,7 @@ class RunPlan(msgspec.Struct, frozen=True, kw_only=True):
     code: dict[str, Any]
     environment: dict[str, str]
     fresh: tuple[str, ...] = ()
+    texts: dict[str, dict[str, CodeText]] = {}  #: of the parts of the code, by target
     locks: dict[str, Lock] = {}  #: of steps with their own environment; "": of all others
 
     def tagged(self, tags: Mapping[str, str]) -> RunPlan:
@@ -85,6 +87,7 @@ class RunPlan(msgspec.Struct, frozen=True, kw_only=True):
             self.environment,
             fresh=self.fresh,
             locks=self.locks,
+            written=self.texts,
         )
         new = [msgspec.convert(task, tasks.NewTask) for task in wanted]
         attempts = [max(task.max_attempts, ATTEMPTS) for task in new]
@@ -149,6 +152,7 @@ def plan(
         run=run,
         graph=graph,
         code=found["code"],
+        texts={target: as_kept(texts) for target, texts in found["texts"].items()},
         environment=found["environment"],
         fresh=fresh,
         locks={"": msgspec.convert(found["lock"], Lock), **locks},

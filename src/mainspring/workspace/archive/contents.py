@@ -38,6 +38,7 @@ LEFT_OUT = {
     "trigger_events": "nothing starts by itself in another home",
     "firings": "nothing starts by itself in another home",
     "schema_version": "every home has its own",
+    "code_texts": "the words of why at home; what the code was is told by its digests",
     "data_parts": "where bytes are kept is found again by whoever adds them",
     "audit": "it is put in as evidence, and not spliced into another chain",
 }

@@ -130,6 +130,7 @@ class Steps:
                     "args": plan.args,
                     "pipeline": about.pipeline,
                     "code": plan.code if settled else "",
+                    "declared": plan.declared,
                     "kept": str(files),
                     "checkpoints": {
                         "scope": checkpoints.scope_of(plan),
