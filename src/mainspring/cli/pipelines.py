@@ -85,6 +85,8 @@ def run(
     asked = {"pipeline": pipeline, "params": given, "register": register, "start": start}
     smoked = {"smoke": smoke_rows} if smoke else {}
     with asking(options, create=True) as house:
+        if isinstance(house, Local):
+            house.workspace.warm()  # it starts while we import what asks it
         name = house.call("pipelines.run", **asked, **smoked)["run"]
         detail = followed(house, name, options)
         versions = [_judged(house, one) for one in detail["versions"]]

@@ -190,6 +190,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     timeout_s: float | None = None
     memory: int | None = None  #: bytes it and its children may use; it is ended beyond
     python: str | None = None  #: an environment's interpreter to run it in; None: ours
+    soon: bool = False  #: it needs little: begin, though what most calls use is not loaded yet
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):

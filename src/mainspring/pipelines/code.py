@@ -219,7 +219,10 @@ class _Walk:
         label = name if module == self.home else f"{module}.{name}"
         text = _by_value(value)
         if text is not None:
-            self._add(f"constant {label}", text if len(text) <= _SHOWN else sha256(text.encode()))
+            tree = _tree(module)
+            lines = assignments(tree, name) if tree is not None else []
+            shown = text if len(text) <= _SHOWN else sha256(text.encode())
+            self._add(f"constant {label}", shown, module, *lines)
             return
         if f"constant {label}" in self.parts:
             return

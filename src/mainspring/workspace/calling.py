@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from mainspring.engine.tasks import Lease
     from mainspring.workspace.opening import Workspace
 
+#: Functions that only read a project, and wait for nothing that steps alone need.
+_SOON = ("trace", "project", "target")
 _BY_CODE = {
     kind.code: kind
     for kind in vars(errors).values()
@@ -105,6 +107,7 @@ def wanted(
         timeout_s=timeout_s,
         python=python,
         memory=memory,
+        soon=function in _SOON,
     )
 
 

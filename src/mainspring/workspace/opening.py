@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from mainspring.ground import structs
 from mainspring.ground.clock import Clock, SystemClock
@@ -20,16 +20,21 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _STARTING = threading.Lock()
 
-#: Imported by the fork server before it forks, so that a step starts in milliseconds.
-PRELOAD = (
-    "numpy",
-    "polars",
+#: Imported by the fork server when nothing is asked of it, and before the first step at the
+#: latest: what steps that fit models need.
+HEAVY = (
     "sklearn.ensemble",
     "sklearn.pipeline",
     "sklearn.compose",
     "sklearn.preprocessing",
     "sklearn.linear_model",
     "skops.io",
+    "mainspring.workspace.warm.last",
+)
+#: Imported by the fork server before it forks, so that a step starts in milliseconds.
+PRELOAD = (
+    "numpy",
+    "polars",
     "mainspring.workspace.children",
     "mainspring.workspace.families.child",
     "mainspring.scaling.models.model",
@@ -41,8 +46,18 @@ PRELOAD = (
     "mainspring.pipelines.child",
     "mainspring.workspace.codecs",
     "mainspring.workspace.tracking.living",
-    "mainspring.workspace.warm",  # the last
+    "mainspring.workspace.warm.first",
+    *HEAVY,
 )
+
+
+@runtime_checkable
+class Warms(Protocol):
+    """An executor that can be started before it is needed."""
+
+    def warm(self) -> None:
+        """Start, so that the first call finds it ready."""
+        ...
 
 
 class Workspace:
@@ -72,8 +87,16 @@ class Workspace:
             if not self._started:
                 from mainspring.backends.executors.elsewhere import Executors
 
-                self._started.append(Executors(self.home / "run", PRELOAD))
+                first = [name for name in PRELOAD if name not in HEAVY]
+                later = [name for name in PRELOAD if name in HEAVY]
+                self._started.append(Executors(self.home / "run", first, later))
             return self._started[0]
+
+    def warm(self) -> None:
+        """Start what runs calls, so that it makes itself ready while we do something else."""
+        executor = self.executor
+        if isinstance(executor, Warms):
+            executor.warm()
 
     def acting_as(self, who: Principal) -> Workspace:
         """Return the same workspace, asked by somebody else."""

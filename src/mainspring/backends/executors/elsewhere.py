@@ -25,9 +25,9 @@ _NOT_THEIRS = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
 class Executors:
     """A :class:`mainspring.ground.ports.Executor` with a warm server for each environment."""
 
-    def __init__(self, run_dir: Path, preload: Sequence[str]) -> None:
+    def __init__(self, run_dir: Path, preload: Sequence[str], later: Sequence[str] = ()) -> None:
         self._run_dir = run_dir
-        self._ours = local.LocalExecutor(run_dir, preload)
+        self._ours = local.LocalExecutor(run_dir, preload, later=later)
         self._mutex = threading.Lock()
         self._others: dict[str, local.LocalExecutor] = {}  # by interpreter, used last comes last
         self._busy: dict[str, int] = {}

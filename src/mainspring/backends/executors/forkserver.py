@@ -16,6 +16,7 @@ import socket
 import sys
 import time
 import warnings
+from collections.abc import Sequence
 from contextlib import suppress
 
 from mainspring.backends.executors import child, wire
@@ -32,8 +33,9 @@ QUIET = {
 class ForkServer:
     """One owner, any number of children."""
 
-    def __init__(self, control: socket.socket) -> None:
+    def __init__(self, control: socket.socket, later: Sequence[str] = ()) -> None:
         self._control = control
+        self._later = list(later)  # modules to be imported yet
         self._talks: dict[int, socket.socket] = {}  # by pid
         self._calls: dict[int, int] = {}  # call number to pid
         self._poll = select.poll()
@@ -50,7 +52,12 @@ class ForkServer:
         self._poll.register(self._control, select.POLLIN)
         self._poll.register(self._wake, select.POLLIN)
         while True:
-            for number, event in self._poll.poll():
+            # A child that ends must be taken in at once, so nothing is imported beside one.
+            idle = self._later and not self._talks
+            ready = self._poll.poll(0 if idle else None)
+            if idle and not ready:
+                self._import(1)
+            for number, event in ready:
                 if number == self._control.fileno():
                     if not self._obey():
                         self._end_all()
@@ -68,11 +75,22 @@ class ForkServer:
             return False
         kind, call, signum = wire.ORDER.unpack(data)
         if kind == wire.FORK:
+            if signum != wire.SOON:
+                self._import(len(self._later))
             talk, life = (socket.socket(fileno=number) for number in numbers[:2])
             self._fork(call, talk, life, numbers[2] if len(numbers) > 2 else None)
         elif (pid := self._calls.get(call)) is not None:
             _signal_group(pid, signum)
         return True
+
+    def _import(self, count: int) -> None:
+        """Import the next modules; after the last, settle what every child will have."""
+        if not count:
+            return
+        names, self._later = self._later[:count], self._later[count:]
+        import_quietly(names)
+        if not self._later:
+            settle()
 
     def _fork(
         self, call: int, talk: socket.socket, life: socket.socket, printing: int | None
@@ -189,23 +207,34 @@ def _signal_group(pid: int, signum: int) -> None:
             return
 
 
+def import_quietly(names: Sequence[str]) -> None:
+    """Import modules without their starting threads; what is not installed is passed over."""
+    before = {key: os.environ.get(key) for key in QUIET}
+    os.environ.update({k: v for k, v in QUIET.items() if k not in os.environ})
+    for name in names:
+        with suppress(ImportError):
+            importlib.import_module(name)
+    for key, value in before.items():
+        if value is None:
+            os.environ.pop(key, None)
+
+
+def settle() -> None:
+    """Make ready what every child will need, and keep its pages from being copied."""
+    child.prepare()
+    gc.collect()
+    gc.freeze()  # or the first collection in every child would copy all these pages
+
+
 def main() -> None:
     """Import what is wanted, then serve the owner on the inherited socket."""
     control = socket.socket(fileno=int(sys.argv[1]))
     control.set_inheritable(False)
-    before = {key: os.environ.get(key) for key in QUIET}
-    os.environ.update({k: v for k, v in QUIET.items() if k not in os.environ})
-    for name in filter(None, sys.argv[2].split(",")):
-        with suppress(ImportError):
-            importlib.import_module(name)
-    child.prepare()
+    first, *more = (words.split(",") for words in sys.argv[2:])
+    import_quietly([name for name in first if name])
+    settle()
     child.adopt_orphans()
-    for key, value in before.items():
-        if value is None:
-            os.environ.pop(key, None)
-    gc.collect()
-    gc.freeze()  # or the first collection in every child would copy all these pages
-    ForkServer(control).serve()
+    ForkServer(control, [name for names in more for name in names if name]).serve()
 
 
 if __name__ == "__main__":

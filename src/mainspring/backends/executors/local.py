@@ -11,8 +11,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -39,6 +39,8 @@ SETTLED = {"PYTHONHASHSEED": "0"}
 class LocalExecutor:
     """A :class:`mainspring.ground.ports.Executor` with one fork server, started when needed.
 
+    ``later`` names modules that are imported when nothing is asked of the server, and at the
+    latest before the first call that is not ``soon``.
     ``run_dir`` receives ``forkserver.log``. ``preload`` names modules to import before the
     forks; what is not installed is passed over. ``start`` is the command that starts another
     environment's server, and what its variables are; see :mod:`elsewhere`.
@@ -49,29 +51,41 @@ class LocalExecutor:
         run_dir: Path,
         preload: Sequence[str] = PRELOAD,
         *,
+        later: Sequence[str] = (),
         grace_s: float = GRACE_S,
         start: tuple[Sequence[str], dict[str, str]] | None = None,
     ) -> None:
         self._run_dir = run_dir
         self._start_with = start
-        self._preload = tuple(preload)
+        self._preload, self._later = tuple(preload), tuple(later)
         self._grace_s = grace_s
         self._mutex = threading.Lock()
         self._server: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._numbers = itertools.count(1)
         self._closed = False
+        self._at_work = 0  # calls
 
     def run(self, call: Call, cancelled: Callable[[], bool] | None = None) -> Outcome:
         """Run one call to its end; safe to use from several threads."""
         order = msgspec.json.encode(call)
         for _ in range(2):
-            with _Running(call, cancelled, self) as running:
+            with self._counted(), _Running(call, cancelled, self) as running:
                 outcome = running.to_the_end(order)
             if outcome is not None:
                 return outcome
             # The server was gone before the child existed: nothing has run, so try once more.
         raise UnavailableError("The fork server died twice; see forkserver.log.")
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        with self._mutex:
+            self._at_work += 1
+        try:
+            yield
+        finally:
+            with self._mutex:
+                self._at_work -= 1
 
     def warm(self) -> None:
         """Start the server now, so that the first call finds it ready."""
@@ -116,7 +130,8 @@ class LocalExecutor:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         program, variables = self._start_with or _ours()
-        command = [*program, str(theirs.fileno()), ",".join(self._preload)]
+        command = [*program, str(theirs.fileno())]
+        command += [",".join(self._preload), ",".join(self._later)]
         with theirs, _own_file(self._run_dir / "forkserver.log") as log:
             self._server = subprocess.Popen(  # noqa: S603  our own module
                 command,
@@ -136,7 +151,8 @@ class LocalExecutor:
             self._control = None
         if self._server is not None:
             try:
-                self._server.wait(5)
+                # With no call at work it has nothing to end, and may be in a long import.
+                self._server.wait(5 if self._at_work else 0.02)
             except subprocess.TimeoutExpired:
                 self._server.kill()
                 self._server.wait()
@@ -188,7 +204,8 @@ class _Running:
                 theirs.append(out)
             with talk, life:
                 files = [talk.fileno(), life.fileno(), *theirs]
-                self._executor.send(wire.FORK, self._number, 0, files)
+                how = wire.SOON if self._call.soon else 0
+                self._executor.send(wire.FORK, self._number, how, files)
         except BaseException:
             self.__exit__()
             raise

@@ -14,6 +14,7 @@ import struct
 
 FORK = b"F"  # owner to fork server, with descriptors: talk, life, and perhaps a pipe to print to
 SIGNAL = b"S"  # owner to fork server: signal the group of a call
+SOON = 1  # in the place of a signal number: fork now, whatever is still to be imported
 ORDER = struct.Struct("<cQi")  # kind, call number, signal number
 LENGTH = struct.Struct("<Q")
 PID = struct.Struct("<q")
