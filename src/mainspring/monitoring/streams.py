@@ -1,4 +1,4 @@
-"""Read a table of any size portion by portion: CSV, JSON lines, Parquet.
+"""Read a table of any size portion by portion: CSV, JSON lines, Parquet, Arrow.
 
 CSV is read as text and each value as what it is written as, so that a word in the millionth row
 breaks nothing. Nothing here holds more than a few portions at a time.
@@ -24,6 +24,7 @@ from mainspring.numerics import merging
 #: What stands for no value in CSV.
 NULLS = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
 PARQUET, JSON_LINES, CSV = (".parquet", ".pq"), (".jsonl", ".ndjson"), (".csv", ".tsv", ".txt")
+ARROW = (".arrow", ".feather", ".ipc")
 #: Columns of a Parquet file that are read together: of a thousand, each is read alone anyway.
 TOGETHER = 100
 #: Cells read together at most; rows of a wide table come in smaller portions.
@@ -56,12 +57,14 @@ def open_table(path: str | os.PathLike[str], *, nulls: Sequence[str] = NULLS) ->
         raise BadInputError(f"There is no file {file}.", field="file")
     suffix = file.suffix.lower()
     if suffix in PARQUET:
-        return _parquet(file)
+        return _by_column(file, pl.scan_parquet)
+    if suffix in ARROW:
+        return _by_column(file, pl.scan_ipc)
     if suffix in JSON_LINES:
         return _json_lines(file)
     if suffix in CSV:
         return _csv(file, nulls)
-    known = ", ".join((*CSV, *JSON_LINES, *PARQUET))
+    known = ", ".join((*CSV, *JSON_LINES, *PARQUET, *ARROW))
     raise BadInputError(
         f"{file} is no table by its name.", field="file", hint=f"Known endings: {known}."
     )
@@ -139,8 +142,8 @@ def _portion(columns: int) -> int:
     return max(min(PORTION, _CELLS // max(columns, 1)), 1_024)
 
 
-def _parquet(file: Path) -> Table:
-    lazy = _checked(file, lambda: pl.scan_parquet(file))
+def _by_column(file: Path, scan: Callable[[Path], pl.LazyFrame]) -> Table:
+    lazy = _checked(file, lambda: scan(file))
     columns = _checked(file, lambda: lazy.collect_schema().names())
     rows = int(_checked(file, lambda: lazy.select(pl.len()).collect().item()))
     return Table(
