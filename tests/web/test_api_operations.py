@@ -176,6 +176,8 @@ APART = {
     "datasets.profile",
     "data.log",  # tests/workspace/data
     "data.show",
+    "contents.diff",
+    "contents.show",
     "data.remove",
     "data.push",
     "data.pull",

@@ -49,7 +49,7 @@ def add(
     from mainspring.pipelines.data import pointers
     from mainspring.workspace.data import adding
 
-    with _here(options, "add", create=True) as ws, _bar(options) as tell:
+    with _here(options, "add", create=True) as ws, progress_bar(options) as tell:
         found = adding.added(ws, path, name=name, message=message, tell=tell)
     place = path.expanduser().absolute()
     written = pointers.write(place, found.version) if pointer else None
@@ -86,7 +86,7 @@ def status(
 
     local = Local(_settings(options, "status"))
     try:
-        with _bar(options) as tell:
+        with progress_bar(options) as tell:
             found = [
                 looking.status(Path(local.settings.home), place, lambda: local.workspace, tell)
                 for place in _places(what)
@@ -205,7 +205,7 @@ def get(
 
     from mainspring.workspace.data import getting
 
-    with _here(options, "get") as ws, _bar(options) as tell:
+    with _here(options, "get") as ws, progress_bar(options) as tell:
         if version is None:
             found = getting.by_pointers(ws, Path.cwd(), force=force, link=link, tell=tell)
         else:
@@ -263,7 +263,7 @@ def _move(options: Everywhere, verb: str, remote: str, versions: tuple[str, ...]
             from mainspring.workspace.data import moving
 
             act = moving.push if verb == "push" else moving.pull
-            with _bar(options) as tell:
+            with progress_bar(options) as tell:
                 found = msgspec.to_builtins(act(house.workspace, remote, versions, tell))
         else:
             found = house.call(f"data.{verb}", remote=remote, versions=list(versions))
@@ -293,7 +293,7 @@ def gc(
 
             from mainspring.workspace.data import pruning
 
-            with _bar(options) as tell:
+            with progress_bar(options) as tell:
                 found = msgspec.to_builtins(pruning.prune(house.workspace, **given, tell=tell))
         else:
             found = house.call("data.gc", **given)
@@ -329,7 +329,7 @@ def _here(options: Everywhere, verb: str, *, create: bool = False) -> Iterator[W
 
 
 @contextmanager
-def _bar(options: Everywhere) -> Iterator[Tell]:
+def progress_bar(options: Everywhere) -> Iterator[Tell]:
     """Show how far it is, where a person is looking on."""
     if options.json or not sys.stderr.isatty():
         yield lambda _what, _at, _of: None

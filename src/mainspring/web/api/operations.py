@@ -38,6 +38,7 @@ ROOMS = {
     "artifacts": "artifacts",
     "datasets": "datasets",
     "data": "data",
+    "contents": "data_diff",
     "pipelines": "pipelines",
     "schedules": "schedules",
     "triggers": "triggers",

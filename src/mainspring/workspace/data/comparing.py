@@ -102,6 +102,15 @@ def side(ws: Workspace, text: str, tell: Tell = quiet) -> Side:
     place = Path(text).expanduser()
     if "@" not in text and place.exists():
         return place_side(ws, place.absolute(), text, tell)
+    return version_side(ws, text)
+
+
+def version_side(ws: Workspace, text: str) -> Side:
+    """Return what a version holds.
+
+    Raises:
+        NotFoundError: if there is no such version.
+    """
     version = ws.read(Permission.READ, lambda tx: versions.resolve(tx, text))
     held = manifest.read(version.manifest or "", ws.objects)
     return Side(

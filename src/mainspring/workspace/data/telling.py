@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from mainspring.workspace.data.comparing import DataChanges, Moved, TableChanges
 
@@ -54,7 +54,9 @@ def _of_table(table: TableChanges) -> Iterator[str]:
         if schema:
             yield from _table(("", "column", "before", "after"), schema)
         if table.moved:
-            cells = [(one.column, one.what, said(one.before), said(one.after)) for one in table.moved]
+            cells = [
+                (one.column, one.what, said(one.before), said(one.after)) for one in table.moved
+            ]
             yield from _table(("column", "statistic", "before", "after"), cells)
     if table.rows is not None:
         yield ""
@@ -113,7 +115,7 @@ def by_column(moved: list[Moved]) -> dict[str, list[Moved]]:
     return out
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterator[str]:
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
     yield ""
     yield f"| {' | '.join(head)} |"
     yield f"|{'---|' * len(head)}"
