@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from mainspring.workspace.contracts import load_contract as load_contract
     from mainspring.workspace.contracts import save_contract as save_contract
     from mainspring.workspace.contracts import suggest_contract as suggest_contract
+    from mainspring.workspace.data.verbs import data as data
     from mainspring.workspace.dropping import delete as delete
     from mainspring.workspace.dropping import restore as restore
     from mainspring.workspace.elsewhere import check_window as check_window
@@ -114,6 +115,7 @@ _PUBLIC = (
     "compare_data",
     "create_monitor",
     "current_run",
+    "data",
     "delete",
     "feed",
     "hand_back",
@@ -170,6 +172,7 @@ _LIGHT = {
     **dict.fromkeys(("check_window", "create_monitor", "feed"), "mainspring.workspace.elsewhere"),
     "monitor_data": "mainspring.workspace.inputs",
     "autolog": "mainspring.workspace.autologging",
+    "data": "mainspring.workspace.data.verbs",
     "compare_data": "mainspring.workspace.reports.comparison",
     "scheduled_at": "mainspring.pipelines.context",
     "tune": "mainspring.workspace.tuning",

@@ -291,7 +291,7 @@ def gc(
         if isinstance(house, Local):
             import msgspec
 
-            from mainspring.workspace.data import pruning
+            from mainspring.workspace.keeping import pruning
 
             with progress_bar(options) as tell:
                 found = msgspec.to_builtins(pruning.prune(house.workspace, **given, tell=tell))

@@ -25,6 +25,7 @@ from mainspring.pipelines import expecting, hints, outputs, project, sampling
 from mainspring.pipelines.checkpoints import Kept, Shelf, Writer
 from mainspring.pipelines.code import code_digest
 from mainspring.pipelines.context import StepContext, entered
+from mainspring.pipelines.data import asked
 from mainspring.pipelines.declare import Step
 from mainspring.pipelines.graph import Argument, leaves
 
@@ -148,6 +149,8 @@ def _decoded(
 def _value(argument: Argument, objects: Objects, folder: Path) -> Any:
     if "value" in argument:
         return argument["value"]
+    if "data" in argument:
+        return asked.opened(argument)
     if "digest" in argument:
         return outputs.decode(argument["digest"], argument["type"], objects, folder)
     if "dict" in argument:

@@ -9,12 +9,14 @@ from typing import Any
 import msgspec
 
 from mainspring.ground.errors import ProjectError
+from mainspring.pipelines.data.asked import Data
 from mainspring.pipelines.declare import TRACER, Options, Pipeline, Ref, Step, module_of, step_of
 from mainspring.pipelines.literals import MAX_DEPTH, check_literal
 from mainspring.pipelines.parameters import resolve
 
-#: An argument is one of {"ref": step}, {"value": json}, {"list": [...]}, {"tuple": [...]} and
-#: {"dict": {...}}. The name of a ``*parts`` parameter is kept with its star.
+#: An argument is one of {"ref": step}, {"value": json}, {"list": [...]}, {"tuple": [...]},
+#: {"dict": {...}} and {"data": {...}}, a version of a dataset. The name of a ``*parts``
+#: parameter is kept with its star.
 Argument = dict[str, Any]
 
 
@@ -192,6 +194,8 @@ def _argument(value: Any, words: str, depth: int = 0) -> Argument:
     """Return one argument as it is written into the graph."""
     if isinstance(value, Ref):
         return {"ref": step_of(value)}
+    if isinstance(value, Data):
+        return value.argument()
     kind = type(value)
     if kind is tuple or (kind in (list, dict) and _holds_ref(value)):
         if depth > 16:
@@ -204,8 +208,8 @@ def _argument(value: Any, words: str, depth: int = 0) -> Argument:
 
 
 def _holds_ref(value: Any, depth: int = 0) -> bool:
-    """Return whether a list or dict needs to be taken apart: for a Ref, or for a tuple in it."""
-    if isinstance(value, Ref | tuple):
+    """Return whether a list or dict needs to be taken apart: for a Ref, data or a tuple in it."""
+    if isinstance(value, Ref | Data | tuple):
         return True
     if depth > MAX_DEPTH:  # a circle, perhaps; ``check_literal`` has the words for it
         return False

@@ -8,6 +8,7 @@ from typing import Any
 from mainspring.ground.errors import ConflictError
 from mainspring.ground.identity import canonical, key_of, sha256
 from mainspring.pipelines import declared
+from mainspring.pipelines.data import asked
 from mainspring.pipelines.graph import Argument, leaves
 from mainspring.pipelines.outputs import FORMAT
 
@@ -34,7 +35,8 @@ def parts_of(
     ``code function train`` and the like -> digest; what it declared, ``file schema.json`` and
     ``variable REGION``; ``param trees`` -> its JSON (a digest if
     that is long); ``input rows`` -> type and digest of what the step before returned (text and
-    bytes may have one digest); ``environment``; ``format``. ``outputs`` holds type and digest,
+    bytes may have one digest); ``data rows`` -> name, kind and digest of a data version;
+    ``environment``; ``format``. ``outputs`` holds type and digest,
     in one text, for every step needed.
 
     Raises:
@@ -47,6 +49,8 @@ def parts_of(
             if leaf["ref"] not in outputs:
                 raise ConflictError(f"Step {leaf['ref']} has no output yet.", field="step")
             out[f"input {path}"] = outputs[leaf["ref"]]
+        elif "data" in leaf:
+            out[f"data {path}"] = asked.part_of(leaf)
         else:
             text = canonical(leaf.get("value", leaf.get("shape"))).decode()
             kind = "param" if "value" in leaf else "shape"
@@ -63,14 +67,15 @@ def differences(
     refs: Mapping[str, str],
     environment: Callable[[str, str], list[str]],
     code: Callable[[str], list[str]] = lambda _: [],
+    data: Callable[[str, str | None, str | None], str] = lambda path, _old, _new: f"data {path}",
 ) -> list[str]:
     """Return in words what differs between two lists of parts, the nearest to the user first.
 
     ``refs`` gives for each input path the step behind it and what that did, such as "load ran
     again"; ``environment`` the words for two digests, ``code`` for a part of the code, the lines
-    that differ.
+    that differ, ``data`` the words for two data versions.
     """
-    order = {"param": 0, "shape": 0, "input": 1, "code": 2, "file": 3, "variable": 3}
+    order = {"param": 0, "shape": 0, "data": 1, "input": 1, "code": 2, "file": 3, "variable": 3}
     order |= {"environment": 4, "format": 5}
     changed = [name for name in {*before, *after} if before.get(name) != after.get(name)]
     out: list[str] = []
@@ -80,6 +85,8 @@ def differences(
         if kind == "environment":
             listed = environment(old or "", new or "")
             out.append(f"environment: {', '.join(listed) or 'changed'}")
+        elif kind == "data":
+            out.append(data(rest, old, new))
         elif kind == "input":
             out.append(_input(rest, old, new, refs.get(rest)))
         elif kind in ("file", "variable"):

@@ -12,6 +12,7 @@ from mainspring.ground import environment
 from mainspring.ground.objects import StepState
 from mainspring.ground.ports import Tx
 from mainspring.pipelines import texts
+from mainspring.pipelines.data import versions
 from mainspring.pipelines.keys import differences
 from mainspring.pipelines.tables import environments, steps
 
@@ -54,6 +55,7 @@ def _against(tx: Tx, before: Any, row: Any, change: Change) -> str:
         refs=change.refs,
         environment=lambda old, new: _environment(tx, old, new),
         code=lambda part: texts.changes(tx, old.get(part), new.get(part)),
+        data=lambda path, old, new: _data(tx, path, old, new),
     )
     if told:
         return "; ".join(told)
@@ -62,6 +64,25 @@ def _against(tx: Tx, before: Any, row: Any, change: Change) -> str:
     if before.output is None:
         return "it did not come to its end the last time"
     return "its result is not kept any more"
+
+
+def _data(tx: Tx, path: str, old: str | None, new: str | None) -> str:
+    """Return in words which version of a dataset came for which."""
+    if old is None or new is None:
+        return f"data {path}: is {'new' if old is None else 'gone'}"
+    was, now = old.split(), new.split()
+    if was == now[: len(was)] or now == was[: len(now)]:
+        return f"data {path}: is read as {'a frame' if len(now) > len(was) else 'files'}"
+    before, after = _number(tx, was), _number(tx, now)
+    if was[0] == now[0]:
+        return f"data {now[0]}: version {before} -> {after}"
+    return f"data {path}: {was[0]}@{before} -> {now[0]}@{after}"
+
+
+def _number(tx: Tx, told: list[str]) -> str:
+    """Return the newest number under which a dataset has some content, else its digest."""
+    found = [one for one in versions.of_digest(tx, told[2]) if one.name == told[0]]
+    return str(found[-1].number) if found else told[2][:12]
 
 
 def _before(tx: Tx, row: Any) -> Any | None:

@@ -27,6 +27,7 @@ from mainspring.pipelines.texts import CodeText, as_kept
 from mainspring.retraining.assemble import seconds
 from mainspring.scaling.models import package
 from mainspring.workspace import calling, environments
+from mainspring.workspace.data import pinning
 from mainspring.workspace.performing import room
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ class RunPlan(msgspec.Struct, frozen=True, kw_only=True):
             locks=self.locks,
             written=self.texts,
         )
+        pinning.note(tx, self.run.id, self.graph, self.run.started)
         new = [msgspec.convert(task, tasks.NewTask) for task in wanted]
         attempts = [max(task.max_attempts, ATTEMPTS) for task in new]
         tasks.submit(
@@ -130,6 +132,7 @@ def plan(
     asked |= {"offered": given, "fire_at": fire_at}
     found = calling.child(ws, "trace", asked, lease, root=root)
     graph = msgspec.convert(found["graph"], Graph)
+    graph = pinning.pinned(ws, graph)
     room.check(ws.settings, graph.nodes)
     told = {RESULT: graph.result or "", CODE: digest_of(found["code"]), ROOT: root}
     told |= _stood(ws, root)

@@ -12,7 +12,7 @@ from mainspring.pipelines.data.versions import DataVersion, Named
 from mainspring.web.api.fields import Limit, Name, Number, Request
 from mainspring.web.api.operations import operation
 from mainspring.workspace.data.moving import Moved
-from mainspring.workspace.data.pruning import Pruned
+from mainspring.workspace.keeping.pruning import Pruned
 from mainspring.workspace.opening import Workspace
 
 DatasetName = Annotated[
@@ -171,7 +171,7 @@ def pull(ws: Workspace, request: MoveData) -> list[Moved]:
 @operation("data.gc", "POST", "/api/v1/data-gc", Permission.ADMIN)
 def gc(ws: Workspace, request: CollectData) -> Pruned:
     """Reclaim the space of data that no version, run or step needs."""
-    from mainspring.workspace.data import pruning
+    from mainspring.workspace.keeping import pruning
 
     given: dict[str, Any] = {"dry_run": request.dry_run, "unused_s": request.unused_s}
     return pruning.prune(ws, **given)

@@ -16,10 +16,9 @@ from pathlib import Path
 import msgspec
 from sqlalchemy import update
 
-from mainspring.ground.errors import ConflictError
 from mainspring.ground.killpoints import here
 from mainspring.ground.objects import DAY_S
-from mainspring.ground.permissions import Permission, authorise
+from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.pipelines.data import known, manifest, stats, versions
 from mainspring.pipelines.data.manifest import Entry, Manifest, Part
@@ -27,65 +26,28 @@ from mainspring.pipelines.data.storing import CHUNK_PACK
 from mainspring.pipelines.data.tables import data_versions
 from mainspring.pipelines.data.versions import DataVersion
 from mainspring.workspace.data.places import Tell, quiet, stats_folder, trees_folder
-from mainspring.workspace.keeping import reclaiming
 from mainspring.workspace.opening import Workspace
-from mainspring.workspace.tracking.catching_up import catch_up
 
 UNUSED_S = 7 * DAY_S  #: a copy that no run asked for in this time goes
-YOUNG_S = DAY_S
 _LEAST = 0.5  # of a pack must live
 
 
-class Pruned(msgspec.Struct, frozen=True, kw_only=True):
-    """What a collection of data did, or would do."""
+class Tidied(msgspec.Struct, frozen=True, kw_only=True):
+    """What was put in order before the objects are looked at."""
 
-    dry_run: bool
     trees: int  #: copies that runs read, and no one needed lately
     packs: int  #: that were mostly dead, and were packed anew
-    objects: int  #: that nothing needed
-    bytes: int  #: of them
-    young: int  #: objects that nothing names, and that are too young to go
 
 
-def prune(
-    ws: Workspace,
-    *,
-    unused_s: float = UNUSED_S,
-    young_s: float = YOUNG_S,
-    dry_run: bool = False,
-    tell: Tell = quiet,
-) -> Pruned:
-    """Reclaim the space of data that no version, run or step needs.
-
-    Raises:
-        PermissionDeniedError: if the principal is no admin.
-        ConflictError: if journals cannot be folded, and so what they need could not be told.
-    """
-    authorise(ws.who, Permission.ADMIN)
-    if waits := catch_up(ws):
-        raise ConflictError(
-            f"Nothing is reclaimed while journals wait, which may name objects: {waits[0]}",
-            hint="mainspring doctor says more.",
-        )
+def tidy(
+    ws: Workspace, *, unused_s: float = UNUSED_S, dry_run: bool = False, tell: Tell = quiet
+) -> Tidied:
+    """Take away copies that nobody needed lately, and pack anew what is mostly dead."""
     trees = _trees(ws, unused_s, dry_run)
     packs = 0 if dry_run else repack(ws, tell)
-    tell("listing objects", 0, 0)
-    there = reclaiming.listed(ws)
-    gone = reclaiming.unneeded(ws, there)
-    before = ws.clock.now() - young_s
-    old = [one for one in gone if one.at < before]
     if not dry_run:
-        old = reclaiming.sweep(ws, old, before, lambda n: tell("deleting", n, len(gone)))
-        forget(ws, [one.digest for one in old])
         _states(ws)
-    return Pruned(
-        dry_run=dry_run,
-        trees=trees,
-        packs=packs,
-        objects=len(old),
-        bytes=sum(one.size for one in old),
-        young=len(gone) - len(old),
-    )
+    return Tidied(trees=trees, packs=packs)
 
 
 def forget(ws: Workspace, objects: Iterable[str]) -> None:

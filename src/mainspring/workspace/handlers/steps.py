@@ -19,6 +19,7 @@ from mainspring.ground.errors import (
     BadInputError,
     ConflictError,
     DeadlineError,
+    MainspringError,
     StepFailedError,
     StoreError,
     UnavailableError,
@@ -32,6 +33,7 @@ from mainspring.pipelines import runs as pipelines
 from mainspring.pipelines.options import Resources
 from mainspring.readiness import registry
 from mainspring.workspace import calling, environments, gates, printing, running, verified
+from mainspring.workspace.data import pinning
 from mainspring.workspace.performing import room
 from mainspring.workspace.performing.step import perform
 from mainspring.workspace.proofs import parity, smoking
@@ -117,6 +119,7 @@ class Steps:
             attempt = self._ws.write(Permission.WORK, lambda tx: self._start(tx, lease, plan))
         here("step.started")
         python, settled = self._python(lease, plan, about, attempt)
+        args = self._placed(lease, plan, attempt)
         with _log_file(self._ws, plan) as log:
             files = log.with_suffix(".kept")
             outcome = perform(
@@ -127,7 +130,7 @@ class Steps:
                     "target": plan.target,
                     "step": plan.step,
                     "run": plan.run,
-                    "args": plan.args,
+                    "args": args,
                     "pipeline": about.pipeline,
                     "code": plan.code if settled else "",
                     "declared": plan.declared,
@@ -221,6 +224,14 @@ class Steps:
                 record.tags.get(running.ENVIRONMENT),
             )
         return self._about[run]
+
+    def _placed(self, lease: Lease, plan: pipelines.StepPlan, attempt: int) -> dict[str, Any]:
+        """Put the data that a step reads where it can read it, and return its arguments."""
+        try:
+            return pinning.placed(self._ws, plan.args)
+        except MainspringError as error:
+            told = Outcome(ok=False, error=f"Step {plan.step}: {error}", code=error.code)
+            raise self._failed(lease, plan, told, None, attempt) from error
 
     def _keep(
         self, tx: Tx, plan: pipelines.StepPlan, value: dict[str, Any], log: str | None

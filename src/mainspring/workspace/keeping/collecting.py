@@ -1,9 +1,9 @@
 """Collect the garbage: what ``mainspring gc`` does, step by step.
 
 (1) Retention is applied: runs whose time is over are deleted as a person would. (2) Runs
-deleted longer ago than their grace leave the database. (3) Everything that names objects is
-searched. (4) Objects that nothing names and nobody put within a day are deleted. Each step may
-be cut short and is taken up by the next time.
+deleted longer ago than their grace leave the database. (3) Data that is mostly dead is packed
+anew, and everything that names objects is searched. (4) Objects that nothing names and nobody
+put within a day are deleted. Each step may be cut short and is taken up by the next time.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from mainspring.ground.errors import ConflictError
 from mainspring.ground.objects import DAY_S
 from mainspring.ground.permissions import Permission, authorise
 from mainspring.ground.ports import Tx
+from mainspring.workspace.data import pruning
 from mainspring.workspace.keeping import ageing, purging, reclaiming
 from mainspring.workspace.keeping.deleting import KeptRun
 from mainspring.workspace.keeping.reclaiming import Space
@@ -88,6 +89,7 @@ def collect(
         purging.purge_models(ws, grace)
         names = purging.purge_experiments(ws, grace)
         kept = ws.read(Permission.ADMIN, lambda tx: purging.going(tx, grace))[1]
+        pruning.tidy(ws, tell=tell)
     tell("listing objects", 0, 0)
     there = reclaiming.listed(ws)
     gone = reclaiming.unneeded(ws, there, without, lambda n: tell("searching", n, len(there)))
@@ -95,6 +97,7 @@ def collect(
     old = [one for one in gone if one.at < now - young_s]
     if not dry_run:
         old = reclaiming.sweep(ws, old, now - young_s, lambda n: tell("deleting", n, len(gone)))
+        pruning.forget(ws, [one.digest for one in old])
         _note(ws, len(old), sum(one.size for one in old))
     return Collected(
         dry_run=dry_run,

@@ -1,0 +1,135 @@
+"""Pin the data versions of a run: which they are is settled once, when the run is planned.
+
+What stands in the graph afterwards names the manifest, so that nothing reclaims its bytes while
+the run is kept, whatever becomes of the version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from mainspring.experiments import datasets
+from mainspring.experiments.datasets import Dataset, Use
+from mainspring.ground.errors import DamagedError
+from mainspring.ground.permissions import Permission
+from mainspring.ground.ports import Tx
+from mainspring.pipelines.data import versions
+from mainspring.pipelines.data.versions import DataVersion
+from mainspring.pipelines.graph import Argument, Graph
+from mainspring.workspace.data import getting
+from mainspring.workspace.opening import Workspace
+
+SOURCE_TYPE = "data"  #: of a dataset that a run read as a version of ours
+
+
+def pinned(ws: Workspace, graph: Graph) -> Graph:
+    """Return a graph in which every data version is settled; the newest is asked for once.
+
+    Raises:
+        BadInputError, NotFoundError: if there is no such version.
+    """
+    known: dict[str, DataVersion] = {}
+
+    def settle(leaf: Argument) -> Argument:
+        told = leaf["data"]
+        if "digest" in told:
+            return leaf
+        text = told["reference"]
+        if text not in known:
+            known[text] = ws.read(Permission.READ, lambda tx: versions.resolve(tx, text))
+        one = known[text]
+        return {
+            "data": {
+                "name": one.name,
+                "number": one.number,
+                "digest": one.digest,
+                "manifest": one.manifest,
+                "kind": one.kind,
+                "frame": told["frame"],
+            }
+        }
+
+    nodes = [msgspec.structs.replace(node, args=_each(node.args, settle)) for node in graph.nodes]
+    return msgspec.structs.replace(graph, nodes=nodes)
+
+
+def note(tx: Tx, run: str, graph: Graph, at: float) -> None:
+    """Write down with a run which data versions it reads, and which step reads each."""
+    uses = []
+    for node in graph.nodes:
+        for told in _told(node.args):
+            reference = f"{told['name']}@{told['number']}"
+            uses.append(
+                Use(
+                    dataset=Dataset(
+                        name=told["name"],
+                        digest=told["digest"],
+                        source_type=SOURCE_TYPE,
+                        source=reference,
+                    ),
+                    context=node.name,
+                )
+            )
+    if uses:
+        datasets.log(tx, run, uses, at)
+
+
+def placed(ws: Workspace, args: Mapping[str, Argument]) -> dict[str, Argument]:
+    """Put the data versions among a step's arguments where it can read them, and say where.
+
+    Raises:
+        NotFoundError, DamagedError: if their bytes are gone or changed.
+        StoreError: if there is no room for them.
+    """
+
+    def place(leaf: Argument) -> Argument:
+        return {**leaf, "place": str(getting.tree(ws, _version(leaf["data"])))}
+
+    return _each(args, place)
+
+
+def _version(told: Mapping[str, Any]) -> DataVersion:
+    if not told.get("manifest"):
+        raise DamagedError(f"Data {told['name']}@{told['number']} was pinned without a manifest.")
+    return DataVersion(
+        name=told["name"],
+        number=told["number"],
+        digest=told["digest"],
+        manifest=told["manifest"],
+        kind=told["kind"],
+        created=0.0,
+        by="",
+        files=0,
+        bytes=0,
+    )
+
+
+def _each(
+    args: Mapping[str, Argument], change: Callable[[Argument], Argument]
+) -> dict[str, Argument]:
+    return {name: _changed(one, change) for name, one in args.items()}
+
+
+def _changed(one: Argument, change: Callable[[Argument], Argument]) -> Argument:
+    if "data" in one:
+        return change(one)
+    if "dict" in one:
+        return {**one, "dict": _each(one["dict"], change)}
+    for kind in ("list", "tuple"):
+        if kind in one:
+            return {**one, kind: [_changed(part, change) for part in one[kind]]}
+    return one
+
+
+def _told(args: Mapping[str, Argument]) -> Iterator[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+
+    def take(leaf: Argument) -> Argument:
+        found.append(leaf["data"])
+        return leaf
+
+    _each(args, take)
+    yield from found
