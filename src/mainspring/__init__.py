@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from mainspring.workspace.elsewhere import create_monitor as create_monitor
     from mainspring.workspace.elsewhere import feed as feed
     from mainspring.workspace.inputs import monitor_data as monitor_data
+    from mainspring.workspace.lineage.asking import lineage as lineage
     from mainspring.workspace.profiling import merge_profiles as merge_profiles
     from mainspring.workspace.profiling import profile as profile
     from mainspring.workspace.repeating import repeat as repeat
@@ -120,6 +121,7 @@ _PUBLIC = (
     "feed",
     "hand_back",
     "last_checkpoint",
+    "lineage",
     "load_contract",
     "log",
     "merge_profiles",
@@ -175,6 +177,7 @@ _LIGHT = {
     "data": "mainspring.workspace.data.verbs",
     "compare_data": "mainspring.workspace.reports.comparison",
     "scheduled_at": "mainspring.pipelines.context",
+    "lineage": "mainspring.workspace.lineage.asking",
     "tune": "mainspring.workspace.tuning",
     **dict.fromkeys(("delete", "restore"), "mainspring.workspace.dropping"),
     "Program": "mainspring.pipelines.programs.program",

@@ -161,6 +161,7 @@ GOOD: dict[str, tuple[dict[str, Any], str | None]] = {
     "tokens.list": ({}, None),
     "schedules.list": ({}, None),
     "triggers.list": ({}, None),
+    "lineage.get": ({"subject": "flights@champion"}, "things"),
     "runs.cause": ({"run": "run_1"}, "lines"),
     "queue.list": ({"every": True}, None),
     "audit.list": ({"limit": 5}, None),

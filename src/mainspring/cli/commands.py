@@ -64,6 +64,8 @@ GROUPS: dict[str, list[Entry]] = {
          "mainspring show run_01j9"),
         ("again", "again:again", "Make a past run again from its record, and compare the two.",
          "mainspring again run_01j9 --tolerance 1e-6"),
+        ("lineage", "lineage:lineage", "Show what a thing came from and what came of it.",
+         "mainspring lineage dataset:flights@3 --down"),
         ("why", "runs:why", "Say why a step ran, a version serves, an alarm or a prediction came.",
          "mainspring why flights@champion"),
     ],

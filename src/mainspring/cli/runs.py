@@ -111,7 +111,7 @@ def why(
         str,
         Parameter(
             help="A run, a version (MODEL@champion, MODEL/7), 'champion', alarm:ID,"
-            " prediction:ID, or 'not'."
+            " prediction:ID, another kind:id, or 'not'."
         ),
     ],
     step: Annotated[
@@ -141,6 +141,11 @@ def why(
             story = house.call("predictions.why", id=what.removeprefix("prediction:"))
             render.said(options, story, *story["lines"])
             return
+        kind, _, name = what.partition(":")
+        if kind == "step" and "/" in name:
+            name, _, step = name.partition("/")
+        if kind in ("run", "step", "version", "alias") and name:
+            what = name
         if what == "champion":
             what = _only_champion(house)
         if "@" in what or "/" in what:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from mainspring.ground.errors import BadInputError
 from mainspring.ground.records import Record
+from mainspring.ground.walking import walk
 
 #: What can be asked about, and an example.
 KINDS = {
@@ -48,23 +48,25 @@ def closure(edges: Iterable[Edge], start: str) -> list[Dependent]:
     below: dict[str, list[Edge]] = {}
     for edge in edges:
         below.setdefault(edge.up, []).append(edge)
-    found: dict[str, Dependent] = {}
-    queue = deque([(start, 0)])
-    while queue:
-        name, depth = queue.popleft()
-        for edge in sorted(below.get(name, []), key=lambda one: (one.down, one.how)):
-            if edge.down == start or edge.down in found:
-                continue
-            found[edge.down] = Dependent(
-                name=edge.down,
-                kind=edge.down.partition(":")[0],
-                depth=depth + 1,
-                via=name,
-                how=edge.how,
-                at=edge.at,
-            )
-            queue.append((edge.down, depth + 1))
-    return list(found.values())
+
+    def near(names: Sequence[str]) -> dict[str, list[tuple[str, Edge]]]:
+        order = {
+            name: sorted(below.get(name, []), key=lambda e: (e.down, e.how)) for name in names
+        }
+        return {name: [(edge.down, edge) for edge in several] for name, several in order.items()}
+
+    reached, _ = walk(start, near)
+    return [
+        Dependent(
+            name=one.name,
+            kind=one.name.partition(":")[0],
+            depth=one.depth,
+            via=one.via,
+            how=one.how.how,
+            at=one.how.at,
+        )
+        for one in reached
+    ]
 
 
 def check_subject(text: str, kinds: Iterable[str] = KINDS) -> tuple[str, str]:

@@ -306,4 +306,5 @@ run_models = Table(
     Column("role", String(8), nullable=False),  # input or output
     Column("step", BigInteger, nullable=False),
     Index("run_models_of", "run", "role", "model", unique=True),
+    Index("run_models_by_model", "model", "role"),
 )

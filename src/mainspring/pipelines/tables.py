@@ -53,6 +53,7 @@ steps = Table(
     Column("wall_s", Float, nullable=False, default=0.0),
     Column("cpu_s", Float, nullable=False, default=0.0),
     Index("steps_of_run", "run", "step", unique=True),
+    Index("steps_by_output", "output"),
     Index("steps_before", "pipeline", "step", "id"),
 )
 

@@ -42,6 +42,7 @@ ROOMS = {
     "pipelines": "pipelines",
     "schedules": "schedules",
     "triggers": "triggers",
+    "lineage": "lineage",
     "repeats": "repeats",
     "tunings": "tunings",
     "queue": "queue",

@@ -1,0 +1,118 @@
+"""Lineage on the terminal: a tree up, a tree down, or a graph for Graphviz."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from mainspring.cli import render
+from mainspring.cli.options import HERE, Everywhere
+from mainspring.cli.remote import call
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Found = dict[str, Any]
+_STATE = {"deleted": "red", "gone": "red", "failed": "red", "running": "yellow"}
+
+
+def lineage(
+    subject: Annotated[
+        str,
+        Parameter(
+            help="dataset:NAME@VERSION, file:PATH, run:ID, step:RUN/STEP, version:NAME/7,"
+            " endpoint:NAME, prediction:ID, NAME@champion..."
+        ),
+    ],
+    /,
+    *,
+    up: Annotated[bool, Parameter(help="Only what it came from.", negative=())] = False,
+    down: Annotated[bool, Parameter(help="Only what came of it.", negative=())] = False,
+    both: Annotated[bool, Parameter(help="Both, which is the default.", negative=())] = False,
+    depth: Annotated[int, Parameter(help="So many steps away at most.")] = 12,
+    most: Annotated[int, Parameter(help="So many things each way at most.")] = 500,
+    dot: Annotated[bool, Parameter(help="Print a graph for Graphviz.", negative=())] = False,
+    options: Everywhere = HERE,
+) -> None:
+    """Show what a thing came from and what came of it, down to one prediction."""
+    way = "both" if both or up == down else "up" if up else "down"
+    found = call(options, "lineage.get", subject=subject, direction=way, depth=depth, most=most)
+    if dot and not options.json:
+        sys.stdout.write(as_dot(found))
+        return
+    render.answer(options, found, lambda out: _draw(out, found, way))
+
+
+def _draw(out: Console, found: Found, way: str) -> None:
+    things = {one["ref"]: one for one in found["things"]}
+    start = found["subject"]
+    out.print(_line(things[start]))
+    for wanted, title, here, there in (
+        ("up", "came from", "down", "up"),
+        ("down", "led to", "up", "down"),
+    ):
+        if way not in (wanted, "both"):
+            continue
+        sign = -1 if wanted == "up" else 1
+        reached = {one for one in things if things[one]["depth"] * sign > 0}
+        beside: dict[str, list[Found]] = {}
+        for edge in found["leads"]:
+            if edge[there] in reached:
+                beside.setdefault(edge[here], []).append(edge)
+        if not beside.get(start):
+            out.print(f"  {title} nothing that is known here", style="dim")
+            continue
+        out.print(f"  {title}", style="bold")
+        _branches(out, start, beside, there, things, "  ", {start})
+    if found["left_out"]:
+        out.print(f"{found['left_out']} more things are left out; ask for more with --most.")
+
+
+def _branches(
+    out: Console,
+    at: str,
+    beside: dict[str, list[Found]],
+    there: str,
+    things: dict[str, Found],
+    indent: str,
+    drawn: set[str],
+) -> None:
+    several = beside.get(at, [])
+    for number, edge in enumerate(several):
+        last = number == len(several) - 1
+        other = edge[there]
+        again = other in drawn
+        line = _line(things[other], edge["how"])
+        mark = "└── " if last else "├── "
+        more = "  (as above)" if again and beside.get(other) else ""
+        out.print(f"{indent}{mark}{line}{more}", style=_STATE.get(things[other]["state"]))
+        if not again:
+            drawn.add(other)
+            deeper = indent + ("    " if last else "│   ")
+            _branches(out, other, beside, there, things, deeper, drawn)
+
+
+def _line(thing: Found, how: str = "") -> str:
+    told = [text for text in (how, thing["detail"], thing["state"]) if text]
+    return render.plain(f"{thing['ref']}{'  ' if told else ''}{', '.join(told)}")
+
+
+def as_dot(found: Found) -> str:
+    """Return a lineage as a graph in Graphviz's language."""
+    lines = ["digraph lineage {", "  rankdir=LR;", "  node [shape=box, fontname=sans];"]
+    for thing in found["things"]:
+        label = f"{thing['kind']}\\n{_quoted(thing['label'])}"
+        mark = ", penwidth=2" if thing["ref"] == found["subject"] else ""
+        gone = ", style=dashed" if thing["state"] in ("deleted", "gone") else ""
+        lines.append(f'  "{_quoted(thing["ref"])}" [label="{label}"{mark}{gone}];')
+    for edge in found["leads"]:
+        up, down, how = (_quoted(edge[key]) for key in ("up", "down", "how"))
+        lines.append(f'  "{up}" -> "{down}" [label="{how}"];')
+    return "\n".join([*lines, "}", ""])
+
+
+def _quoted(text: str) -> str:
+    kept = "".join(max(c, " ") for c in text)
+    return kept.replace("\\", "\\\\").replace('"', '\\"')

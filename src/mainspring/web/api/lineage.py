@@ -1,0 +1,46 @@
+"""Lineage: what a thing came from and what came of it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from mainspring.ground.permissions import Permission
+from mainspring.web.api.fields import Request
+from mainspring.web.api.operations import operation
+from mainspring.workspace.lineage.shapes import Lineage
+from mainspring.workspace.opening import Workspace
+
+
+class AskLineage(Request, frozen=True, kw_only=True):
+    """About what, which way, and how far."""
+
+    subject: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=2000,
+            description="kind:id, or a version as name/7 or name@champion.",
+            examples=["dataset:flights@3", "prediction:3f9a-17", "flights@champion"],
+        ),
+    ]
+    direction: Annotated[
+        Literal["up", "down", "both"], Meta(description="What it came from, what came of it.")
+    ] = "both"
+    depth: Annotated[int, Meta(ge=1, le=100, description="So many steps away at most.")] = 12
+    most: Annotated[int, Meta(ge=1, le=5000, description="So many things each way at most.")] = 500
+
+
+@operation("lineage.get", "GET", "/api/v1/lineage", Permission.READ)
+def get_lineage(ws: Workspace, request: AskLineage) -> Lineage:
+    """Show what a thing came from and what came of it, as a graph.
+
+    Things are files, datasets, runs, steps, versions, aliases, rollouts, endpoints, windows and
+    single predictions. Deleted runs and versions are told, as deleted.
+    """
+    from mainspring.workspace.lineage.asking import lineage_of
+
+    return lineage_of(
+        ws, request.subject, request.direction, depth=request.depth, most=request.most
+    )
