@@ -133,7 +133,7 @@ def plan(
     found = calling.child(ws, "trace", asked, lease, root=root)
     graph = msgspec.convert(found["graph"], Graph)
     graph = pinning.pinned(ws, graph)
-    room.check(ws.settings, graph.nodes)
+    room.check_all(ws.settings, graph.nodes)
     told = {RESULT: graph.result or "", CODE: digest_of(found["code"]), ROOT: root}
     told |= _stood(ws, root)
     locks = environments.settled(ws, Path(root), graph)

@@ -73,6 +73,7 @@ ROOMS = {
     "replays": "replays",
     "tokens": "access",
     "audit": "access",
+    "secrets": "secrets",
     "webhooks": "webhooks",
     "debt": "debt",
     "dependents": "consumers",
