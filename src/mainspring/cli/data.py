@@ -27,7 +27,7 @@ Link = Literal["auto", "reflink", "copy", "hardlink", "symlink"]
 
 
 def add(
-    path: Annotated[Path, Parameter(help="A file or a folder.")],
+    path: Annotated[Path | None, Parameter(help="A file or a folder.")] = None,
     /,
     *,
     name: Annotated[
@@ -37,22 +37,41 @@ def add(
     pointer: Annotated[
         bool, Parameter(help="Write PATH.mainspring beside it, for Git, and .gitignore.")
     ] = True,
+    query: Annotated[str | None, Parameter(help="Keep what a database answers.")] = None,
+    source: Annotated[
+        str | None, Parameter(name="--from", help="It: sqlite:///FILE, postgresql://HOST/NAME.")
+    ] = None,
+    again: Annotated[
+        bool, Parameter(negative=(), help="Ask even if the newest version is of this query.")
+    ] = False,
     options: Everywhere = HERE,
 ) -> None:
     """Keep a file or folder as the next version of a dataset.
 
     What is kept already, in this version or another, costs nothing again: of a large file of
-    which eight bytes changed, a piece of about a megabyte is kept.
+    which eight bytes changed, a piece of about a megabyte is kept. With --query and --from it is
+    the answer of a database, which is only read, as Parquet; its password is not kept.
     """
     import msgspec
 
     from mainspring.pipelines.data import pointers
-    from mainspring.workspace.data import adding
+    from mainspring.workspace.data import adding, tables
 
+    if (path is None) == (query is None) or (query is None) != (source is None):
+        raise BadInputError(
+            "Name a file or folder, or --query with --from and --name.", field="path"
+        )
+    if query is not None and name is None:
+        raise BadInputError("What a query answers needs a --name.", field="name")
+    written = None
     with _here(options, "add", create=True) as ws, progress_bar(options) as tell:
-        found = adding.added(ws, path, name=name, message=message, tell=tell)
-    place = path.expanduser().absolute()
-    written = pointers.write(place, found.version) if pointer else None
+        if path is None:
+            asked = (str(name), str(query), str(source))
+            found = tables.add_query(ws, *asked, message=message, again=again, tell=tell)
+        else:
+            found = adding.added(ws, path, name=name, message=message, tell=tell)
+            place = path.expanduser().absolute()
+            written = pointers.write(place, found.version) if pointer else None
     version = found.version
     told = msgspec.to_builtins(found) | {"pointer": None if written is None else str(written)}
     size = f"{version.files:,} file{'s' * (version.files != 1)}, {render.size(version.bytes)}"
