@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from mainspring.workspace.contracts import load_contract as load_contract
     from mainspring.workspace.contracts import save_contract as save_contract
     from mainspring.workspace.contracts import suggest_contract as suggest_contract
+    from mainspring.workspace.data.verbs import add_data as add_data
     from mainspring.workspace.data.verbs import data as data
     from mainspring.workspace.dropping import delete as delete
     from mainspring.workspace.dropping import restore as restore
@@ -107,6 +108,7 @@ _PUBLIC = (
     "Rollout",
     "Runs",
     "Step",
+    "add_data",
     "autolog",
     "backtest",
     "check",
@@ -174,6 +176,7 @@ _LIGHT = {
     **dict.fromkeys(("check_window", "create_monitor", "feed"), "mainspring.workspace.elsewhere"),
     "monitor_data": "mainspring.workspace.inputs",
     "autolog": "mainspring.workspace.autologging",
+    "add_data": "mainspring.workspace.data.verbs",
     "data": "mainspring.workspace.data.verbs",
     "compare_data": "mainspring.workspace.reports.comparison",
     "scheduled_at": "mainspring.pipelines.context",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -55,3 +57,23 @@ def test_what_is_not_there_ends_with_two(say: Say, tmp_path: Path) -> None:
     said = say("data", "diff", "here.csv", "--key", "b")
     assert said.code == 2
     assert "no column 'b'" in said.err
+
+
+def test_the_answer_of_a_query_is_added_and_asked_again_only_if_wanted(
+    say: Say, tmp_path: Path
+) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / "shop.db")) as made:
+        made.executescript("create table orders (id integer); insert into orders values (7);")
+    asked = ("data", "add", "--query", "select id from orders", "--from", "sqlite:///shop.db")
+    said = say(*asked, "--name", "orders")
+    assert said.code == 0, said.err
+    assert "orders@1 is new" in said.out
+    with contextlib.closing(sqlite3.connect(tmp_path / "shop.db")) as made:
+        made.execute("insert into orders values (8)")
+        made.commit()
+    assert "holds the same already" in say(*asked, "--name", "orders").out
+    assert say(*asked, "--name", "orders", "--again", "--json").json["version"]["number"] == 2
+    shown = say("data", "show", "orders@2").out
+    assert "query: select id from orders" in shown
+    assert say(*asked).code == 2
+    assert say("data", "add").code == 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -190,8 +190,8 @@ def _answered(url: URL, query: str, columns: _Columns) -> Iterator[pl.DataFrame]
             engine.connect().execution_options(
                 stream_results=True, yield_per=AT_ONCE
             ) as connection,
+            closing(connection.execute(asked)) as answer,
         ):
-            answer = connection.execute(asked)
             if not answer.returns_rows:
                 raise BadInputError("That answers with no rows: ask by select.", field="query")
             names = list(answer.keys())

@@ -70,3 +70,29 @@ def _placed(reference: str) -> Path:
         )
         run.log_extra("dataset", msgspec.to_builtins(Use(dataset=read)))
     return place
+
+
+def add_data(name: str, frame: Any, *, message: str = "", home: str | Path | None = None) -> Any:
+    """Keep a table as the next version of a dataset, and return that version.
+
+    ``frame`` is a frame of polars (a lazy one is streamed) or pandas, a table of pyarrow, or rows
+    as dicts; it is kept as Parquet. What the newest version holds already makes no new one.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     add_data("features", [{"x": 1}, {"x": 2}], home=folder).reference
+    'features@1'
+
+    Raises:
+        BadInputError: if it is no table, or the name cannot be one.
+        NotExactError: if it could not come back as it is.
+    """
+    from mainspring.ground.settings import load
+    from mainspring.workspace.data import tables
+    from mainspring.workspace.opening import open_workspace
+
+    ws = open_workspace(load({"home": None if home is None else str(home)}))
+    try:
+        return tables.add_frame(ws, name, frame, message=message)
+    finally:
+        ws.close()
