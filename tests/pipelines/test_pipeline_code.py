@@ -403,3 +403,22 @@ def test_loops_are_found_with_their_root_and_code(place: Any) -> None:
     )
     with pytest.raises(ProjectError, match="Two loops"):
         project.find_loops(place.root)
+
+
+def test_where_a_module_stands_is_no_part_of_the_code(place: Any) -> None:
+    place.write(
+        """
+        from pathlib import Path
+        HERE = Path(__file__).parent
+        @step
+        def read(): return [HERE, __file__]
+        @pipeline
+        def main(): return read()
+        """
+    )
+    module = project.import_module(place.root, "project")
+
+    parts = code.code_digest(module.read)[1]
+
+    assert list(parts) == ["constant HERE", "function read"]
+    assert str(place.root) not in "".join(parts.values())

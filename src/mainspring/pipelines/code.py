@@ -38,6 +38,8 @@ from mainspring.pipelines.texts import CodeText
 
 _SHOWN = 80  # constants up to this length are kept as they are, so that `why` can show them
 _END = 10**9  # a line after the last of any file
+#: What a module is told of where it stands: the same project elsewhere is the same code.
+_OF_THE_PLACE = frozenset({"__file__", "__path__", "__cached__", "__spec__", "__loader__"})
 _DECORATORS = (declare.step, declare.pipeline)
 
 
@@ -216,6 +218,8 @@ class _Walk:
             self._constant(name, value, around, module)
 
     def _constant(self, name: str, value: Any, around: Mapping[str, Any], module: str) -> None:
+        if name in _OF_THE_PLACE:
+            return
         label = name if module == self.home else f"{module}.{name}"
         text = _by_value(value)
         if text is not None:
