@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mainspring.backends.objects.local import LocalObjects
 from mainspring.ground.clock import TurnedClock
-from mainspring.ground.errors import StoreError
+from mainspring.ground.errors import DamagedError, StoreError
 from mainspring.ground.identity import sha256
 
 
@@ -117,3 +117,25 @@ def test_any_bytes_come_back(tmp_path_factory: pytest.TempPathFactory, data: byt
     objects = LocalObjects(tmp_path_factory.getbasetemp() / "any")
     assert objects.put(data) == sha256(data)
     assert objects.get(sha256(data)) == data
+
+
+def test_where_blocks_can_be_shared_nothing_is_copied_and_all_is_verified(
+    objects: LocalObjects, tmp_path: Path, monkeypatch
+) -> None:
+    asked = []
+
+    def clone(number: int, what: int, source: int) -> int:
+        asked.append(what)
+        os.pwrite(number, os.pread(source, 1 << 20, 0), 0)  # as a file system does that can
+        return 0
+
+    digest = objects.put(b"x" * 1000)
+    monkeypatch.setattr("mainspring.backends.objects.local.fcntl.ioctl", clone)
+    monkeypatch.setattr("mainspring.backends.objects.local.write_all", None)
+    objects.fetch(digest, tmp_path / "out")
+    assert (tmp_path / "out").read_bytes() == b"x" * 1000
+    assert asked == [0x4004_9409]
+    (tmp_path / "objects" / digest[:2] / digest[2:]).write_bytes(b"y" * 1000)
+    with pytest.raises(DamagedError):
+        objects.fetch(digest, tmp_path / "other")
+    assert not (tmp_path / "other").exists()

@@ -26,6 +26,7 @@ _NAMED = 10_000  # names remembered as durable
 CHUNK = 1 << 20
 LOCK = "lock"  #: a file among the temporary ones; see ``_held``
 STALE_S = 3600.0  #: a temporary file this old belongs to a process that died
+_FICLONE = 0x4004_9409  # of Linux: ioctl_ficlone(2)
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
@@ -83,7 +84,7 @@ class LocalObjects:
             if target is None:
                 verify(digest, iter(lambda: source.read(CHUNK), b""))
                 return
-            write_verified(digest, iter(lambda: source.read(CHUNK), b""), target)
+            write_verified(digest, iter(lambda: source.read(CHUNK), b""), target, source)
 
     def path_of(self, digest: str) -> Path:
         """Return the file that holds the bytes, verified now, for those who only read it.
@@ -261,20 +262,37 @@ def verify(digest: str, chunks: Iterator[bytes]) -> None:
     _verify(digest, found.hexdigest())
 
 
-def write_verified(digest: str, chunks: Iterator[bytes], target: Path) -> None:
-    """Write chunks beside ``target`` and move them there once their digest is right."""
+def write_verified(
+    digest: str, chunks: Iterator[bytes], target: Path, source: BinaryIO | None = None
+) -> None:
+    """Write chunks beside ``target`` and move them there once their digest is right.
+
+    Where they are a file, ``source``, and the file system can, the two share their blocks
+    until one of them is changed, and nothing is copied.
+    """
     with _told(f"write {target}"):
         number, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:100]}.")
         try:
             found = hashlib.sha256()
-            with os.fdopen(number, "wb", buffering=0) as file:
-                for chunk in chunks:
+            with os.fdopen(number, "w+b", buffering=0) as file:
+                shared = source is not None and share_blocks(source, file)
+                for chunk in _pieces(file) if shared else chunks:
                     found.update(chunk)
-                    write_all(file, chunk)
+                    if not shared:
+                        write_all(file, chunk)
             _verify(digest, found.hexdigest())
             Path(name).replace(target)
         finally:
             Path(name).unlink(missing_ok=True)
+
+
+def share_blocks(source: BinaryIO, file: BinaryIO) -> bool:
+    """Let a new file have the blocks of another; return False where that cannot be."""
+    try:
+        fcntl.ioctl(file.fileno(), _FICLONE, source.fileno())
+    except OSError:  # ext4 and others know no such thing
+        return False
+    return True
 
 
 def write_all(file: BinaryIO, data: bytes | memoryview) -> None:

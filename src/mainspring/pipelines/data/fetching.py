@@ -14,7 +14,7 @@ from mainspring.ground.errors import DamagedError, StoreError
 from mainspring.ground.killpoints import here
 from mainspring.ground.ports import Objects
 from mainspring.pipelines.data.manifest import Entry
-from mainspring.pipelines.data.storing import SMALL
+from mainspring.pipelines.data.reading import SMALL
 from mainspring.pipelines.data.walk import PARTIAL
 
 _PIECE = 8 << 20

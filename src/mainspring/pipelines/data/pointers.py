@@ -19,7 +19,7 @@ import msgspec
 from mainspring.ground.errors import BadInputError
 from mainspring.ground.identity import check_digest, check_name
 from mainspring.pipelines.data.manifest import KINDS, Kind
-from mainspring.pipelines.data.versions import DataVersion
+from mainspring.pipelines.data.naming import DataVersion
 
 SUFFIX = ".mainspring"
 MAX_BYTES = 10_000

@@ -12,28 +12,25 @@ Nothing is flushed but by ``Objects``: when these return, a power cut loses noth
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
-import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 import msgspec
 
-from mainspring.ground.errors import BadInputError, StoreError
+from mainspring.ground.errors import StoreError
 from mainspring.ground.identity import canonical
 from mainspring.ground.killpoints import here
 from mainspring.ground.ports import Objects
 from mainspring.pipelines.data.cuts import MOST, Chunk, Cutter
 from mainspring.pipelines.data.manifest import Entry, Part
-from mainspring.pipelines.data.walk import Found, shown
+from mainspring.pipelines.data.reading import SMALL, blocks, opened, read_small
+from mainspring.pipelines.data.walk import Found
 
-SMALL = 1 << 20  #: bytes; a file below this is packed
 LARGE = 4 << 20  #: bytes; from here on a file is cut into chunks
 PACK = 16 << 20  #: bytes of a pack of small files, about
 CHUNK_PACK = 64 << 20  #: bytes of a pack of chunks, about
@@ -237,7 +234,7 @@ class Storing:
                 tell(size)
 
         if chunks is None:
-            digest = self._objects.put_file(counted(_blocks(source)))
+            digest = self._objects.put_file(counted(blocks(source)))
         else:
             cutter = Cutter(lambda _at, chunk, _data: chunks.append(chunk))
             digest = self._objects.put_file(counted(_cut_beside(source, cutter)))
@@ -376,86 +373,6 @@ def _entry(file: Found, size: int, digest: str, part: Part | None) -> Entry:
     return Entry(file.path, size, digest, file.executable, parts)
 
 
-# ---------------------------------------------------------------- reading
-
-
-@contextmanager
-def opened(root: Path, file: Found) -> Iterator[BinaryIO]:
-    """Open a file of the folder ``root`` (or ``root`` itself) that was found there.
-
-    Raises:
-        BadInputError: if it cannot be read.
-    """
-    path = root / file.path if root.is_dir() else root
-    try:
-        with os.fdopen(_descriptor(path, file), "rb", buffering=0) as source:
-            yield source
-    except OSError as error:
-        raise unreadable(file.path, error) from error
-
-
-def _descriptor(path: Path, file: Found) -> int:
-    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # a pipe must not hold us up
-    try:
-        number = os.open(path, flags | os.O_NOFOLLOW)
-    except OSError as error:
-        if error.errno != errno.ELOOP:
-            raise
-        # A link that was followed when it was found is followed to the same file only.
-        number = os.open(path, flags)
-        if os.fstat(number).st_ino == file.inode:
-            return number
-        os.close(number)
-        raise
-    if stat.S_ISREG(os.fstat(number).st_mode):
-        return number
-    os.close(number)
-    raise OSError(errno.EINVAL, "it is no file any more")
-
-
-def unreadable(path: str, error: OSError) -> BadInputError:
-    """Return the error that says that a file cannot be read."""
-    return BadInputError(
-        f"{shown(path)} cannot be read: {error.strerror or error}.",
-        field="path",
-        hint="Nothing was added. Make it readable, or move it away.",
-    )
-
-
-def read_small(root: Path, file: Found) -> bytes:
-    """Return the bytes of a small file.
-
-    Raises:
-        BadInputError: if it cannot be read, or has grown large meanwhile.
-    """
-    with opened(root, file) as source:
-        data = source.read(SMALL + 1)
-        while len(data) <= SMALL and (more := source.read(SMALL + 1)):
-            data += more
-    if len(data) > SMALL:
-        raise BadInputError(
-            f"{shown(file.path)} grows while it is read.", field="path", hint="Add it again."
-        )
-    return data
-
-
-def digest_of(root: Path, file: Found) -> str:
-    """Return the sha256 of a file that was found."""
-    if file.size < SMALL:
-        return hashlib.sha256(read_small(root, file)).hexdigest()
-    found = hashlib.sha256()
-    with opened(root, file) as source:
-        for piece in _blocks(source, SMALL):
-            found.update(piece)
-    return found.hexdigest()
-
-
-def _blocks(source: BinaryIO, size: int = SMALL) -> Iterator[memoryview]:
-    buffer = memoryview(bytearray(size))
-    while count := source.readinto(buffer):  # type: ignore[attr-defined]
-        yield buffer[:count]
-
-
 def _cut_beside(source: BinaryIO, cutter: Cutter) -> Iterator[memoryview]:
     """Read a file block by block, and have each cut by another thread meanwhile."""
     ring = [bytearray(MOST + _BLOCK) for _ in range(_RING)]
@@ -473,7 +390,10 @@ def _cut_beside(source: BinaryIO, cutter: Cutter) -> Iterator[memoryview]:
             if end == MOST:
                 break
             under_way[turn] = pool.submit(cutter.feed, ring[turn], MOST, end)
-            yield view[MOST:end]
+            for start in range(
+                MOST, end, SMALL
+            ):  # what was hashed is still in the cache, to write
+                yield view[start : min(start + SMALL, end)]
             turn = (turn + 1) % _RING
         for future in under_way:
             if future is not None:

@@ -19,6 +19,7 @@ from mainspring.ground.killpoints import here
 from mainspring.ground.permissions import Permission, authorise
 from mainspring.pipelines.data import manifest, stats, versions
 from mainspring.pipelines.data.manifest import Entry, Kind, Manifest
+from mainspring.pipelines.data.reading import digest_of_files
 from mainspring.pipelines.data.stats import State
 from mainspring.pipelines.data.storing import Storing
 from mainspring.pipelines.data.versions import DataVersion
@@ -158,13 +159,6 @@ def remember(
     )
     stats.save(stats_folder(ws.home), state)
     return state
-
-
-def digest_of_files(kind: Kind, files: Sequence[Found], digests: Mapping[str, str]) -> str:
-    """Return the digest that a version of these files would have."""
-    return manifest.digest_of(
-        kind, (Entry(f.path, f.size, digests[f.path], f.executable) for f in files)
-    )
 
 
 def _kind(path: Path, kind: Kind | None) -> Kind:

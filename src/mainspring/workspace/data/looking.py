@@ -8,19 +8,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from mainspring.ground.errors import NotFoundError
 from mainspring.ground.permissions import Permission
-from mainspring.pipelines.data import manifest, pointers, stats, versions
+from mainspring.pipelines.data import manifest, pointers, stats
 from mainspring.pipelines.data.manifest import Kind, Manifest
+from mainspring.pipelines.data.reading import SMALL, digest_of, digest_of_files
 from mainspring.pipelines.data.stats import State
-from mainspring.pipelines.data.storing import SMALL, digest_of
 from mainspring.pipelines.data.walk import Found, Refused, refuse, shown, walk
-from mainspring.workspace.data.adding import digest_of_files
 from mainspring.workspace.data.places import Tell, quiet, stats_folder, trees_folder
-from mainspring.workspace.opening import Workspace
+
+if TYPE_CHECKING:
+    from mainspring.workspace.opening import Workspace
 
 _AT_ONCE = 4
 
@@ -161,6 +163,8 @@ def _is(found: Look, kind: Kind, digest: str) -> bool:
 def _held(ws: Workspace, name: str, digest: str, state: State) -> Manifest:
     if state.digest == digest and (found := held_at(ws, state)) is not None:
         return found
+    from mainspring.pipelines.data import versions
+
     version = ws.read(Permission.READ, lambda tx: versions.resolve(tx, f"{name}@{digest}"))
     return manifest.read(version.manifest or "", ws.objects)
 

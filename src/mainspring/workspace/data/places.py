@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mainspring.ground.permissions import Permission
-from mainspring.pipelines.data import known
-from mainspring.pipelines.data.manifest import Part
-from mainspring.workspace.opening import Workspace
+
+if TYPE_CHECKING:
+    from mainspring.pipelines.data.manifest import Part
+    from mainspring.workspace.opening import Workspace
 
 Tell = Callable[[str, int, int], None]
 """Is told what is being done, how far it is, and how far it goes."""
@@ -37,6 +39,8 @@ class Hints:
 
     def find(self, digests: Iterable[str]) -> dict[str, Part]:
         """Return where those that are known are kept."""
+        from mainspring.pipelines.data import known
+
         wanted = list(digests)
         if not wanted:
             return {}
@@ -44,6 +48,8 @@ class Hints:
 
     def keep(self, notes: Mapping[str, Part], gone: Iterable[str]) -> None:
         """Note what was learnt of where things are."""
+        from mainspring.pipelines.data import known
+
         absent = list(gone)
         if absent:
             self._ws.write(Permission.LOG, lambda tx: known.forget(tx, absent))

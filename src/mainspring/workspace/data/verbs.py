@@ -7,7 +7,7 @@ from typing import Any
 
 from mainspring.ground.errors import ProjectError
 from mainspring.pipelines import context
-from mainspring.pipelines.data import versions
+from mainspring.pipelines.data import naming
 from mainspring.pipelines.data.asked import Data, frame_of
 from mainspring.pipelines.declare import TRACER
 
@@ -28,7 +28,7 @@ def data(reference: str, *, frame: bool = False) -> Any:
         NotFoundError: if there is no such version.
         ProjectError: if a step asks for whichever version is the newest.
     """
-    wanted = versions.parse(reference)
+    wanted = naming.parse(reference)
     if TRACER.get() is not None:
         return Data(reference, frame)
     step = context.current()
@@ -49,6 +49,7 @@ def _placed(reference: str) -> Path:
     from mainspring.experiments.datasets import Dataset, Use
     from mainspring.ground.permissions import Permission
     from mainspring.ground.settings import load
+    from mainspring.pipelines.data import versions
     from mainspring.workspace.data import getting
     from mainspring.workspace.data.pinning import SOURCE_TYPE
     from mainspring.workspace.opening import open_workspace
