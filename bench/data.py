@@ -1,10 +1,11 @@
 """Data versions, ours beside dvc in one run: many small files, one large one, what a change costs.
 
 ``--envs`` holds the environment of dvc (``ENVS/dvc``), made on first use. Each figure is a
-command of its own, its start included, and for ours also the same work within a process that is
-up. Walls rise with other load on the machine: read the CPU (of the command and its children), and
-the ratios. ``--files`` makes more small files, 600,000 for the soak; ``--megabytes`` the large one.
-dvc flushes nothing to the disk and ours does, which a machine with a slow disk shows.
+command of its own, its start included, and for ours also the same work within a process that
+is up. Walls rise with other load on the machine: read the CPU (of the command and of its
+children) and the ratios. ``--files`` makes more small files, 600,000 for the soak;
+``--megabytes`` the large one. dvc flushes nothing to the disk and ours does, which a machine
+with a slow disk shows.
 """
 
 from __future__ import annotations
