@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mainspring.sdk import Assumption as Assumption
     from mainspring.sdk import Card as Card
     from mainspring.sdk import Contract as Contract
+    from mainspring.sdk import Dynamic as Dynamic
     from mainspring.sdk import Expect as Expect
     from mainspring.sdk import Facet as Facet
     from mainspring.sdk import Finding as Finding
@@ -45,17 +46,27 @@ if TYPE_CHECKING:
     from mainspring.sdk import Rollout as Rollout
     from mainspring.sdk import Runs as Runs
     from mainspring.sdk import Step as Step
+    from mainspring.sdk import catch as catch
     from mainspring.sdk import compare as compare
     from mainspring.sdk import current_run as current_run
+    from mainspring.sdk import dynamic as dynamic
+    from mainspring.sdk import iterate as iterate
     from mainspring.sdk import log as log
+    from mainspring.sdk import map as map  # noqa: A004
     from mainspring.sdk import monitor as monitor
     from mainspring.sdk import open as open  # noqa: A004
     from mainspring.sdk import pipeline as pipeline
     from mainspring.sdk import register as register
     from mainspring.sdk import rows as rows
     from mainspring.sdk import run as run
+    from mainspring.sdk import run_pipeline as run_pipeline
     from mainspring.sdk import search as search
     from mainspring.sdk import step as step
+    from mainspring.sdk import wait as wait
+    from mainspring.sdk import wait_for_approval as wait_for_approval
+    from mainspring.sdk import wait_for_event as wait_for_event
+    from mainspring.sdk import wait_until as wait_until
+    from mainspring.sdk import when as when
     from mainspring.workspace.autologging import autolog as autolog
     from mainspring.workspace.backtests.asking import AlarmRule as AlarmRule
     from mainspring.workspace.backtests.asking import backtest as backtest
@@ -88,6 +99,7 @@ _PUBLIC = (
     "Card",
     "Checkpoint",
     "Contract",
+    "Dynamic",
     "Expect",
     "Facet",
     "Finding",
@@ -111,6 +123,7 @@ _PUBLIC = (
     "add_data",
     "autolog",
     "backtest",
+    "catch",
     "check",
     "check_window",
     "checkpoint",
@@ -120,12 +133,15 @@ _PUBLIC = (
     "current_run",
     "data",
     "delete",
+    "dynamic",
     "feed",
     "hand_back",
+    "iterate",
     "last_checkpoint",
     "lineage",
     "load_contract",
     "log",
+    "map",
     "merge_profiles",
     "monitor",
     "monitor_data",
@@ -139,6 +155,7 @@ _PUBLIC = (
     "restore",
     "rows",
     "run",
+    "run_pipeline",
     "save_contract",
     "scheduled_at",
     "script",
@@ -150,7 +167,12 @@ _PUBLIC = (
     "trial",
     "tune",
     "versus",
+    "wait",
+    "wait_for_approval",
+    "wait_for_event",
+    "wait_until",
     "watch",
+    "when",
     "world_size",
 )
 #: Public names that a script may want alone, and where they are: the rest is not loaded for them.
@@ -161,6 +183,14 @@ _LIGHT = {
     "register": "mainspring.workspace.adding",
     # A step's own environment need not have what the rest of ours needs.
     **dict.fromkeys(("Pipeline", "Ref", "Step", "pipeline", "step"), "mainspring.workspace.words"),
+    **dict.fromkeys(
+        ("catch", "iterate", "map", "run_pipeline", "wait", "when"),
+        "mainspring.pipelines.shaping",
+    ),
+    **dict.fromkeys(("Dynamic", "dynamic"), "mainspring.pipelines.dynamics"),
+    **dict.fromkeys(
+        ("wait_for_approval", "wait_for_event", "wait_until"), "mainspring.pipelines.shaping"
+    ),
     **dict.fromkeys(("current_run", "log", "run"), "mainspring.workspace.tracking.verbs"),
     **dict.fromkeys(("Pruned", "trial"), "mainspring.experiments.trial"),
     **dict.fromkeys(("Runs", "compare", "search"), "mainspring.workspace.found"),

@@ -33,8 +33,20 @@ from mainspring.ground.objects import (
 )
 from mainspring.ground.seasons import check_season
 from mainspring.monitoring.declaring import Facet
+from mainspring.pipelines.dynamics import Dynamic, dynamic
 from mainspring.pipelines.graph import target_of
 from mainspring.pipelines.monitors import custom_of, monitor, with_code
+from mainspring.pipelines.shaping import (
+    catch,
+    iterate,
+    map,  # noqa: A004
+    run_pipeline,
+    wait,
+    wait_for_approval,
+    wait_for_event,
+    wait_until,
+    when,
+)
 from mainspring.readiness.declaring import Gate
 from mainspring.retraining.declaring import Freeze, Retraining, Rollout
 from mainspring.scaling.models.directories import OnnxModel, Predictor
@@ -54,6 +66,7 @@ __all__ = [
     "Assumption",
     "Card",
     "Contract",
+    "Dynamic",
     "Expect",
     "Facet",
     "Finding",
@@ -72,17 +85,27 @@ __all__ = [
     "Rollout",
     "Runs",
     "Step",
+    "catch",
     "compare",
     "current_run",
+    "dynamic",
+    "iterate",
     "log",
+    "map",
     "monitor",
     "open",
     "pipeline",
     "register",
     "rows",
     "run",
+    "run_pipeline",
     "search",
     "step",
+    "wait",
+    "wait_for_approval",
+    "wait_for_event",
+    "wait_until",
+    "when",
 ]
 
 

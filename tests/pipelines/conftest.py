@@ -15,8 +15,9 @@ from mainspring.ground.identity import sha256
 from mainspring.ground.permissions import Principal, owner
 from mainspring.pipelines import child, project, runs
 from mainspring.pipelines.code import graph_code
-from mainspring.pipelines.graph import Graph, trace
+from mainspring.pipelines.graph import Graph
 from mainspring.pipelines.tables import METADATA
+from mainspring.pipelines.tracing import trace
 
 
 class MemoryTx:

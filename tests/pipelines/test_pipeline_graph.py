@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from mainspring.ground.errors import BadInputError, NotExactError, ProjectError
 from mainspring.pipelines import graph, runs
 from mainspring.pipelines.declare import TRACER, Pipeline, Ref, pipeline, step
-from mainspring.pipelines.graph import Graph, trace
+from mainspring.pipelines.graph import Graph
 from mainspring.pipelines.keys import key, parts_of
 from mainspring.pipelines.literals import check_literal
 from mainspring.pipelines.parameters import parameters_of, resolve
+from mainspring.pipelines.tracing import trace
 
 
 @step

@@ -7,7 +7,7 @@ import pytest
 from mainspring.ground.errors import BadInputError, ConflictError, NotFoundError
 from mainspring.pipelines import runs
 from mainspring.pipelines.code import graph_code
-from mainspring.pipelines.graph import trace
+from mainspring.pipelines.tracing import trace
 
 States = Callable[[dict[str, str]], dict[str, str]]
 

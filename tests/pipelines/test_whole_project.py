@@ -7,7 +7,7 @@ from typing import Any
 
 from mainspring.pipelines import project, whole
 from mainspring.pipelines.code import digest_of, graph_code
-from mainspring.pipelines.graph import trace
+from mainspring.pipelines.tracing import trace
 
 PROJECT = """
     from mainspring.pipelines.declare import pipeline, step

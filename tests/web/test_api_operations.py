@@ -30,6 +30,7 @@ GOOD: dict[str, tuple[dict[str, Any], str | None]] = {
     "runs.columns": ({"experiment": "train", "prefix": "a"}, "metrics"),
     "runs.curves": ({"curves": [{"run": "run_1", "key": "auc"}], "points": 100}, "curves"),
     "runs.get": ({"run": "run_1"}, "steps"),
+    "waits.list": ({}, None),
     "runs.about": ({"run": "run_1"}, "children"),
     "runs.why": ({"run": "run_1"}, None),
     "runs.metrics": ({"run": "run_1", "key": "auc"}, "points"),
@@ -46,8 +47,6 @@ GOOD: dict[str, tuple[dict[str, Any], str | None]] = {
         {"experiment": "train", "keep_s": 86_400.0, "keep_best": "3:metrics.auc"},
         "best",
     ),
-    "secrets.list": ({}, None),
-    "secrets.set": ({"name": "API_KEY", "value": "s3cr3t"}, "by"),
     "webhooks.list": ({}, None),
     "webhooks.add": (
         {"name": "ci", "url": "http://192.0.2.1.invalid/in", "events": ["alias.set"]},
@@ -190,6 +189,9 @@ APART = {
     "journals.send",
     "objects.put",
     "runs.cancel",
+    "waits.signal",  # tests/workspace/shapes
+    "waits.approve",  # tests/workspace/shapes
+    "waits.reject",
     "runs.compare",
     "runs.resume",
     "retention.remove",
@@ -275,7 +277,6 @@ APART = {
     "feeds.send",
     "feeds.judge",
     "feeds.remove",
-    "secrets.remove",
     "webhooks.remove",
     "webhooks.retry",
 }
@@ -354,9 +355,6 @@ def test_nobody_may_what_their_role_does_not_hold(still_house: Workspace, name: 
         ),
         ("models.rollback", {"model": "flights", "reason": "x"}, e.ConflictError, None),
         ("models.why", {"ref": "flights"}, e.BadInputError, "reference"),
-        ("secrets.remove", {"name": "NONE"}, e.NotFoundError, "name"),
-        ("secrets.set", {"name": "API_KEY", "value": "short"}, e.BadInputError, "value"),
-        ("secrets.set", {"name": "a-b", "value": "long enough"}, e.BadInputError, "secrets"),
         ("webhooks.remove", {"webhook": "none"}, e.NotFoundError, "webhook_id"),
         ("webhooks.retry", {"webhook": "none"}, e.NotFoundError, "webhook_id"),
         (

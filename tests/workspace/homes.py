@@ -58,7 +58,8 @@ class InProcess:
             value = getattr(importlib.import_module(module), name)(call.payload)
         except MainspringError as error:
             trace = getattr(error, "trace", "")
-            return Outcome(ok=False, error=str(error), code=error.code, trace=trace)
+            types = [kind.__name__ for kind in type(error.__cause__ or error).__mro__]
+            return Outcome(ok=False, error=str(error), code=error.code, trace=trace, types=types)
         return Outcome(ok=True, value=msgspec.to_builtins(value))
 
     def close(self) -> None:

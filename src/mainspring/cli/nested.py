@@ -13,7 +13,6 @@ PLACES = {
     "drill": "Serving",
     "endpoint": "Serving",
     "rollout": "Serving",
-    "ci": "Readiness and debt",
     "gate": "Readiness and debt",
     "log-rules": "Watching",
     "schedule": "Pipelines and runs",
@@ -50,12 +49,6 @@ NESTED: dict[str, tuple[str, list[Entry]]] = {
          "mainspring readiness score flights --least 3"),
         ("exercise", "drills:exercise", "Try what the score asks for and a machine can do.",
          "mainspring readiness exercise flights"),
-    ]),
-    "ci": ("Continuous integration: say what a change to the code does to a model.", [
-        ("init", "integration:init", "Write the file by which GitHub or GitLab reports.",
-         "mainspring ci init github --pipeline flights"),
-        ("report", "integration:report", "Run both sides of a change, compare, and judge.",
-         "mainspring ci report flights --base origin/main --markdown report.md"),
     ]),
     "gate": ("What versions must show before they may serve.", [
         ("run", "gates:run", "Run every check of a version again: exit code 0, 1 or 2.",
@@ -310,13 +303,6 @@ NESTED: dict[str, tuple[str, list[Entry]]] = {
          "mainspring schedule backfill nightly --from 2026-11-01 --to 2026-11-07"),
         ("remove", "schedules:remove", "Run nothing by a schedule any more.",
          "mainspring schedule remove nightly"),
-    ]),
-    "secret": ("What steps are given and nobody is shown.", [
-        ("set", "secrets:put", "Keep a secret, asked for or read from standard input.",
-         "mainspring secret set API_KEY"),
-        ("list", "secrets:listed", "List the names of secrets, and who set them.",
-         "mainspring secret list"),
-        ("remove", "secrets:remove", "Forget a secret.", "mainspring secret remove API_KEY"),
     ]),
     "webhook": ("Tell others what happens to the registry.", [
         ("add", "webhooks:add", "Post what happens to a URL, from now on.",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 POLL_S = 0.3
+SOON_S = 60.0  #: what a run waits for longer than that, its follower does not wait for
 Steps = list[dict[str, Any]]
 
 
@@ -88,9 +89,7 @@ def run(
         if isinstance(house, Local):
             house.workspace.warm()  # it starts while we import what asks it
         name = house.call("pipelines.run", **asked, **smoked)["run"]
-        detail = followed(house, name, options)
-        versions = [_judged(house, one) for one in detail["versions"]]
-    return _told(options, detail, versions)
+        return to_the_end(house, name, options)
 
 
 def resume(
@@ -106,9 +105,7 @@ def resume(
     with asking(options) as house:
         name = full_id(house, run)
         house.call("runs.resume", run=name)
-        detail = followed(house, name, options)
-        versions = [_judged(house, one) for one in detail["versions"]]
-    return _told(options, detail, versions)
+        return to_the_end(house, name, options)
 
 
 def cancel(
@@ -128,9 +125,19 @@ def cancel(
     render.said(options, done | {"run": name}, f"{name} is cancelled.")
 
 
+def to_the_end(house: Local | Remote, name: str, options: Everywhere) -> int:
+    """Follow a run to its end, or to where it waits, and tell what came of it.
+
+    Returns the exit code: 0 if it finished or waits, else 1.
+    """
+    detail = followed(house, name, options)
+    versions = [_judged(house, one) for one in detail["versions"]]
+    return _told(options, detail, versions)
+
+
 def _told(options: Everywhere, detail: dict[str, Any], versions: list[dict[str, Any]]) -> int:
     render.answer(options, detail | {"judged": versions}, lambda out: _end(out, detail, versions))
-    return 0 if detail["run"]["status"] == "finished" else 1
+    return 0 if detail["run"]["status"] in ("finished", "running") else 1
 
 
 def pair(text: str) -> tuple[str, str]:
@@ -165,13 +172,28 @@ def _here(house: Local, name: str, display: Display) -> dict[str, Any]:
 
 
 def _far(house: Remote, name: str, display: Display) -> dict[str, Any]:
+    seen: Steps = []
     with display:
         while True:
             detail: dict[str, Any] = house.call("runs.get", run=name)
             display.show(detail["steps"])
             if detail["run"]["status"] != "running":
                 return detail
+            if detail["steps"] == seen and _only_waits(house, detail):
+                return detail
+            seen = detail["steps"]
             time.sleep(POLL_S)
+
+
+def _only_waits(house: Remote, detail: dict[str, Any]) -> bool:
+    """Return whether no step of a run works, and one waits for news or for more than a minute."""
+    working = [one for one in detail["steps"] if one["state"] == "running"]
+    waits = [one for one in working if one["kind"] in ("approval", "event", "wait")]
+    if not waits or any(one["kind"] in ("step", "run", "dynamic") for one in working):
+        return False
+    found = house.call("waits.list", run=detail["run"]["id"])
+    soon = time.time() + SOON_S  # noqa: TID251  the machine's clock, as people see it
+    return bool(found) and all((one["expires"] or soon) >= soon for one in found)
 
 
 def _judged(house: Local | Remote, name: str) -> dict[str, Any]:
@@ -198,6 +220,9 @@ def _end(out: Console, detail: dict[str, Any], versions: list[dict[str, Any]]) -
             if not check["passed"]:
                 told = f"  {check['name']}: found {check['found']}, wanted {check['wanted']}"
                 out.print(render.plain(told))
+    if run["status"] == "running":
+        out.print(f"run {run['id']} waits; see mainspring waiting {run['id']}")
+        return
     took = render.took(run["started"], run["ended"])
     out.print(f"run {run['id']} {run['status']} in {took}", style=render.COLOURS[run["status"]])
 

@@ -32,10 +32,11 @@ HOPELESS = (
 
 
 class Parks(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """What a task waits for before it goes on: ``new`` tasks and others, see ``leases.park``."""
+    """What a task waits for before it goes on: see ``leases.park``."""
 
     new: list[NewTask] = []
     needs: list[str] = []
+    begin: Callable[[Tx], None] | None = None
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -80,7 +81,7 @@ def keep(tx: Tx, lease: Lease, done: Done, now: float) -> None:
     # 1. Fence first: whoever lost the lease writes nothing.
     if done.parks is None:
         leases.finish(tx, lease, done.result, now)
-    elif not leases.park(tx, lease, done.parks.new, done.parks.needs):
+    elif not leases.park(tx, lease, **msgspec.structs.asdict(done.parks)):
         return
     # 2. The effect. 3. Its events.
     if done.apply is not None:

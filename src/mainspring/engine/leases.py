@@ -9,7 +9,7 @@ and decides only when a task is due.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -96,13 +96,19 @@ def claim(
     return lease
 
 
-def park(tx: Tx, lease: Lease, new: Sequence[NewTask] = (), needs: Collection[str] = ()) -> bool:
+def park(
+    tx: Tx,
+    lease: Lease,
+    new: Sequence[NewTask] = (),
+    needs: Collection[str] = (),
+    begin: Callable[[Tx], None] | None = None,
+) -> bool:
     """Let a leased task wait for the end of ``new`` tasks and ``needs``; return whether it does.
 
     So a graph grows while it runs: the new tasks, their edges and the wait are kept in one
     transaction, or nothing is. The task is ready again once all of them have ended, however
     they ended, with all of its attempts before it. One that was asked to stop is ``cancelled``
-    instead, and adds nothing.
+    instead, and adds nothing. ``begin`` makes what the needs are of, once it is sure to wait.
 
     Raises:
         LeaseLostError: if another worker owns the task by now.
@@ -118,6 +124,8 @@ def park(tx: Tx, lease: Lease, new: Sequence[NewTask] = (), needs: Collection[st
     if not move(tx, and_(_held(lease), not_(tasks.c.stop)), ["leased"], "waiting", **change):
         fail(tx, lease, "It was cancelled.", retry=False, now=tx.now())
         return False
+    if begin is not None:
+        begin(tx)
     there = known(tx, [task.id for task in new])
     fresh = [task for task in new if task.id not in there]
     submit(tx, [msgspec.structs.replace(task, before=[*task.before, own]) for task in fresh])

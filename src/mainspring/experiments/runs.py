@@ -99,6 +99,13 @@ def find(tx: Tx, *, cause: str) -> Run | None:
     return None if row is None else _whole(tx, [row])[0]
 
 
+def children_at_work(tx: Tx, run: str) -> list[str]:
+    """Return the runs that steps of a run started and that have not ended."""
+    mine = (runs.c.parent == run) & (runs.c.status == str(RunStatus.RUNNING))
+    started = runs.c.cause.like("step:%")
+    return [row.id for row in tx.all(select(runs.c.id).where(mine, started))]
+
+
 def newest_tagged(tx: Tx, key: str, value: str) -> float | None:
     """Return when the newest run with a tag was started, if there is one."""
     mine = select(func.max(runs.c.started).label("at")).join(tags, tags.c.run == runs.c.id)

@@ -135,6 +135,9 @@ class StepRecord(Record, frozen=True, kw_only=True):
     log: str | None = None  #: digest of its stdout and stderr
     wall_s: float = 0.0
     cpu_s: float = 0.0
+    kind: str = "step"  #: or of a controller: map, when, iterate, catch, wait, ...
+    within: str | None = None  #: the controller that planted it while the run went on
+    handled: bool = False  #: it was not taken, or its failure was caught or tolerated
 
 
 # ---------------------------------------------------------------- versions, gate, decisions

@@ -188,8 +188,6 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     path: list[str] = []  #: put in front of sys.path, for the user's own modules
     log: str | None = None  #: a file that receives stdout and stderr
     timeout_s: float | None = None
-    prefix: str = ""  #: before each line of what it prints; several calls may have one log
-    hide: list[str] = []  #: never in its log, in any of the forms a text may take
     memory: int | None = None  #: bytes it and its children may use; it is ended beyond
     python: str | None = None  #: an environment's interpreter to run it in; None: ours
     soon: bool = False  #: it needs little: begin, though what most calls use is not loaded yet
@@ -204,6 +202,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     code: str = ""  #: the MainspringError code, when it was one of ours
     field: str | None = None  #: the input that was wrong, when it was one of ours
     trace: str = ""  #: the traceback, the user's frames only where there are any
+    types: list[str] = []  #: the class of what was raised and its bases, by name
     killed: bool = False  #: by SIGKILL from outside, or with its server: not the function's doing
     wall_s: float = 0.0
     cpu_s: float = 0.0

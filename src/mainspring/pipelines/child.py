@@ -21,13 +21,13 @@ from mainspring.ground.errors import (
     StepFailedError,
 )
 from mainspring.ground.ports import Objects
-from mainspring.pipelines import expecting, hints, outputs, project, sampling
+from mainspring.pipelines import expecting, hints, outputs, project, sampling, tracing
 from mainspring.pipelines.checkpoints import Kept, Shelf, Writer
 from mainspring.pipelines.code import code_digest
 from mainspring.pipelines.context import StepContext, entered
 from mainspring.pipelines.data import asked
 from mainspring.pipelines.declare import Step
-from mainspring.pipelines.graph import Argument, leaves
+from mainspring.pipelines.graph import Argument, Block, leaves
 
 
 def execute(
@@ -39,8 +39,7 @@ def execute(
     if wanted ``pipeline`` (for the words of an error), ``code`` (the digest it was planned
     with), ``sample`` (rows to which the tables it returns are cut), ``progress`` (a file that
     is told how far it is), ``kept`` (a folder for artifacts of the run) and ``rank`` (which
-    worker it is: only the first keeps what it returns), ``secrets`` (names of variables whose
-    values are in no file it keeps) and ``checkpoints`` (those that are
+    worker it is: only the first keeps what it returns), and ``checkpoints`` (those that are
     ``there``, as Kept). ``write`` writes new ones; without it none is kept.
 
     Returns ``output``, ``output_type``, ``blobs``, ``metrics`` ([key, value, step, time], see
@@ -61,7 +60,6 @@ def execute(
             progress_file=Path(payload["progress"]) if payload.get("progress") else None,
             folder=folder,
             kept=Path(payload["kept"]) if payload.get("kept") and not rank else None,
-            secrets=payload.get("secrets", ()),
             shelf=Shelf(objects, _there(payload), folder, None if rank else write),
         )
         arguments = _decoded(function, payload["args"], objects, folder)
@@ -91,6 +89,24 @@ def execute(
 
 def _there(payload: Mapping[str, Any]) -> list[Kept]:
     return msgspec.convert((payload.get("checkpoints") or {}).get("there", []), list[Kept])
+
+
+def wire(payload: Mapping[str, Any], objects: Objects) -> Block:
+    """Call a dynamic function on the values it was given, with its steps listening.
+
+    ``payload`` is as for ``execute``. Returns the block that it wired. Raises what ``execute``
+    does.
+    """
+    function = _find(payload)
+    with _folder() as folder:
+        context = StepContext(str(payload["run"]), str(payload["step"]), objects, folder=folder)
+        values = _decoded(function, payload["args"], objects, folder)
+        values = hints.fitted(function, values, str(payload["step"]))
+        _kept(function, values, payload)
+        with entered(context), _users_failure(payload):
+            return tracing.trace_call(
+                lambda: called(function, values), str(payload["step"]), values, payload["args"]
+            )
 
 
 def _kept(

@@ -29,7 +29,7 @@ from typing import Any
 from mainspring.ground.environment import environment_digest as environment_digest
 from mainspring.ground.errors import ProjectError
 from mainspring.ground.identity import canonical, key_of, sha256
-from mainspring.pipelines import declare, expecting
+from mainspring.pipelines import declare, dynamics, expecting
 from mainspring.pipelines.declare import Pipeline, Step
 from mainspring.pipelines.graph import Graph
 from mainspring.pipelines.project import attribute, is_users, source_of
@@ -40,7 +40,7 @@ _SHOWN = 80  # constants up to this length are kept as they are, so that `why` c
 _END = 10**9  # a line after the last of any file
 #: What a module is told of where it stands: the same project elsewhere is the same code.
 _OF_THE_PLACE = frozenset({"__file__", "__path__", "__cached__", "__spec__", "__loader__"})
-_DECORATORS = (declare.step, declare.pipeline)
+_DECORATORS = (declare.step, declare.pipeline, dynamics.dynamic)
 
 
 def code_digest(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
@@ -105,7 +105,7 @@ def graph_code(
         ProjectError: if a step has no source that can be read.
     """
     out: dict[str, tuple[str, dict[str, str]]] = {}
-    for target in dict.fromkeys(node.target for node in graph.nodes):
+    for target in graph.targets:
         module, _, name = target.partition(":")
         home = sys.modules.get(module)
         if home is None and pipeline.function.__module__ == "__main__":

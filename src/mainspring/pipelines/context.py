@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -17,7 +16,6 @@ import msgspec
 from mainspring.ground.clock import Clock, SystemClock
 from mainspring.ground.errors import BadInputError, NotExactError
 from mainspring.ground.ports import Objects
-from mainspring.ground.secrecy import Hiding
 
 if TYPE_CHECKING:
     from mainspring.pipelines.checkpoints import Shelf
@@ -39,7 +37,6 @@ class StepContext:
         folder: Path | None = None,
         kept: Path | None = None,
         shelf: Shelf | None = None,
-        secrets: Sequence[str] = (),
     ) -> None:
         self.run, self.step, self.objects = run, step, objects
         self.points: list[list[Any]] = []  #: [key, value, step or None, time]; see ``pack``
@@ -50,7 +47,6 @@ class StepContext:
         self.folder = folder  #: for files of the step's own; gone when its output is kept
         self._kept = kept
         self.shelf = shelf  #: its checkpoints
-        self.hiding = Hiding(os.environ.get(name, "") for name in secrets)
         self._told = -math.inf
 
     def log(self, values: Mapping[str, object], step: int | None) -> None:

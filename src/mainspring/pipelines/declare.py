@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
 from typing import (
@@ -38,18 +38,25 @@ class Ref:
     Every other use raises a ProjectError that says so.
     """
 
-    __slots__ = ("_step",)
+    __slots__ = ("_param", "_scope", "_step")
 
-    def __init__(self, step: str) -> None:
+    def __init__(self, step: str, scope: object = None, *, param: bool = False) -> None:
         self._step = step
+        self._scope = scope
+        self._param = param
 
     def __repr__(self) -> str:
-        return f"<what {self._step} returns>"
+        return f"<{self._step}>" if self._param else f"<what {self._step} returns>"
 
 
 def step_of(ref: Ref) -> str:
     """Return the name of the step in the graph that a Ref stands for."""
     return ref._step  # noqa: SLF001  kept private so that users' attribute access is caught
+
+
+def scope_of(ref: Ref) -> tuple[Any, bool]:
+    """Return where a Ref was made, and whether it stands for a block's param."""
+    return ref._scope, ref._param  # noqa: SLF001  as above
 
 
 def _forbid(what: str) -> Callable[..., NoReturn]:
@@ -102,6 +109,37 @@ class Tracer(Protocol):
         """Take note of a call and return what stands for its result."""
         ...
 
+    def shape(
+        self,
+        kind: str,
+        name: str,
+        args: Mapping[str, Any],
+        blocks: Mapping[str, Any] | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> Ref:
+        """Take note of a controller and return what stands for its result."""
+        ...
+
+    def block(
+        self,
+        body: Callable[..., Any],
+        params: Sequence[str],
+        words: str,
+        *,
+        named: bool,
+        until: Callable[..., Any] | None = None,
+    ) -> Any:
+        """Return what a function wires, as a block that a controller may plant."""
+        ...
+
+    def entered(self, pipeline: str) -> None:
+        """Take note that a pipeline's body begins."""
+        ...
+
+    def left(self) -> None:
+        """Take note that a pipeline's body has ended."""
+        ...
+
 
 #: Set while a pipeline's body runs to be traced; a Step asks it whether to run or to wire.
 TRACER: ContextVar[Tracer | None] = ContextVar("mainspring_tracer", default=None)
@@ -113,6 +151,8 @@ class Step(Generic[P, R]):
     Called by itself it just runs the function, so that it is tested as plain Python. Called in
     a pipeline that is being traced it returns a :class:`Ref`.
     """
+
+    kind = "step"  #: of its node in the graph; see ``controls`` for the others
 
     def __init__(
         self,
@@ -156,7 +196,14 @@ class Pipeline(Generic[P, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the body; within the body of another pipeline its steps are wired into that."""
-        return self.function(*args, **kwargs)
+        tracer = TRACER.get()
+        if tracer is None:
+            return self.function(*args, **kwargs)
+        tracer.entered(self.name)
+        try:
+            return self.function(*args, **kwargs)
+        finally:
+            tracer.left()
 
     @property
     def module(self) -> str:
@@ -194,16 +241,19 @@ def step(
     """Make a function a step of pipelines.
 
     ``retries`` is how often it is tried again after it raised, ``backoff_s`` seconds later and
-    twice as long each time; after ``timeout_s`` seconds it is stopped. With ``cache=False`` it
-    runs anew in every run. ``env`` gives it an environment of its own: a list of requirements,
-    such as ``["pandas==2.1.4"]``, or a file of the project: ``requirements-old.txt``,
-    ``pylock.toml``, ``uv.lock``; ``python`` another version of Python, such as "3.12". It is
-    built once, and the step runs in it; what a module imports at its top must be there too.
-    ``expects`` is the contract of its first argument, or contracts by
-    argument: a table, or the path of one, that breaks its contract fails the step before the
-    function is called, and a changed contract runs it anew. ``files=["schema.json"]`` are files
-    and folders of the project that it depends on besides its code and arguments, and
-    ``variables=["REGION"]`` variables of the environment: when one of them changes, it runs anew.
+    ``backoff_rate`` (2) times as long each time, at most ``max_delay_s`` (300); ``jitter`` waits
+    a part of that drawn by chance. ``retry_on`` are the types of error that are tried again, as
+    classes or names, subclasses included; without it whatever is raised. After ``timeout_s``
+    seconds it is stopped. With ``cache=False`` it runs anew in every run. ``env`` gives it an
+    environment of its own: a list of requirements, such as ``["pandas==2.1.4"]``, or a file of
+    the project: ``requirements-old.txt``, ``pylock.toml``, ``uv.lock``; ``python`` another
+    version of Python, such as "3.12". It is built once, and the step runs in it; what a module
+    imports at its top must be there too. ``expects`` is the contract of its first argument, or
+    contracts by argument: a table, or the path of one, that breaks its contract fails the step
+    before the function is called, and a changed contract runs it anew. ``files=["schema.json"]``
+    are files and folders of the project that it depends on besides its code and arguments, and
+    ``variables=["REGION"]`` variables of the environment: when one of them changes, it runs
+    anew.
 
     >>> @step(retries=2)
     ... def double(number: int) -> int:
@@ -216,8 +266,6 @@ def step(
     the first returns is what the step returns, and when one fails all are ended.
     ``resources={"cpus": 2, "memory": "1GB", "gpus": 1}`` are what each worker needs: it waits
     for cpus and gpus to be free, uses so many threads, and is ended when it uses more memory.
-    ``secrets=["API_KEY"]`` are given as variables of the environment, from the engine's own or
-    from ``mainspring secret set``; their values are in no log, error, key or record.
 
     Raises:
         ProjectError: if it is no plain named function.

@@ -1,38 +1,132 @@
-"""Trace a pipeline's body into a graph of named steps."""
+"""What a pipeline is traced to: named nodes, what each needs, and blocks to be planted later."""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
 
 from mainspring.ground.errors import ProjectError
-from mainspring.pipelines.data.asked import Data
-from mainspring.pipelines.declare import TRACER, Options, Pipeline, Ref, Step, module_of, step_of
-from mainspring.pipelines.literals import MAX_DEPTH, check_literal
-from mainspring.pipelines.parameters import resolve
+from mainspring.pipelines.declare import Options, module_of
 
-#: An argument is one of {"ref": step}, {"value": json}, {"list": [...]}, {"tuple": [...]},
-#: {"dict": {...}} and {"data": {...}}, a version of a dataset. The name of a ``*parts``
-#: parameter is kept with its star.
+#: An argument is one of {"ref": step}, {"value": json}, {"digest": ..., "type": ...}, {"list":
+#: [...]}, {"tuple": [...]}, {"dict": {...}} and {"data": {...}}, a version of a dataset. Within a
+#: block there are two more, which are replaced when it is planted: {"ref": step, "in": block} and
+#: {"param": name, "in": block}. The name of a ``*parts`` parameter is kept with its star.
 Argument = dict[str, Any]
+Rename = Callable[[str], str]
+Change = Callable[[Mapping[str, Argument]], dict[str, Argument]]
+
+STEP = "step"  #: the kind of a node that is a function; every other kind is a controller
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True):
-    """One step of a graph: what is called, with what."""
+    """One node of a graph: a step with what it is called with, or a controller.
+
+    A controller decides, while the run goes on, which of its blocks are planted how often.
+    """
 
     name: str
-    target: str  #: "module:function"
+    target: str  #: "module:function"; empty for a controller that calls none
     args: dict[str, Argument]
     options: Options = Options()
+    kind: str = STEP  #: see ``controls``
+    blocks: dict[str, Block] = {}
+    settings: dict[str, Any] = {}  #: plain data of the controller's kind
 
     @property
     def needs(self) -> list[str]:
-        """Return the names of the steps whose output it takes, in order, each once."""
+        """Return the names of the steps whose output it takes, in order, each once.
+
+        A controller needs what its blocks take from outside of them as well.
+        """
         found = [leaf["ref"] for _, leaf in leaves(self.args) if "ref" in leaf]
-        return list(dict.fromkeys(found))
+        own: set[str] = set()
+        for block in self.every_block():
+            found += [leaf["ref"] for leaf in block.leaves() if "ref" in leaf and "in" not in leaf]
+            own |= {node.name for node in block.nodes if not block.naming}
+        return [name for name in dict.fromkeys(found) if name not in own]
+
+    @property
+    def targets(self) -> list[str]:
+        """Return the targets of it and of all within it, each once."""
+        inner = [node for block in self.blocks.values() for node in block.nodes]
+        every = [self.target, *(one for node in inner for one in node.targets)]
+        return list(dict.fromkeys(one for one in every if one))
+
+    def with_args(self, change: Change) -> Node:
+        """Return it with its arguments, and those of all within it, changed."""
+        blocks = {
+            name: msgspec.structs.replace(
+                block, nodes=[node.with_args(change) for node in block.nodes]
+            )
+            for name, block in self.blocks.items()
+        }
+        return msgspec.structs.replace(self, args=change(self.args), blocks=blocks)
+
+    def every_block(self) -> Iterator[Block]:
+        """Go through its blocks, and those of the nodes within."""
+        for block in self.blocks.values():
+            yield block
+            for node in block.nodes:
+                yield from node.every_block()
+
+
+class Block(msgspec.Struct, frozen=True, kw_only=True):
+    """Nodes that a controller plants: none, one or many times."""
+
+    id: str
+    naming: str  #: the block by whose name its nodes are called; empty: by the graph's
+    nodes: list[Node]
+    results: dict[str, Argument]  #: what is known of it once its nodes have ended
+
+    def leaves(self) -> Iterator[Argument]:
+        """Go through the arguments of its own nodes, and its results."""
+        for node in self.nodes:
+            yield from (leaf for _, leaf in leaves(node.args))
+        yield from (leaf for _, leaf in leaves(self.results))
+
+    def filled(self, rename: Rename, bound: Mapping[str, Argument], name: str = "") -> Block:
+        """Return the block as it is planted once: its steps renamed, its params bound.
+
+        ``name`` is that of the block whose own names and params these are; by default its own.
+        """
+        ours = name or self.id
+        named = self.naming == ours
+
+        def node_of(node: Node) -> Node:
+            return msgspec.structs.replace(
+                node,
+                name=rename(node.name) if named else node.name,
+                args={k: _filled(v, ours, rename, bound) for k, v in node.args.items()},
+                blocks={k: v.filled(rename, bound, ours) for k, v in node.blocks.items()},
+            )
+
+        return msgspec.structs.replace(
+            self,
+            naming="" if named else self.naming,
+            nodes=[node_of(node) for node in self.nodes],
+            results={k: _filled(v, ours, rename, bound) for k, v in self.results.items()},
+        )
+
+    def results_of(self, rename: Rename, bound: Mapping[str, Argument]) -> dict[str, Argument]:
+        """Return its results as they are called where it was planted."""
+        return {k: _filled(v, self.id, rename, bound) for k, v in self.results.items()}
+
+
+def _filled(
+    argument: Argument, block: str, rename: Rename, bound: Mapping[str, Argument]
+) -> Argument:
+    if argument.get("in") == block:
+        return {"ref": rename(argument["ref"])} if "ref" in argument else bound[argument["param"]]
+    for kind in ("list", "tuple"):
+        if kind in argument:
+            return {kind: [_filled(part, block, rename, bound) for part in argument[kind]]}
+    if "dict" in argument:
+        inner = argument["dict"].items()
+        return {"dict": {k: _filled(part, block, rename, bound) for k, part in inner}}
+    return argument
 
 
 class Graph(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,59 +142,57 @@ class Graph(msgspec.Struct, frozen=True, kw_only=True):
         """Return what each step waits for, by name."""
         return {node.name: node.needs for node in self.nodes}
 
+    @property
+    def targets(self) -> list[str]:
+        """Return the targets of all functions it may call, each once."""
+        return list(dict.fromkeys(one for node in self.nodes for one in node.targets))
+
+    def every_node(self) -> Iterator[Node]:
+        """Go through its nodes, and those of their blocks."""
+        for node in self.nodes:
+            yield node
+            for block in node.every_block():
+                yield from block.nodes
+
+    def root_of(self, name: str) -> str | None:
+        """Return the node that a step is, or that may plant it: ``fit`` for ``fit[3]``.
+
+        None if there is no such node in the graph.
+        """
+        for node in self.nodes:
+            if name == node.name:
+                return node.name
+        for node in self.nodes:
+            inner = {
+                one.name for block in node.every_block() if not block.naming for one in block.nodes
+            }
+            grown = node.kind != STEP and name.startswith((f"{node.name}[", f"{node.name}."))
+            deeper = any(name.startswith((f"{one}[", f"{one}.")) for one in inner)
+            if grown or deeper or name in inner:
+                return node.name
+        return None
+
     def after(self, name: str) -> list[str]:
         """Return a step and all that follow from it, in order.
 
         Raises:
             ProjectError: if there is no such step.
         """
-        if name not in self.needs:
+        first = self.root_of(name)
+        if first is None:
             raise ProjectError(
                 f"Pipeline {self.pipeline} has no step {name[:80]!r}.",
                 field="step",
                 hint=f"It has: {', '.join(self.needs)}.",
             )
+        if first != name:  # only this one of what grows there, then all after it
+            after = [one for one in self.after(first) if one != first]
+            return [name, *after]
         found = {name}
         for node in self.nodes:
             if found.intersection(node.needs):
                 found.add(node.name)
         return [node.name for node in self.nodes if node.name in found]
-
-
-def trace(pipeline: Pipeline[..., Any], params: Mapping[str, Any] | None = None) -> Graph:
-    """Run a pipeline's body with its steps listening instead of working; return the graph.
-
-    ``params`` override the defaults and are converted by the annotations. The same pipeline
-    and params always give the same graph: a step called again is named ``train_2``.
-
-    Raises:
-        BadInputError: for an unknown param or one of the wrong type.
-        ProjectError: if the body does more than wire steps, or gives a step what is not
-            JSON-like.
-    """
-    values = resolve(pipeline, params or {})
-    tracer = _Tracer()
-    token = TRACER.set(tracer)
-    try:
-        result = pipeline.function(**values)
-    finally:
-        TRACER.reset(token)
-    if result is not None and not isinstance(result, Ref):
-        raise ProjectError(
-            f"Pipeline {pipeline.name} returned a {type(result).__name__}; it may return what one"
-            " step returns, or nothing.",
-            hint="Let a last step gather the outputs, and return what that step returns.",
-        )
-    if not tracer.nodes:
-        raise ProjectError(
-            f"Pipeline {pipeline.name} calls no step.", hint="Mark its functions with @step."
-        )
-    return Graph(
-        pipeline=target_of(pipeline.function),
-        params=values,
-        nodes=tracer.nodes,
-        result=None if result is None else step_of(result),
-    )
 
 
 def target_of(function: Any) -> str:
@@ -137,82 +229,3 @@ def leaves(args: Mapping[str, Argument]) -> Iterator[tuple[str, Argument]]:
             yield from leaves({f"{path}[{k!r}]": v for k, v in argument["dict"].items()})
         else:
             yield path, argument
-
-
-class _Tracer:
-    """Listens to the calls of steps and writes them down as nodes."""
-
-    def __init__(self) -> None:
-        self.nodes: list[Node] = []
-        self._targets: dict[str, str] = {}  # a step's own name -> its target
-        self._taken: set[str] = set()
-
-    def call(self, step: Step[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Ref:
-        target = target_of(step.function)
-        if self._targets.setdefault(step.name, target) != target:
-            raise ProjectError(
-                f"Two steps are called {step.name}: {self._targets[step.name]} and {target}.",
-                hint="Rename one; steps are spoken of by their names.",
-            )
-        name, again = step.name, 1
-        while name in self._taken:
-            again += 1
-            name = f"{step.name}_{again}"
-        self._taken.add(name)
-        bound = _bind(step, args, kwargs)
-        self.nodes.append(Node(name=name, target=target, args=bound, options=step.options))
-        return Ref(name)
-
-
-def _bind(
-    step: Step[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> dict[str, Argument]:
-    """Return every argument by its name, defaults included."""
-    signature = inspect.signature(step.function)
-    try:
-        bound = signature.bind(*args, **kwargs)
-    except TypeError as error:
-        raise ProjectError(
-            f"Step {step.name} was called with the wrong arguments: {error}.",
-            hint=f"It takes {signature}.",
-        ) from error
-    bound.apply_defaults()
-    out: dict[str, Argument] = {}
-    for name, value in bound.arguments.items():
-        kind = signature.parameters[name].kind
-        words = f"argument {name} of step {step.name}"
-        if kind is inspect.Parameter.VAR_POSITIONAL:
-            out[f"*{name}"] = {"list": [_argument(part, words) for part in value]}
-        elif kind is inspect.Parameter.VAR_KEYWORD:
-            out[f"**{name}"] = {"dict": {k: _argument(v, words) for k, v in value.items()}}
-        else:
-            out[name] = _argument(value, words)
-    return out
-
-
-def _argument(value: Any, words: str, depth: int = 0) -> Argument:
-    """Return one argument as it is written into the graph."""
-    if isinstance(value, Ref):
-        return {"ref": step_of(value)}
-    if isinstance(value, Data):
-        return value.argument()
-    kind = type(value)
-    if kind is tuple or (kind in (list, dict) and _holds_ref(value)):
-        if depth > 16:
-            raise ProjectError(f"{words} is nested deeper than 16 levels.")
-        if kind is dict:
-            check_literal(dict.fromkeys(value), words)
-            return {"dict": {k: _argument(v, words, depth + 1) for k, v in value.items()}}
-        return {kind.__name__: [_argument(part, words, depth + 1) for part in value]}
-    return {"value": check_literal(value, words)}
-
-
-def _holds_ref(value: Any, depth: int = 0) -> bool:
-    """Return whether a list or dict needs to be taken apart: for a Ref, data or a tuple in it."""
-    if isinstance(value, Ref | Data | tuple):
-        return True
-    if depth > MAX_DEPTH:  # a circle, perhaps; ``check_literal`` has the words for it
-        return False
-    if isinstance(value, dict):
-        value = list(value.values())
-    return isinstance(value, list) and any(_holds_ref(part, depth + 1) for part in value)

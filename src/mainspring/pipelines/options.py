@@ -10,10 +10,8 @@ import msgspec
 
 from mainspring.ground.contracts import Contract
 from mainspring.ground.errors import BadInputError
-from mainspring.ground.sizes import in_bytes
 
 MOST_WORKERS = 256
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
 _OLDEST = 11  # of Python 3, for our own code
 
 
@@ -29,7 +27,11 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """How a step is run, as it is kept in the graph: plain data only."""
 
     retries: int = 0  #: further tries after the step raised
-    backoff_s: float = 1.0  #: before the first further try; then doubled each time
+    retry_on: list[str] = []  #: what is tried again, by the names of types; empty: whatever
+    backoff_s: float = 1.0  #: before the first further try
+    backoff_rate: float = 2.0  #: by which the wait grows with each try
+    max_delay_s: float = 300.0  #: longer waits than that are cut
+    jitter: bool = False  #: wait a part of it drawn by chance, so that many do not come at once
     timeout_s: float | None = None
     cache: bool = True  #: False: the step runs anew in every run
     env: str | list[str] | None = None  #: a file of requirements, or requirements; None: ours
@@ -38,7 +40,6 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     resources: Resources = Resources()
     files: list[str] = []  #: of the project, on which its result depends
     variables: list[str] = []  #: of the environment, on which its result depends
-    secrets: list[str] = []  #: names of variables it is given, whose values nobody sees
 
     @property
     def apart(self) -> bool:
@@ -50,14 +51,17 @@ class Given(TypedDict, total=False):
     """What ``@step`` takes; :func:`settle` makes Options of it. ``expects`` is kept apart."""
 
     retries: int
+    retry_on: str | type[BaseException] | Sequence[str | type[BaseException]]
     backoff_s: float
+    backoff_rate: float
+    max_delay_s: float
+    jitter: bool
     timeout_s: float | None
     cache: bool
     env: str | Sequence[str] | None
     python: str | None
     workers: int
     resources: Mapping[str, Any] | None
-    secrets: Sequence[str]
     expects: Contract | Mapping[str, Contract] | None
 
 
@@ -87,10 +91,10 @@ def settle(given: Mapping[str, Any]) -> Options:
     env = given.get("env")
     kept = dict(given) | ({"env": list(env)} if isinstance(env, list | tuple) else {})
     kept |= {name: list(kept[name]) for name in ("files", "variables") if name in kept}
-    if "secrets" in kept:
-        kept["secrets"] = list(dict.fromkeys(kept["secrets"]))
     if "resources" in kept:
         kept["resources"] = resources(kept["resources"])
+    if "retry_on" in kept:
+        kept["retry_on"] = names_of_errors("retry_on", kept["retry_on"])
     return Options(**kept)
 
 
@@ -115,13 +119,95 @@ def resources(given: object) -> Resources:
             _count(f"resources[{name!r}]", value, least=0 if name == "gpus" else 1)
     kept: dict[str, Any] = dict(given)
     if kept.get("memory") is not None:
-        kept["memory"] = in_bytes(kept["memory"], "resources['memory']")
+        kept["memory"] = in_bytes(kept["memory"])
     return Resources(**kept)
+
+
+def in_bytes(text: object) -> int:
+    """Return a size in bytes: ``1GB`` and ``1 GB`` are 10**9, ``1GiB`` is 2**30.
+
+    >>> in_bytes("1.5GB"), in_bytes("512MiB"), in_bytes(4096)
+    (1500000000, 536870912, 4096)
+
+    Raises:
+        BadInputError: if it is none.
+    """
+    found = (
+        re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kMGT]?i?)B\s*", text)
+        if isinstance(text, str)
+        else None
+    )
+    if found:
+        power = "kMGT".find(found[2][:1]) + 1 if found[2] else 0
+        number = int(float(found[1]) * (1024 if found[2].endswith("i") else 1000) ** power)
+    else:
+        number = text if isinstance(text, int) and not isinstance(text, bool) else 0
+    if number < 1:
+        raise _wrong("resources['memory']", 'a size such as "1GB" or "512MiB"', text)
+    return number
+
+
+def size(count: int) -> str:
+    """Return bytes as people say them.
+
+    >>> size(1_500_000_000), size(268_435_456)
+    ('1.5 GB', '268 MB')
+    """
+    for unit, bytes_ in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= bytes_:
+            return f"{count / bytes_:.3g} {unit}"
+    return f"{count} B"
 
 
 def _count(name: str, value: object, *, least: int = 1) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= MOST_WORKERS:
         raise _wrong(name, f"a whole number from {least} to {MOST_WORKERS}", value)
+
+
+def names_of_errors(field: str, found: object) -> list[str]:
+    """Return the names of types of error, which are given as names or as classes.
+
+    >>> names_of_errors("retry_on", [OSError, "HTTPError"])
+    ['OSError', 'HTTPError']
+
+    Raises:
+        BadInputError: for what is neither.
+    """
+    several = found if isinstance(found, list | tuple | set | frozenset) else [found]
+    names = []
+    for one in several:
+        if isinstance(one, type) and issubclass(one, BaseException):
+            names.append(one.__name__)
+        elif isinstance(one, str) and one.rpartition(".")[2].isidentifier():
+            names.append(one.rpartition(".")[2])
+        else:
+            raise _wrong(field, "types of error, or their names", one)
+    return names
+
+
+def delay_s(options: Options, tried: int, chance: float) -> float:
+    """Return how long to wait after a step has been tried ``tried`` times, in seconds.
+
+    ``chance`` (0 to 1) is the part of it that is waited with ``jitter``.
+
+    >>> delay_s(Options(backoff_s=2.0, max_delay_s=5.0), 2, 0.5)
+    4.0
+    >>> delay_s(Options(backoff_s=2.0, max_delay_s=5.0), 3, 0.5)
+    5.0
+    """
+    grown = options.backoff_s * options.backoff_rate ** min(tried - 1, 60)
+    cut = min(grown, options.max_delay_s)
+    return cut * chance if options.jitter else cut
+
+
+def _growing(name: str, value: object) -> None:
+    if not _is_number(value) or not 1 <= value <= 100:  # type: ignore[operator]
+        raise _wrong(name, "from 1 to 100", value)
+
+
+def _switch(name: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise _wrong(name, "True or False", value)
 
 
 def _whole(name: str, value: object) -> None:
@@ -165,25 +251,6 @@ def _version(name: str, value: object) -> None:
         raise _wrong(name, f"3.{_OLDEST} or newer, which our own code needs", value)
 
 
-def _secrets(name: str, value: object) -> None:
-    _names(name, value)
-    for one in value:  # type: ignore[attr-defined]
-        check_secret_name(one)
-
-
-def check_secret_name(name: object) -> str:
-    """Return the name of a secret: that of the variable a step finds it in.
-
-    Raises:
-        BadInputError: if it is none, or one of our own.
-    """
-    if not isinstance(name, str) or not _VARIABLE.fullmatch(name):
-        raise _wrong("secrets", "names of variables such as API_KEY", name)
-    if name.startswith("MAINSPRING_"):
-        raise _wrong("secrets", "names that are not our own", name)
-    return name
-
-
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
@@ -196,11 +263,13 @@ def _wrong(name: str, wanted: str, found: object) -> BadInputError:
 _CHECKS: dict[str, Callable[[str, object], None]] = {
     "retries": _whole,
     "backoff_s": _seconds,
+    "backoff_rate": _growing,
+    "max_delay_s": _seconds,
+    "jitter": _switch,
     "timeout_s": _limit,
     "env": _environment,
     "python": _version,
     "workers": _count,
     "files": _names,
     "variables": _names,
-    "secrets": _secrets,
 }

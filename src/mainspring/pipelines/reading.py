@@ -30,7 +30,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
 def steps_of(tx: Tx, run: str) -> list[StepRecord]:
     """Return the steps of a run, in an order in which they may run."""
-    rows = tx.all(select(steps).where(steps.c.run == run).order_by(steps.c.position))
+    rows = tx.all(select(steps).where(steps.c.run == run).order_by(steps.c.position, steps.c.id))
     return [_record(row) for row in rows]
 
 
@@ -45,7 +45,8 @@ def get(tx: Tx, run: str, step: str) -> StepRecord:
 
 def codes(tx: Tx, run: str) -> dict[str, str]:
     """Return the digest of the code of every step of a run, by target."""
-    rows = tx.all(select(steps.c.target, steps.c.code).where(steps.c.run == run))
+    named = (steps.c.run == run) & (steps.c.target != "")  # controllers call no function
+    rows = tx.all(select(steps.c.target, steps.c.code).where(named))
     return {row.target: row.code for row in rows}
 
 
@@ -78,19 +79,24 @@ def output_of(tx: Tx, run: str, step: str) -> tuple[str, str]:
     return row.output, row.output_type
 
 
+def error_types(tx: Tx, run: str, step: str) -> list[str]:
+    """Return the class of what a failed step raised and its bases, by name."""
+    return msgspec.json.decode(row_of(tx, run, step).error_types, type=list[str])
+
+
 def summary(tx: Tx, run: str) -> Summary:
     """Return how the steps of a run stand."""
     found = steps_of(tx, run)
     counts = {str(state): 0 for state in StepState}
     for one in found:
         counts[str(one.state)] += 1
-    broken = [one for one in found if one.state is StepState.FAILED]
+    broken = [one for one in found if one.state is StepState.FAILED and not one.handled]
     good = (StepState.DONE, StepState.REUSED)
     return Summary(
         run=run,
         counts={state: number for state, number in counts.items() if number},
         ended=all(one.state in FINAL for one in found),
-        ok=all(one.state in good for one in found),
+        ok=all(one.state in good or one.handled for one in found),
         failed=[one.step for one in broken],
         error=broken[0].error if broken else "",
         wall_s=sum(one.wall_s for one in found),
@@ -155,4 +161,7 @@ def _record(row: Any) -> StepRecord:
         log=row.log,
         wall_s=row.wall_s,
         cpu_s=row.cpu_s,
+        kind=row.kind,
+        within=row.within,
+        handled=row.handled,
     )

@@ -19,14 +19,16 @@ from mainspring.ground.identity import canonical
 from mainspring.ground.locks import Lock
 from mainspring.ground.objects import StepState
 from mainspring.ground.ports import Tx
-from mainspring.pipelines import declared, environments, texts
+from mainspring.pipelines import declared, environments, growing, texts
 from mainspring.pipelines.declare import Options
 from mainspring.pipelines.graph import Argument, Graph
+from mainspring.pipelines.growing import task_id as task_id
 from mainspring.pipelines.keys import key, parts_of, refs_of
 from mainspring.pipelines.outputs import usable
 from mainspring.pipelines.reading import FINAL, here, row_of
 from mainspring.pipelines.reading import Summary as Summary
 from mainspring.pipelines.reading import args_of as args_of
+from mainspring.pipelines.reading import error_types as error_types
 from mainspring.pipelines.reading import get as get
 from mainspring.pipelines.reading import output_of as output_of
 from mainspring.pipelines.reading import steps_of as steps_of
@@ -99,15 +101,15 @@ def plan(
 
     ``code`` gives for each target what ``code_digest`` said of it (see ``code.graph_code``);
     ``env`` the environment, as a listing (then `why` can say what changed in it) or its digest
-    alone. ``locks`` are the environments of steps that have their own, by step, and under ""
-    what ``env`` can be built from. ``written`` is the text of the parts of the code, by target;
+    alone. ``locks`` are the environments of steps that have their own, by target, and under
+    "" what ``env`` can be built from. ``written`` is the text of the parts of the code, by target;
     with it `why` can show lines. Steps in ``fresh`` run even if a result could be reused.
     Planning a run twice changes nothing and gives the same tasks.
 
     Raises:
         BadInputError: if ``fresh`` names a step that is not there.
     """
-    unknown = set(fresh) - set(graph.needs)
+    unknown = [name for name in fresh if graph.root_of(name) is None]
     if unknown:
         raise BadInputError(
             f"There is no step {', '.join(sorted(unknown))}.",
@@ -115,27 +117,17 @@ def plan(
             hint=f"There are: {', '.join(graph.needs)}.",
         )
     own = locks or {}
-    digest = env if isinstance(env, str) else environments.keep(tx, env, own.get(""))
-    apart = {name: environments.keep(tx, one.listing, one) for name, one in own.items() if name}
+    seed = growing.Seed(
+        pipeline=graph.pipeline,
+        env=env if isinstance(env, str) else environments.keep(tx, env, own.get("")),
+        apart={name: environments.keep(tx, one.listing, one) for name, one in own.items() if name},
+        code={target: list(code[target]) for target in graph.targets},
+        texts={t: _json(texts.keep(tx, found)) for t, found in (written or {}).items()},
+        fresh=list(fresh),
+    )
     known = {row.step for row in tx.all(select(steps.c.step).where(steps.c.run == run))}
-    shown = {target: _json(texts.keep(tx, found)) for target, found in (written or {}).items()}
     rows = [
-        {
-            "run": run,
-            "step": node.name,
-            "position": position,
-            "pipeline": graph.pipeline,
-            "target": node.target,
-            "args": canonical(node.args).decode(),
-            "options": canonical(node.options).decode(),
-            "needs": canonical(node.needs).decode(),
-            "code": code[node.target][0],
-            "code_parts": canonical(dict(code[node.target][1])).decode(),
-            "code_texts": shown.get(node.target),
-            "env": apart.get(node.name, digest),
-            "fresh": node.name in fresh,
-            "state": str(StepState.WAITING),
-        }
+        growing.row(run, node, seed, position)
         for position, node in enumerate(graph.nodes)
         if node.name not in known
     ]
@@ -303,12 +295,16 @@ def failed(
     *,
     trace: str = "",
     log: str | None = None,
+    types: Sequence[str] = (),
 ) -> list[str]:
-    """Mark a step as failed and all that wait for it as skipped; return the names of those."""
+    """Mark a step as failed and all that wait for it as skipped; return the names of those.
+
+    ``types`` are what was raised and its bases, by name: what ``ms.catch`` asks for.
+    """
     row = row_of(tx, run, step)
     if row.state in (StepState.DONE, StepState.REUSED):
         return []
-    told = {"error": _clean(error), "trace": _clean(trace)}
+    told = {"error": _clean(error), "trace": _clean(trace), "error_types": _json(list(types))}
     cells = {"state": str(StepState.FAILED), **told, "ended": at}
     tx.run(update(steps).where(here(run, step)).values(**cells, log=log))
     gone = {step}
@@ -337,16 +333,20 @@ def reopen(
 ) -> list[str]:
     """Let every failed or skipped step of a run wait again; return their names.
 
+    Those whose failure was dealt with stay as they are: a caught body, a branch not taken.
+
     ``code`` and ``written`` (see ``plan``) are what the steps' code is by now; without them a
     step whose code has changed since the run was planned is refused when it runs.
     """
     shown = {target: _json(texts.keep(tx, found)) for target, found in (written or {}).items()}
     names = []
     for one in steps_of(tx, run):
-        if one.state not in (StepState.FAILED, StepState.SKIPPED):
+        if one.state not in (StepState.FAILED, StepState.SKIPPED) or one.handled:
             continue
         cells: dict[str, Any] = {"state": str(StepState.WAITING), "error": "", "trace": ""}
         target = row_of(tx, run, one.step).target
+        if growing.still_asks(tx, run, one):
+            cells |= {"state": str(StepState.RUNNING), "why": "waits, as before"}
         if code is not None and target in code:
             cells["code"], cells["code_parts"] = code[target][0], _json(dict(code[target][1]))
             cells["code_texts"] = shown.get(target)
@@ -355,34 +355,20 @@ def reopen(
     return names
 
 
-def task_id(run: str, step: str) -> str:
-    """Return the id of the task that runs a step."""
-    return f"{run}:{step}"
-
-
 def _tasks(run: str, graph: Graph) -> list[dict[str, Any]]:
-    """Return a task a step and one for the end, as the engine takes them.
-
-    A task is tried again when its worker dies, whatever the step's own retries.
-    """
-    out: list[dict[str, Any]] = [
-        {
-            "id": task_id(run, node.name),
-            "kind": "step",
-            "payload": {"run": run, "step": node.name},
-            "group": run,
-            "needs": [task_id(run, name) for name in node.needs],
-            "always": False,
-            "max_attempts": max(3, node.options.retries + 1),
-            "backoff_s": node.options.backoff_s,
-        }
-        for node in graph.nodes
-    ]
-    every = [task["id"] for task in out]
-    payload = {"run": run, "result": graph.result}
-    end = {"id": f"{run}:run_end", "kind": "run_end", "payload": payload, "group": run}
-    out.append({**end, "needs": every, "always": True, "max_attempts": 5, "backoff_s": 1.0})
-    return out
+    """Return a task a node and one for the end, as the engine takes them."""
+    out = [growing.task(run, node) for node in graph.nodes]
+    end = {
+        "id": growing.end_id(run),
+        "kind": "run_end",
+        "payload": {"run": run, "result": graph.result},
+        "group": run,
+        "needs": [task["id"] for task in out],
+        "always": True,
+        "max_attempts": 5,
+        "backoff_s": 1.0,
+    }
+    return [*out, end]
 
 
 def _outputs(tx: Tx, run: str, names: Collection[str]) -> dict[str, tuple[str, str, str]]:

@@ -52,8 +52,16 @@ steps = Table(
     Column("log", String(64)),
     Column("wall_s", Float, nullable=False, default=0.0),
     Column("cpu_s", Float, nullable=False, default=0.0),
+    Column("kind", String(16), nullable=False, default="step"),  # see controls
+    Column("within", String(250)),  # the controller that planted it
+    Column("lot", Integer, nullable=False, default=0),  # which item, round or branch of it
+    Column("handled", Boolean, nullable=False, default=False),  # its failure breaks nothing
+    Column("spec", Text),  # JSON, of controllers: see growing.Spec
+    Column("memo", Text),  # JSON, of controllers: what one noted
+    Column("error_types", Text, nullable=False, default="[]"),  # JSON: what was raised, its bases
     Index("steps_of_run", "run", "step", unique=True),
     Index("steps_by_output", "output"),
+    Index("steps_within", "run", "within"),
     Index("steps_before", "pipeline", "step", "id"),
 )
 
@@ -81,15 +89,6 @@ checkpoints = Table(
     Column("blobs", Text, nullable=False),  # JSON: every object it needs
     Column("run", String(64), nullable=False),
     Column("step", String(250), nullable=False),
-    Column("at", Float, nullable=False),
-)
-
-secrets = Table(
-    "secrets",
-    METADATA,
-    Column("name", String(200), primary_key=True),
-    Column("secret", Text, nullable=False),
-    Column("set_by", String(250), nullable=False),
     Column("at", Float, nullable=False),
 )
 

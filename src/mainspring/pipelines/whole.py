@@ -23,8 +23,9 @@ from mainspring.ground.identity import sha256
 from mainspring.pipelines import project
 from mainspring.pipelines.code import code_digest, digest_of, graph_code
 from mainspring.pipelines.declare import Pipeline, Step
-from mainspring.pipelines.graph import target_of, trace
+from mainspring.pipelines.graph import target_of
 from mainspring.pipelines.programs.program import Program
+from mainspring.pipelines.tracing import trace
 
 #: What a pipeline is traced with where it asks for a parameter and has no default for it.
 _STAND_INS: dict[Any, Any] = {bool: False, int: 1, float: 1.0, str: "x", list: [], dict: {}}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +58,6 @@ def call(
     env: dict[str, str] | None = None,
     python: str | None = None,
     memory: int | None = None,
-    hide: Sequence[str] = (),
 ) -> Outcome:
     """Run a function of ``workspace.children`` to its end and return how it ended.
 
@@ -77,7 +75,6 @@ def call(
         env=env,
         python=python,
         memory=memory,
-        hide=hide,
     )
     if log is None:
         return ws.executor.run(asked_for, cancelled=cancelled)
@@ -98,8 +95,6 @@ def wanted(
     env: dict[str, str] | None = None,
     python: str | None = None,
     memory: int | None = None,
-    hide: Sequence[str] = (),
-    prefix: str = "",
 ) -> Call:
     """Return a call of a function of ``workspace.children``, for the executor."""
     return Call(
@@ -113,8 +108,6 @@ def wanted(
         python=python,
         memory=memory,
         soon=function in _SOON,
-        hide=list(hide),
-        prefix=prefix,
     )
 
 
@@ -124,6 +117,11 @@ def _whereabouts(ws: Workspace) -> dict[str, str]:
     if ws.settings.objects:
         found["MAINSPRING_OBJECTS"] = ws.settings.objects
     return found
+
+
+def types_of(error: BaseException, outcome: Outcome) -> list[str]:
+    """Return the class of what went wrong in a child and its bases, by name."""
+    return outcome.types or [kind.__name__ for kind in type(error).__mro__ if kind is not object]
 
 
 def as_error(outcome: Outcome) -> MainspringError:

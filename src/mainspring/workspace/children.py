@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mainspring.ground.ports import Objects
+
+if TYPE_CHECKING:
+    from mainspring.pipelines.graph import Block, Node
 
 
 def step(payload: dict[str, Any]) -> dict[str, Any]:
@@ -32,10 +36,8 @@ def trace(payload: dict[str, Any]) -> dict[str, Any]:
     import msgspec
 
     from mainspring.ground import locks
-    from mainspring.pipelines import declared, graph, project
-    from mainspring.pipelines.code import code_digest, code_texts
+    from mainspring.pipelines import project, tracing
     from mainspring.pipelines.context import fired_at
-    from mainspring.pipelines.outputs.pickled import read_key
     from mainspring.pipelines.parameters import parameters_of
 
     found = project.load(Path(payload["root"]), payload["pipeline"])
@@ -44,18 +46,8 @@ def trace(payload: dict[str, Any]) -> dict[str, Any]:
         known = {p.name for p in parameters_of(found)}
         params |= {k: v for k, v in payload["offered"].items() if k in known}
     with fired_at(payload.get("fire_at")):
-        traced = graph.trace(found, params)
-    root, code, texts = Path(payload["root"]).resolve(), {}, {}
-    for node in {one.target: one for one in traced.nodes}.values():
-        module, name = project.split_target(node.target)
-        step = project.attribute(project.import_module(root, module), name)
-        function = getattr(step, "function", step)
-        digest, parts = code_digest(function)
-        if node.options.files or node.options.variables:
-            key = read_key(Path(os.environ["MAINSPRING_HOME"]))
-            parts = parts | declared.parts(root, node.options, key)
-        code[node.target] = digest, parts
-        texts[node.target] = msgspec.to_builtins(code_texts(function, root))
+        traced = tracing.trace(found, params)
+    code, texts = _code_of(Path(payload["root"]), traced.every_node())
     lock = locks.installed()
     return {
         "graph": msgspec.to_builtins(traced),
@@ -78,6 +70,50 @@ def takes(payload: dict[str, Any]) -> dict[str, Any]:
         "names": [one.name for one in params],
         "required": [one.name for one in params if one.required],
     }
+
+
+def wire(payload: dict[str, Any]) -> dict[str, Any]:
+    """Return what a dynamic function wires on its values, and the digests of that code."""
+    import msgspec
+
+    from mainspring.pipelines import child
+    from mainspring.workspace import codecs
+
+    codecs.register()
+    block = child.wire(payload, _objects(payload))
+    every = [node for one in (block, *_inner(block)) for node in one.nodes]
+    code, texts = _code_of(Path(payload["root"]), every)
+    return {"block": msgspec.to_builtins(block), "code": code, "texts": texts}
+
+
+def _inner(block: Block) -> Iterator[Block]:
+    return (one for node in block.nodes for one in node.every_block())
+
+
+def _code_of(
+    root: Path, nodes: Iterable[Node]
+) -> tuple[dict[str, tuple[str, dict[str, str]]], dict[str, Any]]:
+    """Return the digest, the parts and the texts of the code of every function, by target."""
+    import msgspec
+
+    from mainspring.pipelines import declared, project
+    from mainspring.pipelines.code import code_digest, code_texts
+    from mainspring.pipelines.outputs.pickled import read_key
+
+    root = root.resolve()
+    code: dict[str, tuple[str, dict[str, str]]] = {}
+    texts: dict[str, Any] = {}
+    for node in {one.target: one for one in nodes if one.target}.values():
+        module, name = project.split_target(node.target)
+        step = project.attribute(project.import_module(root, module), name)
+        function = getattr(step, "function", step)
+        digest, parts = code_digest(function)
+        if node.options.files or node.options.variables:
+            key = read_key(Path(os.environ["MAINSPRING_HOME"]))
+            parts = parts | declared.parts(root, node.options, key)
+        code[node.target] = digest, parts
+        texts[node.target] = msgspec.to_builtins(code_texts(function, root))
+    return code, texts
 
 
 def project(payload: dict[str, Any]) -> dict[str, Any]:

@@ -29,16 +29,16 @@ def cache(home: Path) -> Path:
 
 
 def settled(ws: Workspace, root: Path, graph: Graph) -> dict[str, Lock]:
-    """Return the lock of every step that has an environment of its own, by step.
+    """Return the lock of every step that has an environment of its own, by target.
 
     Raises:
         BadInputError: naming the step, if what it asks for is not there or cannot be resolved.
     """
     found: dict[str, Lock] = {}
-    for node in graph.nodes:
-        if node.options.apart:
+    for node in graph.every_node():
+        if node.options.apart and node.target not in found:
             env = [] if node.options.env is None else node.options.env
-            found[node.name] = lock_for(ws.home, root, env, node.options.python)
+            found[node.target] = lock_for(ws.home, root, env, node.options.python)
     return found
 
 

@@ -19,6 +19,7 @@ from mainspring.ground.locks import Lock
 from mainspring.ground.objects import Card, Run, RunStatus, Signature, StepRecord, Version
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
+from mainspring.pipelines import growing
 from mainspring.pipelines import runs as pipelines
 from mainspring.pipelines.code import digest_of
 from mainspring.pipelines.graph import Graph
@@ -133,7 +134,7 @@ def plan(
     found = calling.child(ws, "trace", asked, lease, root=root)
     graph = msgspec.convert(found["graph"], Graph)
     graph = pinning.pinned(ws, graph)
-    room.check_all(ws.settings, graph.nodes)
+    room.check(ws.settings, graph.nodes)
     told = {RESULT: graph.result or "", CODE: digest_of(found["code"]), ROOT: root}
     told |= _stood(ws, root)
     locks = environments.settled(ws, Path(root), graph)
@@ -233,22 +234,31 @@ def cancel(ws: Workspace, run: str) -> None:
         now = experiments.get(tx, run)
         if now.status is not RunStatus.RUNNING:
             raise ConflictError(f"Run {run} has ended already: it is {now.status}.", field="run")
-        experiments.set_tags(tx, run, {"mainspring.cancelled": tx.who.name})
-        tasks.cancel(tx, run)
+        cancel_in(tx, run)
 
     ws.write(Permission.RUN, work)
+
+
+def cancel_in(tx: Tx, run: str) -> None:
+    """Stop a run that is at work, and the runs that its steps started."""
+    experiments.set_tags(tx, run, {"mainspring.cancelled": tx.who.name})
+    tasks.cancel(tx, run)
+    for child in experiments.children_at_work(tx, run):
+        cancel_in(tx, child)
 
 
 def resume(ws: Workspace, run: str) -> None:
     """Go on with a failed or cancelled run from the step that broke it."""
+    ws.write(Permission.RUN, lambda tx: resume_in(tx, run))
 
-    def work(tx: Tx) -> None:
-        experiments.resume(tx, run)
-        experiments.set_tags(tx, run, {"mainspring.cancelled": None})
-        pipelines.reopen(tx, run)
-        tasks.retry(tx, run)
 
-    ws.write(Permission.RUN, work)
+def resume_in(tx: Tx, run: str) -> None:
+    """Let a failed or cancelled run go on; a failure that was dealt with stays as it is."""
+    experiments.resume(tx, run)
+    experiments.set_tags(tx, run, {"mainspring.cancelled": None})
+    leave = [pipelines.task_id(run, one) for one in growing.handled(tx, run)]
+    pipelines.reopen(tx, run)
+    tasks.retry(tx, run, leave)
 
 
 def refuse_smoke(run: Run) -> None:

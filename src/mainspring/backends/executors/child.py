@@ -122,9 +122,12 @@ def _outcome(order: bytes) -> Outcome:
             code=error.code,
             field=error.field,
             trace=trace or _trace(error, own),
+            # What the user's function raised, where it was put into one of ours.
+            types=_types(error.__cause__ or error),
         )
     except BaseException as error:  # noqa: BLE001  whatever the user's code raises is an outcome
-        outcome = Outcome(ok=False, error=_line(_told(error)), trace=_trace(error, own))
+        told = _line(_told(error))
+        outcome = Outcome(ok=False, error=told, trace=_trace(error, own), types=_types(error))
     logging.shutdown()
     return msgspec.structs.replace(outcome, wall_s=time.perf_counter() - started)
 
@@ -160,6 +163,10 @@ def _find(target: str) -> Any:
     for part in name.split("."):
         found = getattr(found, part)
     return found
+
+
+def _types(error: BaseException) -> list[str]:
+    return [kind.__name__ for kind in type(error).__mro__ if kind is not object]
 
 
 def _told(error: BaseException) -> str:

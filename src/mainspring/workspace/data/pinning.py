@@ -52,14 +52,14 @@ def pinned(ws: Workspace, graph: Graph) -> Graph:
             }
         }
 
-    nodes = [msgspec.structs.replace(node, args=_each(node.args, settle)) for node in graph.nodes]
+    nodes = [node.with_args(lambda args: _each(args, settle)) for node in graph.nodes]
     return msgspec.structs.replace(graph, nodes=nodes)
 
 
 def note(tx: Tx, run: str, graph: Graph, at: float) -> None:
     """Write down with a run which data versions it reads, and which step reads each."""
     uses = []
-    for node in graph.nodes:
+    for node in graph.every_node():
         for told in _told(node.args):
             reference = f"{told['name']}@{told['number']}"
             uses.append(

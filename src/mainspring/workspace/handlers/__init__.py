@@ -2,9 +2,9 @@
 
 A handler computes, in this process or in a child, and returns what shall be written; the
 engine writes it together with the end of the task. So an effect happens exactly once. Read
-first: :mod:`steps` (a pipeline's work), :mod:`renewal` (the loop's commands), :mod:`watching`
-(windows, labels, rollouts), :mod:`lanes` (repeats and tunings),
-:mod:`entries` (the queue).
+first: :mod:`steps` (a pipeline's work), :mod:`controllers` (how its graph grows),
+:mod:`renewal` (the loop's commands), :mod:`watching` (windows, labels, rollouts), :mod:`lanes`
+(repeats and tunings), :mod:`entries` (the queue).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from mainspring.workspace.evidence import LabelShelf
 from mainspring.workspace.handlers import (
     alarming,
     arriving,
+    controllers,
     entries,
     judging,
     lanes,
@@ -43,6 +44,7 @@ def table(ws: Workspace, drive: Drive) -> tuple[dict[str, Handler], dict[str, Op
     shelf, work = LabelShelf(), steps.Steps(ws)
     found = {
         **steps.handlers(work),
+        **controllers.handlers(ws),
         **renewal.handlers(ws, shelf),
         **judging.handlers(ws, drive),
         **rejudging.handlers(ws, drive, shelf),

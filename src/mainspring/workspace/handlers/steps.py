@@ -20,7 +20,6 @@ from mainspring.ground.errors import (
     ConflictError,
     DeadlineError,
     MainspringError,
-    MemoryLimitError,
     StepFailedError,
     StoreError,
     UnavailableError,
@@ -35,8 +34,8 @@ from mainspring.pipelines.options import Resources
 from mainspring.readiness import registry
 from mainspring.workspace import calling, environments, gates, printing, running, verified
 from mainspring.workspace.data import pinning
+from mainspring.workspace.handlers.trying_again import another_try
 from mainspring.workspace.performing import room
-from mainspring.workspace.performing import secrets as secrets_
 from mainspring.workspace.performing.step import perform
 from mainspring.workspace.proofs import parity, smoking
 
@@ -85,7 +84,7 @@ class Steps:
         )
         if plan.reused and self._seen.known(plan.blobs):
             return Done(result={"reused": True}, apply=lambda tx: _reuse(tx, plan, now))
-        waits = plan.reused or plan.options.resources != Resources() or plan.options.secrets
+        waits = plan.reused or plan.options.resources != Resources()
         attempt = 0 if waits else pipelines.started(tx, plan, now)
         there = checkpoints.newest(tx, checkpoints.scope_of(plan))
         return Opened(plan, self._about_run(tx, run), attempt, there)
@@ -104,25 +103,17 @@ class Steps:
         if isinstance(opened, Done):
             return opened
         plan = opened.plan
-        try:
-            room.check(self._ws.settings, plan.step, plan.options)
-            secrets = secrets_.resolved(self._ws, plan.step, plan.options.secrets)
-        except BadInputError as error:
-            told = Outcome(ok=False, error=str(error), code=error.code)
-            raise self._failed(lease, plan, told, None, plan.attempt + 1) from error
+        refusal = room.wanting(self._ws.settings, plan.options)
+        if refusal:
+            told = Outcome(ok=False, error=f"Step {plan.step} {refusal}", code=BadInputError.code)
+            raise self._failed(lease, plan, told, None, plan.attempt + 1)
         with room.taken(self._ws, plan.options, lease.cancelled) as given:
             if given is None:
                 told_ = f"Step {plan.step} was cancelled before there was room for it."
                 raise StepFailedError(told_)
-            return self._run(lease, opened, given, secrets)
+            return self._run(lease, opened, given)
 
-    def _run(
-        self,
-        lease: Lease,
-        opened: Opened,
-        given: Sequence[dict[str, str]],
-        secrets: dict[str, str],
-    ) -> Done:
+    def _run(self, lease: Lease, opened: Opened, given: Sequence[dict[str, str]]) -> Done:
         """Run a step that there is room for."""
         plan, about, attempt, there = opened
         if not attempt:
@@ -156,7 +147,6 @@ class Steps:
                 root=about.root,
                 log=log,
                 given=given,
-                secrets=secrets,
                 python=python,
             )
             kept = self._ws.objects.put_file(log) if log.exists() and log.stat().st_size else None
@@ -277,17 +267,19 @@ class Steps:
         # Killed too often, or out of the time it was given: its own doing, and its own retries.
         if outcome.killed or outcome.code == DeadlineError.code:
             error = StepFailedError(str(error), trace=outcome.trace)
-        elif outcome.code == MemoryLimitError.code:
-            error = MemoryLimitError(f"Step {plan.step} {outcome.error}.")
         if isinstance(error, StoreError | UnavailableError) and not _last(lease):
             return error  # such as a full disk: there may be room by the next try
-        if isinstance(error, StepFailedError) and attempt <= plan.options.retries:
-            return _Again(str(error))
+        types = calling.types_of(error, outcome)
+        again = another_try(error, types, plan.options, attempt)
+        if again is not None:
+            return again
         at = self._ws.clock.now()
 
         def fail(tx: Tx) -> None:
             leases.renew(tx, lease)
-            pipelines.failed(tx, plan.run, plan.step, str(error), at, trace=outcome.trace, log=log)
+            run, step, told = plan.run, plan.step, str(error)
+            trace = outcome.trace
+            pipelines.failed(tx, run, step, told, at, trace=trace, log=log, types=types)
 
         self._ws.write(Permission.WORK, fail)
         return error
@@ -305,7 +297,8 @@ class Steps:
             return record, steps, spec, given_up
 
         record, steps, spec, given_up = self._ws.read(Permission.WORK, look)
-        broken = [s for s in steps if s.state not in (StepState.DONE, StepState.REUSED)]
+        good = (StepState.DONE, StepState.REUSED)
+        broken = [s for s in steps if s.state not in good and not s.handled]
         # What the engine gave up, such as a step whose workers died, does not know it yet.
         lost = {s.step: given_up.get(pipelines.task_id(run, s.step), "") for s in broken}
         lost = {s.step: lost[s.step] for s in broken if lost[s.step] and not s.error}
@@ -384,10 +377,6 @@ class Steps:
             tasks.submit(tx, [judge])
 
         return Done(apply=apply)
-
-
-class _Again(Exception):  # noqa: N818  not an error of ours: it asks the engine for another try
-    """The user's step raised and has tries left."""
 
 
 def handlers(steps: Steps) -> dict[str, Handler]:

@@ -27,9 +27,10 @@ from mainspring.ground.settings import Settings, find_root
 from mainspring.pipelines import child, outputs, project
 from mainspring.pipelines.context import StepContext, entered
 from mainspring.pipelines.declare import Pipeline, Step
-from mainspring.pipelines.graph import Argument, Node, leaves, trace
+from mainspring.pipelines.graph import Argument, Node, leaves
 from mainspring.pipelines.outputs import pickled
 from mainspring.pipelines.sampling import cut
+from mainspring.pipelines.tracing import trace
 from mainspring.workspace import codecs
 from mainspring.workspace.opening import Workspace, open_workspace
 

@@ -37,17 +37,21 @@ def start(ws: Workspace, pipeline: str, params: Mapping[str, Any], rows: int) ->
         raise BadInputError(
             f"A smoke run takes {LEAST} to {MOST:,} rows, found {rows}.", field="smoke"
         )
-    tags = {running.SMOKE: str(rows)}
-    planned = running.plan(ws, ws.settings.root, pipeline, params, tags=tags)
+    planned = on_sample(running.plan(ws, ws.settings.root, pipeline, params), rows)
+    ws.write(Permission.RUN, planned.submit)
+    return planned.run.id
+
+
+def on_sample(planned: running.RunPlan, rows: int) -> running.RunPlan:
+    """Return a plan as that of a smoke run."""
     name = f"{planned.run.name}-smoke"
-    planned = msgspec.structs.replace(
+    planned = planned.tagged({running.SMOKE: str(rows)})
+    return msgspec.structs.replace(
         planned,
         run=msgspec.structs.replace(planned.run, experiment=name, name=name),
         # Part of every step's key, so that no real run ever reuses what a sample gave.
         environment={**planned.environment, "sample": f"{rows} rows"},
     )
-    ws.write(Permission.RUN, planned.submit)
-    return planned.run.id
 
 
 def rows_of(run: Run) -> int | None:

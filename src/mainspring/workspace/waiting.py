@@ -1,0 +1,169 @@
+"""Tell a run what it waits for: a person's yes or no, or news of an event; list what waits.
+
+A step that waits is a parked task; what it waits for is a task that nobody works on, due when the
+wait expires. Whoever is first, the teller or the expiry, ends that task; so each wait has one
+answer, whatever crashes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from mainspring.engine import tasks
+from mainspring.experiments import runs as experiments
+from mainspring.ground.errors import BadInputError, ConflictError
+from mainspring.ground.identity import canonical
+from mainspring.ground.objects import RunStatus, StepState
+from mainspring.ground.permissions import Permission
+from mainspring.ground.ports import Tx
+from mainspring.pipelines import growing, reading
+from mainspring.pipelines.literals import check_literal
+from mainspring.workspace.handlers.controllers import FAR, news_task
+
+if TYPE_CHECKING:
+    from mainspring.pipelines.growing import Controller
+    from mainspring.workspace.opening import Workspace
+
+MOST_BYTES = 1_000_000  #: of a signal's value
+_MOST_RUNS = 1_000  #: that are looked through for what waits
+
+
+class Waiting(msgspec.Struct, frozen=True, kw_only=True):
+    """A step that waits."""
+
+    run: str
+    step: str
+    kind: str  #: approval, event or wait
+    name: str  #: of the approval or event
+    message: str  #: what the person is asked
+    since: float | None  #: UTC seconds
+    expires: float | None  #: UTC seconds; None: it waits for as long as it takes
+
+
+def approve(ws: Workspace, run: str, step: str, reason: str) -> None:
+    """Say yes to a step that waits for an approval; who, when and why is kept with it.
+
+    Raises:
+        PermissionDeniedError: if the principal's role may not approve.
+        NotFoundError: if there is no such run or step.
+        ConflictError: if it does not wait, or has its answer already.
+    """
+    _answer(ws, run, step, reason, approved=True)
+
+
+def reject(ws: Workspace, run: str, step: str, reason: str) -> None:
+    """Say no to a step that waits for an approval. Raises what :func:`approve` raises."""
+    _answer(ws, run, step, reason, approved=False)
+
+
+def signal(ws: Workspace, run: str, name: str, value: Any = None) -> list[str]:
+    """Bring news of an event to a run; return the steps that were told.
+
+    ``name`` is the event's, or that of one step that waits for it. News for a step that does not
+    wait yet are kept until it does.
+
+    Raises:
+        NotFoundError: if there is no such run.
+        BadInputError: for a value that JSON cannot hold, or of more than 1 MB.
+        ConflictError: if the run has ended, or nothing in it waits for this any more.
+    """
+    check_literal(value, "value")
+    if len(canonical(value)) > MOST_BYTES:
+        raise BadInputError(f"A signal's value is at most {MOST_BYTES:,} bytes.", field="value")
+
+    def work(tx: Tx) -> list[str]:
+        _running(tx, run)
+        found = [
+            one
+            for one in growing.of_kind(tx, run, "event")
+            if name in (one.name, one.spec.settings["name"])
+        ]
+        told = [one.name for one in found if _told(tx, one, value, ws.clock.now())]
+        if not told:
+            raise ConflictError(
+                f"Nothing in run {run} waits for {name!r}.",
+                field="name",
+                hint="mainspring waiting lists what waits.",
+            )
+        tx.audit("run.signal", f"run:{run}", {"name": name, "steps": told})
+        return told
+
+    return ws.write(Permission.RUN, work)
+
+
+def waiting(ws: Workspace, run: str | None = None) -> list[Waiting]:
+    """Return the steps that wait, of one run or of all that are at work, the longest first."""
+
+    def look(tx: Tx) -> list[Waiting]:
+        if run is not None:
+            experiments.get(tx, run)
+        found = growing.waiting(tx, run, _MOST_RUNS)
+        return [_listed(tx, one, since) for one, since in found]
+
+    return sorted(ws.read(Permission.READ, look), key=lambda one: one.since or 0.0)
+
+
+def _answer(ws: Workspace, run: str, step: str, reason: str, *, approved: bool) -> None:
+    if not reason.strip():
+        raise BadInputError("Say why: a reason is kept with the answer.", field="reason")
+
+    def work(tx: Tx) -> None:
+        _running(tx, run)
+        kind = reading.get(tx, run, step).kind
+        if kind != "approval":
+            raise BadInputError(
+                f"Step {step} waits for no approval: it is a {kind}.", field="step"
+            )
+        found = growing.load(tx, run, step)
+        now = ws.clock.now()
+        told = {"approved": approved, "by": tx.who.name, "at": now, "reason": reason.strip()}
+        if found.state != StepState.RUNNING or not tasks.tell(tx, _news_of(found), told, now):
+            raise ConflictError(
+                f"Step {step} of run {run} waits for no answer: it is {found.state}.",
+                field="step",
+                hint="mainspring waiting lists what waits.",
+            )
+        act = "step.approve" if approved else "step.reject"
+        tx.audit(act, f"run:{run}", {"step": step}, reason.strip())
+
+    ws.write(Permission.PROMOTE, work)
+
+
+def _told(tx: Tx, found: Controller, value: Any, now: float) -> bool:
+    """Tell one step, or keep the news for when it waits; return whether it needed them."""
+    if found.state not in (StepState.WAITING, StepState.RUNNING):
+        return False
+    if found.state == StepState.WAITING:
+        asked = int(found.memo.get("asked", 0)) + (1 if found.memo.get("over", True) else 0)
+        tasks.submit(tx, [news_task(found.run, found.name, asked)])
+        news = growing.news_id(found.run, found.name, asked)
+    else:
+        news = _news_of(found)
+    return tasks.tell(tx, news, {"value": value, "by": tx.who.name, "at": now}, now)
+
+
+def _running(tx: Tx, run: str) -> None:
+    status = experiments.get(tx, run).status
+    if status is not RunStatus.RUNNING:
+        raise ConflictError(f"Run {run} has ended: it is {status}.", field="run")
+
+
+def _news_of(found: Controller) -> str:
+    return growing.news_id(found.run, found.name, int(found.memo.get("asked", 1)))
+
+
+def _listed(tx: Tx, found: Controller, since: float | None) -> Waiting:
+    task = tasks.get(tx, _news_of(found))
+    due = None if task is None else task.due
+    settings = found.spec.settings
+    return Waiting(
+        run=found.run,
+        step=found.name,
+        kind=found.kind,
+        name=settings["name"],
+        message=settings.get("message", ""),
+        since=since,
+        expires=None if due is None or due >= FAR else due,
+    )

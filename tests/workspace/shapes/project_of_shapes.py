@@ -1,0 +1,176 @@
+"""A project whose pipelines have shapes that only their runs know."""
+
+from pathlib import Path
+
+import mainspring as ms
+
+HERE = Path(__file__).parent
+
+
+def did(what: str) -> None:
+    """Leave a mark for each time something was really done."""
+    with (HERE / "done.txt").open("a") as file:
+        file.write(f"{what}\n")
+
+
+def broken(what: str) -> None:
+    if (HERE / f"broken-{what}").exists():
+        raise ValueError(f"{what} is broken")
+
+
+@ms.step
+def numbers(count: int) -> list[int]:
+    did("numbers")
+    return list(range(count))
+
+
+@ms.step
+def square(number: int) -> int:
+    did(f"square {number}")
+    broken(f"square-{number}")
+    return number * number
+
+
+@ms.step
+def add(parts: list) -> int:
+    did("add")
+    return sum(part for part in parts if part is not None)
+
+
+@ms.step
+def plus(a: int, b: int) -> int:
+    return a + b
+
+
+@ms.step
+def is_large(number: int) -> bool:
+    return number > 10
+
+
+@ms.step
+def note(text: str, number: int) -> str:
+    did(f"note {text}")
+    return f"{text} {number}"
+
+
+@ms.step
+def double(number: int) -> int:
+    did(f"double {number}")
+    broken(f"double-{number}")
+    return 2 * number
+
+
+@ms.step
+def fail(number: int) -> int:
+    did("fail")
+    raise KeyError(f"no {number}")
+
+
+@ms.step
+def apology(error: dict, number: int) -> dict:
+    broken("apology")
+    return {**error, "number": number}
+
+
+@ms.pipeline
+def squares(count: int = 4, tolerate: float = 0, limit: int | None = 2):
+    return add(ms.map(square, over=numbers(count), limit=limit, tolerate=tolerate))
+
+
+@ms.pipeline
+def pairs(count: int = 3):
+    base = square(5)
+    return add(ms.map(lambda n: plus(square(n), base), over=numbers(count), name="each"))
+
+
+@ms.pipeline
+def either(number: int = 3):
+    found = square(number)
+    told = ms.when(is_large(found), lambda: note("large", found), lambda: note("small", number))
+    return note("told", plus(found, 1)) if number < 0 else told
+
+
+@ms.pipeline
+def growing(start: int = 1, most: int = 10, at_most: str = "fail"):
+    return ms.iterate(double, start, until=is_large, most=most, at_most=at_most)
+
+
+@ms.pipeline
+def careful(number: int = 3, on: str = ""):
+    first = square(number)
+    return ms.catch(
+        lambda: double(fail(first)),
+        lambda error: apology(error, first),
+        on=[on] if on else (),
+    )
+
+
+@ms.dynamic
+def plan(values: list[int], extra: int) -> int:
+    did("plan")
+    if len(values) > 2:
+        return add([square(value) for value in values])
+    return plus(double(values[0]), extra)
+
+
+@ms.pipeline
+def planned(count: int = 3):
+    return plan(numbers(count), 7)
+
+
+@ms.pipeline
+def nested(count: int = 3):
+    """A map of branches of catches of iterations, and a map within."""
+
+    def one(number):
+        grown = ms.catch(
+            lambda: ms.iterate(double, number, until=is_large, most=5),
+            lambda error: square(0),
+        )
+        return ms.when(
+            is_large(grown),
+            lambda: add(ms.map(lambda n: plus(n, grown), over=numbers(2), name="inner")),
+            lambda: grown,
+        )
+
+    return ms.map(one, over=numbers(count), name="each")
+
+
+@ms.pipeline
+def outer(number: int = 2):
+    return square(ms.run_pipeline(squares, count=square(number)))
+
+
+@ms.pipeline
+def circle():
+    return ms.run_pipeline(circle)
+
+
+@ms.pipeline
+def asked(expires: str | None = None, on_expiry: str = "fail", on_rejection: str = "fail"):
+    found = square(3)
+    yes = ms.wait_for_approval(
+        "release", message="Is 9 right?", after=found, expires=expires,
+        on_expiry=on_expiry, on_rejection=on_rejection,
+    )  # fmt: skip
+    return ms.when(yes, lambda: note("released", found), lambda: note("kept", found))
+
+
+@ms.pipeline
+def told(expires: str | None = None, on_expiry: str = "fail"):
+    return ms.wait_for_event("rows-came", expires=expires, on_expiry=on_expiry)
+
+
+@ms.pipeline
+def later(until: str = "2027-01-15T08:10:00Z"):
+    return double(ms.wait("10m", after=square(ms.wait_until(until, after=square(2)))))
+
+
+@ms.pipeline
+def no_list():
+    return ms.map(square, over=is_large(3))
+
+
+@ms.pipeline
+def no_bool():
+    return ms.when(square(3), lambda: square(4))

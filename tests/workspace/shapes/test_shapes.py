@@ -1,0 +1,225 @@
+"""Runs decide their shape: maps, branches, iterations, catches, dynamic graphs, nested ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mainspring.ground.errors import BadInputError
+from mainspring.ground.permissions import Permission
+from mainspring.workspace import running
+
+Shapes = Any
+
+
+def test_a_map_goes_over_a_list_that_only_the_run_knows(shapes: Shapes) -> None:
+    run = shapes.start("squares", count=4)
+    assert shapes.result(run) == 0 + 1 + 4 + 9
+    assert list(shapes.states(run)) == [
+        "numbers", "square", "square[0]", "square[1]", "square[2]", "square[3]", "add",
+    ]  # fmt: skip
+    assert shapes.look(run)[1]["square"].why == "over 4 items"
+
+
+def test_each_item_of_a_map_is_reused(shapes: Shapes) -> None:
+    shapes.start("squares", count=3)
+    shapes.forget()
+    run = shapes.start("squares", count=5)
+    assert shapes.done() == ["numbers", "square 3", "square 4", "add"]
+    assert shapes.states(run)["square[2]"] == "reused"
+    shapes.forget()
+    shapes.start("squares", count=5)
+    assert shapes.done() == []
+
+
+def test_a_map_over_nothing_gives_nothing(shapes: Shapes) -> None:
+    assert shapes.result(shapes.start("squares", count=0)) == 0
+
+
+def test_items_that_fail_are_tolerated_up_to_a_number_and_go_on_alone_when_resumed(
+    shapes: Shapes,
+) -> None:
+    shapes.break_("square-1")
+    run = shapes.start("squares", count=4, tolerate=0.25)
+    assert shapes.result(run) == 0 + 4 + 9
+    assert "failed and tolerated: square[1]" in shapes.look(run)[1]["square"].why
+    shapes.break_("square-4")
+    run = shapes.start("squares", count=5, tolerate=1)
+    assert "2 of 5 items failed (1 tolerated): square[1]" in shapes.error(run, "square")
+    assert shapes.states(run)["add"] == "skipped"
+    shapes.break_("square-1", mend=True)
+    shapes.break_("square-4", mend=True)
+    shapes.forget()
+    shapes.resume(run)
+    assert shapes.result(run) == 0 + 1 + 4 + 9 + 16
+    assert shapes.done() == ["square 1", "square 4", "add"]
+
+
+def test_what_a_map_wires_may_use_what_is_around_it(shapes: Shapes) -> None:
+    run = shapes.start("pairs", count=3)
+    assert shapes.result(run) == (0 + 1 + 4) + 3 * 25
+    assert "each[2].plus" in shapes.states(run)
+
+
+def test_the_branch_that_is_not_taken_ends_as_skipped_with_a_reason(shapes: Shapes) -> None:
+    run = shapes.start("either", number=4)
+    assert shapes.result(run) == "large 16"
+    other = shapes.look(run)[1]["note_2"]
+    assert (other.state, other.why, other.handled) == (
+        "skipped", "skipped: the condition is True", True,
+    )  # fmt: skip
+    assert shapes.result(shapes.start("either", number=2)) == "small 2"
+
+
+def test_an_iteration_ends_when_its_condition_holds(shapes: Shapes) -> None:
+    run = shapes.start("growing", start=1)
+    assert shapes.result(run) == 16
+    assert "iterate[3].double" in shapes.states(run)
+    assert "iterate[4].double" not in shapes.states(run)
+
+
+def test_an_iteration_that_reaches_its_bound_fails_or_ends_as_declared(shapes: Shapes) -> None:
+    run = shapes.start("growing", start=1, most=2)
+    assert "did not hold within 2 rounds" in shapes.error(run, "iterate")
+    assert shapes.result(shapes.start("growing", start=1, most=2, at_most="accept")) == 4
+
+
+def test_a_round_that_fails_goes_on_from_there(shapes: Shapes) -> None:
+    shapes.break_("double-4")
+    run = shapes.start("growing", start=1)
+    assert "round 3: iterate[2].double" in shapes.error(run, "iterate")
+    shapes.break_("double-4", mend=True)
+    shapes.forget()
+    shapes.resume(run)
+    assert shapes.result(run) == 16
+    assert shapes.done() == ["double 4", "double 8"]
+
+
+def test_a_fallback_is_given_what_went_wrong_and_the_run_counts_as_finished(
+    shapes: Shapes,
+) -> None:
+    run = shapes.start("careful", number=3)
+    found = shapes.result(run)
+    assert (found["type"], found["step"], found["number"]) == ("KeyError", "fail", 9)
+    assert "no 9" in found["message"]
+    _, steps = shapes.look(run)
+    assert (steps["fail"].state, steps["fail"].handled) == ("failed", True)
+    assert (steps["double"].state, steps["double"].handled) == ("skipped", True)
+    assert steps["catch"].why.startswith("caught from fail")
+
+
+def test_a_catch_takes_subclasses_and_leaves_other_errors(shapes: Shapes) -> None:
+    assert shapes.result(shapes.start("careful", on="LookupError"))["type"] == "KeyError"
+    run = shapes.start("careful", on="OSError")
+    assert "no 9" in shapes.error(run, "catch")
+    assert "apology" not in shapes.states(run)
+
+
+def test_a_resumed_run_does_not_go_back_into_a_caught_body(shapes: Shapes) -> None:
+    shapes.break_("apology")
+    run = shapes.start("careful")
+    assert "the fallback failed as well" in shapes.error(run, "catch")
+    shapes.break_("apology", mend=True)
+    shapes.forget()
+    shapes.resume(run)
+    assert shapes.result(run)["type"] == "KeyError"
+    assert "fail" not in shapes.done()
+
+
+def test_a_dynamic_function_wires_by_the_values_it_is_given(shapes: Shapes) -> None:
+    run = shapes.start("planned", count=3)
+    assert shapes.result(run) == 0 + 1 + 4
+    assert {"plan.square", "plan.square_2", "plan.square_3", "plan.add"} <= set(shapes.states(run))
+    run = shapes.start("planned", count=2)
+    assert shapes.result(run) == 7
+    assert set(shapes.states(run)) == {"numbers", "plan", "plan.double", "plan.plus"}
+
+
+def test_shapes_nest(shapes: Shapes) -> None:
+    run = shapes.start("nested", count=3)
+    # 0 never grows: five rounds, then the fallback 0; 1 -> 16 and 2 -> 16: 0 + 16 + 1 + 16.
+    assert shapes.result(run) == [0, 33, 33]
+    states = shapes.states(run)
+    assert states["each[0].iterate[4].double"] in ("done", "reused")
+    assert states["each[0].add"] == "skipped"
+    assert states["each[1].inner[1].plus"] in ("done", "reused")
+
+
+def test_a_run_starts_another_waits_for_it_and_both_say_so(shapes: Shapes) -> None:
+    run = shapes.start("outer", number=2)
+    assert shapes.result(run) == (0 + 1 + 4 + 9) ** 2
+    step = shapes.look(run)[1]["squares"]
+    child = step.why.removeprefix("run ")
+    record, _ = shapes.look(child)
+    assert (record.parent, record.cause) == (run, f"step:{run}:squares")
+
+
+def test_a_run_that_another_started_is_resumed_with_it(shapes: Shapes) -> None:
+    shapes.break_("square-1")
+    run = shapes.start("outer", number=2)
+    assert "square is broken" not in shapes.error(run, "squares")
+    assert "items failed" in shapes.error(run, "squares")
+    shapes.break_("square-1", mend=True)
+    shapes.resume(run)
+    assert shapes.result(run) == 14**2
+    assert len(shapes.ws.read(Permission.READ, lambda tx: _runs(tx))) == 2
+
+
+def _runs(tx: Any) -> list[Any]:
+    from sqlalchemy import select
+
+    from mainspring.experiments.tables import runs
+
+    return list(tx.all(select(runs.c.id)))
+
+
+def test_runs_that_start_themselves_end_with_a_reason(shapes: Shapes) -> None:
+    run = shapes.start("circle")
+    assert "levels deep" in shapes.error(run, "circle")
+
+
+def test_cancelling_a_run_cancels_what_it_started_and_it_can_be_resumed(shapes: Shapes) -> None:
+    run = running.start_run(shapes.ws, "outer", {"number": 2})
+    from mainspring.workspace.engines import make_engine
+
+    engine = make_engine(shapes.ws, "test")
+    while not _runs_of(shapes, run):
+        assert engine.step_once()
+    child = _runs_of(shapes, run)[0]
+    running.cancel(shapes.ws, run)
+    shapes.settle()
+    assert [shapes.look(one)[0].status for one in (run, child)] == ["cancelled", "cancelled"]
+    shapes.resume(run)
+    assert shapes.result(run) == 14**2
+    assert shapes.look(child)[0].status == "finished"
+
+
+def _runs_of(shapes: Shapes, run: str) -> list[str]:
+    from mainspring.experiments.runs import children_at_work
+
+    return shapes.ws.read(Permission.READ, lambda tx: children_at_work(tx, run))
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "step", "told"),
+    [
+        ("no_list", "square", "square goes over a list, found a bool"),
+        ("no_bool", "when", "must be True or False, found 9"),
+    ],
+)
+def test_what_a_controller_cannot_work_with_fails_it_by_name(
+    shapes: Shapes, pipeline: str, step: str, told: str
+) -> None:
+    assert told in shapes.error(shapes.start(pipeline), step)
+
+
+def test_one_item_of_a_map_runs_anew_with_all_after_the_map(shapes: Shapes) -> None:
+    shapes.start("squares", count=3)
+    shapes.forget()
+    run = running.start_run(shapes.ws, "squares", {"count": 3}, start="square[1]")
+    shapes.settle()
+    assert shapes.result(run) == 5
+    assert shapes.done() == ["square 1", "add"]
+    with pytest.raises(BadInputError, match="There is no step cube"):
+        running.start_run(shapes.ws, "squares", {"count": 3}, fresh=("cube",))
