@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import math
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -330,3 +332,10 @@ def test_a_file_that_is_no_python_is_named(place: Any) -> None:
     place.write("x = (")
     with pytest.raises(ProjectError, match="line 1"):
         lint.lint(place.root)
+
+
+def test_a_steps_process_needs_no_database() -> None:
+    code = "import sys, mainspring.pipelines.child, mainspring.workspace.performing.keeping;"
+    asked = [sys.executable, "-c", f"{code} print('sqlalchemy' in sys.modules)"]
+    done = subprocess.run(asked, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False", "an environment of a step's own may not have it"

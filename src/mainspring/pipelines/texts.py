@@ -1,7 +1,8 @@
 """Keep the text of code, so that `why` can show the line that differs.
 
 Digests say that a function changed; its text says where. Texts are kept once each, however many
-runs are of them, up to a size.
+runs are of them, up to a size. The process of a step reads code too, perhaps in an environment
+that has no database: so SQL is imported where it is asked.
 """
 
 from __future__ import annotations
@@ -13,11 +14,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from sqlalchemy import insert, select
 
 from mainspring.ground.identity import canonical, sha256
 from mainspring.ground.ports import Tx
-from mainspring.pipelines.tables import code_texts
 
 MOST_CHARACTERS = 20_000  #: of one part; what is longer is said to have changed, and not where
 _SHOWN = 3  # changed places named
@@ -34,6 +33,10 @@ class CodeText(msgspec.Struct, frozen=True):
 
 def keep(tx: Tx, found: Mapping[str, CodeText]) -> dict[str, str]:
     """Keep texts by the name of their part; return under which digest each is."""
+    from sqlalchemy import insert, select
+
+    from mainspring.pipelines.tables import code_texts
+
     rows = {}
     for name, one in found.items():
         if len(one.text) <= MOST_CHARACTERS:
@@ -54,6 +57,10 @@ def changes(tx: Tx, old: str | None, new: str | None) -> list[str]:
     """Return in words which lines differ between two kept texts; nothing if one is not there."""
     if old is None or new is None or old == new:
         return []
+    from sqlalchemy import select
+
+    from mainspring.pipelines.tables import code_texts
+
     rows = tx.all(select(code_texts).where(code_texts.c.digest.in_([old, new])))
     found = {row.digest: msgspec.json.decode(row.text, type=CodeText) for row in rows}
     return differing(found[old], found[new]) if len(found) == 2 else []
