@@ -13,7 +13,7 @@ from sqlalchemy import create_engine
 
 from mainspring.backends.objects import open_objects
 from mainspring.ground.errors import BadInputError
-from mainspring.pipelines import checkpoints, outputs
+from mainspring.pipelines import checkpoint_rows, checkpoints, outputs
 from mainspring.pipelines.checkpoints import Shelf, checkpoint, last_checkpoint
 from mainspring.pipelines.context import StepContext, entered
 from mainspring.pipelines.tables import METADATA
@@ -24,7 +24,7 @@ class Tx:
 
     def __init__(self) -> None:
         engine = create_engine("sqlite://")
-        METADATA.create_all(engine, tables=[checkpoints.checkpoints])
+        METADATA.create_all(engine, tables=[checkpoint_rows.checkpoints])
         self._connection = engine.connect()
         self.close = engine.dispose
 
@@ -45,7 +45,7 @@ def tx() -> Any:
 
 def put(tx: Any, scope: str, number: int, keep: int = 3, drop: tuple[int, ...] = ()) -> None:
     stored = outputs.Stored(digest=f"{number:064d}", type="json", blobs=[])
-    checkpoints.keep_one(
+    checkpoint_rows.keep_one(
         tx, scope, number, stored, run="r", step="s", at=0.0, keep=keep, drop=drop
     )
 
@@ -57,10 +57,10 @@ def test_the_newest_few_are_kept(numbers: list[int], keep: int) -> None:
     for number in sorted(numbers):
         put(tx, "a", number, keep)
     put(tx, "other", 7)
-    there = [one.step for one in checkpoints.newest(tx, "a")]
+    there = [one.step for one in checkpoint_rows.newest(tx, "a")]
     assert there == sorted(set(numbers))[-keep:]
-    assert checkpoints.forget(tx, "a") == len(there)
-    assert [one.step for one in checkpoints.newest(tx, "other")] == [7]
+    assert checkpoint_rows.forget(tx, "a") == len(there)
+    assert [one.step for one in checkpoint_rows.newest(tx, "other")] == [7]
     tx._connection.close()
     tx.close()
 
@@ -69,7 +69,7 @@ def test_those_that_were_damaged_make_room(tx: Any) -> None:
     for number in (5, 6, 7):
         put(tx, "a", number)
     put(tx, "a", 6, drop=(7,))
-    assert [one.step for one in checkpoints.newest(tx, "a")] == [5, 6]
+    assert [one.step for one in checkpoint_rows.newest(tx, "a")] == [5, 6]
 
 
 def test_one_that_is_damaged_is_passed_over_for_the_one_before(

@@ -4,26 +4,23 @@ A checkpoint is a value like any output, kept as objects by digest, and a row th
 under the key of the step: of its code and its inputs. So an attempt of other code or on other
 inputs never meets it, and one of the same does, in this run or in another. The row is written
 when the bytes are safe; what is damaged all the same is passed over for the one before.
+
+This is what the step's own process needs, whatever environment it runs in; the rows are in
+:mod:`checkpoint_rows`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import msgspec
-from sqlalchemy import delete, insert, select
 
 from mainspring.ground.errors import BadInputError, DamagedError, NotFoundError
-from mainspring.ground.identity import canonical, key_of
-from mainspring.ground.ports import Objects, Tx
+from mainspring.ground.ports import Objects
 from mainspring.pipelines import outputs
 from mainspring.pipelines.context import current
-from mainspring.pipelines.tables import checkpoints
-
-if TYPE_CHECKING:
-    from mainspring.pipelines.runs import StepPlan
 
 KEEP = 3  #: of one step, the newest
 MOST = 1_000_000_000  #: largest step number
@@ -131,55 +128,3 @@ def _check(name: str, number: object, least: int) -> None:
         raise BadInputError(
             f"{name} must be a whole number from {least}, found {number!r}.", field=name
         )
-
-
-def scope_of(plan: StepPlan) -> str:
-    """Return under what a step's checkpoints are kept: its key.
-
-    One that is to run anew in each run finds those of its own run alone.
-    """
-    return key_of("checkpoints", plan.key, plan.run) if plan.anew else plan.key
-
-
-def newest(tx: Tx, scope: str) -> list[Kept]:
-    """Return the checkpoints that are kept, the newest last."""
-    rows = tx.all(
-        select(checkpoints).where(checkpoints.c.scope == scope).order_by(checkpoints.c.number)
-    )
-    return [Kept(step=row.number, digest=row.digest, type=row.type) for row in rows]
-
-
-def keep_one(
-    tx: Tx,
-    scope: str,
-    number: int,
-    stored: outputs.Stored,
-    *,
-    run: str,
-    step: str,
-    at: float,
-    keep: int,
-    drop: Sequence[int] = (),
-) -> None:
-    """Write down a checkpoint and forget those that are to drop, and all but the newest."""
-    here = checkpoints.c.scope == scope
-    tx.run(delete(checkpoints).where(here, checkpoints.c.number.in_([number, *drop])))
-    cells = {
-        "scope": scope,
-        "number": number,
-        "digest": stored.digest,
-        "type": stored.type,
-        "blobs": canonical(stored.blobs).decode(),
-        "run": run,
-        "step": step,
-        "at": at,
-    }
-    tx.run(insert(checkpoints).values(**cells))
-    old = [one.step for one in newest(tx, scope)][:-keep]
-    if old:
-        tx.run(delete(checkpoints).where(here, checkpoints.c.number.in_(old)))
-
-
-def forget(tx: Tx, scope: str) -> int:
-    """Forget all checkpoints of a step that is done; return how many there were."""
-    return tx.run(delete(checkpoints).where(checkpoints.c.scope == scope))

@@ -20,7 +20,7 @@ from mainspring.ground.permissions import Permission, service
 from mainspring.ground.ports import Tx
 from mainspring.ground.settings import Settings
 from mainspring.pipelines import outputs
-from mainspring.pipelines.checkpoints import forget, keep_one, newest
+from mainspring.pipelines.checkpoint_rows import forget, keep_one, newest
 from mainspring.pipelines.tables import checkpoints
 from mainspring.workspace import engines, running
 from mainspring.workspace.opening import Workspace, open_workspace

@@ -28,8 +28,9 @@ from mainspring.ground.killpoints import here
 from mainspring.ground.objects import Gate, LoopSpec, Run, RunStatus, StepRecord, StepState
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Outcome, Tx
-from mainspring.pipelines import checkpoints
+from mainspring.pipelines import checkpoint_rows as checkpoints
 from mainspring.pipelines import runs as pipelines
+from mainspring.pipelines.checkpoints import Kept
 from mainspring.pipelines.options import Resources
 from mainspring.readiness import registry
 from mainspring.workspace import calling, environments, gates, printing, running, verified
@@ -55,7 +56,7 @@ class Opened(NamedTuple):
     plan: pipelines.StepPlan
     about: About
     attempt: int  #: 0 if it does not run yet: it waits for room, or a result is looked at first
-    there: list[checkpoints.Kept]  #: from which it goes on
+    there: list[Kept]  #: from which it goes on
 
 
 class About(NamedTuple):

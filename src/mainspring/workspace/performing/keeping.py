@@ -21,12 +21,12 @@ class Writer:
     def __call__(self, step: int, stored: outputs.Stored, keep: int, drop: list[int]) -> None:
         """Keep what is stored as the checkpoint of a step."""
         from mainspring.ground.permissions import Permission
-        from mainspring.pipelines import checkpoints
+        from mainspring.pipelines import checkpoint_rows
 
         ws, asked = self._workspace(), self._payload["checkpoints"]
 
         def work(tx: Tx) -> None:
-            checkpoints.keep_one(
+            checkpoint_rows.keep_one(
                 tx,
                 asked["scope"],
                 step,
