@@ -162,6 +162,8 @@ GOOD: dict[str, tuple[dict[str, Any], str | None]] = {
     "tokens.list": ({}, None),
     "schedules.list": ({}, None),
     "triggers.list": ({}, None),
+    "lineage.export": ({}, None),
+    "lineage.deliveries": ({}, "done"),
     "lineage.get": ({"subject": "flights@champion"}, "things"),
     "runs.cause": ({"run": "run_1"}, "lines"),
     "queue.list": ({"every": True}, None),

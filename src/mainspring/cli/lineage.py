@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -43,6 +45,30 @@ def lineage(
         sys.stdout.write(as_dot(found))
         return
     render.answer(options, found, lambda out: _draw(out, found, way))
+
+
+def export(
+    *,
+    openlineage: Annotated[str, Parameter(help="A file for OpenLineage events, one a line.")],
+    limit: Annotated[int, Parameter(help="So many of the newest runs.")] = 1000,
+    options: Everywhere = HERE,
+) -> None:
+    """Write the newest runs of pipelines as OpenLineage events, one a line."""
+    events = call(options, "lineage.export", limit=limit)
+    lines = [json.dumps(event, ensure_ascii=False, separators=(",", ":")) for event in events]
+    Path(openlineage).write_text("".join(f"{line}\n" for line in lines), "utf-8")
+    told = {"file": openlineage, "events": len(lines)}
+    render.said(options, told, f"{len(lines)} events are in {openlineage}.")
+
+
+def deliveries(*, options: Everywhere = HERE) -> None:
+    """Say how deliveries of OpenLineage events stand."""
+    found = call(options, "lineage.deliveries")
+    lines = [
+        f"{found['done']} were told, {found['waiting']} wait, {found['failed']} were given up.",
+        f"To {found['url']}." if found["url"] else "No openlineage_url is set.",
+    ]
+    render.said(options, found, *lines, *([found["error"]] if found["error"] else []))
 
 
 def _draw(out: Console, found: Found, way: str) -> None:

@@ -270,6 +270,12 @@ NESTED: dict[str, tuple[str, list[Entry]]] = {
         ("remove", "log_rules:remove", "Look for a rule's lines no more.",
          "mainspring log-rules remove errors"),
     ]),
+    "lineage": ("Tell lineage to others.", [
+        ("export", "lineage:export", "Write runs as OpenLineage events.",
+         "mainspring lineage export --openlineage runs.ndjson"),
+        ("deliveries", "lineage:deliveries", "Say how deliveries of OpenLineage events stand.",
+         "mainspring lineage deliveries"),
+    ]),
     "trigger": ("Run pipelines when something happens.", [
         ("add", "triggers:add", "Run a pipeline whenever something happens.",
          "mainspring trigger add on-flights flights --on dataset:flights"),

@@ -40,6 +40,13 @@ NOT_SETTINGS = frozenset(
     )
 )
 
+#: Names that other tools read as well, and which setting each is.
+_OTHERS = {
+    "OPENLINEAGE_URL": "openlineage_url",
+    "OPENLINEAGE_API_KEY": "openlineage_key",
+    "OPENLINEAGE_NAMESPACE": "openlineage_namespace",
+}
+
 Count = Annotated[int, Meta(ge=1)]
 Length = Annotated[float, Meta(gt=0)]
 
@@ -71,6 +78,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     webhook_hosts: list[
         str
     ] = []  #: hosts of this network that webhooks may go to, such as "ci:8080"
+    openlineage_url: str | None = None  #: where events of runs go, such as http://marquez:5000
+    openlineage_key: str | None = None  #: the bearer token that it asks for
+    openlineage_namespace: str = "mainspring"  #: of our jobs, at that receiver
     host_models: Count = 200  #: that the shared host keeps in memory; the oldest used go first
     host_memory_mb: Count = 2048  #: that they hold together
     max_body_mb: Count = 32  #: largest body of a request
@@ -150,6 +160,9 @@ def _said(root: Path, environ: Mapping[str, str]) -> Iterator[tuple[str, Any, st
     """Yield key, value and where it stands: of the file first, then of the environment."""
     for key, value in _read(root / FILE).items():
         yield key, value, str(root / FILE)
+    for name, key in _OTHERS.items():  # others' names are honoured, and ours stand above them
+        if environ.get(name):
+            yield key, environ[name], name
     for key in Settings.__struct_fields__:
         name = f"MAINSPRING_{key.upper()}"
         if environ.get(name):

@@ -20,6 +20,7 @@ from mainspring.workspace.attention import Attention
 from mainspring.workspace.events.noticing import Triggers
 from mainspring.workspace.handlers import alarming, arriving, losing, telling
 from mainspring.workspace.keeping import ageing
+from mainspring.workspace.lineage import delivering as openlineage
 from mainspring.workspace.overview import Overview, Watched
 from mainspring.workspace.rollout_scans import RolloutScan
 
@@ -82,6 +83,7 @@ class Scans:
         watched = [one.spec for one in self._overview.endpoints.values() if one.spec is not None]
         found = ageing.due(tx, now) + telling.due(tx) + alarming.due(tx, now)
         found += arriving.due(tx, watched) + self._triggers.due(tx, now)
+        found += openlineage.due(tx, self._ws.settings, now)
         if not found:
             self._rest.begin(changed, now)
         return found

@@ -37,7 +37,13 @@ def signature(secret: str, delivery: str, timestamp: str, body: bytes) -> str:
     return f"v1,{base64.b64encode(made).decode()}"
 
 
-def post(url: str, body: bytes, headers: Mapping[str, str], allowed: Sequence[str]) -> Answer:
+def post(
+    url: str,
+    body: bytes,
+    headers: Mapping[str, str],
+    allowed: Sequence[str],
+    timeout_s: float = TIMEOUT_S,
+) -> Answer:
     """Send JSON and return the answer. Redirects and proxies are not followed.
 
     Raises:
@@ -51,7 +57,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str], allowed: Sequence[st
     told = {"Host": target.netloc.decode(), "Content-Type": "application/json", **headers}
     try:
         with (
-            httpx.Client(trust_env=False, timeout=TIMEOUT_S) as client,
+            httpx.Client(trust_env=False, timeout=timeout_s) as client,
             client.stream(
                 "POST",
                 target.copy_with(host=address),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
 from mainspring.ground.permissions import Permission
 from mainspring.web.api.fields import Request
 from mainspring.web.api.operations import operation
+from mainspring.workspace.lineage.delivering import Deliveries
 from mainspring.workspace.lineage.shapes import Lineage
 from mainspring.workspace.opening import Workspace
 
@@ -44,3 +45,25 @@ def get_lineage(ws: Workspace, request: AskLineage) -> Lineage:
     return lineage_of(
         ws, request.subject, request.direction, depth=request.depth, most=request.most
     )
+
+
+class ExportLineage(Request, frozen=True, kw_only=True):
+    """How much to export."""
+
+    limit: Annotated[int, Meta(ge=1, le=10_000, description="So many of the newest runs.")] = 1000
+
+
+@operation("lineage.export", "GET", "/api/v1/lineage/openlineage", Permission.READ)
+def export_lineage(ws: Workspace, request: ExportLineage) -> list[dict[str, Any]]:
+    """Tell the newest runs of pipelines as OpenLineage events, oldest first."""
+    from mainspring.workspace.lineage.delivering import exported
+
+    return exported(ws, request.limit)
+
+
+@operation("lineage.deliveries", "GET", "/api/v1/lineage/deliveries", Permission.READ)
+def deliveries_of_lineage(ws: Workspace) -> Deliveries:
+    """Say how the deliveries of OpenLineage events to ``openlineage_url`` stand."""
+    from mainspring.workspace.lineage.delivering import deliveries
+
+    return deliveries(ws)

@@ -30,6 +30,7 @@ from mainspring.workspace.handlers import (
     watching,
 )
 from mainspring.workspace.handlers.piping import Drive
+from mainspring.workspace.lineage import delivering as openlineage
 
 if TYPE_CHECKING:
     from mainspring.engine.doing import Handler, Opener
@@ -57,6 +58,7 @@ def table(ws: Workspace, drive: Drive) -> tuple[dict[str, Handler], dict[str, Op
         **losing.handlers(ws),
         **arriving.handlers(ws),
         **events.handlers(ws),
+        **openlineage.handlers(ws),
         **entries.handlers(ws, drive),
     }
     return found, steps.openers(work)
