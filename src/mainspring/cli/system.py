@@ -301,6 +301,7 @@ def config(*, options: Everywhere = HERE) -> None:
         "database": settings.database_url,
         "objects": settings.objects_url,
         "token": "set" if settings.token else None,
+        "openlineage_key": "set" if settings.openlineage_key else None,
     }
     found["database"] = _without_password(found["database"])
     render.answer(
