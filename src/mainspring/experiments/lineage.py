@@ -31,6 +31,17 @@ class Read(msgspec.Struct, frozen=True):
     context: str
 
 
+def uri_of(source: str) -> str:
+    """Return the file or URL that a dataset's source names; empty if it names none."""
+    try:
+        told = msgspec.json.decode(source)
+    except (msgspec.DecodeError, UnicodeError):
+        return source if "/" in source else ""
+    if isinstance(told, dict):
+        return next((str(told[key]) for key in ("uri", "url", "path") if told.get(key)), "")
+    return ""
+
+
 def _parts(several: Sequence[Any]) -> Iterator[list[Any]]:
     for start in range(0, len(several), _PART):
         yield list(several[start : start + _PART])

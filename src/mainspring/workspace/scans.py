@@ -20,7 +20,7 @@ from mainspring.workspace.attention import Attention
 from mainspring.workspace.events.noticing import Triggers
 from mainspring.workspace.handlers import alarming, arriving, losing, telling
 from mainspring.workspace.keeping import ageing
-from mainspring.workspace.lineage import delivering as openlineage
+from mainspring.workspace.openlineage import delivering as openlineage
 from mainspring.workspace.overview import Overview, Watched
 from mainspring.workspace.rollout_scans import RolloutScan
 

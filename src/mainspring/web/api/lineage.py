@@ -9,9 +9,9 @@ from msgspec import Meta
 from mainspring.ground.permissions import Permission
 from mainspring.web.api.fields import Request
 from mainspring.web.api.operations import operation
-from mainspring.workspace.lineage.delivering import Deliveries
 from mainspring.workspace.lineage.shapes import Lineage
 from mainspring.workspace.opening import Workspace
+from mainspring.workspace.openlineage.delivering import Deliveries
 
 
 class AskLineage(Request, frozen=True, kw_only=True):
@@ -56,7 +56,7 @@ class ExportLineage(Request, frozen=True, kw_only=True):
 @operation("lineage.export", "GET", "/api/v1/lineage/openlineage", Permission.READ)
 def export_lineage(ws: Workspace, request: ExportLineage) -> list[dict[str, Any]]:
     """Tell the newest runs of pipelines as OpenLineage events, oldest first."""
-    from mainspring.workspace.lineage.delivering import exported
+    from mainspring.workspace.openlineage.delivering import exported
 
     return exported(ws, request.limit)
 
@@ -64,6 +64,6 @@ def export_lineage(ws: Workspace, request: ExportLineage) -> list[dict[str, Any]
 @operation("lineage.deliveries", "GET", "/api/v1/lineage/deliveries", Permission.READ)
 def deliveries_of_lineage(ws: Workspace) -> Deliveries:
     """Say how the deliveries of OpenLineage events to ``openlineage_url`` stand."""
-    from mainspring.workspace.lineage.delivering import deliveries
+    from mainspring.workspace.openlineage.delivering import deliveries
 
     return deliveries(ws)

@@ -30,7 +30,7 @@ from mainspring.workspace.handlers import (
     watching,
 )
 from mainspring.workspace.handlers.piping import Drive
-from mainspring.workspace.lineage import delivering as openlineage
+from mainspring.workspace.openlineage import delivering as openlineage
 
 if TYPE_CHECKING:
     from mainspring.engine.doing import Handler, Opener

@@ -21,7 +21,7 @@ from mainspring.pipelines import runs as pipelines
 from mainspring.pipelines.data import versions as data
 from mainspring.readiness import registry
 from mainspring.scaling.serving import endpoints, rollouts
-from mainspring.workspace.lineage.edges import Edges, dataset, uri_of
+from mainspring.workspace.lineage.edges import Edges, dataset
 from mainspring.workspace.lineage.shapes import KINDS, Leads, Lineage
 from mainspring.workspace.lineage.telling import things_of
 from mainspring.workspace.tracking.catching_up import caught_up
@@ -177,7 +177,7 @@ def resolved(tx: Tx, text: str) -> str:
 def _file(tx: Tx, path: str) -> str:
     from mainspring.experiments import lineage as known_to_runs
 
-    uris = {uri_of(one.source) for one in known_to_runs.reads_from(tx, path)} - {""}
+    uris = {known_to_runs.uri_of(one.source) for one in known_to_runs.reads_from(tx, path)} - {""}
     exact = [one for one in uris if one == path or one.endswith(f"/{path}")]
     if len(exact) == 1:
         return exact[0]

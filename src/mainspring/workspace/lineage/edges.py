@@ -10,6 +10,7 @@ import msgspec
 
 from mainspring.engine import reactor
 from mainspring.experiments import lineage as runs
+from mainspring.experiments.lineage import uri_of
 from mainspring.ground.ports import Tx
 from mainspring.monitoring import windows
 from mainspring.pipelines import lineage as steps
@@ -30,17 +31,6 @@ Found = list[Leads]
 def dataset(name: str, digest: str) -> str:
     """Return the reference of one version of a dataset."""
     return f"dataset:{name}@{digest}"
-
-
-def uri_of(source: str) -> str:
-    """Return the file or URL that a dataset's source names; empty if it names none."""
-    try:
-        told = msgspec.json.decode(source)
-    except (msgspec.DecodeError, UnicodeError):
-        return source if "/" in source else ""
-    if isinstance(told, dict):
-        return next((str(told[key]) for key in ("uri", "url", "path") if told.get(key)), "")
-    return ""
 
 
 class Edges:

@@ -22,7 +22,7 @@ from mainspring.ground.objects import Run, RunStatus
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.pipelines import runs as pipelines
-from mainspring.workspace.lineage import openlineage
+from mainspring.workspace.openlineage import events as openlineage
 
 if TYPE_CHECKING:
     from mainspring.engine.tasks import Lease

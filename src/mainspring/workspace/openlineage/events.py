@@ -16,6 +16,7 @@ import msgspec
 from mainspring.experiments import datasets
 from mainspring.experiments import runs as experiments
 from mainspring.experiments.datasets import Use
+from mainspring.experiments.lineage import uri_of
 from mainspring.ground.clock import iso
 from mainspring.ground.objects import Run, RunStatus, StepRecord, StepState, Version
 from mainspring.ground.ports import Tx
@@ -23,7 +24,6 @@ from mainspring.ground.version import __version__
 from mainspring.pipelines import runs as pipelines
 from mainspring.readiness import registry
 from mainspring.workspace import running
-from mainspring.workspace.lineage.edges import uri_of
 
 PRODUCER = f"urn:mainspring:{__version__}"
 _SPEC = "https://openlineage.io/spec"

@@ -24,8 +24,9 @@ from mainspring.ground.permissions import Permission, service
 from mainspring.ground.settings import load
 from mainspring.workspace import crons
 from mainspring.workspace.engines import make_engine
-from mainspring.workspace.lineage import delivering, openlineage
 from mainspring.workspace.opening import Workspace
+from mainspring.workspace.openlineage import delivering
+from mainspring.workspace.openlineage import events as openlineage
 
 PROJECT = """
 import mainspring as ms

@@ -1,0 +1,1 @@
+"""Tell runs to others as OpenLineage does. Read first: :mod:`events`, then :mod:`delivering`."""
