@@ -64,7 +64,7 @@ def add(
     if query is not None and name is None:
         raise BadInputError("What a query answers needs a --name.", field="name")
     written = None
-    with _here(options, "add", create=True) as ws, progress_bar(options) as tell:
+    with here(options, "add", create=True) as ws, progress_bar(options) as tell:
         if path is None:
             asked = (str(name), str(query), str(source))
             found = tables.add_query(ws, *asked, message=message, again=again, tell=tell)
@@ -224,7 +224,7 @@ def get(
 
     from mainspring.workspace.data import getting
 
-    with _here(options, "get") as ws, progress_bar(options) as tell:
+    with here(options, "get") as ws, progress_bar(options) as tell:
         if version is None:
             found = getting.by_pointers(ws, Path.cwd(), force=force, link=link, tell=tell)
         else:
@@ -339,7 +339,8 @@ def _settings(options: Everywhere, verb: str) -> Any:
 
 
 @contextmanager
-def _here(options: Everywhere, verb: str, *, create: bool = False) -> Iterator[Workspace]:
+def here(options: Everywhere, verb: str, *, create: bool = False) -> Iterator[Workspace]:
+    """Open the home for what works on files of this machine."""
     local = Local(_settings(options, verb), create=create)
     try:
         yield local.workspace

@@ -107,6 +107,8 @@ NESTED: dict[str, tuple[str, list[Entry]]] = {
          "mainspring data show flights@7"),
         ("diff", "data_diff:diff", "Show what differs: files, schema, rows, statistics.",
          "mainspring data diff flights@6 flights@7 --key day,carrier"),
+        ("import-dvc", "from_dvc:import_dvc", "Make versions of what DVC keeps.",
+         "mainspring data import-dvc ../old-project --history"),
         ("get", "data:get", "Bring a version here, or all that pointers name.",
          "mainspring data get flights@7 data/flights"),
         ("push", "data:push", "Send versions to another place.",

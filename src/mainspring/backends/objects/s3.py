@@ -40,7 +40,7 @@ class S3Objects:
 
     def __init__(self, url: str, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
-        self._bucket, self._store = _open(url)
+        self._bucket, self._store = open_bucket(url)
 
     def put(self, data: bytes) -> str:
         """Keep bytes and return their digest."""
@@ -225,7 +225,7 @@ class S3Records:
     """A :class:`mainspring.backends.objects.records.Records` in a bucket."""
 
     def __init__(self, url: str) -> None:
-        self._bucket, self._store = _open(url)
+        self._bucket, self._store = open_bucket(url)
 
     def put(self, path: str, data: bytes) -> None:
         """Keep a record."""
@@ -255,7 +255,7 @@ def _told(bucket: str, what: str, digest: str = "") -> Iterator[None]:
         ) from error
 
 
-def _open(url: str) -> tuple[str, S3Store]:
+def open_bucket(url: str) -> tuple[str, S3Store]:
     """Return the bucket that a URL names, and what speaks to it."""
     parts = urlsplit(url)
     given = dict(parse_qsl(parts.query))
