@@ -13,6 +13,7 @@ PLACES = {
     "drill": "Serving",
     "endpoint": "Serving",
     "rollout": "Serving",
+    "ci": "Readiness and debt",
     "gate": "Readiness and debt",
     "log-rules": "Watching",
     "schedule": "Pipelines and runs",
@@ -49,6 +50,12 @@ NESTED: dict[str, tuple[str, list[Entry]]] = {
          "mainspring readiness score flights --least 3"),
         ("exercise", "drills:exercise", "Try what the score asks for and a machine can do.",
          "mainspring readiness exercise flights"),
+    ]),
+    "ci": ("Continuous integration: say what a change to the code does to a model.", [
+        ("init", "integration:init", "Write the file by which GitHub or GitLab reports.",
+         "mainspring ci init github --pipeline flights"),
+        ("report", "integration:report", "Run both sides of a change, compare, and judge.",
+         "mainspring ci report flights --base origin/main --markdown report.md"),
     ]),
     "gate": ("What versions must show before they may serve.", [
         ("run", "gates:run", "Run every check of a version again: exit code 0, 1 or 2.",

@@ -45,6 +45,11 @@ def of_gate(gate: GateResult) -> str:
     return document(f"gate {gate.model}/{gate.number}", cases, gate.made or gate.at)
 
 
+def of_failure(name: str, why: str, at: float = 0.0) -> str:
+    """Return as a JUnit document that nothing could be judged, and why: one case that failed."""
+    return document(name, [Case(name="run", state="failed", text=why)], at)
+
+
 def of_checklist(found: Checklist) -> str:
     """Return a production checklist as a JUnit document: stale fails, not asked is skipped."""
     cases = [

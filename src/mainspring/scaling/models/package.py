@@ -217,6 +217,12 @@ def features(digest: str, objects: Objects) -> dict[str, str] | None:
     return msgspec.json.decode(data, type=FeatureFile).expressions
 
 
+def facts(digest: str, objects: Objects) -> Facts:
+    """Return what is known of the fit of a packaged model."""
+    manifest = read_manifest(digest, objects)
+    return msgspec.json.decode(read_file(manifest, "facts.json", objects), type=Facts)
+
+
 def reference(digest: str, objects: Objects) -> pl.DataFrame | None:
     """Return rows that a packaged model did not learn from, with ``_score`` and ``_y``.
 
