@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kept_data import Opener, bytes_of, kept
 
-from mainspring.backends.objects.local import LocalObjects
 from mainspring.ground.errors import BadInputError, StoreError
 from mainspring.ground.permissions import Permission
 from mainspring.ground.settings import Settings
-from mainspring.pipelines.data import fetching, manifest, versions
+from mainspring.pipelines.data import fetching, manifest, pointers, versions
 from mainspring.workspace.data import adding, getting
 from mainspring.workspace.opening import Workspace, open_workspace
 
@@ -153,15 +153,39 @@ def test_a_file_that_cannot_be_read_is_named(
 def test_a_full_disk_is_told_and_nothing_is_half_added(
     ws: Workspace, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(self, digest: str, size: int) -> bool:
+    def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(LocalObjects, "_hit", full)
-        with pytest.raises((StoreError, OSError)):
+        patch.setattr("mainspring.backends.objects.local.write_all", full)
+        with pytest.raises(StoreError, match="No space left"):
             adding.add(ws, folder)
     assert ws.read(Permission.READ, versions.names) == []
-    assert adding.add(ws, folder).number == 1  # there is room again
+    with monkeypatch.context() as patch:
+        patch.setattr("mainspring.pipelines.data.stats._write", full)
+        version = adding.add(ws, folder)  # room for the data, none for the memory of it
+    assert version.number == 1
+    with monkeypatch.context() as patch:
+        patch.setattr("tempfile.mkstemp", full)
+        with pytest.raises(StoreError, match=r"flights\.mainspring cannot be written"):
+            pointers.write(folder, version)
+        with pytest.raises(StoreError, match="No space left"):
+            getting.get(ws, "flights", folder.parent / "out")
+    getting.get(ws, "flights", folder.parent / "out")  # there is room again
+    assert bytes_of(folder.parent / "out") == bytes_of(folder)
+
+
+def test_a_disk_that_cannot_be_read_is_told(
+    ws: Workspace, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_source: object, size: int = 0) -> Iterator[memoryview]:
+        yield memoryview(b"a part")
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("mainspring.pipelines.data.storing.blocks", broken)
+    with pytest.raises(StoreError, match="Input/output error"):
+        adding.add(ws, folder)
+    assert ws.read(Permission.READ, versions.names) == []
 
 
 def test_two_who_add_at_once_both_get_what_they_added(

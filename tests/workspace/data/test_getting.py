@@ -59,7 +59,7 @@ def test_what_was_changed_here_is_overwritten_only_by_force(
     assert bytes_of(out) == two[1]
 
 
-def test_a_folder_or_a_link_in_the_way_stays_whatever_is_asked(
+def test_what_is_in_the_way_stays_whatever_is_asked(
     ws: Workspace, two: list[dict], tmp_path: Path
 ) -> None:
     out, outside = tmp_path / "out", tmp_path / "outside"
@@ -69,9 +69,49 @@ def test_a_folder_or_a_link_in_the_way_stays_whatever_is_asked(
         getting.get(ws, "flights@2", out, force=True)
     (out / "new").rmdir()
     (out / "sub").symlink_to(outside)
-    with pytest.raises((ConflictError, BadInputError)):
+    with pytest.raises(ConflictError, match="sub in"):
         getting.get(ws, "flights@2", out, force=True)
     assert list(outside.iterdir()) == []
+
+
+def test_a_file_may_become_a_folder_and_a_folder_a_file(
+    ws: Workspace, tmp_path: Path, large: bytes
+) -> None:
+    place, out = tmp_path / "place", tmp_path / "out"
+    (place / "b" / "c").mkdir(parents=True)
+    (place / "a").write_text("a")
+    (place / "b" / "c" / "d").write_bytes(large[:100])
+    adding.add(ws, place)
+    (place / "a").unlink()
+    (place / "b" / "c" / "d").unlink()
+    (place / "b" / "c").rmdir()
+    (place / "b").rmdir()
+    (place / "a").mkdir()
+    (place / "a" / "x").write_text("x")
+    (place / "b").write_text("b")
+    adding.add(ws, place)
+    for number in (1, 2, 1):
+        getting.get(ws, f"place@{number}", out)
+        assert len(bytes_of(out)) == 2
+        assert looking.status(ws.home, out, lambda: ws).state == "clean"
+    (out / "b" / "mine").write_text("mine")
+    before = bytes_of(out)
+    with pytest.raises(ConflictError, match="b in"):
+        getting.get(ws, "place@2", out)
+    assert bytes_of(out) == before
+
+
+def test_no_link_leads_a_version_out_of_its_place(ws: Workspace, tmp_path: Path) -> None:
+    place, out, outside = tmp_path / "place", tmp_path / "out", tmp_path / "outside"
+    (place / "a" / "b").mkdir(parents=True)
+    (place / "a" / "b" / "c").write_text("c")
+    adding.add(ws, place)
+    (outside / "b").mkdir(parents=True)
+    out.mkdir()
+    (out / "a").symlink_to(outside)
+    with pytest.raises(ConflictError, match=r"a in .* would be overwritten"):
+        getting.get(ws, "place", out, force=True)
+    assert list((outside / "b").iterdir()) == []
 
 
 @pytest.mark.parametrize("link", getting.LINKS)

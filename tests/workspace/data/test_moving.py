@@ -10,6 +10,8 @@ from kept_data import Opener, bytes_of
 from mainspring.ground.errors import BadInputError, DamagedError, NotFoundError
 from mainspring.ground.permissions import Permission
 from mainspring.pipelines.data import manifest, versions
+from mainspring.workspace.archive.taking import take_in
+from mainspring.workspace.archive.writing import export
 from mainspring.workspace.data import adding, getting, moving
 from mainspring.workspace.opening import Workspace
 
@@ -82,3 +84,14 @@ def test_what_is_damaged_there_is_not_pulled(
     with pytest.raises(DamagedError):
         moving.pull(other, str(remote))
     assert other.read(Permission.READ, versions.names) == []
+
+
+def test_an_archive_takes_data_along(
+    ws: Workspace, homes: Opener, folder: Path, tmp_path: Path
+) -> None:
+    adding.add(ws, folder)
+    export(ws, tmp_path / "all.msar")
+    other = homes("other")
+    take_in(other, tmp_path / "all.msar")
+    getting.get(other, "flights@1", tmp_path / "out")
+    assert bytes_of(tmp_path / "out") == bytes_of(folder)

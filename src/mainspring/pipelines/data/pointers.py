@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from mainspring.ground.errors import BadInputError
+from mainspring.ground.errors import BadInputError, StoreError
 from mainspring.ground.identity import check_digest, check_name
 from mainspring.pipelines.data.manifest import KINDS, Kind
 from mainspring.pipelines.data.naming import DataVersion
@@ -54,7 +54,11 @@ def of_version(version: DataVersion) -> Pointer:
 
 
 def write(place: Path, version: DataVersion) -> Path:
-    """Write the pointer of a place, and keep Git from the data; return its file."""
+    """Write the pointer of a place, and keep Git from the data; return its file.
+
+    Raises:
+        StoreError: if it cannot be written.
+    """
     file = beside(place)
     told = msgspec.structs.asdict(of_version(version))
     lines = [f"{key} = {json.dumps(told[key])}\n" for key in sorted(told)]
@@ -119,13 +123,16 @@ def _ignore(place: Path) -> None:
 
 
 def _replace(file: Path, text: str) -> None:
-    if file.exists() and file.read_text("utf-8") == text:
-        return
-    number, name = tempfile.mkstemp(dir=file.parent)
     try:
-        with os.fdopen(number, "w", encoding="utf-8") as opened:
-            opened.write(text)
-        Path(name).chmod(0o644)
-        Path(name).replace(file)
-    finally:
-        Path(name).unlink(missing_ok=True)
+        if file.exists() and file.read_text("utf-8") == text:
+            return
+        number, name = tempfile.mkstemp(dir=file.parent)
+        try:
+            with os.fdopen(number, "w", encoding="utf-8") as opened:
+                opened.write(text)
+            Path(name).chmod(0o644)
+            Path(name).replace(file)
+        finally:
+            Path(name).unlink(missing_ok=True)
+    except OSError as error:
+        raise StoreError(f"{file} cannot be written: {error.strerror or error}.") from error

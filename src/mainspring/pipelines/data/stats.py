@@ -14,6 +14,7 @@ import tempfile
 import time
 import zlib
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -91,8 +92,16 @@ def of_file(file: Path) -> State | None:
 
 
 def save(folder: Path, state: State) -> None:
-    """Keep what is known of a place, in one step."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Keep what is known of a place, in one step.
+
+    On a disk that is full or may not be written nothing is kept: the files are read again.
+    """
+    with suppress(OSError):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _write(folder, state)
+
+
+def _write(folder: Path, state: State) -> None:
     body = msgspec.msgpack.encode(state)
     number, name = tempfile.mkstemp(dir=folder)
     try:

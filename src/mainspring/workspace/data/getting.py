@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import msgspec
 
@@ -115,14 +115,14 @@ class _Getting:
         same = {p for p, digest in there.items() if p in wanted and wanted[p].sha256 == digest}
         ours = {p for p, digest in there.items() if before.get(p) == digest}
         blocked = sorted(p for p in there if p in wanted and p not in same | ours)
-        blocked += self._in_the_way(wanted)
         if blocked and not force:
             raise self._blocked(blocked)
-        todo = [entry for path, entry in wanted.items() if path not in same]
-        self._write(todo, link, source)
         gone = sorted(ours - wanted.keys())
-        for path in gone:
+        self._refuse_what_is_in_the_way(wanted, there.keys() - set(gone))
+        todo = [entry for path, entry in wanted.items() if path not in same]
+        for path in gone:  # first, as a folder may come where a file was
             self._remove(path)
+        self._write(todo, link, source)
         self._modes([entry for path, entry in wanted.items() if path in same])
         self._remember(state, same)
         return Got(
@@ -157,22 +157,21 @@ class _Getting:
             return {self._place.name: held.entries[0].sha256}
         return {entry.path: entry.sha256 for entry in held.entries}
 
-    def _in_the_way(self, wanted: Mapping[str, Entry]) -> list[str]:
-        """Return what is neither file nor absent where a file belongs, or a file for a folder."""
+    def _refuse_what_is_in_the_way(
+        self, wanted: Mapping[str, Entry], stay: Collection[str]
+    ) -> None:
+        """Refuse to lead through a link, or to take a folder or file away for the other."""
         if self._single or not self._place.is_dir():
-            return []
-        found = []
-        for folder in sorted({path.rpartition("/")[0] for path in wanted} - {""}):
-            at = self._place / folder
-            if at.is_symlink() or (at.exists() and not at.is_dir()):
-                found.append(folder)
+            return
+        above = {str(one) for path in wanted for one in PurePosixPath(path).parents} - {"."}
+        found = {path for path in above if (self._place / path).is_symlink() or path in stay}
+        kept = {str(one) for path in stay for one in PurePosixPath(path).parents}
         for path in wanted:
             at = self._place / path
-            if at.is_dir() and not at.is_symlink():
-                found.append(path)
-        if found:  # no force takes away a folder, or leads through a link
-            raise self._blocked(found, "move it away")
-        return found
+            if path in kept or (at.is_dir() and not at.is_symlink() and not any(at.iterdir())):
+                found.add(path)
+        if found:
+            raise self._blocked(sorted(found), "Move it away.")
 
     def _blocked(self, paths: list[str], hint: str = "") -> ConflictError:
         first = ", ".join(paths[:_TOLD])
@@ -266,9 +265,12 @@ def _partials(place: Path) -> Iterator[Path]:
 def _alone(ws: Workspace, place: Path) -> Iterator[None]:
     """Keep two from bringing to one place at once."""
     folder = stats_folder(ws.home)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = folder / f"{sha256(os.fsencode(place))[:32]}.lock"
-    number = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        number = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StoreError(f"{file} cannot be written: {error.strerror or error}.") from error
     try:
         fcntl.flock(number, fcntl.LOCK_EX)
         yield
