@@ -115,6 +115,22 @@ def lines(pins: Mapping[str, str], hashes: Hashes) -> str:
     return "".join(out)
 
 
+def of_lines(requirements: Iterable[str]) -> dict[tuple[str, str], frozenset[str]]:
+    """Return the hashes in exact requirements, by name and version.
+
+    >>> of_lines(["Six==1.17.0 --hash=sha256:ab", "click==8.1"])
+    {('six', '1.17.0'): frozenset({'sha256:ab'})}
+    """
+    found = {}
+    for line in requirements:
+        named, *rest = line.replace("\\", " ").split()
+        name, equals, version = named.partition("==")
+        hashes = frozenset(w.removeprefix("--hash=") for w in rest if w.startswith("--hash="))
+        if equals and hashes:
+            found[normal(name.partition("[")[0]), version.rstrip(";")] = hashes
+    return found
+
+
 def locked(file: Path) -> dict[tuple[str, str], frozenset[str]]:
     """Return the hashes in a lock file of uv, by name and version; none where there is none."""
     try:

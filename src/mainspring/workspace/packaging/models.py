@@ -16,6 +16,7 @@ from mainspring.ground.objects import Signature, Version
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.ground.version import __version__
+from mainspring.pipelines import environments
 from mainspring.pipelines import reading as pipelines
 from mainspring.pipelines.packaging import containerfile, pins
 from mainspring.pipelines.packaging.containerfile import Image
@@ -47,7 +48,7 @@ def folder_of(
         BadInputError: if it cannot be served from an image, or ``base`` is none.
         ConflictError: if nobody knows which packages it needs in which versions.
     """
-    version, run, here = ws.read(Permission.READ, lambda tx: _told(tx, reference))
+    version, run, here, own = ws.read(Permission.READ, lambda tx: _told(tx, reference))
     manifest = package.read_manifest(version.package, ws.objects)
     _check(version, manifest)
     python = here.pop("python", environment()["python"])
@@ -56,7 +57,7 @@ def folder_of(
     names = pins.closure(roots, python)
     locked = parts.pins_of(manifest, ws.objects, ("lock.txt", "requirements.txt"))
     pinned = pins.pinned(names, [locked, here, environment()])
-    hashes = pins.locked(Path(ws.settings.root) / "uv.lock")
+    hashes = {**pins.locked(Path(ws.settings.root) / "uv.lock"), **pins.of_lines(own)}
     base = containerfile.check_base(base or containerfile.default_base(python))
     kept = _model(ws, version, manifest)
     document = sbom.document(
@@ -87,7 +88,7 @@ def artifact_of(ws: Workspace, reference: str) -> tuple[Version, bytes]:
     Raises:
         NotFoundError, BadInputError: as :func:`folder_of`.
     """
-    version, _, _ = ws.read(Permission.READ, lambda tx: _told(tx, reference))
+    version = version_of(ws, reference)
     manifest = package.read_manifest(version.package, ws.objects)
     _check(version, manifest)
     return version, folders.compressed(_model(ws, version, manifest), version.created)
@@ -108,15 +109,19 @@ def version_of(ws: Workspace, reference: str) -> Version:
     return ws.read(Permission.READ, lambda tx: registry.resolve(tx, reference))
 
 
-def _told(tx: Tx, reference: str) -> tuple[Version, dict[str, str], dict[str, str]]:
+def _told(tx: Tx, reference: str) -> tuple[Version, dict[str, str], dict[str, str], list[str]]:
+    """Return a version, its run's tags, what was installed there, and its locks' lines."""
     version = registry.resolve(tx, reference)
     if version.run is None:
-        return version, {}, {}
+        return version, {}, {}, []
     try:
         tags = experiments.get(tx, version.run).tags
     except NotFoundError:  # it was deleted for good
         tags = {}
-    return version, tags, pipelines.environment_of(tx, version.run)
+    digests = sorted(set(environments.of_steps(tx, version.run).values()))
+    locks = [environments.lock_of(tx, one) for one in digests if one]
+    own = [line for lock in locks if lock is not None for line in lock.lines]
+    return version, tags, pipelines.environment_of(tx, version.run), own
 
 
 def _check(version: Version, manifest: package.Manifest) -> None:
