@@ -219,6 +219,16 @@ def judging(ready_url: str) -> Iterator[httpx.Client]:
         yield client
 
 
+@pytest.fixture(scope="session")
+def data_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a home with versions of data: tables, files, and names that attack."""
+    data = _module("kept_data")
+    with _opened(tmp_path_factory.mktemp("data")) as ws:
+        data.furnish(ws, tmp_path_factory.mktemp("files"))
+        with _served(ws) as url:
+            yield url
+
+
 # ---------------------------------------------------------------- a real browser
 
 Opened = Callable[..., contextlib.AbstractContextManager[tuple[Page, list[str]]]]

@@ -23,6 +23,7 @@ from mainspring.web.pages import (
     columns,
     compare,
     curves,
+    data,
     decided,
     endpoint,
     evidenced,
@@ -98,10 +99,20 @@ def routes(ws: Workspace, admit: Admit, threads: Threads | None = None) -> list[
         ),
         page("/experiments", "experiments.html", experiments.gather_all),
         page("/experiments/{experiment}", "experiment.html", experiments.gather),
+        *_data(page),
         *_readiness(page),
         Route("/models/{model}/{number}/card/{form}", card.CardFile(ws, line), methods=["GET"]),
         *session_routes(ws, admit, line),
         Route("/static/{file}", Static(), methods=["GET"]),
+    ]
+
+
+def _data(page: Callable[..., Route]) -> list[Route]:
+    """Return the routes of the pages of data."""
+    return [
+        page("/data", "data_list.html", data.gather_all),
+        page("/data/{name}", "data.html", data.gather),
+        page("/data/{name}/diff", "data_diff.html", data.gather_diff),
     ]
 
 

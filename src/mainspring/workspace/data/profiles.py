@@ -6,6 +6,7 @@ home's cache; the profile of a table of many parts is put together from those of
 
 from __future__ import annotations
 
+import secrets
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -133,18 +134,26 @@ def from_objects(ws: Workspace) -> Callable[[Entry, Path], Path]:
     return bring
 
 
-def _profile(ws: Workspace, side: Side, entry: Entry) -> Profile:
-    folder = ws.home / "cache" / "data-profiles"
+def is_known(ws: Workspace, entry: Entry) -> bool:
+    """Return whether a file was counted already."""
+    return _kept_at(ws, entry).exists()
+
+
+def _kept_at(ws: Workspace, entry: Entry) -> Path:
     named = sha256(f"{entry.sha256} {_suffix(entry.path)} {_COUNTED}".encode())
-    file = folder / f"{named}.json"
+    return ws.home / "cache" / "data-profiles" / f"{named}.json"
+
+
+def _profile(ws: Workspace, side: Side, entry: Entry) -> Profile:
+    file = _kept_at(ws, entry)
     try:
         return msgspec.json.decode(file.read_bytes(), type=Profile)
     except (FileNotFoundError, msgspec.MsgspecError):
         pass  # not counted yet, or half written: it is counted
     with opened(side, entry) as place:
         found = streams.profile_table(place)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    part = file.with_suffix(f".{id(found):x}")
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    part = file.with_suffix(f".{secrets.token_hex(8)}")
     part.write_bytes(msgspec.json.encode(found))
     part.replace(file)
     return found

@@ -70,8 +70,12 @@ class Described(msgspec.Struct, frozen=True, kw_only=True):
     same: list[str]  #: other versions of the same content
 
 
-def describe(ws: Workspace, reference: str, *, tell: Tell = quiet) -> Described:
+def describe(
+    ws: Workspace, reference: str, *, counted: bool = True, tell: Tell = quiet
+) -> Described:
     """Return the tables of a version, column by column, and who read it.
+
+    Without ``counted`` no table is read: only its name and size are told.
 
     Raises:
         NotFoundError: if there is no such version.
@@ -82,6 +86,9 @@ def describe(ws: Workspace, reference: str, *, tell: Tell = quiet) -> Described:
     told = []
     for one in tables[:MOST_TABLES]:
         size = sum(entry.size for entry in one.parts)
+        if not counted:
+            told.append(TableTold(name=one.name, parts=len(one.parts), bytes=size, rows=None))
+            continue
         try:
             profile, schema = profile_of(ws, side, one, tell), schema_of(side, one)
         except MainspringError as error:
