@@ -81,6 +81,19 @@ def test_a_path_that_leads_elsewhere_is_refused(path: str) -> None:
         settled("folder", [Entry(path, 1, A)])
 
 
+@given(st.text(st.sampled_from("a./\\\n\x7f\ud800ü "), max_size=9))
+def test_a_path_is_plain_or_refused(path: str) -> None:
+    parts = path.split("/")
+    plain = all(part not in ("", ".", "..") for part in parts) and not set(path) & set(
+        "\\\n\ud800"
+    )
+    if plain:
+        assert manifest.check_path(path) == path
+    else:
+        with pytest.raises(BadInputError):
+            manifest.check_path(path)
+
+
 def test_a_manifest_from_elsewhere_leads_nowhere_either(objects: Objects) -> None:
     leaf = objects.put(msgspec.json.encode([Entry("../../etc/passwd", 1, A)]))
     top = {"format": 1, "kind": "folder", "leaves": [{"object": leaf, "count": 1}]}
