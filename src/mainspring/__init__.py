@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mainspring.pipelines.checkpoints import checkpoint as checkpoint
     from mainspring.pipelines.checkpoints import last_checkpoint as last_checkpoint
     from mainspring.pipelines.context import scheduled_at as scheduled_at
+    from mainspring.pipelines.context import seed as seed
     from mainspring.pipelines.programs.handing import hand_back as hand_back
     from mainspring.pipelines.programs.notebook import notebook as notebook
     from mainspring.pipelines.programs.program import Program as Program
@@ -160,6 +161,7 @@ _PUBLIC = (
     "scheduled_at",
     "script",
     "search",
+    "seed",
     "series",
     "shell",
     "step",
@@ -181,6 +183,7 @@ _LIGHT = {
     "OnnxModel": "mainspring.scaling.models.directories",
     "Predictor": "mainspring.scaling.models.directories",
     "register": "mainspring.workspace.adding",
+    "seed": "mainspring.pipelines.context",
     # A step's own environment need not have what the rest of ours needs.
     **dict.fromkeys(("Pipeline", "Ref", "Step", "pipeline", "step"), "mainspring.workspace.words"),
     **dict.fromkeys(

@@ -24,6 +24,8 @@ class EachTx:
         return self.store.read(self.who, Permission.READ, lambda tx: tx.all(statement))
 
     def one(self, statement: Any) -> Any | None:
+        if not statement.is_select:  # an update that returns what it made of the row
+            return self.store.write(self.who, Permission.WORK, lambda tx: tx.one(statement))
         return self.store.read(self.who, Permission.READ, lambda tx: tx.one(statement))
 
     def run(self, statement: Any, rows: Sequence[Mapping[str, Any]] | None = None) -> int:

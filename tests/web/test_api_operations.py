@@ -53,6 +53,7 @@ GOOD: dict[str, tuple[dict[str, Any], str | None]] = {
         "id",
     ),
     "system.gc": ({"dry_run": True}, "after"),
+    "environments.list": ({}, None),
     "endpoints.options": ({"name": "flights"}, "scaling"),
     "endpoints.configure": ({"name": "flights", "fewest": 0, "most": 2, "idle_s": 60.0}, "place"),
     "models.list": ({}, None),
@@ -254,7 +255,11 @@ APART = {
     "deprecations.withdraw",
     "proofs.sbom",  # tests/workspace/proofs/test_parts_of_versions.py
     "proofs.audit",
-    "proofs.reproduce",  # tests/workspace/proofs
+    "environments.build",  # tests/workspace/environments
+    "environments.of_run",
+    "environments.remove",
+    "proofs.remake",  # tests/workspace/proofs
+    "proofs.reproduce",
     "proofs.reproduction",
     "proofs.scan",  # tests/cli/test_judging_commands.py
     "bias.report",  # tests/workspace/test_fairness.py

@@ -188,6 +188,21 @@ def _disk(settings: Settings) -> Iterator[Finding]:
         yield ok("disk", f"{render.size(free)} free")
 
 
+def _environments(settings: Settings) -> Iterator[Finding]:
+    from mainspring.ground import venvs
+    from mainspring.workspace import environments
+
+    found = venvs.listed(environments.cache(Path(settings.home)))
+    for note, _ in found:
+        if not venvs.is_whole(note):
+            told = f"{note.digest[:12]} ({note.came}) lacks something"
+            advice = f"It is built again when needed, or: mainspring env remove {note.digest[:12]}"
+            yield warn("environments", told, advice)
+    if found:
+        size = render.size(sum(venvs.size_of(note) for note, _ in found))
+        yield ok("environments", f"{len(found)} built, {size}")
+
+
 def _clock(settings: Settings) -> Iterator[Finding]:
     now = SystemClock().now()
     newest = max(
@@ -363,6 +378,7 @@ CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
     _python,
     _home,
     _disk,
+    _environments,
     _clock,
     _database,
     _invariants,

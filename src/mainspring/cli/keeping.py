@@ -235,6 +235,9 @@ def _collected(done: dict[str, Any]) -> list[str]:
         f"{count} objects {would}reclaimed: {render.size(before['size'])} before,"
         f" {render.size(after['size'])} after, {render.size(freed)} less"
     )
+    if done["environments"]:
+        freed = render.size(done["environments_size"])
+        lines.append(f"{done['environments']} unused environments {would}deleted, {freed}")
     if done["young"]:
         lines.append(f"{done['young']} objects that nothing names yet are too young to go")
     return lines

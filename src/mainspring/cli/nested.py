@@ -20,11 +20,22 @@ PLACES = {
     "trigger": "Pipelines and runs",
     "experiments": "Pipelines and runs",
     "data": "Pipelines and runs",
+    "env": "Pipelines and runs",
     "notebook": "Pipelines and runs",
 }
 
 #: A command that is in GROUPS as well does its own work when no word of these follows it.
 NESTED: dict[str, tuple[str, list[Entry]]] = {
+    "env": ("Look at the environments of steps, build them, remove them.", [
+        ("list", "environments:listing", "List the environments that were built.",
+         "mainspring env list"),
+        ("show", "environments:show", "Show what the steps of a run ran in.",
+         "mainspring env show last"),
+        ("build", "environments:build", "Build what the steps of a run ran in.",
+         "mainspring env build last"),
+        ("remove", "environments:remove", "Delete one; it is built again when needed.",
+         "mainspring env remove 3f9a17"),
+    ]),
     "loop": ("Look at loops, declare, pause, resume them, ask for a retraining.", [
         ("status", "loops:status", "Show where loops stand.",
          "mainspring loop status flights"),

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from mainspring.cli import render
 from mainspring.cli.models import VersionRef, reference
 from mainspring.cli.options import HERE, Everywhere
-from mainspring.cli.remote import Local, Remote, asking, call
-from mainspring.ground.errors import BadInputError, StepFailedError
-
-POLL_S = 0.3
-_OVER = ("done", "failed", "skipped", "cancelled")
+from mainspring.cli.remote import asking, call
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -88,60 +83,3 @@ def scan(version: VersionRef, /, *, options: Everywhere = HERE) -> int:
 
     render.answer(options, found, draw)
     return 0 if found["passed"] else 1
-
-
-def reproduce(
-    version: VersionRef,
-    /,
-    *,
-    runs: Annotated[int, Parameter(help="How often to run it.")] = 1,
-    tolerance: Annotated[
-        float, Parameter(help="Relative difference up to which metrics count as equal.")
-    ] = 0.01,
-    options: Everywhere = HERE,
-) -> int:
-    """Run what made a version again, and say whether the same came of it. Exit code 1 if not.
-
-    The same pipeline, params and inputs, by the project's present code, which must be what made
-    it; nothing is reused. The verdict is identical (the same bytes), equal within tolerance (by
-    the metrics), or different, with the first step that differed; it is kept as evidence.
-    """
-    if runs < 1 or not 0 <= tolerance < 1:
-        raise BadInputError(
-            f"runs must be 1 or more and tolerance from 0 to below 1, found {runs} and"
-            f" {tolerance}.",
-            field="runs" if runs < 1 else "tolerance",
-        )
-    model, number = reference(version)
-    with asking(options) as house:
-        asked = {"model": model, "number": number, "runs": runs, "tolerance": tolerance}
-        begun = house.call("proofs.reproduce", **asked)
-        found = _compared(house, begun)
-    made = found["evidence"]
-    if made is None:
-        raise StepFailedError(f"{version} could not be compared: it is {found['state']}")
-
-    def draw(out: Console) -> None:
-        out.print(render.plain(f"{made['detail']['verdict']}: {made['found']}"))
-        for step in made["detail"]["steps"]:
-            same = all(one == step["was"] for one in step["now"])
-            out.print(render.plain(f"  {step['step']:<24} {'same' if same else 'other'} bytes"))
-        for line in made["detail"]["packages"]:
-            out.print(render.plain(f"  installed now: {line}"))
-        out.print(render.plain(made["id"]))
-
-    render.answer(options, made, draw)
-    return 0 if made["passed"] else 1
-
-
-def _compared(house: Local | Remote, begun: dict[str, Any]) -> dict[str, Any]:
-    if isinstance(house, Local):
-        from mainspring.workspace import engines
-
-        for run in begun["runs"]:
-            engines.drive(house.workspace, run)
-    while True:
-        found: dict[str, Any] = house.call("proofs.reproduction", task=begun["task"])
-        if found["state"] in _OVER:
-            return found
-        time.sleep(POLL_S)

@@ -24,6 +24,8 @@ _FACTS = {
     "mainspring.host": "host",
     "mainspring.gpu": "gpu",
     "mainspring.again": "made again from",
+    "mainspring.reproduces": "makes again",
+    "mainspring.reproduced": "reproduced",
     "mainspring.error": "error",
     "mainspring.not_captured": "not captured",
 }

@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from mainspring.ground.identity import key_of
+from mainspring.ground.version import __version__
 
 
 @functools.cache
@@ -29,6 +30,7 @@ def environment() -> Mapping[str, str]:
             name, dash, version = entry.name.removesuffix(".dist-info").rpartition("-")
             if dash:
                 found[name.lower().replace("_", "-")] = version
+    found.setdefault("mainspring", __version__)  # where it runs from its source, too
     found["python"] = f"{sys.version_info.major}.{sys.version_info.minor}"
     found["machine"] = f"{platform.system()} {platform.machine()}"
     return dict(sorted(found.items()))

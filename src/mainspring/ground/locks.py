@@ -13,7 +13,7 @@ import platform
 import re
 import sys
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -142,30 +142,6 @@ def name_of(line: str) -> str:
     """
     found = _NAME.match(line.strip())
     return re.sub(r"[-_.]+", "-", found.group()).lower() if found else ""
-
-
-def hashed(lines: Sequence[str], known: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return exact lines with the digests of their files, by "name==version" where known."""
-    out = []
-    for line in lines:
-        found = known.get(f"{name_of(line)}=={_version(line)}", ())
-        more = "".join(f" --hash={one}" for one in found)
-        out.append(line if "--hash=" in line else line + more)
-    return out
-
-
-def uv_hashes(text: str) -> dict[str, list[str]]:
-    """Return the digests that a ``uv.lock`` names, by "name==version".
-
-    Raises:
-        BadInputError: if it is no TOML.
-    """
-    found: dict[str, list[str]] = {}
-    for package in _toml(text, "uv.lock").get("package", []):
-        files = [*package.get("wheels", []), package.get("sdist", {})]
-        key = f"{package.get('name')}=={package.get('version')}"
-        found[key] = [one["hash"] for one in files if one.get("hash")]
-    return found
 
 
 def _direct() -> dict[str, str]:

@@ -67,6 +67,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cpus: Count | None = None  #: that steps which ask for some may take together; default all
     slots: Count = 2  #: runs of the queue that one worker works on at once
     lease_s: Length = 10.0  #: a dead worker's task is taken over after this long
+    #: of what steps draw by chance: each begins from it and its own name
+    seed: Annotated[int, Meta(ge=0, lt=2**31)] = 0
     capture: bool = True  #: a run keeps its commit, changes, packages, machine and load
     capture_budget_mb: Count = 1024  #: per endpoint; the oldest sealed segments go first
     log_level: str = "info"  #: from where on our processes log; debug adds every HTTP request

@@ -21,7 +21,7 @@ from mainspring.ground.errors import (
     StepFailedError,
 )
 from mainspring.ground.ports import Objects
-from mainspring.pipelines import expecting, hints, outputs, project, sampling, tracing
+from mainspring.pipelines import chance, expecting, hints, outputs, project, sampling, tracing
 from mainspring.pipelines.checkpoints import Kept, Shelf, Writer
 from mainspring.pipelines.code import code_digest
 from mainspring.pipelines.context import StepContext, entered
@@ -61,11 +61,13 @@ def execute(
             folder=folder,
             kept=Path(payload["kept"]) if payload.get("kept") and not rank else None,
             shelf=Shelf(objects, _there(payload), folder, None if rank else write),
+            seed=chance.seed_of(int(payload.get("seed", 0)), str(payload["step"]), rank),
         )
         arguments = _decoded(function, payload["args"], objects, folder)
         arguments = hints.fitted(function, arguments, str(payload["step"]))
         _kept(function, arguments, payload)
         wall, cpu = time.perf_counter(), time.process_time()
+        chance.settle(context.seed)
         with entered(context), _users_failure(payload):
             value = called(function, arguments)
             if payload.get("sample") is not None:

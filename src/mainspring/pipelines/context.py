@@ -37,6 +37,7 @@ class StepContext:
         folder: Path | None = None,
         kept: Path | None = None,
         shelf: Shelf | None = None,
+        seed: int = 0,
     ) -> None:
         self.run, self.step, self.objects = run, step, objects
         self.points: list[list[Any]] = []  #: [key, value, step or None, time]; see ``pack``
@@ -47,6 +48,7 @@ class StepContext:
         self.folder = folder  #: for files of the step's own; gone when its output is kept
         self._kept = kept
         self.shelf = shelf  #: its checkpoints
+        self.seed = seed  #: for what it draws by chance
         self._told = -math.inf
 
     def log(self, values: Mapping[str, object], step: int | None) -> None:
@@ -150,6 +152,16 @@ def progress(done: float, total: float | None = None) -> None:
     context = current()
     if context is not None:
         context.progress(done, total)
+
+
+def seed() -> int:
+    """Return the running step's seed: the same for the same run's seed and step; else 0.
+
+    For generators of your own: ``numpy.random.default_rng(ms.seed())``. Python's, numpy's and
+    torch's global ones are set to it already.
+    """
+    context = current()
+    return 0 if context is None else context.seed
 
 
 def objects() -> Objects:

@@ -36,6 +36,7 @@ class Seed(msgspec.Struct, frozen=True, kw_only=True):
     texts: dict[str, str] = {}  #: target -> JSON: what its code says, as the row keeps it
     fresh: list[str] = []  #: names that are to run anew
     anew: bool = False  #: all of them are
+    chance: int = 0  #: the run's seed, for what steps draw
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,6 +102,7 @@ def row(
         "run": run,
         "step": node.name,
         "position": position,
+        "seed": seed.chance,
         "pipeline": seed.pipeline,
         "target": node.target,
         "args": canonical(node.args).decode(),

@@ -29,6 +29,8 @@ def parts_of(
     outputs: Mapping[str, str],
     code: Mapping[str, str],
     env: str,
+    *,
+    seed: int = 0,
 ) -> dict[str, str]:
     """Return what a step's result depends on.
 
@@ -36,8 +38,8 @@ def parts_of(
     ``variable REGION``; ``param trees`` -> its JSON (a digest if
     that is long); ``input rows`` -> type and digest of what the step before returned (text and
     bytes may have one digest); ``data rows`` -> name, kind and digest of a data version;
-    ``environment``; ``format``. ``outputs`` holds type and digest,
-    in one text, for every step needed.
+    ``environment``; ``format``; the run's ``seed`` where it is not 0. ``outputs`` holds type and
+    digest, in one text, for every step needed.
 
     Raises:
         ConflictError: if a step before has no output yet.
@@ -57,6 +59,8 @@ def parts_of(
             out[f"{kind} {path}"] = text if len(text) <= _SHOWN else sha256(text.encode())
     out["environment"] = env
     out["format"] = FORMAT
+    if seed:
+        out["seed"] = str(seed)
     return dict(sorted(out.items()))
 
 
@@ -87,6 +91,8 @@ def differences(
             out.append(f"environment: {', '.join(listed) or 'changed'}")
         elif kind == "data":
             out.append(data(rest, old, new))
+        elif kind == "seed":
+            out.append(f"seed: {old or 0} -> {new or 0}")
         elif kind == "input":
             out.append(_input(rest, old, new, refs.get(rest)))
         elif kind in ("file", "variable"):

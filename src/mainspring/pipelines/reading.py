@@ -11,6 +11,7 @@ from mainspring.ground.errors import ConflictError, NotFoundError
 from mainspring.ground.objects import StepRecord, StepState
 from mainspring.ground.ports import Tx
 from mainspring.pipelines.graph import Argument
+from mainspring.pipelines.options import Options
 from mainspring.pipelines.tables import environments, steps
 
 FINAL = (StepState.DONE, StepState.REUSED, StepState.FAILED, StepState.SKIPPED)
@@ -58,6 +59,11 @@ def environment_of(tx: Tx, run: str) -> dict[str, str]:
     env = select(steps.c.env).where(steps.c.run == run).limit(1)
     row = tx.one(select(environments.c.listing).where(environments.c.digest.in_(env)))
     return {} if row is None else msgspec.json.decode(row.listing, type=dict[str, str])
+
+
+def is_apart(tx: Tx, run: str, step: str) -> bool:
+    """Return whether a step was planned for an environment of its own."""
+    return msgspec.json.decode(row_of(tx, run, step).options, type=Options).apart
 
 
 def args_of(tx: Tx, run: str, step: str) -> dict[str, Argument]:

@@ -62,6 +62,7 @@ class StepPlan(msgspec.Struct, frozen=True, kw_only=True):
     attempt: int  #: how often it was started before
     anew: bool = False  #: it runs anew in this run, whatever there is
     env: str = ""  #: digest of the environment it was planned for
+    seed: int = 0  #: of the run
     output: str | None = None  #: set if a result is reused
     output_type: str | None = None
     blobs: list[str] = []  #: of a reused result: every object it needs
@@ -96,6 +97,7 @@ def plan(
     fresh: Collection[str] = (),
     locks: Mapping[str, Lock] | None = None,
     written: Mapping[str, Mapping[str, CodeText]] | None = None,
+    seed: int = 0,
 ) -> list[dict[str, Any]]:
     """Write down the steps of a run as waiting; return its tasks for the engine.
 
@@ -117,17 +119,18 @@ def plan(
             hint=f"There are: {', '.join(graph.needs)}.",
         )
     own = locks or {}
-    seed = growing.Seed(
+    shared = growing.Seed(
         pipeline=graph.pipeline,
         env=env if isinstance(env, str) else environments.keep(tx, env, own.get("")),
         apart={name: environments.keep(tx, one.listing, one) for name, one in own.items() if name},
         code={target: list(code[target]) for target in graph.targets},
         texts={t: _json(texts.keep(tx, found)) for t, found in (written or {}).items()},
         fresh=list(fresh),
+        chance=seed,
     )
     known = {row.step for row in tx.all(select(steps.c.step).where(steps.c.run == run))}
     rows = [
-        growing.row(run, node, seed, position)
+        growing.row(run, node, shared, position)
         for position, node in enumerate(graph.nodes)
         if node.name not in known
     ]
@@ -163,7 +166,7 @@ def prepare(
     outputs = _outputs(tx, run, set(refs.values()))
     code = msgspec.json.decode(row.code_parts, type=dict[str, str])
     kept = {name: f"{one[1]} {one[0]}" for name, one in outputs.items()}
-    parts = parts_of(args, kept, code, row.env)
+    parts = parts_of(args, kept, code, row.env, seed=row.seed or 0)
     found = key(parts)
     options = msgspec.json.decode(row.options, type=Options)
     ended = row.state in (StepState.DONE, StepState.REUSED) and row.key == found
@@ -194,6 +197,7 @@ def prepare(
         attempt=max(row.attempt, attempt),
         anew=bool(row.fresh) or not options.cache,
         env=row.env,
+        seed=row.seed or 0,
         output=None if result is None else result.output,
         output_type=None if result is None else result.output_type,
         reused_from=None if result is None else result.run,

@@ -36,6 +36,7 @@ steps = Table(
     Column("code_texts", Text),  # JSON: name -> digest of its text; None in older rows
     Column("env", String(64), nullable=False),
     Column("fresh", Boolean, nullable=False),  # asked to run anew
+    Column("seed", Integer),  # of the run; None in rows of older releases
     Column("state", String(16), nullable=False),
     Column("key", String(64)),
     Column("why", Text, nullable=False, default=""),

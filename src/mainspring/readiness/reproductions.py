@@ -21,6 +21,14 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
     error: str = ""  #: why it did not finish
 
 
+class Apart(msgspec.Struct, frozen=True, kw_only=True):
+    """How what a step returned differs from what it had returned."""
+
+    verdict: Literal["identical", "within", "unknown", "beyond"]
+    where: str = ""  #: the first place that differs, in words
+    largest: float = 0.0  #: relative difference of numbers
+
+
 class Reproduction(msgspec.Struct, frozen=True, kw_only=True):
     """What came of doing a version's run again."""
 
@@ -35,11 +43,18 @@ class Reproduction(msgspec.Struct, frozen=True, kw_only=True):
         return self.verdict != "different"
 
 
-def compare(was: Made, again: Sequence[Made], tolerance: float) -> Reproduction:
+def compare(
+    was: Made,
+    again: Sequence[Made],
+    tolerance: float,
+    values: Mapping[str, Apart] | None = None,
+) -> Reproduction:
     """Compare a run with those that were made again as it.
 
-    A metric counts as equal if it differs by at most ``tolerance`` of its value, in every run;
-    NaN is equal to NaN. Bytes that differ count as equal where there are metrics to go by.
+    A metric counts as equal if it differs by at most ``tolerance`` of the larger, in every run;
+    NaN is equal to NaN. ``values`` says how what steps returned differs, by step: frames, arrays
+    and plain data by their numbers. Where bytes differ that nobody can compare so, such as text
+    or a model, the metrics decide.
     """
     failed = next((one for one in again if one.error), None)
     if failed is not None:
@@ -57,17 +72,34 @@ def compare(was: Made, again: Sequence[Made], tolerance: float) -> Reproduction:
     if not differing:
         told = f"all {len(was.outputs)} steps gave the same bytes{times}"
         return _verdict("identical", told, [], largest)
-    first = f"{differing[0]} gave other bytes"
-    if not largest:
-        return _verdict("different", f"{first}, and no metric was kept", differing, largest)
+    known = values or {}
+    first = f"{differing[0]} gave other bytes{_where(known.get(differing[0]))}"
+    far = [step for step in differing if step in known and known[step].verdict == "beyond"]
     beyond = [name for name, value in largest.items() if value is None or value > tolerance]
     if beyond:
         told = f"{first}, and {_beyond(beyond, was, again, largest, tolerance)}"
         return _verdict("different", told, differing, largest)
-    name = max(largest, key=lambda one: largest[one] or 0.0)
-    told = f"{first}; {len(largest)} metrics are within {tolerance:.3g} of what they were{times}"
-    told += f", at most {largest[name]:.2g} apart ({name})"
+    if far:
+        more = "" if far[0] == differing[0] else f", and {far[0]}{_where(known[far[0]])}"
+        return _verdict("different", f"{first}{more}", differing, largest)
+    blind = [step for step in differing if step not in known or known[step].verdict == "unknown"]
+    if blind and not largest:
+        return _verdict("different", f"{first}, and no metric was kept", differing, largest)
+    told = first
+    if len(blind) < len(differing):
+        most = max(known[step].largest for step in differing if step not in blind)
+        count = len(differing) - len(blind)
+        whose = "its numbers" if count == 1 else f"the numbers of {count} steps"
+        told += f"; {whose} are at most {most:.2g} apart"
+    if largest:
+        name = max(largest, key=lambda one: largest[one] or 0.0)
+        told += f"; {len(largest)} metrics are within {tolerance:.3g} of what they were{times}"
+        told += f", at most {largest[name]:.2g} apart ({name})"
     return _verdict("equal within tolerance", told, differing, largest)
+
+
+def _where(found: Apart | None) -> str:
+    return f" ({found.where})" if found is not None and found.where else ""
 
 
 def _verdict(

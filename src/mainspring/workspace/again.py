@@ -9,8 +9,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,13 +21,10 @@ from mainspring.experiments.datasets import Use
 from mainspring.experiments.sources import describe
 from mainspring.ground import environment
 from mainspring.ground.settings import Settings
+from mainspring.workspace import checkouts
+from mainspring.workspace.checkouts import CannotError as CannotError
 
-GIT_S = 600.0  #: a clone from far away takes its time
 _SCRIPTS = ("script", "module", "code")
-
-
-class CannotError(Exception):
-    """A run cannot be made again; the text says why."""
 
 
 class Past(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,11 +73,11 @@ def prepare(
     notes = [f"not in the patch: {one.path} ({one.why})" for one in state.left_out]
     root = Path(state.root)
     checkout = place / (root.name or "checkout")
-    _check_out(state.root, state.commit, state.remote, checkout)
+    checkouts.check_out(state.root, state.commit, state.remote, checkout)
     if past.patch:
-        _git(checkout, "apply", "--binary", "--whitespace=nowarn", stdin=past.patch)
+        checkouts.git(checkout, "apply", "--binary", "--whitespace=nowarn", stdin=past.patch)
     for one in linked:
-        _link(root, checkout, one)
+        checkouts.link(root, checkout, one)
     notes += _link_inputs(past.inputs, root, checkout)
     folder = _moved(started.folder, root, checkout)
     if folder == started.folder:
@@ -124,69 +119,6 @@ def _startable(past: Past) -> facts.SourceFile:
     return told
 
 
-def _check_out(root: str, commit: str | None, remote: str | None, target: Path) -> None:
-    if shutil.which("git") is None:
-        raise CannotError("git is not installed")
-    if commit is None:  # nothing was committed yet: the patch holds everything
-        _git(target.parent, "init", "--quiet", target.name)
-        return
-    near = [Path(root), Path.cwd()]
-    found = next((one for one in near if _has_commit(one, commit)), None)
-    origin = os.fspath(found) if found is not None else remote
-    if origin is None:
-        raise CannotError(f"commit {commit[:12]} is neither in {root} nor here, and had no remote")
-    # Shared: the objects stay where they are, and a commit that no branch has is found too.
-    words = ["--shared"] if found is not None else []
-    try:
-        _git(target.parent, "clone", "--quiet", "--no-checkout", *words, origin, target.name)
-        _git(target, "checkout", "--quiet", "--detach", commit)
-    except CannotError as error:
-        raise CannotError(f"commit {commit[:12]} cannot be checked out: {error}") from error
-
-
-def _has_commit(folder: Path, commit: str) -> bool:
-    if not folder.is_dir():
-        return False
-    try:
-        _git(folder, "cat-file", "-e", f"{commit}^{{commit}}")
-    except CannotError:
-        return False
-    return True
-
-
-def _git(folder: Path, *words: str, stdin: bytes = b"") -> None:
-    # Hooks of the user's own template have no business in a temporary checkout.
-    told = ["git", "-c", f"core.hooksPath={os.devnull}", "-C", os.fspath(folder), *words]
-    kept = {key: value for key, value in os.environ.items() if key not in _MEANT_FOR_OTHERS}
-    try:
-        done = subprocess.run(  # noqa: S603  a fixed program, words never a shell's
-            told, input=stdin, capture_output=True, timeout=GIT_S, check=False,
-            env={**kept, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"},
-        )  # fmt: skip
-    except subprocess.TimeoutExpired as error:
-        raise CannotError(f"git {words[0]} took longer than {GIT_S:g} s") from error
-    if done.returncode != 0:
-        lines = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["it failed"]
-        raise CannotError(f"git {words[0]}: {lines[0].removeprefix('fatal: ')}")
-
-
-_MEANT_FOR_OTHERS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY")
-
-
-def _link(root: Path, checkout: Path, name: str) -> None:
-    path = Path(name)
-    inside = path.relative_to(root) if path.is_absolute() and path.is_relative_to(root) else path
-    origin, target = root / inside, checkout / inside
-    if inside.is_absolute() or ".." in inside.parts:
-        raise CannotError(f"{name} is not below {root}, so it needs no link")
-    if not origin.exists():
-        raise CannotError(f"there is no {origin} to link")
-    if target.exists():
-        raise CannotError(f"{inside} is in the commit already")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.symlink_to(origin)
-
-
 def _link_inputs(inputs: Sequence[Use], root: Path, checkout: Path) -> list[str]:
     """Link the data that the run noted and git does not have, if it is still what it was."""
     notes = []
@@ -198,7 +130,7 @@ def _link_inputs(inputs: Sequence[Use], root: Path, checkout: Path) -> list[str]
         elif describe(path).digest != digest:
             notes.append(f"its data {path} is not what it was, and was not linked")
         else:
-            _link(root, checkout, os.fspath(path))
+            checkouts.link(root, checkout, os.fspath(path))
     return notes
 
 

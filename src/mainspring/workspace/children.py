@@ -298,6 +298,13 @@ def target(payload: dict[str, Any]) -> dict[str, Any]:
     return child.described(payload)
 
 
+def differ(payload: dict[str, Any]) -> dict[str, Any]:
+    """Say where what steps returned differs from what they had returned."""
+    from mainspring.workspace.proofs import differing
+
+    return differing.in_child(payload, _objects(payload))
+
+
 def function(payload: dict[str, Any]) -> dict[str, Any]:
     """Call a user's function once, as a repeat or a trial."""
     from mainspring.workspace.families import child

@@ -22,12 +22,13 @@ from mainspring.ground.ports import Tx
 from mainspring.pipelines import growing
 from mainspring.pipelines import runs as pipelines
 from mainspring.pipelines.code import digest_of
-from mainspring.pipelines.graph import Graph
+from mainspring.pipelines.graph import Argument, Graph
 from mainspring.pipelines.reading import codes as codes
 from mainspring.pipelines.texts import CodeText, as_kept
 from mainspring.retraining.assemble import seconds
 from mainspring.scaling.models import package
-from mainspring.workspace import calling, environments
+from mainspring.workspace import calling, captured, environments
+from mainspring.workspace.captured import Captured
 from mainspring.workspace.data import pinning
 from mainspring.workspace.performing import room
 
@@ -70,6 +71,7 @@ class RunPlan(msgspec.Struct, frozen=True, kw_only=True):
     fresh: tuple[str, ...] = ()
     texts: dict[str, dict[str, CodeText]] = {}  #: of the parts of the code, by target
     locks: dict[str, Lock] = {}  #: of steps with their own environment; "": of all others
+    captured: Captured = Captured()
 
     def tagged(self, tags: Mapping[str, str]) -> RunPlan:
         """Return the plan with more tags on its run."""
@@ -81,6 +83,7 @@ class RunPlan(msgspec.Struct, frozen=True, kw_only=True):
         if self.run.cause is not None and experiments.find(tx, cause=self.run.cause) is not None:
             return
         experiments.create(tx, self.run)
+        self.captured.put(tx, self.run.id, self.run.started)
         wanted = pipelines.plan(
             tx,
             self.run.id,
@@ -90,6 +93,7 @@ class RunPlan(msgspec.Struct, frozen=True, kw_only=True):
             fresh=self.fresh,
             locks=self.locks,
             written=self.texts,
+            seed=int(self.run.tags.get(captured.SEED, 0)),
         )
         pinning.note(tx, self.run.id, self.graph, self.run.started)
         new = [msgspec.convert(task, tasks.NewTask) for task in wanted]
@@ -115,12 +119,17 @@ def plan(
     fresh: tuple[str, ...] = (),
     lease: Lease | None = None,
     fire_at: float | None = None,
+    python: str | None = None,
+    locks: Mapping[str, Lock] | None = None,
+    before: Mapping[str, Mapping[str, Argument]] | None = None,
 ) -> RunPlan:
     """Trace a pipeline in a process of its own and return its run, ready to be handed out.
 
     ``offered`` are params that are given only if the pipeline asks for them by name.
     ``fire_at`` is the time at which a schedule fired: the param ``fire_at`` where the pipeline
-    has one, and what ``scheduled_at`` says in its body.
+    has one, and what ``scheduled_at`` says in its body. ``python`` is the interpreter of another
+    environment that it is planned in, ``locks`` are those of steps with their own; without, they
+    are resolved. ``before`` are the arguments of a run's steps whose data versions are read again.
 
     Raises:
         ProjectError: if the project cannot be imported or the pipeline is not there.
@@ -131,13 +140,14 @@ def plan(
     if fire_at is not None and FIRE_AT not in params:
         given |= {FIRE_AT: iso(fire_at)}
     asked |= {"offered": given, "fire_at": fire_at}
-    found = calling.child(ws, "trace", asked, lease, root=root)
+    found = calling.child(ws, "trace", asked, lease, root=root, python=python)
     graph = msgspec.convert(found["graph"], Graph)
-    graph = pinning.pinned(ws, graph)
+    graph = pinning.pinned(ws, graph if before is None else pinning.as_before(graph, before))
     room.check(ws.settings, graph.nodes)
     told = {RESULT: graph.result or "", CODE: digest_of(found["code"]), ROOT: root}
-    told |= _stood(ws, root)
-    locks = environments.settled(ws, Path(root), graph)
+    made_of = captured.of(ws, Path(root))
+    told |= made_of.tags
+    own = environments.settled(ws, Path(root), graph) if locks is None else locks
     if fire_at is not None:
         told[SCHEDULED] = iso(fire_at)
     name = graph.pipeline.partition(":")[2]
@@ -159,21 +169,9 @@ def plan(
         texts={target: as_kept(texts) for target, texts in found["texts"].items()},
         environment=found["environment"],
         fresh=fresh,
-        locks={"": msgspec.convert(found["lock"], Lock), **locks},
+        captured=made_of,
+        locks={"": msgspec.convert(found["lock"], Lock), **own},
     )
-
-
-def _stood(ws: Workspace, root: str) -> dict[str, str]:
-    """Return the tags that say where the project's code stood; none outside of a repository."""
-    if not ws.settings.capture:
-        return {}
-    from mainspring.experiments.capture import facts, git
-
-    try:
-        state = git.look(Path(root), apart=[ws.home])
-    except git.CannotError:
-        return {}  # that a project is in no repository is no reason not to run it
-    return {key: value for key, value in facts.git_tags(state).items() if value}
 
 
 def start_run(

@@ -12,7 +12,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from wheels import wheel
 
-from mainspring.ground.errors import BadInputError
+from mainspring.cli import environments as commands
+from mainspring.cli.options import Everywhere
+from mainspring.ground.errors import BadInputError, NotFoundError
 from mainspring.ground.permissions import Permission
 from mainspring.ground.settings import Settings
 from mainspring.pipelines import project as projects
@@ -130,3 +132,42 @@ def test_what_cannot_be_had_is_refused_before_anything_runs(ws: Workspace) -> No
         running.start_run(ws, "both")
     with pytest.raises(BadInputError, match=r"Python 3\.99 is asked for"):
         environments.lock_for(ws.home, root, [], "3.99")
+
+
+def test_environments_are_listed_shown_removed_and_built_again(
+    ws: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = ran(ws)["run"][0]
+    found = environments.of_run(ws, run)
+    by = {tuple(one.steps): one for one in found}
+    assert set(by) == {("old",), ("new",), ("join",)}
+    assert by["old",].lock is not None
+    assert by["old",].lock.lines[0].startswith("tide==1.0 --hash=sha256:")
+    assert by["old",].lock.came == "requirements-old.txt"
+    assert (by["old",].built, by["join",].own) == (True, False)
+    known = {one.digest: one for one in environments.listed(ws)}
+    assert set(known) == {by["old",].digest, by["new",].digest}
+    assert all(one.whole and one.size > 0 for one in known.values())
+    options = Everywhere(home=str(ws.home))
+    commands.listing(options=options)
+    commands.show(run, options=options)
+    told = capsys.readouterr().out
+    assert "requirements-old.txt" in told
+    assert "tide==1.0" in told
+    # One in which something is missing is told, and built again; so is one that was removed.
+    digest = by["new",].digest
+    place = Path(known[digest].path).parents[1]
+    for info in place.glob("lib/*/site-packages/tide*.dist-info"):
+        (info / "RECORD").unlink()
+    (broken,) = [one for one in environments.listed(ws) if not one.whole]
+    assert broken.digest == digest
+    commands.remove(by["old",].digest[:8], options=options)
+    assert {one.digest for one in environments.listed(ws)} == {digest}
+    for one in ("old", "new"):
+        environments.python_of(ws, by[one,].digest)
+    assert all(one.whole for one in environments.listed(ws))
+    with pytest.raises(NotFoundError, match="No environment's digest begins with"):
+        environments.remove(ws, "abcdef0")
+    assert environments.collect(ws, ws.clock.now() + 60, dry_run=True)[0] == 2
+    assert environments.collect(ws, ws.clock.now() + 60, dry_run=False)[0] == 2
+    assert environments.listed(ws) == []

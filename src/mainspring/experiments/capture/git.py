@@ -38,7 +38,7 @@ _MEANT_FOR_OTHERS = frozenset(
     | {"GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_EXTERNAL_DIFF", "GIT_DIFF_OPTS", "GIT_NAMESPACE"}
     | {f"GIT_{kind}_PATHSPECS" for kind in ("LITERAL", "GLOB", "NOGLOB", "ICASE")}
 )
-_MADE = frozenset({"__pycache__", ".ipynb_checkpoints", "node_modules", ".mainspring"})
+MADE = frozenset({"__pycache__", ".ipynb_checkpoints", "node_modules", ".mainspring"})
 _DIFF = (
     "diff", "--binary", "--full-index", "--no-ext-diff", "--no-textconv", "--no-renames",
     "--no-color", "--unified=3", "--src-prefix=a/", "--dst-prefix=b/", "--submodule=short",
@@ -117,7 +117,7 @@ def _asked(folder: Path, apart: Sequence[Path]) -> tuple[_Git, Path, _Status]:
 def _state(git: _Git, found: _Status) -> tuple[GitState, list[str], list[str]]:
     """Return the state, the new files a patch holds, and the changed ones too large for it."""
     large = _too_large(git.folder, found.changed)
-    new, more = _keepable(git.folder, found.new)
+    new, more = keepable(git.folder, found.new)
     state = GitState(
         root=os.fspath(git.folder),
         commit=found.commit,
@@ -128,6 +128,27 @@ def _state(git: _Git, found: _Status) -> tuple[GitState, list[str], list[str]]:
         left_out=[*large.values(), *more],
     )
     return state, new, list(large)
+
+
+def ignored(folder: Path) -> list[str]:
+    """Return the files and folders that git ignores, from the root, such as data.
+
+    What programs make anew each time, and what is hidden, is left out.
+
+    Raises:
+        CannotError: as :func:`read`.
+    """
+    git = _Git(folder)
+    git.folder = Path(git.lines("rev-parse", "--show-toplevel")[0])
+    words = ("ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory")
+    found = []
+    for one in os.fsdecode(git.bytes(*words)).split("\0"):
+        path = PurePosixPath(one)
+        hidden = any(part.startswith(".") or part in MADE for part in path.parts)
+        made = one.endswith((".pyc", ".egg-info/")) or (git.folder / path / "pyvenv.cfg").is_file()
+        if one and not hidden and not made:
+            found.append(_shown(str(path)))
+    return found[:_MOST_LARGE]
 
 
 def without_credentials(url: str) -> str:
@@ -243,7 +264,7 @@ def _too_large(root: Path, changed: Sequence[str]) -> dict[str, LeftOut]:
     }
 
 
-def _keepable(root: Path, new: Sequence[str]) -> tuple[list[str], list[LeftOut]]:
+def keepable(root: Path, new: Sequence[str]) -> tuple[list[str], list[LeftOut]]:
     """Return which new files the patch holds, and which not for what reason."""
     kept: list[str] = []
     left: list[LeftOut] = []
@@ -272,7 +293,7 @@ def _keepable(root: Path, new: Sequence[str]) -> tuple[list[str], list[LeftOut]]
 def _is_made(root: Path, path: str, environments: dict[str, bool]) -> bool:
     """Return whether a program made this file anew each time: byte code, an environment."""
     folders = PurePosixPath(path).parts[:-1]
-    if _MADE.intersection(folders):
+    if MADE.intersection(folders):
         return True
     if not folders:
         return False

@@ -50,6 +50,7 @@ ROOMS = {
     "models": "models",
     "gates": "gates",
     "proofs": "proofs",
+    "environments": "environments",
     "endpoints": "endpoints",
     "rollouts": "rollouts",
     "monitor": "monitoring",

@@ -10,7 +10,7 @@ from msgspec import Meta
 from mainspring.ground.gates import Accepted
 from mainspring.ground.objects import Evidence
 from mainspring.ground.permissions import Permission
-from mainspring.web.api.fields import ModelName, Number, OfVersion, Request
+from mainspring.web.api.fields import ModelName, Number, OfVersion, Request, RunId
 from mainspring.web.api.operations import operation
 from mainspring.workspace.opening import Workspace
 
@@ -103,8 +103,30 @@ class MakeAgain(Request, frozen=True, kw_only=True):
     number: Number
     runs: Annotated[int, Meta(ge=1, le=20, description="How often to run it.")] = 1
     tolerance: Annotated[
-        float, Meta(ge=0, lt=1, description="Relative difference up to which metrics are equal.")
+        float, Meta(ge=0, lt=1, description="Relative difference up to which numbers are equal.")
     ] = 0.01
+    here: Annotated[bool, Meta(description="Take what is installed, and say how it differs.")] = (
+        False
+    )
+    rebuild: Annotated[
+        bool, Meta(description="Build the environment even if the same is installed.")
+    ] = False
+
+
+class RemakeRun(Request, frozen=True, kw_only=True):
+    """Which run to make again, how often, and how far numbers may be apart."""
+
+    run: RunId
+    runs: Annotated[int, Meta(ge=1, le=20, description="How often to run it.")] = 1
+    tolerance: Annotated[
+        float, Meta(ge=0, lt=1, description="Relative difference up to which numbers are equal.")
+    ] = 0.01
+    here: Annotated[bool, Meta(description="Take what is installed, and say how it differs.")] = (
+        False
+    )
+    rebuild: Annotated[
+        bool, Meta(description="Build the environment even if the same is installed.")
+    ] = False
 
 
 class OfReproduction(Request, frozen=True, kw_only=True):
@@ -119,6 +141,7 @@ class Reproducing(msgspec.Struct, frozen=True, kw_only=True):
     task: str
     state: str
     runs: list[str] = []  #: those that make it again
+    error: str = ""  #: why it could not be prepared or compared
     evidence: Evidence | None = None  #: what came of it, once they are compared
 
 
@@ -127,19 +150,57 @@ class Reproducing(msgspec.Struct, frozen=True, kw_only=True):
     "POST",
     "/api/v1/models/{model}/versions/{number}/reproduce",
     Permission.RUN,
-    example={"model": "flights", "number": 7, "runs": 3, "tolerance": 0.01},
+    example={
+        "model": "flights",
+        "number": 7,
+        "runs": 3,
+        "tolerance": 0.01,
+        "here": False,
+        "rebuild": False,
+    },
 )
 def reproduce(ws: Workspace, request: MakeAgain) -> Reproducing:
-    """Run what made a version again, with nothing reused; an engine runs and compares.
+    """Run what made a version again in a clean place, with nothing reused, and compare.
 
-    Refused if the project's code is not what made it, or what it learnt from is gone.
+    As making its run again (``proofs.remake``), and the evidence is on the version as well.
     """
-    from mainspring.workspace.proofs import reproducing
+    from mainspring.workspace.proofs import remaking
 
-    begun = reproducing.start(
-        ws, request.model, request.number, count=request.runs, tolerance=request.tolerance
+    wanted = remaking.Wanted(
+        run="",
+        model=request.model,
+        number=request.number,
+        count=request.runs,
+        tolerance=request.tolerance,
+        here=request.here,
+        rebuild=request.rebuild,
     )
-    return Reproducing(task=begun.task, state="waiting", runs=begun.runs)
+    return Reproducing(task=remaking.ask(ws, wanted).task, state="waiting")
+
+
+@operation(
+    "proofs.remake",
+    "POST",
+    "/api/v1/runs/{run}/reproduce",
+    Permission.RUN,
+    example={"run": "run_01j9", "runs": 2, "tolerance": 0.01, "here": False, "rebuild": False},
+)
+def remake(ws: Workspace, request: RemakeRun) -> Reproducing:
+    """Make a pipeline's run again in a clean place, with nothing reused, and compare.
+
+    Its code is made again from what the run kept, its environment from its lock. An engine does
+    it; what came of it is evidence on the run, and on the version that it made.
+    """
+    from mainspring.workspace.proofs import remaking
+
+    wanted = remaking.Wanted(
+        run=request.run,
+        count=request.runs,
+        tolerance=request.tolerance,
+        here=request.here,
+        rebuild=request.rebuild,
+    )
+    return Reproducing(task=remaking.ask(ws, wanted).task, state="waiting")
 
 
 @operation("proofs.reproduction", "GET", "/api/v1/reproductions/{task}", Permission.READ)
@@ -147,8 +208,10 @@ def reproduction(ws: Workspace, request: OfReproduction) -> Reproducing:
     """Show how far it is with making a version again, and what came of it."""
     from mainspring.workspace.proofs import reproducing
 
-    task, found = reproducing.reproduction(ws, request.task)
-    return Reproducing(task=task.id, state=task.state, runs=task.payload["runs"], evidence=found)
+    task, runs, found = reproducing.reproduction(ws, request.task)
+    return Reproducing(
+        task=request.task, state=task.state, runs=runs, evidence=found, error=task.error or ""
+    )
 
 
 class WrittenSbom(msgspec.Struct, frozen=True, kw_only=True):

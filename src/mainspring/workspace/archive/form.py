@@ -12,6 +12,7 @@ Any zip program opens it. No name in it ever becomes the name of a file.
 from __future__ import annotations
 
 import hashlib
+import lzma
 import re
 import struct
 import zipfile
@@ -166,7 +167,10 @@ def told(name: str) -> Iterator[None]:
     """Say of which entry it was that the zip could not be read."""
     try:
         yield
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except (
+        *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError),
+        *(RuntimeError, OSError),  # bz2 raises the latter for bytes that are none of its own
+    ) as error:
         raise damaged(f"{name} cannot be read ({error})") from error
 
 

@@ -56,6 +56,26 @@ def pinned(ws: Workspace, graph: Graph) -> Graph:
     return msgspec.structs.replace(graph, nodes=nodes)
 
 
+def as_before(graph: Graph, before: Mapping[str, Mapping[str, Argument]]) -> Graph:
+    """Return a graph that reads the very data versions that an earlier run read.
+
+    ``before`` are the arguments of that run's steps. A step that names other data, or whose
+    other arguments differ, is left as it is.
+    """
+
+    def bare(leaf: Argument) -> Argument:
+        told = leaf["data"]
+        name = told.get("name") or str(told["reference"]).partition("@")[0]
+        return {"data": {"name": name, "frame": told["frame"]}}
+
+    nodes = []
+    for node in graph.nodes:
+        known = before.get(node.name)
+        same = known is not None and _each(node.args, bare) == _each(known, bare)
+        nodes.append(msgspec.structs.replace(node, args=dict(known or {})) if same else node)
+    return msgspec.structs.replace(graph, nodes=nodes)
+
+
 def note(tx: Tx, run: str, graph: Graph, at: float) -> None:
     """Write down with a run which data versions it reads, and which step reads each."""
     uses = []

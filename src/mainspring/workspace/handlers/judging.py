@@ -30,7 +30,7 @@ from mainspring.readiness.inputs import GateInputs
 from mainspring.readiness.measured import Measured
 from mainspring.workspace import approving, calling, running
 from mainspring.workspace.measuring import written
-from mainspring.workspace.proofs import gating, parity, reproducing
+from mainspring.workspace.proofs import gating, parity, remaking, reproducing
 
 if TYPE_CHECKING:
     from mainspring.engine.tasks import Lease
@@ -148,9 +148,14 @@ class Judging:
 
     def compare_runs(self, lease: Lease) -> Done:
         """Compare a version's run with those that made it again, and keep what came of it."""
-        made = reproducing.compared(self._ws, lease.task.payload)
-        answer = {"evidence": made.id, "passed": made.passed}
-        return Done(result=answer, apply=lambda tx: evidence.record(tx, made))
+        made = reproducing.compared(self._ws, lease.task.payload, lease)
+        answer = {"evidence": made[0].id, "passed": made[0].passed}
+        remaking.forget(self._ws, lease.task.payload.get("place"))
+        return Done(result=answer, apply=lambda tx: remaking.keep(tx, made))
+
+    def remake_run(self, lease: Lease) -> Done:
+        """Prepare a clean place for a run, and hand out the runs that make it again there."""
+        return remaking.remake(self._ws, lease)
 
     def _keep(self, tx: Tx, judged: Judged) -> GateResult:
         """Keep a gate result with the approval that stands by now, and return it so."""
@@ -219,6 +224,7 @@ def handlers(ws: Workspace, drive: Drive) -> dict[str, Handler]:
         "judge_version": judging.judge_version,
         "judge_rows": judging.judge_rows,
         reproducing.KIND: judging.compare_runs,
+        reproducing.REMAKE: judging.remake_run,
     }
 
 

@@ -133,6 +133,7 @@ class Steps:
                     "step": plan.step,
                     "run": plan.run,
                     "args": args,
+                    "seed": plan.seed,
                     "pipeline": about.pipeline,
                     "code": plan.code if settled else "",
                     "declared": plan.declared,

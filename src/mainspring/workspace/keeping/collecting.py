@@ -4,6 +4,7 @@
 deleted longer ago than their grace leave the database. (3) Data that is mostly dead is packed
 anew, and everything that names objects is searched. (4) Objects that nothing names and nobody
 put within a day are deleted. Each step may be cut short and is taken up by the next time.
+(5) Environments that no step used for a month go; they are built again when one needs them.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from mainspring.ground.errors import ConflictError
 from mainspring.ground.objects import DAY_S
 from mainspring.ground.permissions import Permission, authorise
 from mainspring.ground.ports import Tx
+from mainspring.workspace import environments
 from mainspring.workspace.data import pruning
 from mainspring.workspace.keeping import ageing, purging, reclaiming
 from mainspring.workspace.keeping.deleting import KeptRun
@@ -25,6 +27,7 @@ from mainspring.workspace.opening import Workspace
 from mainspring.workspace.tracking.catching_up import catch_up
 
 GRACE_S = 7 * DAY_S  #: a deleted run can be restored for this long
+UNUSED_S = 30 * DAY_S  #: an environment that no step used for this long is built anew
 YOUNG_S = DAY_S  #: who put an object has this long to write the row that names it
 
 Tell = Callable[[str, int, int], None]
@@ -42,6 +45,8 @@ class Collected(msgspec.Struct, frozen=True, kw_only=True):
     before: Space
     after: Space
     young: int  #: objects that nothing names, and that are too young to go
+    environments: int  #: that no step used for a month
+    environments_size: int  #: their bytes
     database: int  #: bytes of the database's files; 0 for a server's
 
 
@@ -99,6 +104,7 @@ def collect(
         old = reclaiming.sweep(ws, old, now - young_s, lambda n: tell("deleting", n, len(gone)))
         pruning.forget(ws, [one.digest for one in old])
         _note(ws, len(old), sum(one.size for one in old))
+    unused = environments.collect(ws, ws.clock.now() - UNUSED_S, dry_run=dry_run)
     return Collected(
         dry_run=dry_run,
         aged=aged,
@@ -110,6 +116,8 @@ def collect(
             objects=before.objects - len(old), size=before.size - sum(one.size for one in old)
         ),
         young=len(gone) - len(old),
+        environments=unused[0],
+        environments_size=unused[1],
         database=_database_bytes(ws),
     )
 

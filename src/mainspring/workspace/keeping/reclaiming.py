@@ -25,8 +25,9 @@ from mainspring.workspace.keeping import texts
 from mainspring.workspace.opening import Workspace
 
 #: Folders of a home in which nothing names an object: traffic, what processes print, parts of
-#: uploads, objects (ours, and those that wait for a server), what is remembered of data.
-_PASSED = frozenset({"captures", "logs", "uploads", "objects", "data"})
+#: uploads, objects (ours, and those that wait for a server), what is remembered of data, what is
+#: built and what is made again.
+_PASSED = frozenset({"captures", "logs", "uploads", "objects", "data", "cache", "again"})
 HELD_BYTES = 16 << 20  #: a manifest larger than this is read from a file, piece by piece
 AT_ONCE = 16  #: objects looked into side by side; a bucket answers slowly
 _OVERLAP = 63  #: a digest less one: it may lie across two pieces

@@ -19,6 +19,7 @@ from mainspring.experiments import runs as experiments
 from mainspring.ground import environment
 from mainspring.ground.errors import ConflictError, MainspringError, NotFoundError
 from mainspring.ground.identity import canonical, new_id
+from mainspring.ground.locks import OURS
 from mainspring.ground.objects import Evidence, Run, RunStatus, Version
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
@@ -26,6 +27,7 @@ from mainspring.pipelines import reading as pipelines
 from mainspring.readiness import evidence, registry, reproductions
 from mainspring.scaling.models import package
 from mainspring.workspace import running
+from mainspring.workspace.proofs import differing
 
 if TYPE_CHECKING:
     from mainspring.engine.tasks import Lease
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
 MOST_RUNS = 20
 KIND = "compare_runs"  #: of the task that compares
+REMAKE = "remake_run"  #: of the task that prepares a clean place and hands the runs out
 TAG = "mainspring.reproduces"  #: on the runs: the version they make again
 
 
@@ -66,70 +69,134 @@ def start(
     tags = {TAG: f"{version.model}/{version.number}"}
     root, pipeline = was.tags[running.ROOT], str(was.pipeline)
     planned = running.plan(ws, root, pipeline, was.params, tags=tags, lease=lease)
-    ws.read(Permission.READ, lambda tx: _refuse_other(ws, tx, version, was, planned))
-    plans = [_named(planned, f"{cause}:{nth}") for nth in range(count)]
+    ws.read(
+        Permission.READ,
+        lambda tx: refuse_other(ws, tx, was, planned, f"{version.model}/{version.number}"),
+    )
+    plans = [named(planned, f"{cause}:{nth}") for nth in range(count)]
 
     def submit(tx: Tx) -> Started:
         for one in plans:
             one.submit(tx)
-        ids = [_run_of(tx, one) for one in plans]
-        compared = tasks.NewTask(
-            id=f"{cause}:compare",
-            kind=KIND,
-            payload={
-                "model": version.model,
-                "number": version.number,
-                "runs": ids,
-                "tolerance": tolerance,
-                "packages": environment.differences(listing, planned.environment),
-            },
-            group=ids[-1],
-            needs=[f"{one}:run_end" for one in ids],
-            always=True,
-        )
-        tasks.submit(tx, [compared])
-        return Started(task=compared.id, runs=ids)
+        payload = {
+            "run": version.run,
+            "model": version.model,
+            "number": version.number,
+            "tolerance": tolerance,
+            "packages": changes(listing, planned.environment),
+        }
+        return submit_comparison(tx, cause, plans, payload)
 
     return ws.write(Permission.RUN, submit)
 
 
-def compared(ws: Workspace, payload: Mapping[str, Any]) -> Evidence:
-    """Return what came of making a version again, as evidence that is not kept yet."""
+def submit_comparison(
+    tx: Tx, cause: str, plans: list[running.RunPlan], payload: Mapping[str, Any]
+) -> Started:
+    """Submit the task that compares runs once they have ended; twice is as good as once."""
+    ids = [_run_of(tx, one) for one in plans]
+    compared = tasks.NewTask(
+        id=f"{cause}:compare",
+        kind=KIND,
+        payload={**payload, "runs": ids},
+        group=ids[-1],
+        needs=[f"{one}:run_end" for one in ids],
+        always=True,
+    )
+    tasks.submit(tx, [compared])
+    return Started(task=compared.id, runs=ids)
 
-    def look(tx: Tx) -> tuple[Version, reproductions.Made, list[reproductions.Made]]:
-        version = registry.get(tx, payload["model"], int(payload["number"]))
+
+def compared(
+    ws: Workspace, payload: Mapping[str, Any], lease: Lease | None = None
+) -> list[Evidence]:
+    """Return what came of making a run again, as evidence that is not kept yet.
+
+    The first is on the version, where one is meant or the run made one; then on the run.
+    """
+
+    def look(tx: Tx) -> tuple[Run, reproductions.Made, list[reproductions.Made], list[Any]]:
+        was = experiments.get(tx, _meant(tx, payload))
         again = [_made(ws, tx, run) for run in payload["runs"]]
-        return version, _made(ws, tx, str(version.run)), again
+        steps = [running.state(tx, one)[1] for one in (was.id, *payload["runs"])]
+        return was, _made(ws, tx, was.id), again, steps
 
-    version, was, again = ws.read(Permission.WORK, look)
+    was, before, again, steps = ws.read(Permission.WORK, look)
     tolerance = float(payload["tolerance"])
-    found = reproductions.compare(was, again, tolerance)
-    return Evidence(
+    told = differing.of(ws, steps, tolerance, payload.get("place"), lease)
+    found = reproductions.compare(before, again, tolerance, told.values)
+    blamed = _blamed(found, told.hints, payload)
+    first = Evidence(
         id=f"ev_again_{payload['runs'][-1]}",
         kind="reproduced",
-        subject=f"{version.model}/{version.number}",
+        subject=f"run:{was.id}",
         passed=found.passed,
-        found=found.found[:1000],
+        found=f"{found.found}{blamed}"[:1000],
         at=ws.clock.now(),
         by=ws.who.name,
-        code=version.code,
+        code=was.tags.get(running.CODE, ""),
         detail={
             "verdict": found.verdict,
             "tolerance": tolerance,
             "runs": len(again),
             "differing": found.differing,
             "steps": [
-                {"step": step, "was": digest, "now": [one.outputs.get(step) for one in again]}
-                for step, digest in was.outputs.items()
+                {
+                    "step": step,
+                    "was": digest,
+                    "now": [one.outputs.get(step) for one in again],
+                    "where": told.values[step].where if step in told.values else "",
+                }
+                for step, digest in before.outputs.items()
             ],
             "metrics": {
                 name: {"was": repr(value), "now": [repr(one.metrics.get(name)) for one in again]}
-                for name, value in was.metrics.items()
+                for name, value in before.metrics.items()
             },
             "packages": list(payload["packages"]),
+            "environment": payload.get("environment", ""),
+            "notes": list(payload.get("notes", [])),
+            "hints": told.hints,
         },
-        opens=[f"run:{was.run}", *(f"run:{one.run}" for one in again)],
+        opens=[f"run:{was.id}", *(f"run:{one.run}" for one in again)],
     )
+    return on_both(first, was, payload)
+
+
+def _meant(tx: Tx, payload: Mapping[str, Any]) -> str:
+    if payload.get("run"):
+        return str(payload["run"])
+    version = registry.get(tx, payload["model"], int(payload["number"]))
+    return str(version.run)
+
+
+def on_both(first: Evidence, was: Run, payload: Mapping[str, Any]) -> list[Evidence]:
+    """Return the evidence on the version that is meant, or that the run made, and on the run."""
+    version = was.tags.get("mainspring.version")
+    if payload.get("model"):
+        version = f"{payload['model']}/{payload['number']}"
+    if version is None:
+        return [first]
+    on_version = msgspec.structs.replace(first, subject=version)
+    return [on_version, msgspec.structs.replace(first, id=f"{first.id}_run")]
+
+
+def _blamed(
+    found: reproductions.Reproduction, hints: list[str], payload: Mapping[str, Any]
+) -> str:
+    """Return what may be behind the first step that differs, in words."""
+    if not found.differing:
+        return ""
+    packages = payload["packages"]
+    if packages:
+        more = f" and {len(packages) - 3} more" if len(packages) > 3 else ""
+        return (
+            f"; its code and inputs are the same, packages differ: {', '.join(packages[:3])}{more}"
+        )
+    why = f": it takes {', '.join(hints[:2])}" if hints else ""
+    step = found.differing[0]
+    same = "its code, inputs and packages are the same"
+    return f"; {same}, so {step} does not give the same each time{why}"
 
 
 def cannot(ws: Workspace, version: Version, why: MainspringError) -> Evidence:
@@ -147,8 +214,8 @@ def cannot(ws: Workspace, version: Version, why: MainspringError) -> Evidence:
     )
 
 
-def reproduction(ws: Workspace, name: str) -> tuple[tasks.Task, Evidence | None]:
-    """Return how far a reproduction is, and what came of it once it is compared.
+def reproduction(ws: Workspace, name: str) -> tuple[tasks.Task, list[str], Evidence | None]:
+    """Return how far a reproduction is, its runs, and what came of it once they are compared.
 
     Raises:
         NotFoundError: if none was asked for by that name.
@@ -156,18 +223,36 @@ def reproduction(ws: Workspace, name: str) -> tuple[tasks.Task, Evidence | None]
 
     def look(tx: Tx) -> tuple[tasks.Task | None, Evidence | None]:
         task = tasks.get(tx, name)
-        if task is None or task.kind != KIND or not task.result:
+        then = None if task is None else tasks.get(tx, f"{name}:compare")
+        task = then or task
+        if task is None or not task.result or "evidence" not in task.result:
             return task, None
         return task, evidence.get(tx, task.result["evidence"])
 
     task, found = ws.read(Permission.READ, look)
-    if task is None or task.kind != KIND:
+    if task is None or task.kind not in (KIND, REMAKE):
         raise NotFoundError(f"No reproduction {name[:80]!r} was asked for.", field="task")
-    return task, found
+    return task, list(task.payload.get("runs", [])), found
+
+
+def changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
+    """Return which packages differ, in words. Ours is always the one that runs."""
+    told = environment.differences(before, after)
+    return [one for one in told if not one.startswith(f"{OURS} ")]
 
 
 def _past(tx: Tx, model: str, number: int) -> tuple[Version, Run, dict[str, str]]:
     version = registry.get(tx, model, number)
+    was = refuse_strange(tx, version)
+    return version, was, pipelines.environment_of(tx, was.id)
+
+
+def refuse_strange(tx: Tx, version: Version) -> Run:
+    """Return the run that made a version; refuse one that no pipeline made.
+
+    Raises:
+        ConflictError: if nothing can be run again.
+    """
     was = experiments.get(tx, version.run) if version.run else None
     if was is None or was.pipeline is None or not version.code:
         raise ConflictError(
@@ -175,38 +260,48 @@ def _past(tx: Tx, model: str, number: int) -> tuple[Version, Run, dict[str, str]
             " nothing to run again.",
             field="version",
         )
-    return version, was, pipelines.environment_of(tx, was.id)
+    return was
 
 
-def _refuse_other(
-    ws: Workspace, tx: Tx, version: Version, was: Run, planned: running.RunPlan
+def refuse_other(
+    ws: Workspace, tx: Tx, was: Run, planned: running.RunPlan, named_so: str | None = None
 ) -> None:
-    """Refuse what is not the same work: other code, other arguments, inputs that are gone."""
+    """Refuse what is not the same work: other code, other arguments, inputs that are gone.
+
+    ``named_so`` is the version the run made, in the words of the refusal.
+
+    Raises:
+        ConflictError: naming what differs.
+    """
+    name = named_so or f"run {was.id}"
     before = pipelines.codes(tx, was.id)
-    changed = [t for t, code in before.items() if planned.code.get(t, [""])[0] != code]
-    if changed or set(planned.code) != set(before):
+    # Steps that a graph grew while it ran are not planned yet; they are looked at as they run.
+    changed = [t for t, code in planned.code.items() if before.get(t, code[0]) != code[0]]
+    if changed or not set(planned.code) <= set(before):
         names = ", ".join(one.partition(":")[2] for one in changed) or "the steps of the pipeline"
         raise ConflictError(
-            f"The project's code is not what made {version.model}/{version.number}:"
-            f" {names} changed.",
-            field="version",
+            f"The project's code is not what made {name}: {names} changed.",
+            field="version" if named_so else "run",
             hint="Check the state out that made it, and ask again there.",
         )
+    known = {one.step for one in pipelines.steps_of(tx, was.id)}
     for node in planned.graph.nodes:
+        if node.name not in known:
+            continue
         if canonical(node.args) != canonical(pipelines.args_of(tx, was.id, node.name)):
             raise ConflictError(
                 f"The arguments of step {node.name} cannot be made again from the run's params.",
-                field="version",
+                field="version" if named_so else "run",
             )
-    captured = was.tags.get(running.CAPTURED)
-    if captured and not ws.objects.has(captured):
+    rows = was.tags.get(running.CAPTURED)
+    if rows and not ws.objects.has(rows):
         raise ConflictError(
-            f"The captured rows that {version.model}/{version.number} learnt from are gone.",
-            field="version",
+            f"The captured rows that {name} learnt from are gone.",
+            field="version" if named_so else "run",
         )
 
 
-def _named(planned: running.RunPlan, cause: str) -> running.RunPlan:
+def named(planned: running.RunPlan, cause: str) -> running.RunPlan:
     """Return a plan as a run of its own that reuses nothing."""
     run = msgspec.structs.replace(planned.run, id=new_id("run"), cause=cause)
     return msgspec.structs.replace(planned, run=run, fresh=tuple(planned.graph.needs))
