@@ -48,6 +48,7 @@ test: $(VENV)/ready clients system check
 # What serves a module of PyTorch runs without it, and is told where it is.
 deep: $(VENV)-torch/ready
 	$(VENV)-torch/bin/python -m pytest -q tests/deep/keras_and_lightning.py -W default
+	$(VENV)-torch/bin/python -m pytest -q tests/deep/torch_distributed.py -W default
 	TORCH_PYTHON=$(abspath $(VENV))-torch/bin/python $(BIN)/python -m pytest -q tests/deep/torch_served.py
 
 $(VENV)-torch/ready: $(VENV)/ready
