@@ -10,7 +10,7 @@ from mainspring.pipelines import outputs
 from mainspring.workspace import engines, running
 from mainspring.workspace.opening import open_workspace
 
-PROJECT = '''
+PROJECT = """
 import torch
 import torch.distributed as dist
 
@@ -40,7 +40,7 @@ def both(one: list, other: object) -> list:
 @ms.pipeline
 def main():
     return both(averaged(), script())
-'''
+"""
 SCRIPT = """
 import os
 
