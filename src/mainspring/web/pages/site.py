@@ -31,6 +31,7 @@ from mainspring.web.pages import (
     fields,
     fleet,
     home,
+    lineage,
     logs,
     loop,
     model,
@@ -40,6 +41,7 @@ from mainspring.web.pages import (
     run,
     runs,
     serving,
+    starts,
 )
 from mainspring.web.pages.assets import Static
 from mainspring.web.pages.fields import Asked
@@ -97,6 +99,8 @@ def routes(ws: Workspace, admit: Admit, threads: Threads | None = None) -> list[
             curves=overlay.figure,
             scatter=compare.scatter_figure,
         ),
+        page("/lineage", "lineage.html", lineage.gather),
+        page("/schedules", "starts.html", starts.gather),
         page("/experiments", "experiments.html", experiments.gather_all),
         page("/experiments/{experiment}", "experiment.html", experiments.gather),
         *_data(page),
@@ -223,6 +227,7 @@ class Page:
             "signed_in": signed,
             "part": part,
             "may_log": Permission.LOG in ALLOWED.get(who.role, frozenset()),
+            "may_run": Permission.RUN in ALLOWED.get(who.role, frozenset()),
             "may_settle": Permission.PROMOTE in ALLOWED.get(who.role, frozenset()),
         }
         return render.page(self._template, shown, part=part), "text/html; charset=utf-8"
