@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+from mainspring.pipelines.data import stats
+from mainspring.pipelines.data.walk import walk
 from mainspring.workspace.opening import Workspace
 
 Opener = Callable[..., Workspace]
@@ -17,6 +20,13 @@ def bytes_of(place: Path) -> dict[str, tuple[bytes, bool]]:
         for file in sorted(place.rglob("*"))
         if file.is_file()
     }
+
+
+def settle(place: Path) -> None:
+    """Wait until the clock of the file system has ticked since anything here was changed."""
+    files, _ = walk(place)
+    while not all(stats.is_settled(file, stats.now_ns()) for file in files):
+        time.sleep(0.01)
 
 
 def kept(ws: Workspace) -> int:

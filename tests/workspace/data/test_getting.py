@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from kept_data import Opener, bytes_of
+from kept_data import Opener, bytes_of, settle
 
 from mainspring.ground.errors import BadInputError, ConflictError, DamagedError
 from mainspring.pipelines.data import manifest, pointers
@@ -195,11 +195,11 @@ def test_status_names_every_difference(ws: Workspace, folder: Path) -> None:
 
 
 def test_a_clean_place_needs_no_database(ws: Workspace, folder: Path) -> None:
+    settle(folder)
     adding.add(ws, folder)
 
     def refuse() -> Workspace:
         raise AssertionError
 
-    looking.status(ws.home, folder, refuse)
     told = looking.status(ws.home, folder, refuse)
     assert (told.state, told.read) == ("clean", 0)
