@@ -21,7 +21,7 @@ from mainspring.pipelines.literals import MAX_DEPTH, check_literal
 from mainspring.pipelines.parameters import resolve
 
 #: More nodes than that are no pipeline that somebody wrote: its body loops without end.
-MOST_NODES = 20_000
+MOST_NODES = 10_000
 _DEEPEST = 12  #: blocks within blocks
 
 
@@ -89,7 +89,7 @@ class Scope:
         self.nodes: list[Node] = []
         #: the scope by whose name the nodes in here are called
         self.naming: Scope = self if named or outer is None else outer.naming
-        self.taken: set[str] = set()
+        self.taken: dict[str, int] = {}  # name -> how often it was asked for
         self.depth: int = 0 if outer is None else outer.depth + 1
 
 
@@ -231,11 +231,13 @@ class Tracer:
                 hint="Go over a list that is known at run time with ms.map.",
             )
         taken = self._scope.naming.taken
-        free, again = name, 1
+        again = taken.get(name, 0) + 1
+        free = name if again == 1 else f"{name}_{again}"
         while free in taken:
             again += 1
             free = f"{name}_{again}"
-        taken.add(free)
+        taken[name] = again
+        taken.setdefault(free, 1)
         self._scope.nodes.append(Node(name=free, **node))
         return Ref(free, self._scope)
 

@@ -174,3 +174,20 @@ def no_list():
 @ms.pipeline
 def no_bool():
     return ms.when(square(3), lambda: square(4))
+
+
+@ms.step
+def gathered(total: int, grown: int, caught: dict, text: str) -> list:
+    return [total, grown, caught["type"], text]
+
+
+@ms.pipeline
+def everything(count: int = 3):
+    """One of each, so that kills find all kinds of decisions."""
+    five = plus(2, 3)
+    return gathered(
+        add(ms.map(square, over=numbers(count), limit=2)),
+        ms.iterate(double, 2, until=is_large),
+        ms.catch(lambda: fail(five), lambda error: apology(error, five)),
+        ms.when(is_large(plus(20, 5)), lambda: note("large", plus(20, 5)), lambda: note("s", 1)),
+    )

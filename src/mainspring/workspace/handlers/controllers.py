@@ -164,6 +164,7 @@ class Controllers:
             growing.goes_on(tx, controller, verdict.memo, verdict.why, at)
             if verdict.handled:
                 growing.handle(tx, run, controller.name, verdict.handled)
+            here("control.planted")
 
         return Done(parks=Parks(new=new), apply=apply)
 
@@ -191,6 +192,7 @@ class Controllers:
             growing.ended(tx, controller, kept[0], kept[1], verdict.why, at)
             if verdict.handled:
                 growing.handle(tx, controller.run, controller.name, verdict.handled)
+            here("control.ended")
 
         return Done(result={"output": kept[0]}, apply=apply)
 

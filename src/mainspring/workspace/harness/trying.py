@@ -27,7 +27,7 @@ from mainspring.ground.settings import Settings, find_root
 from mainspring.pipelines import child, outputs, project
 from mainspring.pipelines.context import StepContext, entered
 from mainspring.pipelines.declare import Pipeline, Step
-from mainspring.pipelines.graph import Argument, Node, leaves
+from mainspring.pipelines.graph import STEP, Argument, Node, leaves
 from mainspring.pipelines.outputs import pickled
 from mainspring.pipelines.sampling import cut
 from mainspring.pipelines.tracing import trace
@@ -84,8 +84,8 @@ def run_pipeline(
     """Run a whole pipeline and return what each of its steps gave.
 
     The tables that its first steps bring in are cut to about ``sample`` rows; None takes all.
-    With ``processes=True`` every step runs in a process of its own, in a home that is thrown
-    away afterwards; ``clock`` is then the home's.
+    With ``processes=True``, or if its shape is decided while it runs, every step runs in a
+    process of its own, in a home that is thrown away afterwards; ``clock`` is then the home's.
 
     Raises:
         StepFailedError: with ``processes=True``, if a step failed; else what the step raised.
@@ -99,6 +99,8 @@ def run_pipeline(
         return _in_home(pipeline, params or {}, sample, clock)
     codecs.register()
     graph = trace(pipeline, params or {})
+    if any(node.kind != STEP for node in graph.nodes):
+        return _in_home(pipeline, params or {}, sample, clock)  # only a run knows its shape
     found: dict[str, StepTried] = {}
     with _objects() as objects, tempfile.TemporaryDirectory(prefix="mainspring-try-") as folder:
         for node in graph.nodes:
@@ -224,6 +226,7 @@ def _in_home(
                     wall_s=one.wall_s,
                 )
                 for one in steps
+                if one.output is not None  # else a branch not taken, or what was caught
             }
         result = found.get(record.tags[running.RESULT])
         return PipelineTried(
