@@ -9,33 +9,40 @@ from itertools import pairwise
 from markupsafe import Markup
 
 _WIDTH, _HEIGHT = 120.0, 28.0
+_BARS = 24
 
 
 def histogram(
     low: float | None, high: float | None, edges: Sequence[float], counts: Sequence[int]
 ) -> Markup | None:
-    """Return bars whose area is the number of rows, from the lowest to the highest value.
+    """Return bars of one width, from the lowest to the highest value.
 
-    ``edges`` are the right edges of the bins, ascending; ``counts`` has one more. None if there
-    is nothing to draw: no value, or one alone.
+    ``edges`` are the right edges of the bins, ascending; ``counts`` has one more. The rows of a
+    bin are spread over the bars that it covers. None if there is nothing to draw: no value, or
+    one alone.
     """
     if low is None or high is None or not counts or not math.isfinite(high - low) or high <= low:
         return None
-    inner = [edge for edge in edges if low < edge < high]
-    first = sum(edge <= low for edge in edges)
-    borders = [low, *inner, high]
-    held = list(counts[first : first + len(borders) - 1])
-    held[0] += sum(counts[:first])  # the lowest value may stand on an edge
-    spans = list(pairwise(borders))
-    dense = [count / (right - left) for (left, right), count in zip(spans, held, strict=False)]
-    if not max(dense):
+    held = [0.0] * _BARS
+    wide = (high - low) / _BARS
+    ends = [low, *(min(max(edge, low), high) for edge in edges), high]
+    for (left, right), count in zip(pairwise(ends), counts, strict=False):
+        first = min(int((left - low) / wide), _BARS - 1)
+        last = min(int((right - low) / wide), _BARS - 1)
+        if first == last:
+            held[first] += count
+            continue
+        for n in range(first, last + 1):
+            inside = min(right, low + (n + 1) * wide) - max(left, low + n * wide)
+            held[n] += count * max(inside, 0.0) / (right - left)
+    most = max(held)
+    if not most > 0:
         return None
-    scale = _WIDTH / (high - low)
+    step = _WIDTH / _BARS
     path = []
-    for (left, right), density in zip(spans, dense, strict=False):
-        tall = (_HEIGHT - 1) * density / max(dense)
-        at, wide = (left - low) * scale, (right - left) * scale
-        path.append(f"M{at:.2f} {_HEIGHT:.0f}v{-tall:.2f}h{wide:.2f}v{tall:.2f}z")
+    for n, rows in enumerate(held):
+        tall = (_HEIGHT - 1) * rows / most
+        path.append(f"M{n * step:.2f} {_HEIGHT:.0f}v{-tall:.2f}h{step - 1:.2f}v{tall:.2f}z")
     return Markup(  # noqa: S704  figures of ours alone
         f'<svg class="bars" viewBox="0 0 {_WIDTH:.0f} {_HEIGHT:.0f}" width="{_WIDTH:.0f}"'
         f' height="{_HEIGHT:.0f}" aria-hidden="true" fill="currentColor" fill-opacity="0.55">'

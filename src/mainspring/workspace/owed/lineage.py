@@ -94,6 +94,10 @@ def _by_logged(known: Lineage) -> Iterator[Upstream]:
                 )
 
 
+#: What a step gives that another model's pipeline takes for its own.
+_MADE = ("model", "estimator", "frame", "lazy", "pandas", "arrow", "folder")
+
+
 def _by_steps(known: Lineage) -> Iterator[Upstream]:
     """A step that took what a step of another model's pipeline gave."""
     made: dict[str, tuple[str, str, str]] = {}
@@ -103,7 +107,7 @@ def _by_steps(known: Lineage) -> Iterator[Upstream]:
         if run is None or run.pipeline is None:
             continue
         for step in pipelines.steps_of(known.tx, run.id):
-            if step.output and step.output_type in ("model", "frame"):
+            if step.output and step.output_type in _MADE:
                 made.setdefault(step.output, (version.model, run.pipeline, step.step))
             took += [(version, run.pipeline, digest) for digest in step.inputs.values()]
     for version, pipeline, digest in took:
