@@ -196,6 +196,7 @@ APART = {
     "waits.approve",  # tests/workspace/shapes
     "waits.reject",
     "runs.compare",
+    "runs.rerun",
     "runs.resume",
     "retention.remove",
     "pipelines.list",
@@ -546,7 +547,7 @@ def test_a_pipeline_of_the_project_is_listed_run_cancelled_and_resumed(house: Wo
     assert call(house, "runs.get", run=run)["run"]["status"] == "cancelled"
     with pytest.raises(e.ConflictError):
         call(house, "runs.cancel", run=run)
-    assert call(house, "runs.resume", run=run) == {"done": True}
+    assert call(house, "runs.rerun", "runs.resume", run=run) == {"done": True}
     assert drive(house, run).status == "finished"
     with pytest.raises(e.BadInputError):
         call(house, "pipelines.run", pipeline="project:none")

@@ -34,7 +34,7 @@ from mainspring.scaling.models.load import load
 from mainspring.scaling.serving import rollouts
 from mainspring.scaling.serving.recorder import CaptureWriter
 from mainspring.scaling.serving.segments import Batch
-from mainspring.workspace import acts, calling, codecs, running
+from mainspring.workspace import acts, calling, codecs, going_on, running
 from mainspring.workspace.evidence import LabelShelf, labelled
 from mainspring.workspace.handlers import standing
 from mainspring.workspace.handlers.rollouts import RollingOut
@@ -181,13 +181,13 @@ def test_a_broken_run_goes_on_from_where_it_broke(ws: Workspace, project: Path) 
     with pytest.raises(ConflictError):
         running.cancel(ws, run)
     (project / "broken").unlink()
-    running.resume(ws, run)
+    going_on.resume(ws, run)
     settle(ws)
     record, steps = ws.read(Permission.READ, lambda tx: running.state(tx, run))
     assert record.status is RunStatus.FINISHED
     assert [s.attempt for s in steps] == [1, 2]
     with pytest.raises(ConflictError):
-        running.resume(ws, run)
+        going_on.resume(ws, run)
 
 
 def test_a_cancelled_run_says_so(ws: Workspace, project: Path) -> None:

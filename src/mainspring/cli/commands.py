@@ -46,6 +46,8 @@ GROUPS: dict[str, list[Entry]] = {
          "mainspring run flights -p trees=80 --register flights"),
         ("resume", "pipelines:resume", "Go on with a failed or cancelled run.",
          "mainspring resume run_01j9"),
+        ("rerun", "pipelines:rerun", "Run a pipeline again with the params of a run.",
+         "mainspring rerun run_01j9 --from train"),
         ("cancel", "pipelines:cancel", "Stop a run.",
          "mainspring cancel run_01j9"),
         ("waiting", "waits:waiting", "List the steps that wait for somebody, or for a time.",

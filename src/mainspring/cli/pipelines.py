@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 from cyclopts import Parameter
@@ -69,6 +69,10 @@ def run(
         str | None,
         Parameter(name="--from", help="Run this step and those after it, reusable or not."),
     ] = None,
+    only: Annotated[
+        str | None,
+        Parameter(help="Run this step alone, on what the steps it needs gave last."),
+    ] = None,
     smoke: Annotated[
         bool, Parameter(negative=(), help="Only show that all of it works, on a small sample.")
     ] = False,
@@ -84,6 +88,7 @@ def run(
     """
     given = dict(pair(text) for text in params or [])
     asked = {"pipeline": pipeline, "params": given, "register": register, "start": start}
+    asked |= {"only": only} if only else {}
     smoked = {"smoke": smoke_rows} if smoke else {}
     with asking(options, create=True) as house:
         if isinstance(house, Local):
@@ -96,15 +101,44 @@ def resume(
     run: Annotated[str, Parameter(help="The run's id, its first characters, or 'last'.")],
     /,
     *,
+    code: Annotated[
+        Literal["planned", "now"],
+        Parameter(help="With the code it was planned with, or as the project is now."),
+    ] = "planned",
     options: Everywhere = HERE,
 ) -> int:
     """Go on with a failed or cancelled run from where it broke. Exit code 1 if it fails again.
 
-    Its code must be as it was; after a change run the pipeline again, from the step.
+    Its code must be as it was, unless --code now says that what is left runs with the project
+    as it is now; `why` then names the lines that differ.
     """
     with asking(options) as house:
         name = full_id(house, run)
-        house.call("runs.resume", run=name)
+        house.call("runs.resume", run=name, code=code)
+        return to_the_end(house, name, options)
+
+
+def rerun(
+    run: Annotated[str, Parameter(help="The run's id, its first characters, or 'last'.")],
+    /,
+    *,
+    start: Annotated[
+        str | None,
+        Parameter(
+            name="--from",
+            help="Run this step and those after it anew; all others stay what they were then.",
+        ),
+    ] = None,
+    options: Everywhere = HERE,
+) -> int:
+    """Run a pipeline again with the params of a run. Exit code 1 if a step fails.
+
+    With --from the steps before are taken from that very run, even if newer results exist.
+    """
+    with asking(options) as house:
+        if isinstance(house, Local):
+            house.workspace.warm()
+        name = house.call("runs.rerun", run=full_id(house, run), start=start)["run"]
         return to_the_end(house, name, options)
 
 

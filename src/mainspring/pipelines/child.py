@@ -135,7 +135,8 @@ def _find(payload: Mapping[str, Any]) -> Callable[..., Any]:
     if planned and code_digest(function)[0] != planned:
         raise ConflictError(
             f"The code of step {payload['step']} has changed since this run was planned.",
-            hint="Start the run again; steps whose code did not change are reused.",
+            hint=f"Go on with it as it is now: mainspring resume {payload['run']} --code now; or"
+            " start the run again: steps whose code did not change are reused.",
         )
     return function
 

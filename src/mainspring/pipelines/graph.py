@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from mainspring.ground.errors import ProjectError
+from mainspring.ground.nearest import meant
 from mainspring.pipelines.declare import Options, module_of
 
 #: An argument is one of {"ref": step}, {"value": json}, {"digest": ..., "type": ...}, {"list":
@@ -172,6 +173,35 @@ class Graph(msgspec.Struct, frozen=True, kw_only=True):
                 return node.name
         return None
 
+    def node(self, name: str) -> Node:
+        """Return a step by its name.
+
+        Raises:
+            ProjectError: if there is no such step, with the name that was meant.
+        """
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        raise ProjectError(
+            f"Pipeline {self.pipeline} has no step {name[:80]!r}.",
+            field="step",
+            hint=meant(name, self.needs),
+        )
+
+    def only(self, name: str) -> Graph:
+        """Return the graph of one step and those it needs, which take nothing themselves.
+
+        Raises:
+            ProjectError: if there is no such step.
+        """
+        wanted = self.node(name)
+        kept = [
+            Node(name=node.name, target=node.target, args={}, options=node.options)
+            for node in self.nodes
+            if node.name in wanted.needs
+        ]
+        return msgspec.structs.replace(self, nodes=[*kept, wanted], result=None)
+
     def after(self, name: str) -> list[str]:
         """Return a step and all that follow from it, in order.
 
@@ -183,7 +213,7 @@ class Graph(msgspec.Struct, frozen=True, kw_only=True):
             raise ProjectError(
                 f"Pipeline {self.pipeline} has no step {name[:80]!r}.",
                 field="step",
-                hint=f"It has: {', '.join(self.needs)}.",
+                hint=meant(name, self.needs),
             )
         if first != name:  # only this one of what grows there, then all after it
             after = [one for one in self.after(first) if one != first]

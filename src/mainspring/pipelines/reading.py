@@ -90,6 +90,13 @@ def error_types(tx: Tx, run: str, step: str) -> list[str]:
     return msgspec.json.decode(row_of(tx, run, step).error_types, type=list[str])
 
 
+def made_by(tx: Tx, pipeline: str, step: str, most: int = 100) -> list[str]:
+    """Return the runs of a pipeline in which a step has an output, newest first."""
+    mine = (steps.c.pipeline == pipeline) & (steps.c.step == step) & steps.c.output.is_not(None)
+    query = select(steps.c.run).where(mine).order_by(steps.c.id.desc()).limit(most)
+    return [row.run for row in tx.all(query)]
+
+
 def summary(tx: Tx, run: str) -> Summary:
     """Return how the steps of a run stand."""
     found = steps_of(tx, run)

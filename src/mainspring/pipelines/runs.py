@@ -25,6 +25,9 @@ from mainspring.pipelines.graph import Argument, Graph
 from mainspring.pipelines.growing import task_id as task_id
 from mainspring.pipelines.keys import key, parts_of, refs_of
 from mainspring.pipelines.outputs import usable
+from mainspring.pipelines.pinning import kept_from, recoded
+from mainspring.pipelines.planned import Output as Output
+from mainspring.pipelines.planned import StepPlan as StepPlan
 from mainspring.pipelines.reading import FINAL, here, row_of
 from mainspring.pipelines.reading import Summary as Summary
 from mainspring.pipelines.reading import args_of as args_of
@@ -45,48 +48,6 @@ _DID: dict[str, str] = {
 }
 
 
-class StepPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be done for a step whose needs are met."""
-
-    run: str
-    step: str
-    target: str
-    key: str
-    parts: dict[str, str]
-    why: str  #: why it runs or is reused, in words
-    args: dict[str, Argument]  #: refs replaced by {"digest", "type"}; what ``child`` takes
-    inputs: dict[str, str]  #: argument -> digest
-    options: Options
-    code: str  #: digest of the code it was planned with; the child checks it
-    declared: dict[str, str] = {}  #: files and variables it depends on; the child checks them too
-    attempt: int  #: how often it was started before
-    anew: bool = False  #: it runs anew in this run, whatever there is
-    env: str = ""  #: digest of the environment it was planned for
-    seed: int = 0  #: of the run
-    output: str | None = None  #: set if a result is reused
-    output_type: str | None = None
-    blobs: list[str] = []  #: of a reused result: every object it needs
-    reused_from: str | None = None
-    metrics: list[list[Any]] = []  #: of a reused result: what the step had logged, last of each
-
-    @property
-    def reused(self) -> bool:
-        """Return whether there is nothing to run."""
-        return self.output is not None
-
-
-class Output(msgspec.Struct, frozen=True, kw_only=True):
-    """What a step returned, as it is kept."""
-
-    digest: str
-    type: str
-    blobs: list[str] = []
-    metrics: list[list[Any]] = []  #: as the child gathered them; kept for runs that reuse it
-    log: str | None = None
-    wall_s: float = 0.0
-    cpu_s: float = 0.0
-
-
 def plan(
     tx: Tx,
     run: str,
@@ -95,6 +56,7 @@ def plan(
     env: str | Mapping[str, str],
     *,
     fresh: Collection[str] = (),
+    pinned: Mapping[str, str] | None = None,
     locks: Mapping[str, Lock] | None = None,
     written: Mapping[str, Mapping[str, CodeText]] | None = None,
     seed: int = 0,
@@ -106,7 +68,8 @@ def plan(
     alone. ``locks`` are the environments of steps that have their own, by target, and under
     "" what ``env`` can be built from. ``written`` is the text of the parts of the code, by target;
     with it `why` can show lines. Steps in ``fresh`` run even if a result could be reused.
-    Planning a run twice changes nothing and gives the same tasks.
+    ``pinned`` gives for some the run whose result they take, whatever there is newer. Planning a
+    run twice changes nothing and gives the same tasks.
 
     Raises:
         BadInputError: if ``fresh`` names a step that is not there.
@@ -130,7 +93,7 @@ def plan(
     )
     known = {row.step for row in tx.all(select(steps.c.step).where(steps.c.run == run))}
     rows = [
-        growing.row(run, node, shared, position)
+        growing.row(run, node, shared, position) | {"pinned": (pinned or {}).get(node.name)}
         for position, node in enumerate(graph.nodes)
         if node.name not in known
     ]
@@ -161,6 +124,8 @@ def prepare(
         ConflictError: if a step before it has no output.
     """
     row = row_of(tx, run, step)
+    if row.pinned and (taken := kept_from(tx, row, has, damaged)):
+        return taken
     args: dict[str, Argument] = msgspec.json.decode(row.args)
     refs = refs_of(args)
     outputs = _outputs(tx, run, set(refs.values()))
@@ -340,20 +305,21 @@ def reopen(
     Those whose failure was dealt with stay as they are: a caught body, a branch not taken.
 
     ``code`` and ``written`` (see ``plan``) are what the steps' code is by now; without them a
-    step whose code has changed since the run was planned is refused when it runs.
+    step whose code has changed since the run was planned is refused when it runs. What of it
+    differs becomes part of `why`.
     """
-    shown = {target: _json(texts.keep(tx, found)) for target, found in (written or {}).items()}
     names = []
     for one in steps_of(tx, run):
         if one.state not in (StepState.FAILED, StepState.SKIPPED) or one.handled:
             continue
         cells: dict[str, Any] = {"state": str(StepState.WAITING), "error": "", "trace": ""}
-        target = row_of(tx, run, one.step).target
+        row = row_of(tx, run, one.step)
         if growing.still_asks(tx, run, one):
             cells |= {"state": str(StepState.RUNNING), "why": "waits, as before"}
-        if code is not None and target in code:
-            cells["code"], cells["code_parts"] = code[target][0], _json(dict(code[target][1]))
-            cells["code_texts"] = shown.get(target)
+        if code is not None and row.target in code:
+            digest, parts = code[row.target]
+            told = recoded(tx, row, dict(parts), (written or {}).get(row.target, {}))
+            cells |= {"code": digest, "code_parts": _json(dict(parts)), **told}
         tx.run(update(steps).where(here(run, one.step)).values(**cells, started=None, ended=None))
         names.append(one.step)
     return names

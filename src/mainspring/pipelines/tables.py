@@ -37,6 +37,7 @@ steps = Table(
     Column("env", String(64), nullable=False),
     Column("fresh", Boolean, nullable=False),  # asked to run anew
     Column("seed", Integer),  # of the run; None in rows of older releases
+    Column("pinned", String(64)),  # the run whose result is taken, whatever there is newer
     Column("state", String(16), nullable=False),
     Column("key", String(64)),
     Column("why", Text, nullable=False, default=""),

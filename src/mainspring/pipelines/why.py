@@ -16,6 +16,9 @@ from mainspring.pipelines.data import versions
 from mainspring.pipelines.keys import differences
 from mainspring.pipelines.tables import environments, steps
 
+#: Begins why a step runs whose run was resumed with other code than it was planned with.
+RECODED = "resumed with the code as it is now"
+
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a step about to run."""
@@ -36,6 +39,8 @@ def explain(tx: Tx, row: Any, change: Change) -> str:
     """
     if change.reused_from is not None:
         return f"reused from {change.reused_from}: same code, inputs, params and environment"
+    if row.why.startswith(RECODED):
+        return str(row.why)
     if change.fresh:
         return "asked to run anew"
     if not change.cache:

@@ -69,6 +69,7 @@ class RunPlan(msgspec.Struct, frozen=True, kw_only=True):
     code: dict[str, Any]
     environment: dict[str, str]
     fresh: tuple[str, ...] = ()
+    pinned: dict[str, str] = {}  #: step -> the run whose result it takes
     texts: dict[str, dict[str, CodeText]] = {}  #: of the parts of the code, by target
     locks: dict[str, Lock] = {}  #: of steps with their own environment; "": of all others
     captured: Captured = Captured()
@@ -91,6 +92,7 @@ class RunPlan(msgspec.Struct, frozen=True, kw_only=True):
             self.code,
             self.environment,
             fresh=self.fresh,
+            pinned=self.pinned,
             locks=self.locks,
             written=self.texts,
             seed=int(self.run.tags.get(captured.SEED, 0)),
@@ -245,17 +247,19 @@ def cancel_in(tx: Tx, run: str) -> None:
         cancel_in(tx, child)
 
 
-def resume(ws: Workspace, run: str) -> None:
-    """Go on with a failed or cancelled run from the step that broke it."""
-    ws.write(Permission.RUN, lambda tx: resume_in(tx, run))
+def resume_in(tx: Tx, run: str, now: RunPlan | None = None) -> None:
+    """Let a failed or cancelled run go on; a failure that was dealt with stays as it is.
 
-
-def resume_in(tx: Tx, run: str) -> None:
-    """Let a failed or cancelled run go on; a failure that was dealt with stays as it is."""
+    ``now`` is the same run as it would be planned now: what is left runs with that code.
+    """
     experiments.resume(tx, run)
     experiments.set_tags(tx, run, {"mainspring.cancelled": None})
     leave = [pipelines.task_id(run, one) for one in growing.handled(tx, run)]
-    pipelines.reopen(tx, run)
+    if now is None:
+        pipelines.reopen(tx, run)
+    else:
+        pipelines.reopen(tx, run, now.code, now.texts)
+        experiments.set_tags(tx, run, {CODE: now.run.tags[CODE]})
     tasks.retry(tx, run, leave)
 
 

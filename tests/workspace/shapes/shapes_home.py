@@ -11,7 +11,7 @@ from homes import settle
 from mainspring.ground.objects import Run, StepRecord
 from mainspring.ground.permissions import Permission
 from mainspring.pipelines import outputs
-from mainspring.workspace import running
+from mainspring.workspace import going_on, running
 from mainspring.workspace.opening import Workspace
 
 
@@ -29,7 +29,7 @@ class Shapes:
         return run
 
     def resume(self, run: str) -> None:
-        running.resume(self.ws, run)
+        going_on.resume(self.ws, run)
         settle(self.ws)
 
     def settle(self) -> None:

@@ -21,6 +21,7 @@ class RunPipeline(Request, frozen=True, kw_only=True):
     params: dict[str, Any] = {}
     register: ModelName | None = None
     start: StepName | None = None
+    only: StepName | None = None
     smoke: (
         Annotated[int, Meta(ge=20, le=100_000, description="Rows to which what comes in is cut.")]
         | None
@@ -59,17 +60,27 @@ def run_pipeline(ws: Workspace, request: RunPipeline) -> StartedRun:
     """Start a run of a pipeline; the engine carries it out.
 
     With ``register`` its result becomes a candidate version of that model. ``start`` names a
-    step: it and those that follow it run even if a result could be reused. With ``smoke`` the
+    step: it and those that follow it run even if a result could be reused; ``only`` one that is
+    run alone, on what the steps it needs gave last. With ``smoke`` the
     tables its first steps bring in are cut to so many rows, and nothing of it can be registered.
     """
     if request.smoke is not None:
         from mainspring.workspace.proofs import smoking
 
-        if request.register is not None or request.start is not None:
+        if request.register or request.start or request.only:
             raise BadInputError(
                 "A smoke run registers nothing, and runs every step.", field="smoke"
             )
         return StartedRun(run=smoking.start(ws, request.pipeline, request.params, request.smoke))
+    if request.only is not None:
+        from mainspring.workspace import going_on
+
+        if request.register is not None or request.start is not None:
+            raise BadInputError(
+                "A step that runs alone registers nothing, and starts at itself.", field="only"
+            )
+        run = going_on.only(ws, request.pipeline, request.only, request.params)
+        return StartedRun(run=run)
     from mainspring.workspace import running
 
     run = running.start_run(

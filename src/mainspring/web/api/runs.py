@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -27,6 +27,7 @@ from mainspring.web.api.fields import (
     StepName,
 )
 from mainspring.web.api.operations import operation
+from mainspring.web.api.pipelines import StartedRun
 from mainspring.workspace.keeping.deleting import Deleted, Restored
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.views.shapes import (
@@ -101,6 +102,20 @@ class WhyRun(Request, frozen=True, kw_only=True):
 
     run: RunId
     step: StepName | None = None
+
+
+class ResumeRun(Request, frozen=True, kw_only=True):
+    """Which run goes on, and with which code: as it was planned with, or as it is now."""
+
+    run: RunId
+    code: Literal["planned", "now"] = "planned"
+
+
+class RerunRun(Request, frozen=True, kw_only=True):
+    """Which run is done again, and from which of its steps; all of it if none is named."""
+
+    run: RunId
+    start: StepName | None = None
 
 
 class RunMetric(Request, frozen=True, kw_only=True):
@@ -267,13 +282,41 @@ def cancel_run(ws: Workspace, request: OfRun) -> Done:
     return Done()
 
 
-@operation("runs.resume", "POST", "/api/v1/runs/{run}/resume", Permission.RUN)
-def resume_run(ws: Workspace, request: OfRun) -> Done:
-    """Let a failed or cancelled run go on from its last finished step."""
-    from mainspring.workspace import running
+@operation(
+    "runs.resume",
+    "POST",
+    "/api/v1/runs/{run}/resume",
+    Permission.RUN,
+    example={"run": "run_01j9", "code": "now"},
+)
+def resume_run(ws: Workspace, request: ResumeRun) -> Done:
+    """Let a failed or cancelled run go on from its last finished step.
 
-    running.resume(ws, request.run)
+    With ``code`` "now" what is left runs with the project's code as it is now; else a step whose
+    code has changed is refused.
+    """
+    from mainspring.workspace import going_on
+
+    going_on.resume(ws, request.run, newer_code=request.code == "now")
     return Done()
+
+
+@operation(
+    "runs.rerun",
+    "POST",
+    "/api/v1/runs/{run}/rerun",
+    Permission.RUN,
+    example={"run": "run_01j9", "start": "train"},
+)
+def rerun_run(ws: Workspace, request: RerunRun) -> StartedRun:
+    """Start a run of the same pipeline with the same params; the engine carries it out.
+
+    ``start`` names a step: it and those that follow it run anew, and all others are what they
+    were in that very run, whatever has been computed since.
+    """
+    from mainspring.workspace import going_on
+
+    return StartedRun(run=going_on.rerun(ws, request.run, request.start))
 
 
 @operation(
