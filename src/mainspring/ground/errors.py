@@ -21,6 +21,7 @@
     ├── UnavailableError         503           a server that should answer does not
     ├── DeadlineError            504           no answer within its time
     ├── StoreError               500           a database or disk failed; nothing was acknowledged
+    │   ├── StorageFullError     507           there is no room on a disk; it goes on when there is
     │   └── DamagedError                       bytes do not have the digest they should have
     ├── StepFailedError          500           the user's own step raised; carries their traceback
     ├── ModelFailedError         500           a served model raised; carries its traceback
@@ -216,6 +217,13 @@ class StoreError(MainspringError):
     """The database or a disk failed; nothing was acknowledged."""
 
     code = "STORE"
+
+
+class StorageFullError(StoreError):
+    """There is no room left on a disk. What is tried again succeeds when there is."""
+
+    status = 507
+    code = "STORAGE_FULL"
 
 
 class DamagedError(StoreError):

@@ -219,7 +219,8 @@ def _users_failure(payload: Mapping[str, Any]) -> Iterator[None]:
             hint=error.hint or _hint(payload),
         ) from error
     except (Exception, SystemExit) as error:  # the user's code may raise anything
-        first = str(error).strip().partition("\n")[0][:500]
+        told = str(traceback.TracebackException.from_exception(error))  # its __str__ may raise
+        first = told.strip().partition("\n")[0][:500]
         kind = type(error).__name__
         raise StepFailedError(
             f"Step {payload['step']} failed: {kind}: {first}"

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mainspring.ground.clock import Clock, SystemClock
-from mainspring.ground.errors import DamagedError, NotFoundError, StoreError
+from mainspring.ground.errors import DamagedError, NotFoundError, StorageFullError, StoreError
 from mainspring.ground.identity import check_digest, is_digest
 from mainspring.ground.ports import Kept
 
@@ -27,6 +27,7 @@ CHUNK = 1 << 20
 LOCK = "lock"  #: a file among the temporary ones; see ``_held``
 STALE_S = 3600.0  #: a temporary file this old belongs to a process that died
 _FICLONE = 0x4004_9409  # of Linux: ioctl_ficlone(2)
+_FULL = {errno.ENOSPC, errno.EDQUOT}
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
@@ -332,4 +333,9 @@ def _told(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno in _FULL:
+            raise StorageFullError(
+                f"Could not {what}: there is no room left.",
+                hint="Make room: mainspring gc, or a larger disk. What waits then goes on.",
+            ) from error
         raise StoreError(f"Could not {what}: {error.strerror or error}.") from error

@@ -25,6 +25,7 @@ from mainspring.ground.clock import Clock
 from mainspring.ground.errors import (
     BadInputError,
     ConflictError,
+    StorageFullError,
     StoreError,
     UnavailableError,
 )
@@ -78,6 +79,8 @@ class PostgresMachine:
 def _trouble(error: DBAPIError, state: str) -> Exception:
     if state.startswith("22") or type(error.orig).__name__ == "DataError":
         return BadInputError(f"The database cannot hold a value: {error.orig}")
+    if state == "53100":
+        return StorageFullError(f"The database has no room left: {error.orig}")
     if state[:2] in {"53", "57", "58", "XX"}:  # no room, stopped, disk, internal
         return StoreError(f"The database failed: {error.orig}")
     return error

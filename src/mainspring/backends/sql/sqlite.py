@@ -19,7 +19,7 @@ from sqlalchemy.pool import NullPool
 from mainspring.backends.sql.lock import FairLock
 from mainspring.backends.sql.tx import AgainError, SqlTx
 from mainspring.ground.clock import Clock
-from mainspring.ground.errors import BadInputError, ConflictError, StoreError
+from mainspring.ground.errors import BadInputError, ConflictError, StorageFullError, StoreError
 from mainspring.ground.permissions import Principal
 
 BUSY_MS = 30_000  #: slow disks stall a checkpoint for seconds; our own lock queues before this
@@ -49,6 +49,8 @@ class SqliteMachine:
             code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
             if code == sqlite3.SQLITE_READONLY:
                 return StoreError("A read must not change anything.")
+            if code == sqlite3.SQLITE_FULL:
+                return StorageFullError(f"The database has no room left: {cause}")
             if code in _BROKEN:
                 return StoreError(f"The database failed: {cause}")
         if isinstance(cause, sqlite3.DataError):
@@ -58,7 +60,6 @@ class SqliteMachine:
 
 _BROKEN = {
     sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_CORRUPT,
     sqlite3.SQLITE_NOTADB,
     sqlite3.SQLITE_CANTOPEN,
