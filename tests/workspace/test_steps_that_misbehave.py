@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -63,7 +64,7 @@ def misbehave(how: str):
     if how == "stranger":
         return Stranger()
     if how == "no cwd":
-        here = Path("gone")
+        here = Path("gone").resolve()
         here.mkdir()
         os.chdir(here)
         here.rmdir()
@@ -109,14 +110,31 @@ def main(how: str):
 """
 
 
-@pytest.fixture
-def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
-    """Give a home whose steps need no model."""
-    monkeypatch.setattr(opening, "PRELOAD", LIGHT)
-    (tmp_path / "project.py").write_text(PROJECT)
-    ws = open_workspace(Settings(root=str(tmp_path), home=str(tmp_path / "home"), lease_s=2.0))
-    yield ws
-    ws.close()
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    """Give one home for all of them: whatever they do, the engine goes on."""
+    with opened(tmp_path_factory.mktemp("house")) as ws:
+        yield ws
+
+
+@contextmanager
+def opened(root: Path) -> Iterator[Workspace]:
+    """Open a home whose steps need no model."""
+    (root / "project.py").write_text(PROJECT)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(opening, "PRELOAD", LIGHT)
+        ws = open_workspace(Settings(root=str(root), home=str(root / "home"), lease_s=2.0))
+        try:
+            yield ws
+        finally:
+            ws.close()
+
+
+def pids_of(ws: Workspace) -> Path:
+    """Return the file a step tells its processes by, which is not there yet."""
+    for name in ("pids", "grandchild"):
+        Path(ws.settings.root, name).unlink(missing_ok=True)
+    return Path(ws.settings.root, "pids")
 
 
 def run(ws: Workspace, how: str) -> tuple[Run, StepRecord]:
@@ -169,19 +187,20 @@ def test_a_step_that_takes_things_away_from_itself_still_ends_well(
 
 
 def test_what_a_step_leaves_behind_ends_with_it_in_sessions_of_its_own_too(
-    house: Workspace, tmp_path: Path
+    house: Workspace,
 ) -> None:
+    pids = pids_of(house)
     ended, _ = run(house, "children")
     assert ended.status is RunStatus.FINISHED
-    for pid in (tmp_path / "pids").read_text().split():
+    for pid in pids.read_text().split():
         assert gone(pid)
 
 
 def test_cancel_ends_all_that_a_step_began_though_it_will_not_listen(
-    house: Workspace, tmp_path: Path
+    house: Workspace,
 ) -> None:
+    pids = pids_of(house)
     name = running.start_run(house, "main", {"how": "forever"})
-    pids = tmp_path / "pids"
     thread = threading.Thread(target=lambda: engines.drive(house, name))
     thread.start()
     wait_for(lambda: pids.exists() and len(pids.read_text().split()) == 2)
@@ -205,31 +224,26 @@ def test_a_step_that_prints_a_gigabyte_costs_megabytes(house: Workspace) -> None
     assert grown_kb < 60_000
 
 
-def test_a_full_disk_is_told_and_the_run_goes_on_when_there_is_room(
-    house: Workspace, tmp_path: Path
-) -> None:
+def test_a_full_disk_is_told_and_the_run_goes_on_when_there_is_room(tmp_path: Path) -> None:
     """On a disk of its own where we may mount one; else the disk says that it is full."""
-    objects = Path(house.settings.home) / "objects"
-    small = _small_disk(objects)
-    full = tmp_path / "full"
-    if small:
-        (objects / "ballast").write_bytes(b"\0" * (16 << 20))
-    else:
-        full.touch()
-    try:
-        name = running.start_run(house, "main", {"how": "fill"})
-        thread = threading.Thread(target=lambda: engines.drive(house, name))
-        thread.start()
-        wait_for(lambda: "no room" in _task_error(house, name))
-        assert step_of(house, name).state != "failed"
-        assert house.objects.has(_first_output(house, name))  # reading goes on
-        (objects / "ballast").unlink(missing_ok=True)
-        full.unlink(missing_ok=True)
-        thread.join(120)
-        assert step_of(house, name).state == "done"
-    finally:
-        if small:
-            subprocess.run(["umount", "--lazy", str(objects)], check=True)
+    with opened(tmp_path) as house:
+        objects, full = Path(house.settings.home) / "objects", tmp_path / "full"
+        small = _small_disk(objects)
+        ballast = objects / "ballast" if small else full
+        ballast.write_bytes(b"\0" * (16 << 20 if small else 1))
+        try:
+            name = running.start_run(house, "main", {"how": "fill"})
+            thread = threading.Thread(target=lambda: engines.drive(house, name))
+            thread.start()
+            wait_for(lambda: "no room" in _task_error(house, name))
+            assert step_of(house, name).state != "failed"
+            assert house.objects.has(_first_output(house, name))  # reading goes on
+            ballast.unlink()
+            thread.join(60)
+            assert step_of(house, name).state == "done"
+        finally:
+            if small:
+                subprocess.run(["umount", "--lazy", str(objects)], check=True)
 
 
 def _small_disk(folder: Path) -> bool:
