@@ -134,8 +134,7 @@ def prepare(
     parts = parts_of(args, kept, code, row.env, seed=row.seed or 0)
     found = key(parts)
     options = msgspec.json.decode(row.options, type=Options)
-    ended = row.state in (StepState.DONE, StepState.REUSED) and row.key == found
-    reusable = ended or (options.cache and not row.fresh)
+    reusable = (row.state in _KEPT and row.key == found) or (options.cache and not row.fresh)
     result = _result(tx, found, has, damaged, home) if reusable else None
     change = Change(
         parts=parts,

@@ -15,7 +15,7 @@ from mainspring.ground.ports import Tx
 from mainspring.pipelines import reading
 from mainspring.pipelines import runs as pipelines
 from mainspring.pipelines.graph import STEP, Graph
-from mainspring.workspace import running
+from mainspring.workspace import captured, running
 from mainspring.workspace.running import BY, REGISTER, RESULT, ROOT, SMOKE, RunPlan
 
 if TYPE_CHECKING:
@@ -38,8 +38,7 @@ def rerun(ws: Workspace, run: str, start: str | None = None) -> str:
     """
     record = ws.read(Permission.READ, lambda tx: experiments.get(tx, run))
     tags = {BY: ws.who.name, FROM: run}
-    if REGISTER in record.tags:
-        tags[REGISTER] = record.tags[REGISTER]
+    tags |= {name: record.tags[name] for name in (REGISTER, captured.SEED) if name in record.tags}
     planned = _planned_again(ws, record).tagged(tags)
     if start is not None:
         again = planned.graph.after(start)
@@ -91,7 +90,8 @@ def resume(ws: Workspace, run: str, *, newer_code: bool = False) -> None:
         now = _planned_again(ws, record)
         there = {one.step: list(one.needs) for one in steps}
         # What grew while it ran is planted again by what planted it.
-        if {name: there.get(name) for name in now.graph.needs} != now.graph.needs:
+        gone = [name for name in there if now.graph.root_of(name) is None]
+        if gone or {name: there.get(name) for name in now.graph.needs} != now.graph.needs:
             raise ConflictError(
                 f"Pipeline {record.pipeline} does not have the steps any more that run {run} has.",
                 field="run",
