@@ -47,6 +47,8 @@ GOOD: dict[str, tuple[dict[str, Any], str | None]] = {
         {"experiment": "train", "keep_s": 86_400.0, "keep_best": "3:metrics.auc"},
         "best",
     ),
+    "secrets.list": ({}, None),
+    "secrets.set": ({"name": "API_KEY", "value": "s3cr3t"}, "by"),
     "webhooks.list": ({}, None),
     "webhooks.add": (
         {"name": "ci", "url": "http://192.0.2.1.invalid/in", "events": ["alias.set"]},
@@ -285,6 +287,7 @@ APART = {
     "feeds.send",
     "feeds.judge",
     "feeds.remove",
+    "secrets.remove",
     "webhooks.remove",
     "webhooks.retry",
 }
@@ -363,6 +366,9 @@ def test_nobody_may_what_their_role_does_not_hold(still_house: Workspace, name: 
         ),
         ("models.rollback", {"model": "flights", "reason": "x"}, e.ConflictError, None),
         ("models.why", {"ref": "flights"}, e.BadInputError, "reference"),
+        ("secrets.remove", {"name": "NONE"}, e.NotFoundError, "name"),
+        ("secrets.set", {"name": "API_KEY", "value": "short"}, e.BadInputError, "value"),
+        ("secrets.set", {"name": "a-b", "value": "long enough"}, e.BadInputError, "secrets"),
         ("webhooks.remove", {"webhook": "none"}, e.NotFoundError, "webhook_id"),
         ("webhooks.retry", {"webhook": "none"}, e.NotFoundError, "webhook_id"),
         (

@@ -330,6 +330,13 @@ NESTED: dict[str, tuple[str, list[Entry]]] = {
         ("remove", "schedules:remove", "Run nothing by a schedule any more.",
          "mainspring schedule remove nightly"),
     ]),
+    "secret": ("What steps are given and nobody is shown.", [
+        ("set", "secrets:put", "Keep a secret, asked for or read from standard input.",
+         "mainspring secret set API_KEY"),
+        ("list", "secrets:listed", "List the names of secrets, and who set them.",
+         "mainspring secret list"),
+        ("remove", "secrets:remove", "Forget a secret.", "mainspring secret remove API_KEY"),
+    ]),
     "webhook": ("Tell others what happens to the registry.", [
         ("add", "webhooks:add", "Post what happens to a URL, from now on.",
          "mainspring webhook add ci https://example.com/in --events alias.set"),

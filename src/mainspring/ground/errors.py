@@ -24,6 +24,7 @@
     │   ├── StorageFullError     507           there is no room on a disk; it goes on when there is
     │   └── DamagedError                       bytes do not have the digest they should have
     ├── StepFailedError          500           the user's own step raised; carries their traceback
+    │   └── MemoryLimitError                   it used more memory than it may
     ├── ModelFailedError         500           a served model raised; carries its traceback
     └── MissingExtraError        500           an optional package is not installed
 """
@@ -240,6 +241,12 @@ class StepFailedError(MainspringError):
     def __init__(self, message: str, *, trace: str = "", hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.trace = trace
+
+
+class MemoryLimitError(StepFailedError):
+    """A step used more memory than its ``resources=`` allow, and was ended."""
+
+    code = "MEMORY_LIMIT"
 
 
 class ModelFailedError(MainspringError):

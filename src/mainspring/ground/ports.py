@@ -188,6 +188,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     path: list[str] = []  #: put in front of sys.path, for the user's own modules
     log: str | None = None  #: a file that receives stdout and stderr
     timeout_s: float | None = None
+    prefix: str = ""  #: before each line of what it prints; several calls may have one log
+    hide: list[str] = []  #: never in its log, in any of the forms a text may take
     memory: int | None = None  #: bytes it and its children may use; it is ended beyond
     python: str | None = None  #: an environment's interpreter to run it in; None: ours
     soon: bool = False  #: it needs little: begin, though what most calls use is not loaded yet

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 import threading
+from collections.abc import Iterable
+from urllib.parse import quote, quote_plus
 
 HIDDEN = "***"
 
@@ -68,6 +72,50 @@ def scrubbed(text: str) -> str:
             text = text.replace(secret, HIDDEN)
     small = text.lower()
     return _FORMS.sub(_hidden, text) if any(hint in small for hint in _HINTS) else text
+
+
+class Hiding:
+    """Takes given secrets out, in the forms they may have: as they are, and encoded.
+
+    >>> Hiding(["pa/ss word"]).text("pa/ss word, pa%2Fss%20word, cGEvc3Mgd29yZA==")
+    '***, ***, ***'
+    """
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        forms = {form for one in secrets for form in _forms(one) if form}
+        self._all = sorted(forms, key=len, reverse=True)
+        self._found = re.compile(b"|".join(map(re.escape, self._all)) or b"(?!)")
+
+    def data(self, data: bytes) -> bytes:
+        """Return bytes with ``***`` where a secret stood."""
+        return self._found.sub(HIDDEN.encode(), data)
+
+    def text(self, text: str) -> str:
+        """Return a text with ``***`` where a secret stood."""
+        return self.data(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
+
+    def begun(self, data: bytes) -> int:
+        """Return how many bytes of the end may be the beginning of a secret."""
+        most = min(max(map(len, self._all), default=1) - 1, len(data))
+        for count in range(most, 0, -1):
+            end = data[-count:]
+            if any(one.startswith(end) for one in self._all):
+                return count
+        return 0
+
+
+def _forms(secret: str) -> set[bytes]:
+    plain = secret.encode("utf-8", "surrogatepass")
+    texts = {
+        secret,
+        quote(secret, safe="", errors="replace"),
+        quote_plus(secret, errors="replace"),
+        json.dumps(secret)[1:-1],
+        json.dumps(secret, ensure_ascii=False)[1:-1],
+        repr(secret)[1:-1],
+    }
+    encoded = {base64.b64encode(plain), base64.urlsafe_b64encode(plain)}
+    return {one.encode("utf-8", "surrogatepass") for one in texts} | encoded
 
 
 def _hidden(found: re.Match[str]) -> str:

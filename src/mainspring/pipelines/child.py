@@ -39,7 +39,8 @@ def execute(
     if wanted ``pipeline`` (for the words of an error), ``code`` (the digest it was planned
     with), ``sample`` (rows to which the tables it returns are cut), ``progress`` (a file that
     is told how far it is), ``kept`` (a folder for artifacts of the run) and ``rank`` (which
-    worker it is: only the first keeps what it returns), and ``checkpoints`` (those that are
+    worker it is: only the first keeps what it returns), ``secrets`` (names of variables whose
+    values are in no file it keeps) and ``checkpoints`` (those that are
     ``there``, as Kept). ``write`` writes new ones; without it none is kept.
 
     Returns ``output``, ``output_type``, ``blobs``, ``metrics`` ([key, value, step, time], see
@@ -60,6 +61,7 @@ def execute(
             progress_file=Path(payload["progress"]) if payload.get("progress") else None,
             folder=folder,
             kept=Path(payload["kept"]) if payload.get("kept") and not rank else None,
+            secrets=payload.get("secrets", ()),
             shelf=Shelf(objects, _there(payload), folder, None if rank else write),
             seed=chance.seed_of(int(payload.get("seed", 0)), str(payload["step"]), rank),
         )

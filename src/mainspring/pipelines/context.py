@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ import msgspec
 from mainspring.ground.clock import Clock, SystemClock
 from mainspring.ground.errors import BadInputError, NotExactError
 from mainspring.ground.ports import Objects
+from mainspring.ground.secrecy import Hiding
 
 if TYPE_CHECKING:
     from mainspring.pipelines.checkpoints import Shelf
@@ -38,6 +40,7 @@ class StepContext:
         kept: Path | None = None,
         shelf: Shelf | None = None,
         seed: int = 0,
+        secrets: Sequence[str] = (),
     ) -> None:
         self.run, self.step, self.objects = run, step, objects
         self.points: list[list[Any]] = []  #: [key, value, step or None, time]; see ``pack``
@@ -49,6 +52,7 @@ class StepContext:
         self._kept = kept
         self.shelf = shelf  #: its checkpoints
         self.seed = seed  #: for what it draws by chance
+        self.hiding = Hiding(os.environ.get(name, "") for name in secrets)
         self._told = -math.inf
 
     def log(self, values: Mapping[str, object], step: int | None) -> None:

@@ -266,6 +266,8 @@ def step(
     the first returns is what the step returns, and when one fails all are ended.
     ``resources={"cpus": 2, "memory": "1GB", "gpus": 1}`` are what each worker needs: it waits
     for cpus and gpus to be free, uses so many threads, and is ended when it uses more memory.
+    ``secrets=["API_KEY"]`` are given as variables of the environment, from the engine's own or
+    from ``mainspring secret set``; their values are in no log, error, key or record.
 
     Raises:
         ProjectError: if it is no plain named function.

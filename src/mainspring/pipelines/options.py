@@ -10,8 +10,10 @@ import msgspec
 
 from mainspring.ground.contracts import Contract
 from mainspring.ground.errors import BadInputError
+from mainspring.ground.sizes import in_bytes
 
 MOST_WORKERS = 256
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
 _OLDEST = 11  # of Python 3, for our own code
 
 
@@ -40,6 +42,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     resources: Resources = Resources()
     files: list[str] = []  #: of the project, on which its result depends
     variables: list[str] = []  #: of the environment, on which its result depends
+    secrets: list[str] = []  #: names of variables it is given, whose values nobody sees
 
     @property
     def apart(self) -> bool:
@@ -62,6 +65,7 @@ class Given(TypedDict, total=False):
     python: str | None
     workers: int
     resources: Mapping[str, Any] | None
+    secrets: Sequence[str]
     expects: Contract | Mapping[str, Contract] | None
 
 
@@ -91,6 +95,8 @@ def settle(given: Mapping[str, Any]) -> Options:
     env = given.get("env")
     kept = dict(given) | ({"env": list(env)} if isinstance(env, list | tuple) else {})
     kept |= {name: list(kept[name]) for name in ("files", "variables") if name in kept}
+    if "secrets" in kept:
+        kept["secrets"] = list(dict.fromkeys(kept["secrets"]))
     if "resources" in kept:
         kept["resources"] = resources(kept["resources"])
     if "retry_on" in kept:
@@ -119,44 +125,8 @@ def resources(given: object) -> Resources:
             _count(f"resources[{name!r}]", value, least=0 if name == "gpus" else 1)
     kept: dict[str, Any] = dict(given)
     if kept.get("memory") is not None:
-        kept["memory"] = in_bytes(kept["memory"])
+        kept["memory"] = in_bytes(kept["memory"], "resources['memory']")
     return Resources(**kept)
-
-
-def in_bytes(text: object) -> int:
-    """Return a size in bytes: ``1GB`` and ``1 GB`` are 10**9, ``1GiB`` is 2**30.
-
-    >>> in_bytes("1.5GB"), in_bytes("512MiB"), in_bytes(4096)
-    (1500000000, 536870912, 4096)
-
-    Raises:
-        BadInputError: if it is none.
-    """
-    found = (
-        re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kMGT]?i?)B\s*", text)
-        if isinstance(text, str)
-        else None
-    )
-    if found:
-        power = "kMGT".find(found[2][:1]) + 1 if found[2] else 0
-        number = int(float(found[1]) * (1024 if found[2].endswith("i") else 1000) ** power)
-    else:
-        number = text if isinstance(text, int) and not isinstance(text, bool) else 0
-    if number < 1:
-        raise _wrong("resources['memory']", 'a size such as "1GB" or "512MiB"', text)
-    return number
-
-
-def size(count: int) -> str:
-    """Return bytes as people say them.
-
-    >>> size(1_500_000_000), size(268_435_456)
-    ('1.5 GB', '268 MB')
-    """
-    for unit, bytes_ in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if count >= bytes_:
-            return f"{count / bytes_:.3g} {unit}"
-    return f"{count} B"
 
 
 def _count(name: str, value: object, *, least: int = 1) -> None:
@@ -251,6 +221,25 @@ def _version(name: str, value: object) -> None:
         raise _wrong(name, f"3.{_OLDEST} or newer, which our own code needs", value)
 
 
+def _secrets(name: str, value: object) -> None:
+    _names(name, value)
+    for one in value:  # type: ignore[attr-defined]
+        check_secret_name(one)
+
+
+def check_secret_name(name: object) -> str:
+    """Return the name of a secret: that of the variable a step finds it in.
+
+    Raises:
+        BadInputError: if it is none, or one of our own.
+    """
+    if not isinstance(name, str) or not _VARIABLE.fullmatch(name):
+        raise _wrong("secrets", "names of variables such as API_KEY", name)
+    if name.startswith("MAINSPRING_"):
+        raise _wrong("secrets", "names that are not our own", name)
+    return name
+
+
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
@@ -272,4 +261,5 @@ _CHECKS: dict[str, Callable[[str, object], None]] = {
     "workers": _count,
     "files": _names,
     "variables": _names,
+    "secrets": _secrets,
 }

@@ -94,6 +94,15 @@ checkpoints = Table(
     Column("at", Float, nullable=False),
 )
 
+secrets = Table(
+    "secrets",
+    METADATA,
+    Column("name", String(200), primary_key=True),
+    Column("secret", Text, nullable=False),
+    Column("set_by", String(250), nullable=False),
+    Column("at", Float, nullable=False),
+)
+
 environments = Table(
     "environments",
     METADATA,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +59,7 @@ def call(
     env: dict[str, str] | None = None,
     python: str | None = None,
     memory: int | None = None,
+    hide: Sequence[str] = (),
 ) -> Outcome:
     """Run a function of ``workspace.children`` to its end and return how it ended.
 
@@ -75,6 +77,7 @@ def call(
         env=env,
         python=python,
         memory=memory,
+        hide=hide,
     )
     if log is None:
         return ws.executor.run(asked_for, cancelled=cancelled)
@@ -95,6 +98,8 @@ def wanted(
     env: dict[str, str] | None = None,
     python: str | None = None,
     memory: int | None = None,
+    hide: Sequence[str] = (),
+    prefix: str = "",
 ) -> Call:
     """Return a call of a function of ``workspace.children``, for the executor."""
     return Call(
@@ -108,6 +113,8 @@ def wanted(
         python=python,
         memory=memory,
         soon=function in _SOON,
+        hide=list(hide),
+        prefix=prefix,
     )
 
 

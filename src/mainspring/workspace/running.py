@@ -145,7 +145,7 @@ def plan(
     found = calling.child(ws, "trace", asked, lease, root=root, python=python)
     graph = msgspec.convert(found["graph"], Graph)
     graph = pinning.pinned(ws, graph if before is None else pinning.as_before(graph, before))
-    room.check(ws.settings, graph.nodes)
+    room.check_all(ws.settings, graph.nodes)
     told = {RESULT: graph.result or "", CODE: digest_of(found["code"]), ROOT: root}
     made_of = captured.of(ws, Path(root))
     told |= made_of.tags

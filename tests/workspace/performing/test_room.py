@@ -106,7 +106,7 @@ def test_what_is_not_there_is_named(
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     node = Node(name="train", target="project:train", args={}, options=settle(options))
     with pytest.raises(BadInputError, match=told):
-        room.check(Settings(root="/", home="/", cpus=2), [node])
+        room.check_all(Settings(root="/", home="/", cpus=2), [node])
 
 
 def test_gpus_are_given_by_their_names_to_one_at_a_time(

@@ -19,9 +19,12 @@ from typing import BinaryIO
 import msgspec
 
 from mainspring.backends.executors import wire
-from mainspring.backends.executors.printed import Printed, wide_pipe
-from mainspring.ground.errors import DeadlineError, UnavailableError
+from mainspring.backends.executors.memory import LOOK_S, Watch
+from mainspring.backends.executors.printed import wide_pipe
+from mainspring.backends.executors.sinks import Sink, open_sink
+from mainspring.ground.errors import DeadlineError, MemoryLimitError, UnavailableError
 from mainspring.ground.ports import Call, Outcome
+from mainspring.ground.sizes import size
 
 PRELOAD = ("numpy", "polars", "msgspec")
 GRACE_S = 2.0  #: from SIGTERM to SIGKILL
@@ -181,7 +184,7 @@ class _Running:
         self._cancelled = cancelled
         self._executor = executor
         self._number = executor.next_number()
-        self._printed: Printed | None = None
+        self._printed: Sink | None = None
         self._pipe = -1  # what is printed comes out of it
         self._listen_at = float("inf")  # when to look at it again
         self._heard = bytearray()
@@ -189,7 +192,9 @@ class _Running:
         self._limit_at = float("inf")  # when its time is up
         if call.timeout_s is not None:
             self._limit_at = self._began + call.timeout_s + START_S
+        self._watch = None if call.memory is None else Watch(call.memory)
         self._end_wanted = ""  # why we want it to end
+        self._end_code = ""  # of the error that it then is
         self._kill_at: float | None = None
 
     def __enter__(self) -> _Running:
@@ -198,7 +203,7 @@ class _Running:
         theirs = []
         try:
             if self._call.log:
-                self._printed = Printed(self._call.log)
+                self._printed = open_sink(self._call)
                 self._pipe, out = wide_pipe()
                 self._listen_at = 0.0
                 theirs.append(out)
@@ -274,6 +279,8 @@ class _Running:
         waits = [60.0, self._listen_at - now]
         if self._cancelled is not None and not self._end_wanted:
             waits.append(ASK_S)
+        if self._watch is not None and not self._end_wanted:
+            waits.append(LOOK_S)
         if self._kill_at is not None:
             waits.append(self._kill_at - now)
         elif not self._end_wanted:
@@ -289,11 +296,27 @@ class _Running:
             return
         if now >= self._limit_at:
             self._end_wanted = f"took longer than {self._call.timeout_s:g} s and was ended"
+            self._end_code = DeadlineError.code
         elif self._cancelled is not None and self._cancelled():
             self._end_wanted = "cancelled"
+        elif self._too_much():
+            self._signal(signal.SIGKILL)  # at once: it would go on to take
+            return
         if self._end_wanted:
             self._kill_at = now + self._executor.grace_s
             self._signal(signal.SIGTERM)
+
+    def _too_much(self) -> bool:
+        """Return whether the call uses more memory than it may, and say so."""
+        watch = self._watch
+        if watch is None or len(self._heard) < wire.PID.size:
+            return False
+        if not watch.over(wire.PID.unpack_from(self._heard)[0]):
+            return False
+        told = f"used {size(watch.peak)} of memory and was ended"
+        self._end_wanted = f"{told}; its limit is {size(watch.limit)}"
+        self._end_code = MemoryLimitError.code
+        return True
 
     def _signal(self, signum: int) -> None:
         with suppress(UnavailableError):
@@ -314,9 +337,7 @@ class _Running:
         _, status, cpu_s, peak_mb = wire.END.unpack(end)
         outcome = _said(heard[wire.PID.size : -wire.END.size]) or _silent(status)
         if self._end_wanted:
-            late = self._end_wanted != "cancelled"
-            code = DeadlineError.code if late else ""
-            outcome = Outcome(ok=False, error=self._end_wanted, code=code)
+            outcome = Outcome(ok=False, error=self._end_wanted, code=self._end_code)
         return msgspec.structs.replace(
             outcome, wall_s=outcome.wall_s or wall_s, cpu_s=cpu_s, peak_mb=peak_mb
         )

@@ -86,8 +86,8 @@ class NotebookRecipe(Recipe):
         environ = {**os.environ, handing.VARIABLE: str(back)}
         done = notebooks.execute(found, path.parent, environ, self._told)
         out = folder / path.name
-        out.write_bytes(done.notebook)
         context = current()
+        out.write_bytes(context.hiding.data(done.notebook) if context else done.notebook)
         if context is not None:
             context.keep(out)
         if done.error:

@@ -75,6 +75,7 @@ ROOMS = {
     "replays": "replays",
     "tokens": "access",
     "audit": "access",
+    "secrets": "secrets",
     "webhooks": "webhooks",
     "debt": "debt",
     "dependents": "consumers",

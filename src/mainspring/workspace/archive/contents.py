@@ -26,6 +26,7 @@ LEFT_OUT = {
     "tokens": "secrets stay at home",
     "webhooks": "secrets stay at home",
     "channels": "secrets stay at home",
+    "secrets": "secrets stay at home",
     "trusted_packages": "what may run code is granted by a person, in each home anew",
     "registry_events": "what is still to be delivered is delivered by the home it happened in",
     "tasks": "work under way stays with those who do it",

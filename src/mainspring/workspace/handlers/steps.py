@@ -20,6 +20,7 @@ from mainspring.ground.errors import (
     ConflictError,
     DeadlineError,
     MainspringError,
+    MemoryLimitError,
     StepFailedError,
     StoreError,
     UnavailableError,
@@ -37,6 +38,7 @@ from mainspring.workspace import calling, environments, gates, printing, running
 from mainspring.workspace.data import pinning
 from mainspring.workspace.handlers.trying_again import another_try
 from mainspring.workspace.performing import room
+from mainspring.workspace.performing import secrets as secrets_
 from mainspring.workspace.performing.step import perform
 from mainspring.workspace.proofs import parity, smoking
 
@@ -85,7 +87,7 @@ class Steps:
         )
         if plan.reused and self._seen.known(plan.blobs):
             return Done(result={"reused": True}, apply=lambda tx: _reuse(tx, plan, now))
-        waits = plan.reused or plan.options.resources != Resources()
+        waits = plan.reused or plan.options.resources != Resources() or plan.options.secrets
         attempt = 0 if waits else pipelines.started(tx, plan, now)
         there = checkpoints.newest(tx, checkpoints.scope_of(plan))
         return Opened(plan, self._about_run(tx, run), attempt, there)
@@ -104,17 +106,25 @@ class Steps:
         if isinstance(opened, Done):
             return opened
         plan = opened.plan
-        refusal = room.wanting(self._ws.settings, plan.options)
-        if refusal:
-            told = Outcome(ok=False, error=f"Step {plan.step} {refusal}", code=BadInputError.code)
-            raise self._failed(lease, plan, told, None, plan.attempt + 1)
+        try:
+            room.check(self._ws.settings, plan.step, plan.options)
+            secrets = secrets_.resolved(self._ws, plan.step, plan.options.secrets)
+        except BadInputError as error:
+            told = Outcome(ok=False, error=str(error), code=error.code)
+            raise self._failed(lease, plan, told, None, plan.attempt + 1) from error
         with room.taken(self._ws, plan.options, lease.cancelled) as given:
             if given is None:
                 told_ = f"Step {plan.step} was cancelled before there was room for it."
                 raise StepFailedError(told_)
-            return self._run(lease, opened, given)
+            return self._run(lease, opened, given, secrets)
 
-    def _run(self, lease: Lease, opened: Opened, given: Sequence[dict[str, str]]) -> Done:
+    def _run(
+        self,
+        lease: Lease,
+        opened: Opened,
+        given: Sequence[dict[str, str]],
+        secrets: dict[str, str],
+    ) -> Done:
         """Run a step that there is room for."""
         plan, about, attempt, there = opened
         if not attempt:
@@ -149,6 +159,7 @@ class Steps:
                 root=about.root,
                 log=log,
                 given=given,
+                secrets=secrets,
                 python=python,
             )
             kept = self._ws.objects.put_file(log) if log.exists() and log.stat().st_size else None
@@ -269,6 +280,8 @@ class Steps:
         # Killed too often, or out of the time it was given: its own doing, and its own retries.
         if outcome.killed or outcome.code == DeadlineError.code:
             error = StepFailedError(str(error), trace=outcome.trace)
+        elif outcome.code == MemoryLimitError.code:
+            error = MemoryLimitError(f"Step {plan.step} {outcome.error}.")
         if isinstance(error, StoreError | UnavailableError) and not _last(lease):
             return error  # such as a full disk: there may be room by the next try
         types = calling.types_of(error, outcome)

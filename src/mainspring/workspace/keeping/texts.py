@@ -14,7 +14,10 @@ from mainspring.workspace import opening
 PAGE = 2000  #: rows held in memory at a time
 #: Evidence of what was, and what holds no name of ours: nothing stays because they say so.
 SILENT = frozenset(
-    {"audit", "tokens", "schema_version", "environments", "code_texts", "marks", "firings"}
+    {
+        *("audit", "tokens", "secrets", "schema_version", "environments", "code_texts"),
+        *("marks", "firings"),
+    }
 )
 _DIGEST = re.compile(rb"(?=([0-9a-f]{64}))")  # within a longer one, every place that could be it
 _WORD = re.compile(r"[A-Za-z0-9_.\-]+")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +44,7 @@ def run(
     root: str,
     log: Path,
     given: Sequence[dict[str, str]],
+    hide: Sequence[str] = (),
     python: str | None = None,
 ) -> Outcome:
     """Run a step's workers to their end; the outcome is the first's, or why one failed.
@@ -60,7 +60,9 @@ def run(
                     "step",
                     {**payload, "rank": rank},
                     root=root,
-                    log=log.with_suffix(f".{rank}"),
+                    log=log,
+                    prefix=f"[{rank}] ",
+                    hide=list(hide),
                     timeout_s=options.timeout_s,
                     env={**given[rank], **variables(rank, options.workers, port)},
                     python=python,
@@ -70,7 +72,7 @@ def run(
             ]
             ids = {"run": payload["run"], "step": payload["step"], "task": lease.task.id}
             with taken(ws.settings, log, lease.cancelled, call="step", **ids) as cancelled:
-                outcome = _Gang(ws, calls, log, cancelled).run()
+                outcome = _Gang(ws, calls, cancelled).run()
             stolen = (
                 not outcome.ok and "Address already in use" in f"{outcome.error}{outcome.trace}"
             )
@@ -99,14 +101,13 @@ class _Gang:
     """The workers of one step, a thread for each."""
 
     def __init__(
-        self, ws: Workspace, calls: Sequence[Call], log: Path, cancelled: Callable[[], bool]
+        self, ws: Workspace, calls: Sequence[Call], cancelled: Callable[[], bool]
     ) -> None:
         self._ws, self._calls, self._cancelled = ws, calls, cancelled
         self._over = threading.Event()  # one failed, or all are to end
         self._ended = threading.Condition()
         self._outcomes: dict[int, Outcome] = {}
         self._order: list[int] = []  # who failed by itself, as it was seen
-        self._log = _Gathered(log, [Path(str(call.log)) for call in calls])
 
     def run(self) -> Outcome:
         threads = [
@@ -119,13 +120,11 @@ class _Gang:
         while len(self._outcomes) < len(self._calls):
             with self._ended:
                 self._ended.wait(_ASK_S)
-            self._log.gather()
             if not stopped and self._cancelled():
                 stopped = True
                 self._over.set()
         for one in threads:
             one.join()
-        self._log.gather(final=True)
         if stopped:
             return Outcome(ok=False, error="cancelled")
         return self._told()
@@ -162,30 +161,3 @@ class _Gang:
 
 def _is_aftermath(outcome: Outcome) -> bool:
     return not outcome.killed and any(word in outcome.error for word in _AFTERMATH)
-
-
-class _Gathered:
-    """Brings what the workers print into one file, a line at a time, with the rank before it."""
-
-    def __init__(self, log: Path, parts: Sequence[Path]) -> None:
-        self._log, self._parts = log, parts
-        self._places = [0] * len(parts)
-
-    def gather(self, *, final: bool = False) -> None:
-        """Take over what is new and whole; ``final``: what is left too."""
-        with self._log.open("ab") as out:
-            for rank, part in enumerate(self._parts):
-                with suppress(FileNotFoundError), part.open("rb") as printed:
-                    self._one(rank, printed, out, final=final)
-
-    def _one(self, rank: int, printed: Any, out: Any, *, final: bool) -> None:
-        printed.seek(self._places[rank])
-        head = b"[%d] " % rank
-        while line := printed.readline(1 << 16):
-            if not line.endswith(b"\n"):
-                if not final and len(line) < 1 << 16:
-                    return  # the rest of it is still to come
-                line += b"\n"
-                self._places[rank] -= 1
-            self._places[rank] += len(line)
-            out.write(head + line)

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mainspring.ground.errors import BadInputError
+from mainspring.ground.sizes import size
 from mainspring.pipelines.graph import Node
-from mainspring.pipelines.options import Options, size
+from mainspring.pipelines.options import Options
 
 if TYPE_CHECKING:
     from mainspring.ground.settings import Settings
@@ -71,23 +72,32 @@ def gpus() -> list[str]:
     return sorted((one[1] for one in found if one), key=int)
 
 
-def check(settings: Settings, nodes: Sequence[Node]) -> None:
-    """Refuse steps that this machine could never run.
+def check_all(settings: Settings, nodes: Sequence[Node]) -> None:
+    """Refuse a graph that has a step which this machine could never run.
 
     Raises:
         BadInputError: naming the step, what it wants and what there is.
     """
     for node in nodes:
-        refusal = wanting(settings, node.options)
-        if refusal:
-            raise BadInputError(
-                f"Step {node.name} {refusal}",
-                field="resources",
-                hint="Ask for less in resources=, or run it on a machine that has it.",
-            )
+        check(settings, node.name, node.options)
 
 
-def wanting(settings: Settings, options: Options) -> str:
+def check(settings: Settings, step: str, options: Options) -> None:
+    """Refuse a step that this machine could never run.
+
+    Raises:
+        BadInputError: naming the step, what it wants and what there is.
+    """
+    refusal = _wanting(settings, options)
+    if refusal:
+        raise BadInputError(
+            f"Step {step} {refusal}",
+            field="resources",
+            hint="Ask for less in resources=, or run it on a machine that has it.",
+        )
+
+
+def _wanting(settings: Settings, options: Options) -> str:
     """Return what a step wants and this machine has not, in words; nothing if it has it all."""
     wanted, workers = options.resources, options.workers
     each = f" ({workers} workers of {{}} each)" if workers > 1 else ""

@@ -1,12 +1,15 @@
-"""Carry a prepared step out: when there is room, in one process or in several as one."""
+"""Carry a prepared step out: in one process or in several as one, keeping its secrets."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from mainspring.ground.ports import Outcome
+from mainspring.ground.secrecy import Hiding
 from mainspring.pipelines.options import Options
 from mainspring.workspace import calling
 from mainspring.workspace.performing import gang
@@ -25,22 +28,37 @@ def perform(
     root: str,
     log: Path,
     given: Sequence[dict[str, str]],
+    secrets: Mapping[str, str],
     python: str | None = None,
 ) -> Outcome:
-    """Run a step to its end and return how it ended. ``given`` are each worker's variables."""
+    """Run a step to its end and return how it ended.
+
+    ``given`` are each worker's variables, ``secrets`` those whose values are nowhere in the
+    log, the error and the trace.
+    """
+    known, hide = [{**one, **secrets} for one in given], list(secrets.values())
+    payload = {**payload, "secrets": list(secrets)}
     if options.workers > 1:
-        return gang.run(
-            ws, options, payload, lease, root=root, log=log, given=given, python=python
+        outcome = gang.run(
+            ws, options, payload, lease, root=root, log=log, given=known, hide=hide, python=python
         )
-    return calling.call(
-        ws,
-        "step",
-        payload,
-        lease,
-        root=root,
-        log=log,
-        timeout_s=options.timeout_s,
-        env=given[0],
-        python=python,
-        memory=options.resources.memory,
+    else:
+        outcome = calling.call(
+            ws,
+            "step",
+            payload,
+            lease,
+            root=root,
+            log=log,
+            timeout_s=options.timeout_s,
+            env=known[0],
+            python=python,
+            memory=options.resources.memory,
+            hide=hide,
+        )
+    if not hide or outcome.ok:
+        return outcome
+    hiding = Hiding(hide)
+    return msgspec.structs.replace(
+        outcome, error=hiding.text(outcome.error), trace=hiding.text(outcome.trace)
     )
