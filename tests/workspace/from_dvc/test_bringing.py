@@ -9,12 +9,15 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import obstore
 import pytest
 
+from mainspring.backends.objects.s3 import open_bucket
 from mainspring.ground.errors import BadInputError, DamagedError, NotFoundError
 from mainspring.ground.permissions import Permission
 from mainspring.ground.settings import Settings
 from mainspring.pipelines.data import fetching, manifest, versions
+from mainspring.testing.s3 import S3Server
 from mainspring.workspace.from_dvc import bringing, places, pointers
 from mainspring.workspace.opening import Workspace, open_workspace
 
@@ -173,3 +176,18 @@ def test_a_stage_in_a_folder_of_its_own_is_found_there(tmp_path: Path) -> None:
     assert (found.path, found.legacy) == ("sub/in/o.txt", False)
     with pytest.raises(NotFoundError, match="no repository of DVC"):
         pointers.root_of(tmp_path.parent)
+
+
+def test_a_remote_in_a_bucket_is_read(ws: Workspace, repository: Path) -> None:
+    with S3Server() as server:
+        url = server.bucket("dvc-store")
+        _, store = open_bucket(url)
+        remote = repository.parent / "remote"
+        for file in remote.rglob("*"):
+            if file.is_file():
+                obstore.put(store, file.relative_to(remote).as_posix(), file.read_bytes())
+        found = bringing.bring(ws, repository, remote=url)
+        assert len(found.brought) == 3
+        with pytest.raises(NotFoundError, match="are not in s3://"):
+            places.write("0" * 32, False, places.places(repository, url), Path("/nonexistent"))
+    assert files(ws, "images@1") == IMAGES
