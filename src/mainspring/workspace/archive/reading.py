@@ -30,7 +30,7 @@ class Archive:
             self._zip = zipfile.ZipFile(path)
         except FileNotFoundError:
             raise NotFoundError(f"There is no file {path}.", field="file") from None
-        except (zipfile.BadZipFile, OSError, ValueError) as error:
+        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
             raise damaged(f"{path} is cut short or is no archive ({error})") from error
         try:
             self.manifest = self._manifest()
