@@ -92,14 +92,13 @@ def submit(tx: Tx, new: Iterable[NewTask]) -> int:
         ConflictError: if a task that it shall go before does not wait any more.
     """
     wanted = {task.id: task for task in new}
-    known = {r.id for r in tx.all(select(tasks.c.id).where(tasks.c.id.in_(list(wanted))))}
-    fresh = [task for task in wanted.values() if task.id not in known]
+    there_already = known(tx, list(wanted))
+    fresh = [task for task in wanted.values() if task.id not in there_already]
     if not fresh:
         return 0
     needed = {need for task in fresh for need in (*task.needs, *task.anyhow)}
     # FOR UPDATE, or a parent could finish between our look at it and the child's first row.
-    query = select(tasks.c.id, tasks.c.state).where(tasks.c.id.in_(list(needed)))
-    there = {r.id: r.state for r in tx.all(query.with_for_update())} if needed else {}
+    there = _states(tx, sorted(needed))
     unknown = needed - there.keys() - {task.id for task in fresh}
     if unknown:
         raise BadInputError(f"Task {min(unknown)!r} is needed but does not exist.", field="needs")
@@ -134,8 +133,7 @@ def join(tx: Tx, task_id: str, needs: Collection[str]) -> int:
     wanted = list(dict.fromkeys(needs))
     if not wanted:
         return 0
-    query = select(tasks.c.id, tasks.c.state).where(tasks.c.id.in_(wanted)).with_for_update()
-    there = {row.id: row.state for row in tx.all(query)}
+    there = _states(tx, wanted)
     unknown = set(wanted) - there.keys()
     if unknown:
         raise BadInputError(f"Task {min(unknown)!r} is needed but does not exist.", field="needs")
@@ -256,7 +254,8 @@ def retry(tx: Tx, group: str, leave: Collection[str] = ()) -> int:
             f"{group} is still at work.", hint="Wait for it to end, or cancel it first."
         )
     needs: dict[str, set[str]] = {one: set() for one in rows}
-    for edge in tx.all(select(edges).where(edges.c.task.in_(list(rows)))):
+    mine = select(tasks.c.id).where(tasks.c.group == group)
+    for edge in tx.all(select(edges).where(edges.c.task.in_(mine))):
         needs[edge.task].add(edge.needs)
     again = {one for one, row in rows.items() if row.state in BROKEN} - set(leave)
     behind = {one for one in rows if rows[one].always and rows[one].state == "done"}
@@ -306,8 +305,21 @@ def unsettled(tx: Tx, now: float, *, grouped: bool = True) -> bool:
 
 def known(tx: Tx, ids: Collection[str]) -> set[str]:
     """Return which of these ids were submitted already."""
-    query = select(tasks.c.id).where(tasks.c.id.in_(list(ids)))
-    return {row.id for row in tx.all(query)} if ids else set()
+    wanted, found = list(ids), set()
+    for start in range(0, len(wanted), _MOST_NAMED):
+        part = tasks.c.id.in_(wanted[start : start + _MOST_NAMED])
+        found |= {row.id for row in tx.all(select(tasks.c.id).where(part))}
+    return found
+
+
+def _states(tx: Tx, ids: Sequence[str]) -> dict[str, str]:
+    """Return the states of tasks, none of which then moves until this transaction has ended."""
+    found: dict[str, str] = {}
+    for start in range(0, len(ids), _MOST_NAMED):
+        part = tasks.c.id.in_(ids[start : start + _MOST_NAMED])
+        rows = tx.all(select(tasks.c.id, tasks.c.state).where(part).with_for_update())
+        found |= {row.id: row.state for row in rows}
+    return found
 
 
 def over(tx: Tx, ids: Collection[str]) -> dict[str, bool]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from mainspring.ground.objects import StepRecord, StepState
+
 _WIDTH, _HEIGHT = 168, 44  # of a box
 _ACROSS, _DOWN, _EDGE = 56, 20, 16  # gaps between columns and rows, and the margin
 _LETTERS = 20  # that fit into a box
+_MOST_DRAWN = 8  # steps of one controller; more are one box
 
 #: State -> (fill, stroke, mark). The mark says the state without colour.
 _LOOK = {
@@ -39,6 +42,43 @@ def svg(nodes: Mapping[str, Sequence[str]], states: Mapping[str, str] | None = N
         parts += [_line(spots[need], spots[name], need, name) for need in needs if need in spots]
     parts += [_box(name, spots[name], str(states.get(name, "waiting"))) for name in nodes]
     return "".join([*parts, "</svg>"])
+
+
+def drawn(steps: Sequence[StepRecord]) -> tuple[dict[str, list[str]], dict[str, str]]:
+    """Return the needs and the states of a run's steps as they are drawn.
+
+    What a controller planted stands between what it needs and the controller, which gathers it;
+    more than a few are one box with the controller, that says how many of them have ended well.
+    """
+    planted: dict[str, list[StepRecord]] = {}
+    for one in steps:
+        if one.within is not None:
+            planted.setdefault(one.within, []).append(one)
+    many = {name for name, inner in planted.items() if len(inner) > _MOST_DRAWN}
+    hidden: set[str] = set()
+    for one in steps:  # a controller stands before what it planted
+        if one.within is not None and (one.within in many or one.within in hidden):
+            hidden.add(one.step)
+    called = {name: _folded(name, planted[name]) for name in many}
+    own = {one.step: one.needs for one in steps}
+    nodes, states = {}, {}
+    for one in steps:
+        if one.step in hidden:
+            continue
+        needs = [*one.needs]
+        if not needs and one.within is not None:
+            needs = [*own.get(one.within, [])]
+        if one.step not in many:
+            needs += [child.step for child in planted.get(one.step, [])]
+        name = called.get(one.step, one.step)
+        nodes[name] = [called.get(need, need) for need in dict.fromkeys(needs)]
+        states[name] = str(one.state)
+    return nodes, states
+
+
+def _folded(name: str, inner: Sequence[StepRecord]) -> str:
+    good = sum(one.state in (StepState.DONE, StepState.REUSED) for one in inner)
+    return f"{name}: {good} of {len(inner)}"
 
 
 def layers(nodes: Mapping[str, Sequence[str]]) -> list[list[str]]:

@@ -9,6 +9,7 @@ import pytest
 from mainspring.ground.errors import BadInputError
 from mainspring.ground.permissions import Permission
 from mainspring.workspace import running
+from mainspring.workspace.views.runs import run_graph
 
 Shapes = Any
 
@@ -20,6 +21,15 @@ def test_a_map_goes_over_a_list_that_only_the_run_knows(shapes: Shapes) -> None:
         "numbers", "square", "square[0]", "square[1]", "square[2]", "square[3]", "add",
     ]  # fmt: skip
     assert shapes.look(run)[1]["square"].why == "over 4 items"
+
+
+def test_a_picture_shows_what_grew_and_folds_what_is_many(shapes: Shapes) -> None:
+    few = run_graph(shapes.ws, shapes.start("squares", count=3))
+    assert few.count("<rect") == 6
+    assert "square[1] to square" in few
+    many = run_graph(shapes.ws, shapes.start("squares", count=9))
+    assert many.count("<rect") == 3
+    assert "square: 9 of 9 to add" in many
 
 
 def test_each_item_of_a_map_is_reused(shapes: Shapes) -> None:

@@ -74,7 +74,4 @@ def run_graph(ws: Workspace, run: str) -> str:
     Raises:
         NotFoundError: if there is no such run.
     """
-    steps = run_detail(ws, run).steps
-    return picture.svg(
-        {one.step: one.needs for one in steps}, {one.step: str(one.state) for one in steps}
-    )
+    return picture.svg(*picture.drawn(run_detail(ws, run).steps))
