@@ -167,7 +167,10 @@ def test_a_view_that_cannot_be_read_is_told_and_keeps_no_other_question_from_bei
 
 
 def test_a_promise_that_is_broken_everywhere_names_twenty_places(ws):
-    several = [f"INSERT INTO edges (task, needs) VALUES ('t9', 'gone-{n}')" for n in range(30)]
+    several = [
+        f"INSERT INTO edges (task, needs, anyhow) VALUES ('t9', 'gone-{n}', FALSE)"
+        for n in range(30)
+    ]
     _by_hand(ws, *several)
     found = _broken(ws)["tasks"]
     assert len(found) == 21
