@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
+from typing import Any
 
-from mainspring.ground.objects import StepRecord, StepState
+import msgspec
 
-_WIDTH, _HEIGHT = 168, 44  # of a box
+_WIDTH, _HEIGHT = 176, 50  # of a box
 _ACROSS, _DOWN, _EDGE = 56, 20, 16  # gaps between columns and rows, and the margin
-_LETTERS = 20  # that fit into a box
-_MOST_DRAWN = 8  # steps of one controller; more are one box
+_LETTERS, _SMALL = 20, 28  # letters of its two lines that fit into a box
 
 #: State -> (fill, stroke, mark). The mark says the state without colour.
 _LOOK = {
@@ -20,7 +20,23 @@ _LOOK = {
     "reused": ("#e6fcf5", "#0c8599", "↺"),
     "failed": ("#fff5f5", "#c92a2a", "✕"),
     "skipped": ("#f8f9fa", "#adb5bd", "-"),
+    "asks": ("#fff4e6", "#e8590c", "?"),
 }
+
+
+class Box(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of a picture, or several that are drawn as one."""
+
+    name: str
+    state: str
+    needs: list[str]  #: names of the boxes before it
+    detail: str = ""  #: how long it took, or how many of its steps are done
+    members: list[str] = []  #: names of the steps that are folded into it
+    several: bool = False  #: it stands for steps of one name, not for one that planted them
+
+    def but(self, **changes: Any) -> Box:
+        """Return the box with some of its fields changed."""
+        return msgspec.structs.replace(self, **changes)
 
 
 def svg(nodes: Mapping[str, Sequence[str]], states: Mapping[str, str] | None = None) -> str:
@@ -30,55 +46,43 @@ def svg(nodes: Mapping[str, Sequence[str]], states: Mapping[str, str] | None = N
     line carries a title, which browsers show and screen readers read.
     """
     states = states or {}
-    spots = _spots(nodes)
+    return drawn(
+        [
+            Box(name=name, state=str(states.get(name, "waiting")), needs=list(needs))
+            for name, needs in nodes.items()
+        ]
+    )
+
+
+def drawn(
+    boxes: Sequence[Box], link: Callable[[Box], str] | None = None, chosen: str | None = None
+) -> str:
+    """Return a picture of boxes in columns, each to the right of all it needs.
+
+    With ``link`` every box is a link to the address it returns; the ``chosen`` one is marked.
+    """
+    spots = _spots({one.name: one.needs for one in boxes})
     right = max((x for x, _ in spots.values()), default=0) + _WIDTH + _EDGE
     bottom = max((y for _, y in spots.values()), default=0) + _HEIGHT + _EDGE
+    role = "img" if link is None else "group"
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {right} {bottom}"'
-        f' width="{right}" height="{bottom}" role="img" class="graph">',
-        f"<title>{_text(_summary(nodes, states))}</title>",
+        f' width="{right}" height="{bottom}" role="{role}" class="graph">',
+        f"<title>{_text(_summary(boxes))}</title>",
     ]
-    for name, needs in nodes.items():
-        parts += [_line(spots[need], spots[name], need, name) for need in needs if need in spots]
-    parts += [_box(name, spots[name], str(states.get(name, "waiting"))) for name in nodes]
+    for one in boxes:
+        needs = [need for need in one.needs if need in spots]
+        parts += [_line(spots[need], spots[one.name], need, one.name) for need in needs]
+    for one in boxes:
+        box = _box(one, spots[one.name])
+        if link is not None:
+            here = ' aria-current="true"' if one.name == chosen else ""
+            box = (
+                f'<a href="{_text(link(one))}" id="box-{_text(one.name)}" data-soft="graph"'
+                f' aria-label="{_text(_told(one))}"{here}>{box}</a>'
+            )
+        parts.append(box)
     return "".join([*parts, "</svg>"])
-
-
-def drawn(steps: Sequence[StepRecord]) -> tuple[dict[str, list[str]], dict[str, str]]:
-    """Return the needs and the states of a run's steps as they are drawn.
-
-    What a controller planted stands between what it needs and the controller, which gathers it;
-    more than a few are one box with the controller, that says how many of them have ended well.
-    """
-    planted: dict[str, list[StepRecord]] = {}
-    for one in steps:
-        if one.within is not None:
-            planted.setdefault(one.within, []).append(one)
-    many = {name for name, inner in planted.items() if len(inner) > _MOST_DRAWN}
-    hidden: set[str] = set()
-    for one in steps:  # a controller stands before what it planted
-        if one.within is not None and (one.within in many or one.within in hidden):
-            hidden.add(one.step)
-    called = {name: _folded(name, planted[name]) for name in many}
-    own = {one.step: one.needs for one in steps}
-    nodes, states = {}, {}
-    for one in steps:
-        if one.step in hidden:
-            continue
-        needs = [*one.needs]
-        if not needs and one.within is not None:
-            needs = [*own.get(one.within, [])]
-        if one.step not in many:
-            needs += [child.step for child in planted.get(one.step, [])]
-        name = called.get(one.step, one.step)
-        nodes[name] = [called.get(need, need) for need in dict.fromkeys(needs)]
-        states[name] = str(one.state)
-    return nodes, states
-
-
-def _folded(name: str, inner: Sequence[StepRecord]) -> str:
-    good = sum(one.state in (StepState.DONE, StepState.REUSED) for one in inner)
-    return f"{name}: {good} of {len(inner)}"
 
 
 def layers(nodes: Mapping[str, Sequence[str]]) -> list[list[str]]:
@@ -123,18 +127,39 @@ def _middle(rows: Sequence[float]) -> float:
     return sum(rows) / len(rows) if rows else 0.0
 
 
-def _box(name: str, spot: tuple[int, int], state: str) -> str:
+def _box(one: Box, spot: tuple[int, int]) -> str:
     x, y = spot
-    fill, stroke, mark = _LOOK.get(state, _LOOK["waiting"])
-    shown = name if len(name) <= _LETTERS else f"{name[: _LETTERS - 1]}…"
-    dash = ' stroke-dasharray="4 3"' if state in ("waiting", "skipped") else ""
+    fill, stroke, mark = _LOOK.get(one.state, _LOOK["waiting"])
+    label = f"{one.name} ×{len(one.members)}" if one.several else one.name  # noqa: RUF001
+    shown = label if len(label) <= _LETTERS else f"{label[: _LETTERS - 1]}…"
+    dash = ' stroke-dasharray="4 3"' if one.state in ("waiting", "skipped") else ""
+    font = 'font-family="system-ui, sans-serif"'
+    behind = (
+        f'<rect x="{x + 4}" y="{y + 4}" width="{_WIDTH}" height="{_HEIGHT}" rx="6"'
+        f' fill="{fill}" stroke="{stroke}" stroke-width="1" class="behind"/>'
+        if one.members
+        else ""
+    )
+    told = one.detail if len(one.detail) <= _SMALL else f"{one.detail[: _SMALL - 1]}…"
+    detail = (
+        f'<text x="{x + 12}" y="{y + 40}" {font} font-size="11" fill="#495057" class="kind">'
+        f"{_text(told)}</text>"
+        if told
+        else ""
+    )
     return (
-        f'<g class="step {_text(state)}"><title>{_text(name)}: {_text(state)}</title>'
+        f'<g class="step {_text(one.state)}"><title>{_text(_told(one))}</title>{behind}'
         f'<rect x="{x}" y="{y}" width="{_WIDTH}" height="{_HEIGHT}" rx="6" fill="{fill}"'
         f' stroke="{stroke}" stroke-width="1.5"{dash}/>'
-        f'<text x="{x + 12}" y="{y + 27}" font-family="system-ui, sans-serif" font-size="13"'
-        f' fill="#212529"><tspan fill="{stroke}">{mark}</tspan> {_text(shown)}</text></g>'
+        f'<text x="{x + 12}" y="{y + (23 if told else 30)}" {font} font-size="13"'
+        f' fill="#212529"><tspan fill="{stroke}">{mark}</tspan> {_text(shown)}</text>{detail}</g>'
     )
+
+
+def _told(one: Box) -> str:
+    """Return what a box is, for who cannot see it or points at it."""
+    state = "waits for somebody" if one.state == "asks" else one.state
+    return f"{one.name}: {state}" + (f", {one.detail}" if one.detail else "")
 
 
 def _line(start: tuple[int, int], end: tuple[int, int], need: str, name: str) -> str:
@@ -147,13 +172,12 @@ def _line(start: tuple[int, int], end: tuple[int, int], need: str, name: str) ->
     )
 
 
-def _summary(nodes: Mapping[str, Sequence[str]], states: Mapping[str, str]) -> str:
+def _summary(boxes: Sequence[Box]) -> str:
     counts: dict[str, int] = {}
-    for name in nodes:
-        state = str(states.get(name, "waiting"))
-        counts[state] = counts.get(state, 0) + 1
+    for one in boxes:
+        counts[one.state] = counts.get(one.state, 0) + 1
     told = ", ".join(f"{number} {state}" for state, number in counts.items())
-    return f"{len(nodes)} steps: {told}" if nodes else "No steps"
+    return f"{len(boxes)} steps: {told}" if boxes else "No steps"
 
 
 def _text(text: str) -> str:

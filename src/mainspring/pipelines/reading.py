@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -12,8 +13,9 @@ from mainspring.ground.objects import StepRecord, StepState
 from mainspring.ground.ports import Tx
 from mainspring.pipelines.graph import Argument
 from mainspring.pipelines.options import Options
-from mainspring.pipelines.tables import environments, steps
+from mainspring.pipelines.tables import environments, step_results, steps
 
+_MOST_KEYS = 500  # SQLite takes a bounded number of variables
 FINAL = (StepState.DONE, StepState.REUSED, StepState.FAILED, StepState.SKIPPED)
 
 
@@ -95,6 +97,13 @@ def made_by(tx: Tx, pipeline: str, step: str, most: int = 100) -> list[str]:
     mine = (steps.c.pipeline == pipeline) & (steps.c.step == step) & steps.c.output.is_not(None)
     query = select(steps.c.run).where(mine).order_by(steps.c.id.desc()).limit(most)
     return [row.run for row in tx.all(query)]
+
+
+def objects_of(tx: Tx, keys: Collection[str]) -> dict[str, list[str]]:
+    """Return every object that the result kept under each key needs."""
+    wanted = step_results.c.key.in_(list(keys)[:_MOST_KEYS])
+    rows = tx.all(select(step_results.c.key, step_results.c.blobs).where(wanted))
+    return {row.key: msgspec.json.decode(row.blobs, type=list[str]) for row in rows}
 
 
 def summary(tx: Tx, run: str) -> Summary:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from markupsafe import Markup
 
 from mainspring.experiments.artifacts import Artifact
 from mainspring.ground.objects import RunStatus
-from mainspring.web.pages import previews
+from mainspring.web.pages import previews, steps
 from mainspring.web.pages.curves import CHARTS, is_system
 from mainspring.web.pages.fields import Asked
 from mainspring.workspace.opening import Workspace
@@ -39,7 +38,6 @@ def gather(ws: Workspace, asked: Asked) -> dict[str, Any]:
     Raises:
         NotFoundError: if there is no such run, or no artifact at the path asked for.
     """
-    from mainspring.workspace.views.runs import run_graph
     from mainspring.workspace.views.tracked import run_board
 
     board = run_board(ws, asked["run"])
@@ -62,7 +60,7 @@ def gather(ws: Workspace, asked: Asked) -> dict[str, Any]:
         "left_out": max(0, board.file_count - MOST_FILES),
         "path_shown": path,
         "preview": shown,
-        "graph": Markup(run_graph(ws, asked["run"])) if board.steps else None,  # noqa: S704
+        **steps.gather(ws, board, asked),
         "now": ws.clock.now(),
     }
 

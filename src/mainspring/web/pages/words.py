@@ -89,6 +89,7 @@ _TONES = {
     "medium": "amber",
     "accepted": "teal",
     "expired": "amber",
+    "asks": "amber",
 }
 
 _WORDS = {

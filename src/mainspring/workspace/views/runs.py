@@ -11,6 +11,7 @@ from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.pipelines import picture
 from mainspring.pipelines import runs as steps
+from mainspring.pipelines.boxes import boxes
 from mainspring.readiness import registry
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.tracking.catching_up import caught_up
@@ -74,4 +75,4 @@ def run_graph(ws: Workspace, run: str) -> str:
     Raises:
         NotFoundError: if there is no such run.
     """
-    return picture.svg(*picture.drawn(run_detail(ws, run).steps))
+    return picture.drawn(boxes(run_detail(ws, run).steps, ws.clock.now()))

@@ -54,14 +54,14 @@
   // Replaces a part, and keeps what the reader did to it: scrolling, open details, focus.
   const replace = (part, html) => {
     const spots = [...part.querySelectorAll("[id].scroll, ol.decisions")].map(
-      (one) => [one.id || one.className, one.scrollLeft, one.scrollTop]);
+      (one) => [one.id || one.className, one.scrollLeft, one.matches(".tail") && one.scrollTop + one.clientHeight > one.scrollHeight - 8 ? Infinity : one.scrollTop]);
     const details = new Map([...part.querySelectorAll("details[id]")].map((one) => [one.id, one.open]));
     const ticks = new Map([...part.querySelectorAll("input[type=checkbox]")].map((one) => [one.name + " " + one.value, one.checked]));
     const focused = part.contains(document.activeElement) ? document.activeElement.id : "";
     part.replaceChildren(...new DOMParser().parseFromString(html, "text/html").body.childNodes);
     for (const [name, left, top] of spots) {
       const one = [...part.querySelectorAll(".scroll, ol.decisions")].find((e) => (e.id || e.className) === name);
-      if (one) { one.scrollLeft = left; one.scrollTop = top; }
+      if (one) { one.scrollLeft = left; one.scrollTop = Math.min(top, one.scrollHeight); }
     }
     for (const one of part.querySelectorAll("details[id]")) {
       if (details.has(one.id)) one.open = details.get(one.id);
@@ -256,7 +256,7 @@
     const link = event.target.closest("a[data-soft]");
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
     event.preventDefault();
-    history.pushState(null, "", link.href);
+    history.pushState(null, "", link.href.baseVal ?? link.href); // links in pictures have two
     for (const one of link.closest("nav, table")?.querySelectorAll("[aria-current]") || []) one.removeAttribute("aria-current");
     link.setAttribute("aria-current", "true");
     document.dispatchEvent(new Event("mainspring:refresh"));

@@ -1,0 +1,118 @@
+"""A real run on its page in a browser: looked at box by box, answered, and gone on with."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from mainspring.pipelines import project as projects
+from mainspring.workspace import engines, running, waiting
+from mainspring.workspace.opening import Workspace
+
+PROJECT = """
+import mainspring as ms
+
+
+@ms.step
+def names(count: int) -> list:
+    print("counting to", count)
+    return [f"n{n}" for n in range(count)]
+
+
+@ms.step
+def length(name: str) -> int:
+    if name == "n3":
+        raise ValueError("<b>n3</b> has no length")
+    return len(name)
+
+
+@ms.step
+def total(parts: list) -> int:
+    return sum(part for part in parts if part is not None)
+
+
+@ms.step
+def late(amount: int) -> int:
+    raise OSError("the shelf is gone")
+
+
+@ms.pipeline
+def shelf(count: int = 8):
+    amount = total(ms.map(length, over=names(count), tolerate=1))
+    asked = ms.wait_for_approval("release", message="Is it good?", after=amount)
+    return ms.when(asked, lambda: late(amount), lambda: total([amount]))
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path, home: Workspace) -> Iterator[Workspace]:
+    (tmp_path / "project.py").write_text(PROJECT)
+    yield home
+    projects.close()
+
+
+def carried_out(ws: Workspace) -> str:
+    run = running.start_run(ws, "shelf", {})
+    engines.drive(ws, run)
+    return run
+
+
+def test_a_run_is_looked_at_answered_and_followed_to_its_failure(
+    opened, settle, place: Workspace, site: str
+) -> None:  # type: ignore[no-untyped-def]
+    first = carried_out(place)
+    waiting.reject(place, first, "release", "not today")
+    engines.drive(place, first)
+    run = carried_out(place)
+    with opened(viewport={"width": 1280, "height": 900}) as (page, complaints):
+        page.goto(f"{site}/runs/{run}")
+        settle(page)
+        picture = page.locator("svg.graph")
+        box = picture.get_by_role("link", name="length: done")
+        expect(box).to_contain_text("7 of 8 done, 1 failed")
+        expect(picture.get_by_role("link", name="names: reused")).to_be_visible()
+        page.evaluate("window.mine = true")
+        box.focus()
+        page.keyboard.press("Enter")
+        panel = page.locator("#step")
+        expect(panel).to_contain_text("7 of 8 done, 1 failed")
+        expect(panel.locator("tbody tr").first).to_contain_text("<b>n3</b> has no length")
+        panel.get_by_role("link", name="[3]").click()
+        expect(panel.locator("h3")).to_contain_text("[3]")
+        expect(panel).to_contain_text("Traceback")
+        expect(panel).to_contain_text("Part of")
+        expect(picture.locator("a[aria-current]")).to_have_count(1)
+        picture.get_by_role("link", name="names: reused").click()
+        expect(panel.locator(".why")).to_contain_text("reused from")
+        expect(panel).to_contain_text("Result of")
+        expect(panel).to_contain_text("8")
+        picture.get_by_role("link", name="release: waits for somebody").click()
+        expect(panel).to_contain_text("Is it good?")
+        assert page.evaluate("window.mine"), "nothing of it loaded the page anew"
+        panel.get_by_label("Why").fill("It is.")
+        panel.get_by_role("button", name="Approve").click()
+        expect(page.locator("#live")).to_have_text("live")
+        page.evaluate("window.mine = true")
+        thread = threading.Thread(target=engines.drive, args=(place, run))
+        thread.start()
+        thread.join(120)
+        expect(picture.get_by_role("link", name="release: done")).to_be_visible()
+        expect(picture.get_by_role("link", name="late: failed")).to_be_visible()
+        expect(picture.get_by_role("link", name="not taken")).to_be_visible()
+        expect(page.locator("#step .why")).to_contain_text("It is.")
+        picture.get_by_role("link", name="late: failed").click()
+        expect(panel.locator(".error")).to_contain_text("the shelf is gone")
+        assert page.evaluate("[window.mine, window.breaches]") == [True, []]
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert complaints == []
+    with opened(color_scheme="dark", viewport={"width": 420, "height": 900}) as (page, complaints):
+        page.goto(f"{site}/runs/{first}?step=names")
+        settle(page)
+        expect(page.locator("#step")).to_contain_text("counting to 8")
+        assert page.evaluate("window.breaches") == []
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert complaints == []
