@@ -29,6 +29,7 @@ from mainspring.engine.tasks import (
     submit,
     task_of,
 )
+from mainspring.ground import living
 from mainspring.ground.errors import LeaseLostError
 from mainspring.ground.identity import canonical
 from mainspring.ground.ports import Tx
@@ -244,6 +245,24 @@ def expire(tx: Tx, now: float) -> list[Task]:
     for row in ended:
         settle(tx, row.id, good=False)
     return [task_of(row) for row in ended]
+
+
+def orphaned(tx: Tx) -> list[str]:
+    """Return the owners of leases whose process is surely dead; it writes nothing."""
+    owners = tx.all(select(tasks.c.owner).where(tasks.c.state == "leased").distinct())
+    return [row.owner for row in owners if row.owner and living.is_dead(row.owner)]
+
+
+def orphan(tx: Tx, owners: Collection[str]) -> int:
+    """Let the leases of dead owners have run out: nobody waits for who cannot come back."""
+    mine = and_(tasks.c.state == "leased", tasks.c.owner.in_(list(owners)))
+    return tx.run(update(tasks).where(mine).values(lease_until=tx.lease_now() - 1.0))
+
+
+def held(tx: Tx, group: str) -> bool:
+    """Return whether somebody who may be alive works on a task of a group."""
+    mine = and_(tasks.c.group == group, tasks.c.state == "leased", not_(_expired(tx)))
+    return tx.one(select(tasks.c.id).where(mine).limit(1)) is not None
 
 
 def expired(tx: Tx) -> bool:

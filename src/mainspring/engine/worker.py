@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 import traceback
@@ -22,7 +21,7 @@ from mainspring.engine.doing import Parks as Parks
 from mainspring.engine.heartbeat import Heartbeat
 from mainspring.engine.rest import Rest
 from mainspring.engine.tasks import Lease, NewTask
-from mainspring.ground import logs
+from mainspring.ground import living, logs
 from mainspring.ground.clock import Clock
 from mainspring.ground.errors import (
     BadInputError,
@@ -80,7 +79,7 @@ class Engine:
         self._reactor = reacts
         self._clock = clock
         self._scans = tuple(scans)
-        self._name = f"{name}:{os.getpid()}"
+        self._name = f"{name}:{living.mark()}"
         self._workers = workers
         self._lease_s = lease_s
         self._settled = settled
@@ -101,6 +100,7 @@ class Engine:
 
     def run(self, stop: threading.Event) -> None:
         """Work until ``stop`` is set; then give back what is unfinished and return."""
+        self._guarded("orphans", self._orphan)
         with self._crew(stop):
             while not stop.is_set():
                 if self._guarded("pass", self.one_pass):
@@ -133,6 +133,7 @@ class Engine:
         def look(tx: Tx) -> tuple[bool, bool]:
             return over(tx), leases.expired(tx)
 
+        self._guarded("orphans", self._orphan)
         with self._crew(ended, group):
             while not stop.is_set():
                 self._came_to_rest.clear()
@@ -199,6 +200,12 @@ class Engine:
         return found
 
     # ---------------------------------------------------------------- one pass
+
+    def _orphan(self) -> None:
+        """Take over at once what engines of this machine held that are dead."""
+        dead = self._read(leases.orphaned)
+        if dead:
+            self._write(lambda tx: leases.orphan(tx, dead))
 
     def _bury(self) -> bool:
         now, changed = self._clock.now(), self._store.changed()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import polars as pl
 
-from mainspring.engine import tasks
+from mainspring.engine import leases, tasks
 from mainspring.experiments import runs as experiments
 from mainspring.ground.clock import iso
 from mainspring.ground.errors import BadInputError, ConflictError
@@ -250,8 +250,13 @@ def cancel_in(tx: Tx, run: str) -> None:
 def resume_in(tx: Tx, run: str, now: RunPlan | None = None) -> None:
     """Let a failed or cancelled run go on; a failure that was dealt with stays as it is.
 
-    ``now`` is the same run as it would be planned now: what is left runs with that code.
+    ``now`` is the same run as it would be planned now: what is left runs with that code. A run
+    whose engine was killed never came to its end, and is as it should be to go on.
     """
+    if now is None and experiments.get(tx, run).status is RunStatus.RUNNING:
+        leases.orphan(tx, leases.orphaned(tx))
+        if not leases.held(tx, run):
+            return
     experiments.resume(tx, run)
     experiments.set_tags(tx, run, {"mainspring.cancelled": None})
     leave = [pipelines.task_id(run, one) for one in growing.handled(tx, run)]
