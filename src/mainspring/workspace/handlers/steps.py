@@ -44,6 +44,7 @@ from mainspring.workspace.proofs import parity, smoking
 
 if TYPE_CHECKING:
     from mainspring.engine.tasks import Lease
+    from mainspring.ground.settings import Settings
     from mainspring.workspace.opening import Workspace
 
 
@@ -151,7 +152,7 @@ class Steps:
                     "checkpoints": {
                         "scope": checkpoints.scope_of(plan),
                         "there": msgspec.to_builtins(there),
-                        "settings": msgspec.to_builtins(self._ws.settings),
+                        "settings": _to_open(self._ws.settings),
                     },
                     "sample": None if plan.inputs else about.sample,
                 },
@@ -407,6 +408,13 @@ def handlers(steps: Steps) -> dict[str, Handler]:
 def openers(steps: Steps) -> dict[str, Opener]:
     """Return what a run's tasks want written in the transaction that takes them."""
     return {"step": Opener(steps.open, steps.undo)}
+
+
+def _to_open(settings: Settings) -> dict[str, Any]:
+    """Return what opens this home, without what we show to others: a step is a user's code."""
+    told = msgspec.structs.replace(settings, url=None, token=None, openlineage_key=None)
+    found: dict[str, Any] = msgspec.to_builtins(told)
+    return found
 
 
 def _last(lease: Lease) -> bool:
