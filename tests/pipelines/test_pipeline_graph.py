@@ -79,7 +79,7 @@ def test_a_step_called_again_gets_the_next_name_always_the_same() -> None:
     assert found.nodes[-1].needs == loads
     assert found == trace(as_pipeline(body))
     assert found.after("load_2") == ["load_2", "join"]
-    with pytest.raises(ProjectError, match="It has: load, load_2"):
+    with pytest.raises(ProjectError, match="Known are: load, load_2"):
         found.after("nothing")
 
 

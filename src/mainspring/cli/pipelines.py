@@ -113,6 +113,8 @@ def resume(
     as it is now; `why` then names the lines that differ.
     """
     with asking(options) as house:
+        if isinstance(house, Local):
+            house.workspace.warm()
         name = full_id(house, run)
         house.call("runs.resume", run=name, code=code)
         return to_the_end(house, name, options)
