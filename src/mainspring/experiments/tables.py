@@ -44,6 +44,7 @@ runs = Table(
     Index("runs_of_experiment", "experiment", "started", "id"),
     Index("runs_of_cause", "cause"),
     Index("runs_of_parent", "parent"),
+    Index("runs_of_pipeline", "pipeline", "started", "id"),
 )
 
 params = Table(

@@ -74,7 +74,7 @@ def state_of(steps: Sequence[StepRecord]) -> str:
     return str(StepState.DONE if StepState.DONE in states else StepState.REUSED)
 
 
-def told(states: Sequence[str]) -> str:
+def told(states: Sequence[str], *, reused: bool = True) -> str:
     """Return how many of several are done, and what of the others.
 
     >>> told(["done", "reused", "failed", "done"])
@@ -82,7 +82,8 @@ def told(states: Sequence[str]) -> str:
     """
     counts = Counter(states)
     good = sum(counts[state] for state in _GOOD)
-    rest = [f"{counts[one]:,} {one}" for one in (*_WORST, StepState.REUSED) if counts[one]]
+    others = (*_WORST, StepState.REUSED) if reused else _WORST
+    rest = [f"{counts[one]:,} {one}" for one in others if counts[one]]
     return ", ".join([f"{good:,} of {len(states):,} done", *rest])
 
 
@@ -154,7 +155,7 @@ def _detail(step: StepRecord, members: Sequence[str], now: float) -> str:
 def _with_counts(box: Box, known: Mapping[str, StepRecord]) -> Box:
     items = items_of(box.name, [known[name] for name in box.members])
     states = [state_of(several) for several in items.values()]
-    return box.but(detail=told(states))
+    return box.but(detail=told(states, reused=False))
 
 
 def _several(found: Sequence[Box], known: Mapping[str, StepRecord]) -> list[Box]:

@@ -55,11 +55,16 @@ def svg(nodes: Mapping[str, Sequence[str]], states: Mapping[str, str] | None = N
 
 
 def drawn(
-    boxes: Sequence[Box], link: Callable[[Box], str] | None = None, chosen: str | None = None
+    boxes: Sequence[Box],
+    link: Callable[[Box], str] | None = None,
+    chosen: str | None = None,
+    *,
+    soft: bool = True,
 ) -> str:
     """Return a picture of boxes in columns, each to the right of all it needs.
 
     With ``link`` every box is a link to the address it returns; the ``chosen`` one is marked.
+    ``soft`` links change a part of the page that they stand on.
     """
     spots = _spots({one.name: one.needs for one in boxes})
     right = max((x for x, _ in spots.values()), default=0) + _WIDTH + _EDGE
@@ -68,18 +73,19 @@ def drawn(
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {right} {bottom}"'
         f' width="{right}" height="{bottom}" role="{role}" class="graph">',
-        f"<title>{_text(_summary(boxes))}</title>",
+        f"<title>{plain(_summary(boxes))}</title>",
     ]
     for one in boxes:
         needs = [need for need in one.needs if need in spots]
         parts += [_line(spots[need], spots[one.name], need, one.name) for need in needs]
+    softly = ' data-soft="graph"' if soft else ""
     for one in boxes:
         box = _box(one, spots[one.name])
         if link is not None:
             here = ' aria-current="true"' if one.name == chosen else ""
             box = (
-                f'<a href="{_text(link(one))}" id="box-{_text(one.name)}" data-soft="graph"'
-                f' aria-label="{_text(_told(one))}"{here}>{box}</a>'
+                f'<a href="{plain(link(one))}" id="box-{plain(one.name)}"{softly}'
+                f' aria-label="{plain(_told(one))}"{here}>{box}</a>'
             )
         parts.append(box)
     return "".join([*parts, "</svg>"])
@@ -92,14 +98,25 @@ def layers(nodes: Mapping[str, Sequence[str]]) -> list[list[str]]:
     [['load'], ['train'], ['score']]
     """
     depth: dict[str, int] = {}
-    waiting = dict(nodes)
-    while waiting:
-        free = [n for n, needs in waiting.items() if not any(need in waiting for need in needs)]
-        for name in free or list(waiting):  # a circle cannot be traced, but would be drawn
-            needs = [depth[need] for need in nodes[name] if need in depth]
-            depth[name] = max(needs, default=-1) + 1
-        for name in free or list(waiting):
-            del waiting[name]
+    after: dict[str, list[str]] = {}
+    missing = {}
+    for name, needs in nodes.items():
+        known = {need for need in needs if need in nodes}
+        missing[name] = len(known)
+        for need in known:
+            after.setdefault(need, []).append(name)
+    free = [name for name in nodes if not missing[name]]
+    while len(depth) < len(nodes):
+        # A circle cannot be traced, but would be drawn.
+        for name in free or [name for name in nodes if name not in depth]:
+            before = [depth[need] for need in nodes[name] if need in depth]
+            depth[name] = max(before, default=-1) + 1
+        done, free = free, []
+        for name in done:
+            for one in after.get(name, ()):
+                missing[one] -= 1
+                if not missing[one]:
+                    free.append(one)
     columns: list[list[str]] = [[] for _ in range(max(depth.values(), default=-1) + 1)]
     for name in nodes:
         columns[depth[name]].append(name)
@@ -143,16 +160,16 @@ def _box(one: Box, spot: tuple[int, int]) -> str:
     told = one.detail if len(one.detail) <= _SMALL else f"{one.detail[: _SMALL - 1]}…"
     detail = (
         f'<text x="{x + 12}" y="{y + 40}" {font} font-size="11" fill="#495057" class="kind">'
-        f"{_text(told)}</text>"
+        f"{plain(told)}</text>"
         if told
         else ""
     )
     return (
-        f'<g class="step {_text(one.state)}"><title>{_text(_told(one))}</title>{behind}'
+        f'<g class="step {plain(one.state)}"><title>{plain(_told(one))}</title>{behind}'
         f'<rect x="{x}" y="{y}" width="{_WIDTH}" height="{_HEIGHT}" rx="6" fill="{fill}"'
         f' stroke="{stroke}" stroke-width="1.5"{dash}/>'
         f'<text x="{x + 12}" y="{y + (23 if told else 30)}" {font} font-size="13"'
-        f' fill="#212529"><tspan fill="{stroke}">{mark}</tspan> {_text(shown)}</text>{detail}</g>'
+        f' fill="#212529"><tspan fill="{stroke}">{mark}</tspan> {plain(shown)}</text>{detail}</g>'
     )
 
 
@@ -168,7 +185,7 @@ def _line(start: tuple[int, int], end: tuple[int, int], need: str, name: str) ->
     bend = (x1 + x2) // 2
     return (
         f'<path d="M{x1} {y1}C{bend} {y1} {bend} {y2} {x2} {y2}" fill="none" stroke="#adb5bd"'
-        f' stroke-width="1.5"><title>{_text(need)} to {_text(name)}</title></path>'
+        f' stroke-width="1.5"><title>{plain(need)} to {plain(name)}</title></path>'
     )
 
 
@@ -180,7 +197,7 @@ def _summary(boxes: Sequence[Box]) -> str:
     return f"{len(boxes)} steps: {told}" if boxes else "No steps"
 
 
-def _text(text: str) -> str:
+def plain(text: str) -> str:
     """Return text safe in XML: escaped, and without the control characters it forbids."""
     kept = "".join(c if c >= " " and not "\ud800" <= c <= "\udfff" else "�" for c in text)
     return escape(kept.replace("\ufffe", "�").replace("\uffff", "�"), quote=True)

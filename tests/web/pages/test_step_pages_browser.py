@@ -71,7 +71,7 @@ def test_a_run_is_looked_at_answered_and_followed_to_its_failure(
     with opened(viewport={"width": 1280, "height": 900}) as (page, complaints):
         page.goto(f"{site}/runs/{run}")
         settle(page)
-        picture = page.locator("svg.graph")
+        picture = page.locator("#graph-scroll svg")
         box = picture.get_by_role("link", name="length: done")
         expect(box).to_contain_text("7 of 8 done, 1 failed")
         expect(picture.get_by_role("link", name="names: reused")).to_be_visible()
@@ -108,6 +108,20 @@ def test_a_run_is_looked_at_answered_and_followed_to_its_failure(
         expect(panel.locator(".error")).to_contain_text("the shelf is gone")
         assert page.evaluate("[window.mine, window.breaches]") == [True, []]
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        bars = page.locator("#timeline-scroll svg g.step")
+        expect(bars).to_have_count(13)  # every step that began; the branch not taken did not
+        page.get_by_role("link", name="Pipelines").click()
+        row = page.locator("#pipelines-scroll tbody tr")
+        expect(row).to_have_count(1)
+        expect(row).to_contain_text("failed")
+        row.get_by_role("link", name="project:shelf", exact=True).click()
+        settle(page)
+        expect(page.locator("#runs-scroll tbody tr")).to_have_count(2)
+        row = page.locator("#steps-scroll tbody tr", has_text="length[…]")
+        expect(row.locator("td")).to_contain_text(["step", "", "", "50 %", "2", "16"])
+        assert page.evaluate("window.breaches") == []
+        page.locator("svg.graph").get_by_role("link", name="late: failed").click()
+        expect(panel.locator(".error")).to_contain_text("the shelf is gone")
         assert complaints == []
     with opened(color_scheme="dark", viewport={"width": 420, "height": 900}) as (page, complaints):
         page.goto(f"{site}/runs/{first}?step=names")
@@ -115,4 +129,9 @@ def test_a_run_is_looked_at_answered_and_followed_to_its_failure(
         expect(page.locator("#step")).to_contain_text("counting to 8")
         assert page.evaluate("window.breaches") == []
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        for path in ("/pipelines", "/pipelines/project:shelf"):
+            page.goto(site + path)
+            settle(page)
+            assert page.evaluate("window.breaches") == []
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
         assert complaints == []

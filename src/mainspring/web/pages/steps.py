@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from mainspring.ground.errors import BadInputError
 from mainspring.ground.objects import Record, StepRecord, StepState
-from mainspring.pipelines import boxes, picture
+from mainspring.pipelines import boxes, gantt, picture
 from mainspring.pipelines.picture import Box
 from mainspring.web.pages.fields import Asked
 from mainspring.workspace.opening import Workspace
@@ -48,16 +48,18 @@ def gather(ws: Workspace, board: RunBoard, asked: Asked) -> dict[str, Any]:
     """
     run, name = board.run.id, asked.get("step") or None
     if not board.steps and name is None:
-        return {"graph": None, "listed": [], "panel": None, "items": None, "chosen": None}
+        return dict.fromkeys(("graph", "timeline", "panel", "items", "chosen")) | {"listed": []}
     drawn = boxes.boxes(board.steps, ws.clock.now())
     # A group has the name of its first step: another word tells the two apart.
     group = next((one for one in drawn if one.several and one.name == asked.get("group")), None)
     chosen = _box_of(drawn, name) if name else group
     folded = {member for one in drawn if not one.several for member in one.members}
+    line = gantt.svg(gantt.rows(drawn, board.steps, ws.clock.now()), _to_step)
     svg = picture.drawn(drawn, _link, chosen.name if chosen else None)
     own = group if group is not None and name is None else _exactly(drawn, name)
     return {
         "graph": Markup(svg),  # noqa: S704  every text in it is escaped
+        "timeline": Markup(line) if line else None,  # noqa: S704
         "listed": [
             one for one in board.steps if one.step not in folded or one.state is StepState.FAILED
         ],
@@ -69,6 +71,10 @@ def gather(ws: Workspace, board: RunBoard, asked: Asked) -> dict[str, Any]:
 
 def _link(box: Box) -> str:
     return f"?{urlencode({'group' if box.several else 'step': box.name})}#step"
+
+
+def _to_step(name: str) -> str:
+    return f"?{urlencode({'step': name})}#step"
 
 
 def _box_of(drawn: list[Box], name: str) -> Box | None:

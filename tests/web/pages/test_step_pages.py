@@ -1,0 +1,102 @@
+"""What is asked of the steps of a run over HTTP: found, refused, and never believed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from mainspring.experiments import runs
+from mainspring.ground.objects import Run, RunStatus
+from mainspring.ground.permissions import Permission, service
+from mainspring.ground.ports import Tx
+from mainspring.pipelines import runs as pipelines
+from mainspring.pipelines.declare import Options
+from mainspring.pipelines.graph import Graph, Node
+from mainspring.workspace import printing
+from mainspring.workspace.opening import Workspace
+
+HOSTILE = '"><script>window.owned=1</script>'
+PIPELINE = f"project:{HOSTILE}"
+
+
+def furnish(tx: Tx) -> None:
+    record = Run(id="run_1", experiment="e", name="e", status=RunStatus.RUNNING, started=1.0,
+                 pipeline=PIPELINE)  # fmt: skip
+    runs.create(tx, record)
+    target = "project:load"
+    nodes = [
+        Node(name=name, target=target, args=args, options=Options())
+        for name, args in (
+            ("load", {"text": {"value": HOSTILE}}),
+            (HOSTILE, {"of": {"ref": "load"}}),
+        )
+    ]
+    graph = Graph(pipeline=PIPELINE, params={}, nodes=nodes, result=None)
+    pipelines.plan(tx, "run_1", graph, {target: ["d", {}]}, "env")
+    plan = pipelines.prepare(tx, "run_1", "load", lambda _: True)
+    pipelines.started(tx, plan, 2.0)
+
+
+@pytest.fixture
+def asked(home: Workspace, site: str) -> Iterator[httpx.Client]:
+    home.store.write(service("engine"), Permission.WORK, furnish)
+    headers = {"Accept": "text/html"}
+    with httpx.Client(base_url=site, headers=headers, trust_env=False, timeout=60) as client:
+        yield client
+
+
+def test_a_running_step_shows_the_end_of_what_it_prints(
+    home: Workspace, asked: httpx.Client
+) -> None:
+    path = {"step": "load"}
+    assert "Nothing yet." in asked.get("/runs/run_1", params=path).text
+    file = printing.file_of(home.home, "run_1", "load")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(b"early\n" * 10_000 + HOSTILE.encode() + b"\xff late")
+    shown = asked.get("/runs/run_1", params=path).text
+    assert "\ufffd late" in shown
+    assert "before them are not shown" in shown
+    assert len(shown) < 80_000
+    assert "<script>window" not in shown
+
+
+def test_names_that_attack_stay_text_and_lead_to_their_steps(asked: httpx.Client) -> None:
+    for path in ("/pipelines", f"/pipelines/{quote(PIPELINE, safe='')}"):
+        shown = asked.get(path)
+        assert shown.status_code == 200
+        assert "<script>window" not in shown.text
+    shown = asked.get("/runs/run_1", params={"step": HOSTILE})
+    assert shown.status_code == 200
+    assert "<script>window" not in shown.text
+
+
+@pytest.mark.parametrize("path", ["/runs/run_1?step=none", "/pipelines/project:none",
+                                  "/runs/none?step=load"])  # fmt: skip
+def test_what_is_not_there_is_told(asked: httpx.Client, path: str) -> None:
+    assert asked.get(path).status_code == 404
+
+
+def test_a_group_that_is_not_there_chooses_nothing(asked: httpx.Client) -> None:
+    assert "Choose a box" in asked.get("/runs/run_1?group=none").text
+
+
+@pytest.mark.parametrize(("verb", "given", "status"), [
+    ("approve", {"reason": "x"}, 400),  # it waits for no approval
+    ("reject", {"reason": " "}, 400),
+    ("signal", {"value": "{"}, 400),
+    ("signal", {"value": "1"}, 409),
+])  # fmt: skip
+def test_an_answer_that_cannot_be_given_is_refused(
+    asked: httpx.Client, verb: str, given: dict[str, str], status: int
+) -> None:
+    own = {"Origin": str(asked.base_url).rstrip("/"), "Sec-Fetch-Site": "same-origin"}
+    answer = asked.post(f"/runs/run_1/steps/load/{verb}", data=given, headers=own)
+    assert answer.status_code == status, answer.text
+    foreign = {"Sec-Fetch-Site": "cross-site"}
+    assert (
+        asked.post(f"/runs/run_1/steps/load/{verb}", data=given, headers=foreign).status_code
+        == 403
+    )
