@@ -137,11 +137,19 @@ def test_bars_of_one_line_never_lie_on_one_another_and_lines_are_those_side_by_s
         assert all(a.end <= b.start for a, b in pairwise(mine))
 
 
-def test_a_step_that_waited_for_a_worker_says_how_long() -> None:
+def test_a_step_that_waited_says_how_long() -> None:
     steps = [step("load"), step("train", "load", started=4.0, ended=6.0)]
     drawn = gantt.svg(gantt.rows(boxes.boxes(steps, 10.0), steps, 10.0))
-    assert "train: done, 2.0 s; it waited 3.0 s for a worker" in drawn
+    assert "train: done, 2.0 s; it began 3.0 s after all it needed was there" in drawn
     assert "2 steps over 6.0 s, at work for 3.0 s together" in drawn
+
+
+def test_a_planted_step_waits_for_nothing_before_its_controller_began() -> None:
+    steps = [step("load"), step("when", "load", kind="when", started=8.0, ended=9.0)]
+    steps.append(step("late", "load", within="when", started=8.5, ended=9.0))
+    bars = {row.name: row.bars[0] for row in gantt.rows(boxes.boxes(steps, 10.0), steps, 10.0)}
+    assert bars["when"].ready == 1.0
+    assert bars["late"].ready == 8.0
 
 
 def test_a_picture_of_very_many_items_stays_small() -> None:

@@ -63,6 +63,10 @@ def _bar(step: StepRecord, known: Mapping[str, StepRecord], now: float) -> Bar |
     if end is None:
         end = math.ceil(now / _STEADY_S) * _STEADY_S
     needs = [known[need].ended for need in step.needs if need in known]
+    if (
+        step.within is not None and step.within in known
+    ):  # it was not there before its controller began
+        needs.append(known[step.within].started)
     before = [one for one in needs if one is not None]
     ready = min(max(before), start) if before else start
     return Bar(step=step.step, state=look_of(step), start=start, end=max(end, start), ready=ready)
@@ -149,7 +153,7 @@ def _drawn(bar: Bar, top: int, lines: int, first: float, scale: float) -> str:
         told += f", with {bar.others:,} more steps"
     wait = ""
     if lines == 1 and waited * scale > _LEAST:
-        told += f"; it waited {lasting(waited)} for a worker"
+        told += f"; it began {lasting(waited)} after all it needed was there"
         middle = y + tall / 2
         wait = (
             f'<path d="M{_LEFT + (bar.ready - first) * scale:.1f} {middle:.1f}H{x:.1f}"'

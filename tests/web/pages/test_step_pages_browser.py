@@ -1,7 +1,8 @@
-"""A real run on its page in a browser: looked at box by box, answered, and gone on with."""
+"""The run of the how-to in a browser: looked at box by box, answered, and gone on with."""
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,50 +14,19 @@ from mainspring.pipelines import project as projects
 from mainspring.workspace import engines, running, waiting
 from mainspring.workspace.opening import Workspace
 
-PROJECT = """
-import mainspring as ms
-
-
-@ms.step
-def names(count: int) -> list:
-    print("counting to", count)
-    return [f"n{n}" for n in range(count)]
-
-
-@ms.step
-def length(name: str) -> int:
-    if name == "n3":
-        raise ValueError("<b>n3</b> has no length")
-    return len(name)
-
-
-@ms.step
-def total(parts: list) -> int:
-    return sum(part for part in parts if part is not None)
-
-
-@ms.step
-def late(amount: int) -> int:
-    raise OSError("the shelf is gone")
-
-
-@ms.pipeline
-def shelf(count: int = 8):
-    amount = total(ms.map(length, over=names(count), tolerate=1))
-    asked = ms.wait_for_approval("release", message="Is it good?", after=amount)
-    return ms.when(asked, lambda: late(amount), lambda: total([amount]))
-"""
+PAGE = Path(__file__).parents[3] / "docs" / "howto" / "look-at-pipelines.md"
 
 
 @pytest.fixture
 def place(tmp_path: Path, home: Workspace) -> Iterator[Workspace]:
-    (tmp_path / "project.py").write_text(PROJECT)
+    [project] = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    (tmp_path / "project.py").write_text(project)
     yield home
     projects.close()
 
 
 def carried_out(ws: Workspace) -> str:
-    run = running.start_run(ws, "shelf", {})
+    run = running.start_run(ws, "week", {})
     engines.drive(ws, run)
     return run
 
@@ -72,21 +42,21 @@ def test_a_run_is_looked_at_answered_and_followed_to_its_failure(
         page.goto(f"{site}/runs/{run}")
         settle(page)
         picture = page.locator("#graph-scroll svg")
-        box = picture.get_by_role("link", name="length: done")
+        box = picture.get_by_role("link", name="sales: done")
         expect(box).to_contain_text("7 of 8 done, 1 failed")
-        expect(picture.get_by_role("link", name="names: reused")).to_be_visible()
+        expect(picture.get_by_role("link", name="shops: reused")).to_be_visible()
         page.evaluate("window.mine = true")
         box.focus()
         page.keyboard.press("Enter")
         panel = page.locator("#step")
         expect(panel).to_contain_text("7 of 8 done, 1 failed")
-        expect(panel.locator("tbody tr").first).to_contain_text("<b>n3</b> has no length")
+        expect(panel.locator("tbody tr").first).to_contain_text("shop 3 has no till")
         panel.get_by_role("link", name="[3]").click()
         expect(panel.locator("h3")).to_contain_text("[3]")
         expect(panel).to_contain_text("Traceback")
         expect(panel).to_contain_text("Part of")
         expect(picture.locator("a[aria-current]")).to_have_count(1)
-        picture.get_by_role("link", name="names: reused").click()
+        picture.get_by_role("link", name="shops: reused").click()
         expect(panel.locator(".why")).to_contain_text("reused from")
         expect(panel).to_contain_text("Result of")
         expect(panel).to_contain_text("8")
@@ -101,11 +71,11 @@ def test_a_run_is_looked_at_answered_and_followed_to_its_failure(
         thread.start()
         thread.join(120)
         expect(picture.get_by_role("link", name="release: done")).to_be_visible()
-        expect(picture.get_by_role("link", name="late: failed")).to_be_visible()
+        expect(picture.get_by_role("link", name="publish: failed")).to_be_visible()
         expect(picture.get_by_role("link", name="not taken")).to_be_visible()
         expect(page.locator("#step .why")).to_contain_text("It is.")
-        picture.get_by_role("link", name="late: failed").click()
-        expect(panel.locator(".error")).to_contain_text("the shelf is gone")
+        picture.get_by_role("link", name="publish: failed").click()
+        expect(panel.locator(".error")).to_contain_text("the printer is off")
         assert page.evaluate("[window.mine, window.breaches]") == [True, []]
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         bars = page.locator("#timeline-scroll svg g.step")
@@ -114,22 +84,22 @@ def test_a_run_is_looked_at_answered_and_followed_to_its_failure(
         row = page.locator("#pipelines-scroll tbody tr")
         expect(row).to_have_count(1)
         expect(row).to_contain_text("failed")
-        row.get_by_role("link", name="project:shelf", exact=True).click()
+        row.get_by_role("link", name="project:week", exact=True).click()
         settle(page)
         expect(page.locator("#runs-scroll tbody tr")).to_have_count(2)
-        row = page.locator("#steps-scroll tbody tr", has_text="length[…]")
+        row = page.locator("#steps-scroll tbody tr", has_text="sales[…]")
         expect(row.locator("td")).to_contain_text(["step", "", "", "50 %", "2", "16"])
         assert page.evaluate("window.breaches") == []
-        page.locator("svg.graph").get_by_role("link", name="late: failed").click()
-        expect(panel.locator(".error")).to_contain_text("the shelf is gone")
+        page.locator("svg.graph").get_by_role("link", name="publish: failed").click()
+        expect(panel.locator(".error")).to_contain_text("the printer is off")
         assert complaints == []
     with opened(color_scheme="dark", viewport={"width": 420, "height": 900}) as (page, complaints):
-        page.goto(f"{site}/runs/{first}?step=names")
+        page.goto(f"{site}/runs/{first}?step=shops")
         settle(page)
         expect(page.locator("#step")).to_contain_text("counting to 8")
         assert page.evaluate("window.breaches") == []
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        for path in ("/pipelines", "/pipelines/project:shelf"):
+        for path in ("/pipelines", "/pipelines/project:week"):
             page.goto(site + path)
             settle(page)
             assert page.evaluate("window.breaches") == []

@@ -10,6 +10,7 @@
   const options = new Map(); // id of a chart -> what was chosen for it
   let busy = false;
   let last = ""; // address of the parts that are shown
+  let toward = ""; // what was asked for, and is to be seen once it is there
   let again = false; // the address has changed while the page was being refreshed
 
   // Tracking clients print addresses such as /#/experiments/1/runs/ID: lead on from there.
@@ -232,6 +233,8 @@
       do {
         again = false;
         await parts();
+        if (toward) document.getElementById(toward)?.scrollIntoView({ block: "nearest" });
+        toward = "";
         if (!again) await charts(); // what was asked for meanwhile comes first
       } while (again);
       say("ok");
@@ -259,6 +262,7 @@
     history.pushState(null, "", link.href.baseVal ?? link.href); // links in pictures have two
     for (const one of link.closest("nav, table")?.querySelectorAll("[aria-current]") || []) one.removeAttribute("aria-current");
     link.setAttribute("aria-current", "true");
+    if (link.dataset.soft) toward = location.hash.slice(1);
     document.dispatchEvent(new Event("mainspring:refresh"));
   });
   window.addEventListener("popstate", now);
