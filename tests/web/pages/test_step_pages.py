@@ -6,16 +6,21 @@ from collections.abc import Iterator
 from urllib.parse import quote
 
 import httpx
+import msgspec
 import pytest
 
+from mainspring.engine import tasks
 from mainspring.experiments import runs
 from mainspring.ground.objects import Run, RunStatus
 from mainspring.ground.permissions import Permission, service
 from mainspring.ground.ports import Tx
+from mainspring.pipelines import growing
 from mainspring.pipelines import runs as pipelines
 from mainspring.pipelines.declare import Options
 from mainspring.pipelines.graph import Graph, Node
+from mainspring.web.api import call
 from mainspring.workspace import printing
+from mainspring.workspace.handlers.controllers import news_task
 from mainspring.workspace.opening import Workspace
 
 HOSTILE = '"><script>window.owned=1</script>'
@@ -61,6 +66,56 @@ def test_a_running_step_shows_the_end_of_what_it_prints(
     assert "before them are not shown" in shown
     assert len(shown) < 80_000
     assert "<script>window" not in shown
+
+
+def test_of_a_long_log_both_ends_are_shown_and_all_of_it_is_a_file(
+    home: Workspace, asked: httpx.Client
+) -> None:
+    assert asked.get("/runs/run_1/steps/load/log").status_code == 404
+    log = b"first line\n" + b"middle\n" * 20_000 + HOSTILE.encode() + b" last line"
+    digest = home.objects.put(log)
+
+    def end(tx: Tx) -> None:
+        plan = pipelines.prepare(tx, "run_1", "load", lambda _: True)
+        output = pipelines.Output(digest=digest, type="bytes", log=digest)
+        pipelines.finished(tx, plan, output, 3.0)
+
+    home.store.write(service("engine"), Permission.WORK, end)
+    shown = asked.get("/runs/run_1?step=load").text
+    assert "first line" in shown
+    assert "last line" in shown
+    assert "are left out here" in shown
+    assert len(shown) < 90_000
+    kept = asked.get("/runs/run_1/steps/load/log")
+    assert kept.content == log
+    assert "sandbox" in kept.headers["content-security-policy"]
+    assert kept.headers["content-disposition"].startswith("attachment")
+
+
+def test_who_may_only_look_is_offered_no_answer_and_gives_none(
+    home: Workspace, asked: httpx.Client
+) -> None:
+    def wait(tx: Tx) -> None:
+        settings = {"name": "release", "message": "Good?", "expires_s": None}
+        node = Node(name="release", target="", args={}, kind="approval", settings=settings)
+        graph = Graph(pipeline=PIPELINE, params={}, nodes=[node], result=None)
+        pipelines.plan(tx, "run_1", graph, {"": ["", {}]}, "env")
+        found = growing.load(tx, "run_1", "release")
+        growing.goes_on(tx, found, {"asked": 1}, "waits", 5.0)
+        news = news_task("run_1", "release", 1)
+        tasks.submit(tx, [msgspec.structs.replace(news, before=[])])  # this run has no end
+
+    home.store.write(service("engine"), Permission.WORK, wait)
+    path = "/runs/run_1?step=release"
+    assert "/steps/release/approve" in asked.get(path).text
+    token = call(home, "tokens.create", name="eve", role="viewer")["token"]
+    given = {"Authorization": f"Bearer {token}", "Sec-Fetch-Site": "same-origin"}
+    shown = asked.get(path, headers=given).text
+    assert "Good?" in shown
+    assert "/steps/release/approve" not in shown
+    answer = {"reason": "I say so."}
+    refused = asked.post("/runs/run_1/steps/release/approve", data=answer, headers=given)
+    assert refused.status_code == 403
 
 
 def test_names_that_attack_stay_text_and_lead_to_their_steps(asked: httpx.Client) -> None:

@@ -1,4 +1,4 @@
-"""Send an artifact as it is: to be kept as a file, or, if it is a plain picture, to be shown.
+"""Send an artifact or a log as it is: to be kept as a file, or, if a plain picture, to be shown.
 
 What others have stored is never run here. Only what begins as a PNG, JPEG, GIF or WebP gets
 the type of a picture; all else leaves as bytes to be downloaded, and even the address of a
@@ -55,6 +55,27 @@ def disposition(kind: str, path: str) -> bytes:
     b"attachment; filename*=UTF-8''%22%C3%A9.png"
     """
     return f"{kind}; filename*=UTF-8''{quote(path.rpartition('/')[2], safe='')}".encode()
+
+
+class StepLog:
+    """Answers with all that is kept of what a step printed, as a file."""
+
+    def __init__(self, ws: Workspace, threads: Threads) -> None:
+        self._ws = ws
+        self._threads = threads
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+        """Answer one request."""
+        from mainspring.workspace.views.steps import whole_log
+
+        scope["state"]["route"] = "/runs/{run}/steps/{step}/log"
+        who: Principal = scope["state"]["principal"]
+        authorise(who, Permission.READ)
+        ws = self._ws.acting_as(who)
+        run, step = scope["path_params"]["run"], scope["path_params"]["step"]
+        body = await self._threads.run(lambda: whole_log(ws, run, step))
+        named = (b"content-disposition", disposition("attachment", f"{step}.log"))
+        await send_bytes(send, body, _OCTETS, headers=[*SEALED, named])
 
 
 class File:

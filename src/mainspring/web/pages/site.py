@@ -46,7 +46,7 @@ from mainspring.web.pages import (
 )
 from mainspring.web.pages.assets import Static
 from mainspring.web.pages.fields import Asked
-from mainspring.web.pages.files import File
+from mainspring.web.pages.files import File, StepLog
 from mainspring.web.pages.headers import PAGE_HEADERS
 from mainspring.web.pages.posted import act_routes
 from mainspring.web.pages.reported import ReportFile
@@ -93,6 +93,7 @@ def routes(ws: Workspace, admit: Admit, threads: Threads | None = None) -> list[
         *act_routes(ws, line),
         page("/runs/{run}", "run.html", run.gather, metric=curves.of_run),
         Route("/runs/{run}/files/{path:path}", File(ws, line), methods=["GET"]),
+        Route("/runs/{run}/steps/{step}/log", StepLog(ws, line), methods=["GET"]),
         page(
             "/compare",
             "compare.html",

@@ -129,6 +129,25 @@ def log_of(ws: Workspace, step: StepRecord) -> Log:
     )
 
 
+def whole_log(ws: Workspace, run: str, name: str) -> bytes:
+    """Return all that is kept of what a step printed.
+
+    Raises:
+        NotFoundError: if there is no such run or step, or no log of it is kept.
+    """
+
+    def look(tx: Tx) -> StepRecord:
+        runs.get(tx, run)
+        return reading.get(tx, run, name)
+
+    step = ws.read(Permission.READ, look)
+    if step.log is None:
+        raise NotFoundError(
+            f"Step {name[:80]} of run {run[:80]} has no log yet, or printed nothing.", field="step"
+        )
+    return ws.objects.get(step.log)
+
+
 def _following(file: Path) -> Log:
     with file.open("rb") as found:
         size = found.seek(0, 2)
