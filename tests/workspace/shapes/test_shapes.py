@@ -24,12 +24,13 @@ def test_a_map_goes_over_a_list_that_only_the_run_knows(shapes: Shapes) -> None:
 
 
 def test_a_picture_shows_what_grew_and_folds_what_is_many(shapes: Shapes) -> None:
-    few = run_graph(shapes.ws, shapes.start("squares", count=3))
-    assert few.count("<rect") == 6
-    assert "square[1] to square" in few
+    few = run_graph(shapes.ws, shapes.start("planned", count=3))
+    assert few.count('<g class="step ') == 6  # plan, what it was given, and what it wired
+    assert "plan.add to plan<" in few
     many = run_graph(shapes.ws, shapes.start("squares", count=9))
-    assert many.count("<rect") == 3
-    assert "square: 9 of 9 to add" in many
+    assert many.count('<g class="step ') == 3
+    assert "square to add" in many
+    assert "9 of 9 done" in many
 
 
 def test_each_item_of_a_map_is_reused(shapes: Shapes) -> None:
