@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from homes import InProcess
 
-from mainspring.ground.errors import ConflictError, ProjectError
+from mainspring.experiments import runs as experiments
+from mainspring.ground.errors import ConflictError, NotFoundError, ProjectError
 from mainspring.ground.objects import StepRecord
 from mainspring.ground.permissions import Permission
 from mainspring.ground.settings import Settings
@@ -97,6 +98,18 @@ def test_a_rerun_of_all_has_the_params_of_the_run(ws: Workspace) -> None:
     with pytest.raises(ProjectError, match="no step 'trian'") as caught:
         going_on.rerun(ws, first, "trian")
     assert caught.value.hint == "Did you mean 'train'?"
+
+
+def test_a_run_whose_folder_is_gone_says_so(ws: Workspace, tmp_path: Path) -> None:
+    first = start(ws)
+    elsewhere = tmp_path.with_name(f"{tmp_path.name}-moved")
+    ws.write(
+        Permission.RUN,
+        lambda tx: experiments.set_tags(tx, first, {running.ROOT: str(elsewhere)}),
+    )
+
+    with pytest.raises(NotFoundError, match="-moved is gone"):
+        going_on.rerun(ws, first)
 
 
 def test_one_step_runs_alone_on_what_the_steps_before_gave_last(ws: Workspace) -> None:

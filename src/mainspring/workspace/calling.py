@@ -7,7 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mainspring.ground import errors
-from mainspring.ground.errors import MainspringError, StepFailedError, UnavailableError
+from mainspring.ground.errors import (
+    MainspringError,
+    NotFoundError,
+    StepFailedError,
+    UnavailableError,
+)
 from mainspring.ground.ports import Call, Outcome
 from mainspring.workspace.logs.printed import taken
 
@@ -101,7 +106,18 @@ def wanted(
     hide: Sequence[str] = (),
     prefix: str = "",
 ) -> Call:
-    """Return a call of a function of ``workspace.children``, for the executor."""
+    """Return a call of a function of ``workspace.children``, for the executor.
+
+    Raises:
+        NotFoundError: if the folder of the project is gone.
+    """
+    if root is not None and not Path(root).is_dir():
+        raise NotFoundError(
+            f"The project's folder {root} is gone.",
+            field="root",
+            hint="Run the pipeline in the project's folder; or make a run of it again from what"
+            " it kept: mainspring reproduce RUN",
+        )
     return Call(
         target=f"mainspring.workspace.children:{function}",
         payload={**payload, "objects": ws.settings.objects_url},
