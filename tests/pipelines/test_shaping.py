@@ -152,6 +152,30 @@ def test_what_waits_for_somebody_needs_a_run() -> None:
             shape()
 
 
+def test_a_wait_that_nothing_would_wait_for_is_refused() -> None:
+    @pipeline
+    def careless() -> int:
+        shaping.wait_for_approval("publish")
+        return one(1)
+
+    @pipeline
+    def careful() -> int:
+        yes = shaping.wait_for_approval("publish")
+        return shaping.when(yes, lambda: one(1))
+
+    @pipeline
+    def at_the_end() -> None:
+        one(1)
+        shaping.wait_for_approval("seen")
+
+    careless.__wrapped__.__qualname__ = careful.__wrapped__.__qualname__ = "body"
+    at_the_end.__wrapped__.__qualname__ = "body"
+    with pytest.raises(ProjectError, match="Nothing takes what the wait publish returns"):
+        trace(careless)
+    assert [node.name for node in trace(careful).nodes] == ["publish", "when"]
+    assert [node.name for node in trace(at_the_end).nodes] == ["one", "seen"]
+
+
 def test_shapes_work_as_plain_python() -> None:
     assert shaping.map(one, over=[1, 2]) == [1, 2]
     assert shaping.map(lambda n: 1 // n, over=[0, 1], tolerate=1) == [None, 1]

@@ -19,6 +19,8 @@ Argument = dict[str, Any]
 Rename = Callable[[str], str]
 Change = Callable[[Mapping[str, Argument]], dict[str, Argument]]
 
+#: Kinds of controllers that wait for somebody, something or a time.
+WAITS = ("approval", "event", "wait")
 STEP = "step"  #: the kind of a node that is a function; every other kind is a controller
 
 

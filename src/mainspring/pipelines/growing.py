@@ -16,7 +16,7 @@ from mainspring.ground.ports import Tx
 from mainspring.pipelines import environments, texts
 from mainspring.pipelines.controls import Broken, Lot
 from mainspring.pipelines.declare import Options
-from mainspring.pipelines.graph import STEP, Argument, Block, Node
+from mainspring.pipelines.graph import STEP, WAITS, Argument, Block, Node
 from mainspring.pipelines.reading import FINAL, here, row_of
 from mainspring.pipelines.tables import steps
 from mainspring.pipelines.texts import CodeText
@@ -314,7 +314,7 @@ def of_kind(tx: Tx, run: str, kind: str) -> list[Controller]:
 
 def waiting(tx: Tx, run: str | None, most: int) -> list[tuple[Controller, float | None]]:
     """Return the controllers that wait for a person, an event or a time, and since when."""
-    kinds = steps.c.kind.in_(["approval", "event", "wait"])
+    kinds = steps.c.kind.in_(WAITS)
     mine = kinds & (steps.c.state == str(StepState.RUNNING))
     if run is not None:
         mine &= steps.c.run == run
@@ -324,7 +324,7 @@ def waiting(tx: Tx, run: str | None, most: int) -> list[tuple[Controller, float 
 
 def still_asks(tx: Tx, run: str, step: StepRecord) -> bool:
     """Return whether a step that was stopped had asked for news, and has no answer yet."""
-    if step.kind not in ("approval", "event", "wait"):
+    if step.kind not in WAITS:
         return False
     memo = load(tx, run, step.step).memo
     return bool(memo) and not memo.get("over")

@@ -16,7 +16,7 @@ from mainspring.pipelines.declare import (
     scope_of,
     step_of,
 )
-from mainspring.pipelines.graph import Argument, Block, Graph, Node, target_of
+from mainspring.pipelines.graph import WAITS, Argument, Block, Graph, Node, target_of
 from mainspring.pipelines.literals import MAX_DEPTH, check_literal
 from mainspring.pipelines.parameters import resolve
 
@@ -62,6 +62,7 @@ def trace(pipeline: Pipeline[..., Any], params: Mapping[str, Any] | None = None)
         result=None if result is None else step_of(result),
     )
     _refuse_circles(graph)
+    _refuse_idle_waits(graph)
     return graph
 
 
@@ -295,3 +296,19 @@ def _refuse_circles(graph: Graph) -> None:
                 hint="Use only what calls of steps and shapes return, as it was returned.",
             )
         before.add(node.name)
+
+
+def _refuse_idle_waits(graph: Graph) -> None:
+    """Refuse a wait that steps are written below of and none takes: they would not wait.
+
+    An approval that looks as if it guarded what follows, and does not, is worse than none.
+    """
+    taken = {need for node in graph.nodes for need in node.needs} | {graph.result}
+    for node in graph.nodes[:-1]:
+        if node.kind in WAITS and node.name not in taken:
+            raise ProjectError(
+                f"Nothing takes what the wait {node.name} returns, so the steps after it would"
+                " not wait for it.",
+                hint="Give it to what is to wait: ms.when(yes, lambda: publish(found)),"
+                " publish(ms.wait(...)), or as after= to the next wait.",
+            )
