@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from mainspring.cli.start import main
+from mainspring.ground.unpacking import unpack
 
 TESTS = Path(__file__).parents[1]
 DOCS = TESTS.parent / "docs" / "howto"
@@ -38,7 +39,7 @@ def test_what_a_page_shows_runs(
     with contextlib.closing(sqlite3.connect("shop.db")) as made:
         made.executescript("create table orders (id, amount); insert into orders values (1, 2);")
     with tarfile.open(TESTS / "workspace" / "from_dvc" / "repository.tar.xz") as held:
-        held.extractall(tmp_path, filter="data")
+        unpack(held, tmp_path)
     (tmp_path / "repository").rename(tmp_path / "old-project")
     blocks = BLOCK.findall((DOCS / page).read_text("utf-8"))
     assert blocks

@@ -16,6 +16,7 @@ from mainspring.backends.objects.s3 import open_bucket
 from mainspring.ground.errors import BadInputError, DamagedError, NotFoundError
 from mainspring.ground.permissions import Permission
 from mainspring.ground.settings import Settings
+from mainspring.ground.unpacking import unpack
 from mainspring.pipelines.data import fetching, manifest, versions
 from mainspring.testing.s3 import S3Server
 from mainspring.workspace.from_dvc import bringing, places, pointers
@@ -28,7 +29,7 @@ OLD, NEW = b"day,late\n1,0.5\n2,1.5\n", b"day,late\n1,0.5\n2,1.5\n3,2.5\n"
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     with tarfile.open(KEPT) as held:
-        held.extractall(tmp_path, filter="data")
+        unpack(held, tmp_path)
     return tmp_path / "repository"
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from mainspring.ground.errors import AlreadyExistsError, BadInputError, NotFoundError
 from mainspring.ground.identity import sha256
+from mainspring.ground.unpacking import unpack
 from mainspring.pipelines.packaging import containerfile, pins, wheel
 from mainspring.pipelines.packaging.containerfile import Image
 from mainspring.scaling.serving import packaged
@@ -89,7 +90,7 @@ def test_what_cannot_be_packaged_is_refused(served, reference, base, error) -> N
 def test_an_artifact_is_what_sagemaker_unpacks(served: Workspace, tmp_path: Path) -> None:
     version, data = models.artifact_of(served, "tide/1")
     with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as tar:
-        tar.extractall(tmp_path / "model", filter="data")
+        unpack(tar, tmp_path / "model")
     held = packaged.Folder(tmp_path / "model")
     assert held.packed.package == version.package
 

@@ -24,6 +24,7 @@ from homes import NOW, add_version, work_as_engine
 from mainspring.cli.start import main
 from mainspring.ground.clock import TurnedClock
 from mainspring.ground.settings import Settings
+from mainspring.ground.unpacking import unpack
 from mainspring.readiness import registry
 from mainspring.scaling.serving.server import serve
 from mainspring.web.api import call
@@ -141,7 +142,7 @@ def test_the_image_answers_as_the_endpoint_at_home(image: str, at_home: int) -> 
 def test_a_mounted_model_is_served_instead(image: str, house: Workspace, tmp_path: Path) -> None:
     _, data = models.artifact_of(house, "tide/2")
     with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as tar:
-        tar.extractall(tmp_path / "model", filter="data")
+        unpack(tar, tmp_path / "model")
     mount = ("-v", f"{tmp_path / 'model'}:/opt/ml/model:ro")
     port = a_free_port()
     with boxes.running(image, port, *mount, "-e", "MAINSPRING_RECORD=stdout") as box:

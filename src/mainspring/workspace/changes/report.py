@@ -16,6 +16,7 @@ from mainspring.ground.errors import BadInputError, NotFoundError
 from mainspring.ground.gates import Gate, GateResult
 from mainspring.ground.permissions import Permission
 from mainspring.ground.records import Record
+from mainspring.ground.unpacking import unpack
 from mainspring.readiness import declaring, registry, verdicts
 from mainspring.readiness.telling import cell, table
 from mainspring.scaling.models import load
@@ -252,7 +253,7 @@ def _champions(
     name, data = told
     with tempfile.TemporaryDirectory(prefix="mainspring-champion-") as place:
         with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as tar:
-            tar.extractall(place, filter="data")
+            unpack(tar, Path(place))
         held = packaged.Folder(Path(place))
         served = opened(held.packed.package, held.files, held.read)
         yield name, telling.Other(served=served)
