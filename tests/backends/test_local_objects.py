@@ -75,7 +75,7 @@ def test_a_full_disk_is_an_error_and_not_the_end(objects: LocalObjects, monkeypa
 
     with monkeypatch.context() as patch:
         patch.setattr("mainspring.backends.objects.local.write_all", fail)
-        with pytest.raises(StoreError, match="No space left"):
+        with pytest.raises(StoreError, match="no room left"):
             objects.put(b"x")
     assert objects.get(objects.put(b"x")) == b"x"
 
