@@ -489,7 +489,11 @@ def _hamilton(bin_: str) -> dict[str, list[str] | None]:
 
 TOOLS: dict[str, Tool] = {
     "ours": Tool(
-        "mainspring", [], {"project.py": _OURS}, _ours, {"PYTHONPATH": str(ROOT / "src")}
+        "mainspring",
+        [],
+        {"project.py": _OURS},
+        _ours,
+        {"PYTHONPATH": str(ROOT / "src"), "MAINSPRING_WORKERS": "4"},
     ),
     "metaflow": Tool(
         "metaflow",

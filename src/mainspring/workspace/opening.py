@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
@@ -31,6 +32,9 @@ HEAVY = (
     "skops.io",
     "mainspring.workspace.warm.last",
 )
+#: What a project that fits models is bound to mention, and how many files are looked through.
+_OF_MODELS = (b"sklearn", b"Model", b"skops", b"joblib")
+_MOST_FILES = 300
 #: Imported by the fork server before it forks, so that a step starts in milliseconds.
 PRELOAD = (
     "numpy",
@@ -49,6 +53,19 @@ PRELOAD = (
     "mainspring.workspace.warm.first",
     *HEAVY,
 )
+
+
+def _speaks_of_models(root: Path) -> bool:
+    """Return whether a file of a project may need what fits models: a guess that costs little."""
+    files = islice(chain(root.glob("*.py"), root.glob("[!.]*/*.py")), _MOST_FILES + 1)
+    for count, file in enumerate(files):
+        try:
+            text = file.read_bytes()
+        except OSError:
+            continue
+        if count == _MOST_FILES or any(word in text for word in _OF_MODELS):
+            return True
+    return False
 
 
 @runtime_checkable
@@ -83,20 +100,27 @@ class Workspace:
     @property
     def executor(self) -> Executor:
         """Return what runs calls in processes of their own; started on first need."""
+        return self._executor(heavy=True)
+
+    def warm(self) -> None:
+        """Start what runs calls, so that it makes itself ready while we do something else.
+
+        It is for who runs this project and ends: where nothing of the project speaks of models,
+        what they need is not imported, and a step that does need it imports it itself.
+        """
+        executor = self._executor(heavy=_speaks_of_models(Path(self.settings.root)))
+        if isinstance(executor, Warms):
+            executor.warm()
+
+    def _executor(self, *, heavy: bool) -> Executor:
         with _STARTING:
             if not self._started:
                 from mainspring.backends.executors.elsewhere import Executors
 
                 first = [name for name in PRELOAD if name not in HEAVY]
-                later = [name for name in PRELOAD if name in HEAVY]
+                later = [name for name in PRELOAD if name in HEAVY] if heavy else []
                 self._started.append(Executors(self.home / "run", first, later))
             return self._started[0]
-
-    def warm(self) -> None:
-        """Start what runs calls, so that it makes itself ready while we do something else."""
-        executor = self.executor
-        if isinstance(executor, Warms):
-            executor.warm()
 
     def acting_as(self, who: Principal) -> Workspace:
         """Return the same workspace, asked by somebody else."""
