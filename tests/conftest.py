@@ -14,6 +14,7 @@ from sqlalchemy import MetaData
 
 from mainspring.backends.sql import Guard, SqlStore, open_store, schema
 from mainspring.ground.clock import Clock, TurnedClock
+from mainspring.pipelines.outputs import pickled
 from mainspring.testing.postgres import PostgresServer
 from mainspring.workspace import opening
 
@@ -28,6 +29,12 @@ settings.load_profile("any")
 def _nothing_captured(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let runs keep what they are told alone; a test of what they capture turns it on."""
     monkeypatch.setenv("MAINSPRING_CAPTURE", "false")
+
+
+@pytest.fixture(autouse=True)
+def _in_no_home() -> None:
+    """Begin in no home: a test whose steps ran in this process leaves its own behind."""
+    pickled.leave()
 
 
 @pytest.fixture(scope="session")

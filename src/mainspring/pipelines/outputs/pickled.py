@@ -70,6 +70,12 @@ def install(home: Path) -> None:
         _seal.clear()
 
 
+def leave() -> None:
+    """Stand in no home any more: nothing can be kept by pickle, and no pickle is read."""
+    _home.clear()
+    _seal.clear()
+
+
 @contextlib.contextmanager
 def within(home: Path | None) -> Iterator[None]:
     """Stand in a home for a while; without one, with a key that is gone afterwards."""
@@ -235,7 +241,7 @@ def _better(value: Any) -> str:
     if "torch" in bases:
         return "Better: return its state_dict as a dict of arrays, or a file written by torch."
     if "sklearn" in bases:
-        return "Better: scikit-learn's own estimators, or what mainspring.fit returns."
+        return "Better: scikit-learn's own estimators, or what ms.Model(...).fit returns."
     if "pandas" in bases:
         return "Better: a frame whose columns have one type each."
     if kind.__module__ == "numpy":
