@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 
 from mainspring.ground.objects import StepRecord, StepState
 from mainspring.ground.words import lasting, minutes
+from mainspring.pipelines.graph import WAITS
 from mainspring.pipelines.picture import Box, layers
 
-WAITS = ("approval", "event", "wait")  #: kinds that wait for somebody, something or a time
 _WAITING = {"approval": "asks for approval", "event": "waits for news"}
 _FOLDS = ("map", "iterate")  #: kinds whose steps are never drawn one by one
 _MOST_PLANTED = 8  #: of one controller that are drawn one by one

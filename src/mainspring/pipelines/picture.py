@@ -39,21 +39,6 @@ class Box(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, **changes)
 
 
-def svg(nodes: Mapping[str, Sequence[str]], states: Mapping[str, str] | None = None) -> str:
-    """Return a picture of steps in columns, each to the right of all it needs.
-
-    ``nodes`` gives the needs of each step by name, ``states`` how far each is. Every box and
-    line carries a title, which browsers show and screen readers read.
-    """
-    states = states or {}
-    return drawn(
-        [
-            Box(name=name, state=str(states.get(name, "waiting")), needs=list(needs))
-            for name, needs in nodes.items()
-        ]
-    )
-
-
 def drawn(
     boxes: Sequence[Box],
     link: Callable[[Box], str] | None = None,

@@ -12,7 +12,7 @@ from mainspring.ground.objects import Record, StepRecord, StepState
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.pipelines import growing, reading
-from mainspring.pipelines.boxes import WAITS
+from mainspring.pipelines.graph import WAITS
 from mainspring.workspace import printing, waiting
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.waiting import Waiting
