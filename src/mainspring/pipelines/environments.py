@@ -38,12 +38,6 @@ def lock_of(tx: Tx, digest: str) -> Lock | None:
     return msgspec.json.decode(row.lock, type=Lock)
 
 
-def listing_of(tx: Tx, digest: str) -> dict[str, str]:
-    """Return what is installed in an environment, by name; empty if it is not known."""
-    row = tx.one(select(environments.c.listing).where(environments.c.digest == digest))
-    return {} if row is None else msgspec.json.decode(row.listing, type=dict[str, str])
-
-
 def of_steps(tx: Tx, run: str) -> dict[str, str]:
     """Return the digest of the environment that each step of a run was planned for."""
     rows = tx.all(select(steps.c.step, steps.c.env).where(steps.c.run == run))
