@@ -5,12 +5,15 @@ Measured in real step processes, as the peak beyond that of a step which does no
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+from tests.workspace.capped import capped, killed_for_memory, peak, run_in
 
 from mainspring.backends.executors.local import LocalExecutor
 from mainspring.ground.contracts import Contract, Expect
@@ -138,13 +141,46 @@ def test_a_step_over_much_data_holds_little_of_it(tmp_path: Path) -> None:
     assert max(peaks.values()) < 250, peaks  # 480 MB if it were held; 70 to 170 were measured
 
 
+#: The whole command: what starts the steps, and the steps.
+PIPELINE = """
+
+@ms.step
+def both(of: dict, put: Path) -> dict:
+    return {**of, "files": len(list(put.iterdir()))}
+
+
+@ms.pipeline
+def large(folder: str = ""):
+    rows = clean(folder)
+    return both(total(rows), parts(rows, into="parts"))
+"""
+
+
 @pytest.mark.soak
-def test_a_step_over_3_gb_runs_within_1_gb(tmp_path: Path) -> None:
+def test_a_pipeline_over_3_gb_runs_where_a_gigabyte_is_all_there_is(tmp_path: Path) -> None:
+    (tmp_path / "project.py").write_text(PROJECT + PIPELINE)
+    (tmp_path / "parts").mkdir()
     write(tmp_path / "set", files=48, rows=4_000_000)
     size = sum(one.stat().st_size for one in (tmp_path / "set").iterdir())
     assert size > 3_000_000_000
-    peaks = through(tmp_path, FEW)
-    assert max(peaks.values()) < 700, peaks  # a step that does nothing has about 250 MB
+    with capped(1 << 30) as group:
+        greedy = run_in(group, [sys.executable, "-c", "held = b'x' * (2 << 30)"])
+        assert greedy.returncode == -9, "the limit holds nobody"
+        assert killed_for_memory(group) == 1
+    with capped(1 << 30) as group:
+        ran = run_in(
+            group,
+            [
+                *(sys.executable, "-m", "mainspring", "run", "project:large", "--json"),
+                *("--param", f"folder={tmp_path / 'set'}"),
+            ],
+            cwd=tmp_path,
+            env={**os.environ, **FEW, "MAINSPRING_HOME": str(tmp_path / "home")},
+        )
+        assert ran.returncode == 0, (ran.stdout[-2000:], ran.stderr[-2000:])
+        assert killed_for_memory(group) == 0
+        assert peak(group) <= 1 << 30
+    assert sum(1 for _ in (tmp_path / "parts").iterdir()) == 1
 
 
 def test_a_contract_is_checked_against_a_lazy_frame_portion_by_portion(
