@@ -1,27 +1,30 @@
 """Say where two values that a step returned differ, and by how much.
 
-Numbers may be apart by a share of the larger; all else must be the same. Frames and arrays are
-compared cell by cell, plain data and its parts by their path; of other types it is told which
-of their files differ.
+Numbers may be apart by a share of the larger; all else must be the same. Tables and arrays are
+compared cell by cell (:mod:`mainspring.pipelines.cells`), plain data and its parts by their
+path, folders file by file; of other types it is told which of their files differ.
 """
 
 from __future__ import annotations
 
-import io
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import PurePosixPath
 from typing import Any, Literal
 
 import msgspec
 
 from mainspring.ground.errors import MainspringError
 from mainspring.ground.ports import Objects
+from mainspring.pipelines import cells
+from mainspring.pipelines.cells import EXACT, Place, short
+from mainspring.pipelines.outputs.files import PARQUET, Entry, read_folder
 from mainspring.pipelines.plain import from_json
 
 #: ``within``: numbers alone differ, and within the tolerance; ``unknown``: other bytes of a kind
 #: that has no tolerance.
 Verdict = Literal["identical", "within", "beyond", "unknown"]
-_SHOWN = 60
+_MOST_FILES = 200  #: of a folder that are looked into; of more it is told that they differ
 
 
 class Apart(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,17 +42,40 @@ class Kept(msgspec.Struct, frozen=True):
     type: str
 
 
-def compare(was: Kept, now: Kept, objects: Objects, tolerance: float) -> Apart:
-    """Return how two kept values differ."""
+#: How values of one type are compared: the digests of both, the objects, the tolerance.
+Look = Callable[[str, str, Objects, float], Apart]
+
+
+def compare(
+    was: Kept,
+    now: Kept,
+    objects: Objects,
+    tolerance: float,
+    more: Mapping[str, Look] | None = None,
+) -> Apart:
+    """Return how two kept values differ.
+
+    ``more`` says how further types are compared, such as models.
+    """
     if was == now:
         return Apart(verdict="identical")
-    if was.type != now.type:
+    if was.type.partition("@")[0] != now.type.partition("@")[0]:
         return Apart(verdict="beyond", where=f"a {was.type} became a {now.type}")
-    look = _BY_TYPE.get(was.type, _manifests)
+    known = {**_BY_TYPE, **(more or {})}
     try:
-        return look(objects.get(was.digest), objects.get(now.digest), objects, tolerance)
+        if was.type == "parts":
+            return _parts(was.digest, now.digest, objects, tolerance, more)
+        return known.get(was.type, manifests)(was.digest, now.digest, objects, tolerance)
     except MainspringError as error:
         return Apart(verdict="unknown", where=f"it cannot be read: {error.message}")
+
+
+def settled(found: Place, tolerance: float, same: str) -> Apart:
+    """Return the verdict on values of other bytes; ``same`` tells of no place that differs."""
+    if not found.where:
+        return Apart(verdict="within", where=f"{same}, their bytes are not")
+    verdict: Verdict = "within" if found.largest <= tolerance else "beyond"
+    return Apart(verdict=verdict, where=found.where, largest=found.largest)
 
 
 # ---------------------------------------------------------------- numbers
@@ -68,136 +94,111 @@ def apart(was: float, now: float) -> float:
     return abs(was - now) / max(abs(was), abs(now))
 
 
-def _settled(largest: float, where: str, tolerance: float) -> Apart:
-    if largest == 0.0 and not where:
-        return Apart(verdict="identical")
-    verdict: Verdict = "within" if largest <= tolerance else "beyond"
-    return Apart(verdict=verdict, where=where, largest=largest)
-
-
 # ---------------------------------------------------------------- types
 
 
-def _frames(was: bytes, now: bytes, _: Objects, tolerance: float) -> Apart:
-    import polars as pl
+def _tables(was: str, now: str, objects: Objects, tolerance: float) -> Apart:
+    return settled(cells.tables(was, now, objects, tolerance), tolerance, "its cells are the same")
 
-    old, new = pl.read_parquet(io.BytesIO(was)), pl.read_parquet(io.BytesIO(now))
-    for name in dict.fromkeys([*old.columns, *new.columns]):
-        if name not in new.columns:
-            return Apart(verdict="beyond", where=f"column {name} is gone")
-        if name not in old.columns:
-            return Apart(verdict="beyond", where=f"column {name} is new")
-        if old.schema[name] != new.schema[name]:
-            where = f"column {name} was {old.schema[name]} and is {new.schema[name]}"
+
+def _arrays(was: str, now: str, objects: Objects, tolerance: float) -> Apart:
+    found = cells.arrays(objects.get(was), objects.get(now), tolerance)
+    return settled(found, tolerance, "its numbers are the same")
+
+
+def _sparse(was: str, now: str, objects: Objects, tolerance: float) -> Apart:
+    old, new = (msgspec.json.decode(objects.get(one)) for one in (was, now))
+    for name in ("class", "shape"):
+        if old[name] != new[name]:
+            where = f"its {name} was {old[name]} and is {new[name]}"
             return Apart(verdict="beyond", where=where)
-    if old.columns != new.columns:
-        return Apart(verdict="beyond", where="its columns come in another order")
-    if old.height != new.height:
-        return Apart(verdict="beyond", where=f"{old.height:,} rows became {new.height:,}")
-    worst, where = 0.0, ""
-    for name in old.columns:
-        distance, row, cells = _columns(old[name], new[name])
-        if cells and (not where or distance > max(worst, tolerance)):
-            pair = f"{_short(old[name][row])} -> {_short(new[name][row])}"
-            where = f"column {name}, row {row}: {pair} ({cells:,} of {old.height:,} cells)"
-        worst = max(worst, distance)
-    return _settled(worst, where, tolerance)
+    for name, digest in old["parts"].items():
+        if name != "data" and new["parts"].get(name) != digest:
+            return Apart(verdict="beyond", where=f"other elements are not zero ({name})")
+    found = _arrays(old["parts"]["data"], new["parts"]["data"], objects, tolerance)
+    return msgspec.structs.replace(found, where=f"data, {found.where}")
 
 
-def _columns(old: Any, new: Any) -> tuple[float, int, int]:
-    """Return the largest difference of two columns, its row, and how many cells differ."""
-    import numpy as np
-
-    differs = (~old.eq_missing(new)).to_numpy()
-    if not differs.any():
-        return 0.0, 0, 0
-    rows = np.flatnonzero(differs)
-    if not old.dtype.is_numeric() or old.dtype.is_decimal():
-        return math.inf, int(rows[0]), len(rows)
-    a, b = (one.gather(rows).cast(float).to_numpy() for one in (old, new))
-    missing = (old.is_null() != new.is_null()).to_numpy()[rows]
-    far = _far(a, b)
-    far[missing] = math.inf
-    place = int(np.argmax(far))
-    return float(far[place]), int(rows[place]), int((far > 0).sum())
-
-
-def _far(a: Any, b: Any) -> Any:
-    """Return relative differences of two arrays, element by element."""
-    import numpy as np
-
-    with np.errstate(all="ignore"):
-        far = np.abs(a - b) / np.maximum(np.abs(a), np.abs(b))
-        same = (a == b) | (np.isnan(a) & np.isnan(b))
-        finite = np.isfinite(a) & np.isfinite(b)
-    return np.where(same, 0.0, np.where(finite, far, np.inf))
-
-
-def _arrays(was: bytes, now: bytes, _: Objects, tolerance: float) -> Apart:
-    import numpy as np
-
-    old, new = (np.load(io.BytesIO(one), allow_pickle=False) for one in (was, now))
-    if old.dtype != new.dtype or old.shape != new.shape:
-        kinds = [f"{one.dtype}{list(one.shape)}" for one in (old, new)]
-        return Apart(verdict="beyond", where=f"{kinds[0]} became {kinds[1]}")
-    if old.dtype.kind in "iufb":
-        far = _far(old.astype(float), new.astype(float))
-    elif old.dtype.kind == "c":
-        far = np.maximum(_far(old.real, new.real), _far(old.imag, new.imag))
-    else:
-        far = np.where(old == new, 0.0, np.inf)
-    cells = int((far > 0).sum())
-    if not cells:  # only the bytes of NaN, or -0.0
-        return Apart(verdict="within", where="its numbers are the same, their bytes are not")
-    place = np.unravel_index(int(np.argmax(far)), far.shape)
-    pair = f"{_short(old[place].item())} -> {_short(new[place].item())}"
-    at = f"[{', '.join(map(str, map(int, place)))}]"
-    where = f"element {at}: {pair} ({cells:,} of {far.size:,})"
-    return _settled(float(far.max()), where, tolerance)
-
-
-def _plain(was: bytes, now: bytes, _: Objects, tolerance: float) -> Apart:
-    found = list(_walked("", from_json(was), from_json(now)))
+def _plain(was: str, now: str, objects: Objects, tolerance: float) -> Apart:
+    found = list(_walked("", from_json(objects.get(was)), from_json(objects.get(now))))
     if not found:
-        return Apart(verdict="within", where="the same values in another order or form")
+        return Apart(verdict="within", where="the same values in another form")
     worst = max(found, key=lambda one: one[0])
-    return _settled(worst[0], worst[1], tolerance)
+    return settled(Place(largest=worst[0], where=worst[1]), tolerance, "")
 
 
 def _walked(path: str, was: Any, now: Any) -> Iterator[tuple[float, str]]:
     """Yield each place at which plain data differs: by how much, and in words."""
-    if isinstance(was, dict) and isinstance(now, dict) and list(was) == list(now):
-        for key in was:
-            yield from _walked(f"{path}[{key!r}]", was[key], now[key])
-    elif isinstance(was, list | tuple) and type(was) is type(now) and len(was) == len(now):
-        for number, pair in enumerate(zip(was, now, strict=True)):
+    at = path or "the value"
+    if type(was) is not type(now):
+        kinds = [f"{type(one).__name__} {short(one)}" for one in (was, now)]
+        yield math.inf, f"{at}: {kinds[0]} -> {kinds[1]}"
+    elif isinstance(was, dict):
+        yield from _walked_dicts(path, was, now)
+    elif isinstance(was, list | tuple):
+        if len(was) != len(now):
+            yield math.inf, f"{at}: {len(was):,} parts became {len(now):,}"
+        for number, pair in enumerate(zip(was, now, strict=False)):
             yield from _walked(f"{path}[{number}]", *pair)
-    elif type(was) is type(now) and isinstance(was, int | float) and not isinstance(was, bool):
-        distance = apart(float(was), float(now))
-        if distance:
-            yield distance, f"{path or 'the value'}: {_short(was)} -> {_short(now)}"
-    elif was != now or type(was) is not type(now):
-        yield math.inf, f"{path or 'the value'}: {_short(was)} -> {_short(now)}"
+    elif isinstance(was, set | frozenset):
+        for told, items in (("is gone", was - now), ("is new", now - was)):
+            if items:
+                yield math.inf, f"{at}: {short(min(items, key=repr))} {told}"
+    else:
+        distance = _leaves(was, now)
+        if distance is not None:
+            yield distance, f"{at}: {short(was)} -> {short(now)}"
 
 
-def _texts(was: bytes, now: bytes, _objects: Objects, _tolerance: float) -> Apart:
-    old, new = was.decode("utf-8", "replace"), now.decode("utf-8", "replace")
+def _leaves(was: Any, now: Any) -> float | None:
+    """Return how far two single values of one type are apart; None if they are the same."""
+    if isinstance(was, float):
+        zeros = was == now == 0 and math.copysign(1, was) != math.copysign(1, now)
+        return apart(was, now) or (0.0 if zeros else None)
+    if was == now:
+        return None
+    if not isinstance(was, int) or isinstance(was, bool):
+        return math.inf
+    try:
+        return max(apart(float(was), float(now)), EXACT)
+    except OverflowError:  # too large for a float
+        return math.inf
+
+
+def _walked_dicts(
+    path: str, was: dict[Any, Any], now: dict[Any, Any]
+) -> Iterator[tuple[float, str]]:
+    for key in dict.fromkeys([*was, *now]):
+        if key not in now or key not in was:
+            word = "new" if key in now else "gone"
+            yield math.inf, f"{path}[{key!r}] is {word}"
+        else:
+            yield from _walked(f"{path}[{key!r}]", was[key], now[key])
+    if list(was) != list(now) and set(was) == set(now):
+        yield 0.0, f"{path or 'the value'}: the same keys in another order"
+
+
+def _texts(was: str, now: str, objects: Objects, _tolerance: float) -> Apart:
+    old, new = (objects.get(one).decode("utf-8", "replace") for one in (was, now))
     at = next((n for n, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), None)
     at = min(len(old), len(new)) if at is None else at
     line = old.count("\n", 0, at) + 1
-    pair = f"{_short(old[at : at + 20])} -> {_short(new[at : at + 20])}"
+    pair = f"{short(old[at : at + 20])} -> {short(new[at : at + 20])}"
     return Apart(verdict="unknown", where=f"line {line}, character {at}: {pair}")
 
 
-def _raw(was: bytes, now: bytes, _objects: Objects, _tolerance: float) -> Apart:
-    if len(was) != len(now):
-        return Apart(verdict="unknown", where=f"{len(was):,} bytes became {len(now):,}")
-    at = next(n for n, (a, b) in enumerate(zip(was, now, strict=True)) if a != b)
-    return Apart(verdict="unknown", where=f"byte {at:,} of {len(was):,}")
+def _raw(was: str, now: str, objects: Objects, _tolerance: float) -> Apart:
+    old, new = objects.get(was), objects.get(now)
+    if len(old) != len(new):
+        return Apart(verdict="unknown", where=f"{len(old):,} bytes became {len(new):,}")
+    at = next((n for n, (a, b) in enumerate(zip(old, new, strict=True)) if a != b), 0)
+    return Apart(verdict="unknown", where=f"byte {at:,} of {len(old):,}")
 
 
-def _parts(was: bytes, now: bytes, objects: Objects, tolerance: float) -> Apart:
-    old, new = msgspec.json.decode(was), msgspec.json.decode(now)
+def _parts(
+    was: str, now: str, objects: Objects, tolerance: float, more: Mapping[str, Look] | None
+) -> Apart:
+    old, new = (msgspec.json.decode(objects.get(one)) for one in (was, now))
     if [old[k] for k in ("kind", "keys")] != [new[k] for k in ("kind", "keys")]:
         return Apart(verdict="beyond", where="it has other parts")
     if len(old["parts"]) != len(new["parts"]):
@@ -206,7 +207,7 @@ def _parts(was: bytes, now: bytes, objects: Objects, tolerance: float) -> Apart:
     found: list[Apart] = []
     for number, pair in enumerate(zip(old["parts"], new["parts"], strict=True)):
         a, b = (Kept(one["digest"], one["type"]) for one in pair)
-        one = compare(a, b, objects, tolerance)
+        one = compare(a, b, objects, tolerance, more)
         if one.verdict != "identical":
             name = old["keys"][number] if old["keys"] else number
             found.append(msgspec.structs.replace(one, where=f"[{name!r}] {one.where}"))
@@ -218,12 +219,77 @@ def _grave(one: Apart) -> tuple[int, float]:
     return order.get(one.verdict, 0), one.largest
 
 
-def _manifests(was: bytes, now: bytes, _objects: Objects, _tolerance: float) -> Apart:
+def _file(was: str, now: str, objects: Objects, tolerance: float) -> Apart:
+    old, new = (msgspec.json.decode(objects.get(one)) for one in (was, now))
+    if old["name"] != new["name"]:
+        return Apart(verdict="beyond", where=f"{old['name']} is called {new['name']} now")
+    return _contents(old["name"], old["content"], new["content"], objects, tolerance)
+
+
+def _folders(was: str, now: str, objects: Objects, tolerance: float) -> Apart:
+    """Return the gravest of what differs in two folders, and which files do."""
+    old, new = (read_folder(one, objects) for one in (was, now))
+    a, b = ({one.path: one for one in folder.files} for folder in (old, new))
+    names = [name for name in dict.fromkeys([*a, *b]) if a.get(name) != b.get(name)]
+    found = [
+        _entries(name, a.get(name), b.get(name), objects, tolerance)
+        for name in names[:_MOST_FILES]
+    ]
+    for told, ones in (
+        ("gone", {*old.empty} - {*new.empty}),
+        ("new", {*new.empty} - {*old.empty}),
+    ):
+        found += [
+            Apart(verdict="beyond", where=f"the empty folder {one} is {told}") for one in ones
+        ]
+    if len(names) > _MOST_FILES:
+        found.append(Apart(verdict="unknown", where=""))
+    worst = max(found, key=_grave)
+    more = f" ({len(names):,} files differ)" if len(names) > 1 else ""
+    return msgspec.structs.replace(worst, where=f"{worst.where}{more}")
+
+
+def _entries(
+    name: str, was: Entry | None, now: Entry | None, objects: Objects, tolerance: float
+) -> Apart:
+    if was is None or now is None:
+        return Apart(verdict="beyond", where=f"{name} is {'new' if was is None else 'gone'}")
+    if was.content == now.content:
+        told = "may be executed" if now.executable else "may no longer be executed"
+        return Apart(verdict="beyond", where=f"{name} {told}")
+    return _contents(name, was.content, now.content, objects, tolerance)
+
+
+def _contents(name: str, was: str, now: str, objects: Objects, tolerance: float) -> Apart:
+    """Return how two files of a name differ: by what its ending says it holds."""
+    if was == now:
+        return Apart(verdict="identical")
+    kind = PurePosixPath(name).suffix.lower()
+    look = _BY_ENDING.get(kind, _raw)
+    try:
+        found = look(was, now, objects, tolerance)
+    except Exception as error:  # noqa: BLE001  whatever reads it: the ending may be a lie
+        why = f"{type(error).__name__}, though it is called so"
+        found = _raw(was, now, objects, tolerance)
+        return msgspec.structs.replace(found, where=f"{name}, {found.where} ({why})")
+    return msgspec.structs.replace(found, where=f"{name}, {found.where}")
+
+
+def _json(was: str, now: str, objects: Objects, tolerance: float) -> Apart:
+    old, new = (msgspec.json.decode(objects.get(one)) for one in (was, now))
+    found = list(_walked("", old, new))
+    if not found:
+        return _texts(was, now, objects, tolerance)
+    worst = max(found, key=lambda one: one[0])
+    return settled(Place(largest=worst[0], where=worst[1]), tolerance, "")
+
+
+def manifests(was: str, now: str, objects: Objects, tolerance: float) -> Apart:
     """Return which files of two manifests differ; of bytes that are none, where they do."""
     try:
-        old, new = (msgspec.json.decode(one) for one in (was, now))
+        old, new = (msgspec.json.decode(objects.get(one)) for one in (was, now))
     except msgspec.DecodeError:
-        return _raw(was, now, _objects, _tolerance)
+        return _raw(was, now, objects, tolerance)
     a, b = dict(_flat("", old)), dict(_flat("", new))
     names = [name for name in dict.fromkeys([*a, *b]) if a.get(name) != b.get(name)]
     told = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
@@ -241,16 +307,19 @@ def _flat(path: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield path.removeprefix("files/"), value
 
 
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
-
-
-_BY_TYPE: dict[str, Callable[[bytes, bytes, Objects, float], Apart]] = {
-    "frame": _frames,
+_BY_TYPE: dict[str, Look] = {
+    **dict.fromkeys(("frame", "lazy", "series", "pandas", "pandas_series", "arrow"), _tables),
     "array": _arrays,
+    "sparse": _sparse,
     "json": _plain,
     "text": _texts,
     "bytes": _raw,
-    "parts": _parts,
+    "file": _file,
+    "folder": _folders,
+}
+_BY_ENDING: dict[str, Look] = {
+    **dict.fromkeys(PARQUET, _tables),
+    ".npy": _arrays,
+    ".json": _json,
+    **dict.fromkeys((".txt", ".csv", ".tsv", ".md", ".log", ".jsonl", ".html", ".yaml"), _texts),
 }

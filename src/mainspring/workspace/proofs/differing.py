@@ -66,12 +66,14 @@ def of(
 def in_child(payload: Mapping[str, Any], objects: Objects) -> dict[str, Any]:
     """Return, for each pair of outputs, the gravest difference; see :class:`Told`."""
     from mainspring.pipelines import differing, fickle, project
+    from mainspring.workspace.proofs import answers
 
+    more = {"model": answers.models, "estimator": answers.estimators}
     values = {}
     for pair in payload["pairs"]:
         was = differing.Kept(*pair["was"])
         found = [
-            differing.compare(was, differing.Kept(*now), objects, payload["tolerance"])
+            differing.compare(was, differing.Kept(*now), objects, payload["tolerance"], more)
             for now in pair["now"]
         ]
         values[pair["step"]] = max(found, key=lambda one: _GRAVE.index(one.verdict))
