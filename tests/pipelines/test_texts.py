@@ -51,3 +51,7 @@ def test_the_same_text_is_kept_once_and_a_long_one_never(tx) -> None:  # type: i
     assert told == ["line 14: C = 1.0 -> C = 3.0"]
     assert texts.changes(tx, one["function train"], None) == []
     assert texts.changes(tx, "0" * 64, one["function train"]) == []
+    named = {bytes.fromhex(one["function train"])}
+    assert texts.forget(tx, named, dry_run=True) == texts.forget(tx, named) == 1
+    assert texts.forget(tx, named) == 0
+    assert texts.changes(tx, one["function train"], changed["function train"]) == []

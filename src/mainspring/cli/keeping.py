@@ -238,6 +238,8 @@ def _collected(done: dict[str, Any]) -> list[str]:
     if done["environments"]:
         freed = render.size(done["environments_size"])
         lines.append(f"{done['environments']} unused environments {would}deleted, {freed}")
+    if done["code_texts"]:
+        lines.append(f"{done['code_texts']} texts of code that no step is of {would}deleted")
     if done["young"]:
         lines.append(f"{done['young']} objects that nothing names yet are too young to go")
     return lines

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import io
 import tokenize
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
@@ -51,6 +51,23 @@ def keep(tx: Tx, found: Mapping[str, CodeText]) -> dict[str, str]:
     if new:
         tx.run(insert(code_texts), [{"digest": k, "text": v} for k, v in new.items()])
     return {name: digest for name, (digest, _) in rows.items()}
+
+
+def forget(tx: Tx, named: Collection[bytes], *, dry_run: bool = False) -> int:
+    """Delete texts whose digest is not among those that are named; return how many.
+
+    Who relies on a text as it goes is told that code changed, and no longer where.
+    """
+    from sqlalchemy import delete, select
+
+    from mainspring.pipelines.tables import code_texts
+
+    every = (row.digest for row in tx.all(select(code_texts.c.digest)))
+    gone = [digest for digest in every if bytes.fromhex(digest) not in named]
+    for start in range(0, 0 if dry_run else len(gone), 500):
+        part = code_texts.c.digest.in_(gone[start : start + 500])
+        tx.run(delete(code_texts).where(part))
+    return len(gone)
 
 
 def changes(tx: Tx, old: str | None, new: str | None) -> list[str]:

@@ -25,6 +25,7 @@ from mainspring.pipelines.tables import steps as step_table
 from mainspring.workspace import engines, running
 from mainspring.workspace.archive.taking import take_in
 from mainspring.workspace.archive.writing import export
+from mainspring.workspace.keeping import collecting
 from mainspring.workspace.opening import Workspace, open_workspace
 from mainspring.workspace.proofs import remaking, reproducing
 
@@ -195,9 +196,17 @@ def test_an_archive_brings_a_run_to_another_machine_where_it_is_made_again(
     try:
         take_in(there, file)
         found = made_again(there, run)
+        # The text of its code came along, and goes with the last step that is of it.
+        without = (frozenset(), frozenset([run, *made_of(found)]))
+        gone = [collecting._code_texts(there, one, dry_run=True) for one in without]
+        assert gone[0] == 0 < gone[1]
     finally:
         there.store.close()
     assert (found.detail["verdict"], found.passed) == ("identical", True)
+
+
+def made_of(found: Evidence) -> list[str]:
+    return [one.removeprefix("run:") for one in found.opens]
 
 
 def test_the_command_ends_with_0_1_or_2_and_tells_it(

@@ -39,7 +39,6 @@ LEFT_OUT = {
     "trigger_events": "nothing starts by itself in another home",
     "firings": "nothing starts by itself in another home",
     "schema_version": "every home has its own",
-    "code_texts": "the words of why at home; what the code was is told by its digests",
     "data_parts": "where bytes are kept is found again by whoever adds them",
     "audit": "it is put in as evidence, and not spliced into another chain",
 }
@@ -54,7 +53,7 @@ def tables(experiments_only: bool = False) -> list[Table]:
     found = [table for table in texts.tables() if not left_out(table)]
     if experiments_only:
         belongs = [*owning.of_runs(["x"]), *owning.of_experiments([0])]
-        own = {table.name for table, _ in belongs} | {"datasets", "environments"}
+        own = {table.name for table, _ in belongs} | {"datasets", "environments", "code_texts"}
         found = [table for table in found if table.name in own]
     late = {name: place for place, name in enumerate(_LAST, 1)}
     return sorted(found, key=lambda table: late.get(table.name, 0))

@@ -283,7 +283,9 @@ def _each(tx: Tx, table: Table, numbers: list[int] | None, ids: list[str]) -> It
         yield from texts.pages(tx, table, table.columns)
         return
     of_experiments = dict(owning.of_experiments(numbers))
-    if table.name in _SAID_BY:
+    if table.name == "code_texts":
+        yield from _written(tx, table, ids)
+    elif table.name in _SAID_BY:
         yield from texts.pages(tx, table, table.columns, _said(table, ids))
     elif table not in dict(owning.of_runs(["x"])):
         yield from texts.pages(tx, table, table.columns, of_experiments[table])
@@ -299,6 +301,17 @@ _SAID_BY = {
     "datasets": ("id", "run_datasets", "dataset"),
     "environments": ("digest", "steps", "env"),
 }
+
+
+def _written(tx: Tx, table: Table, ids: list[str]) -> Iterator[Any]:
+    """Go through the texts of code that the steps of runs name."""
+    steps = next(one for one in texts.tables() if one.name == "steps")
+    named: set[str] = set()
+    for part in in_parts(ids):
+        for row in texts.pages(tx, steps, [steps.c.code_texts], steps.c.run.in_(part)):
+            named |= {str(one) for one in msgspec.json.decode(row.code_texts or "{}").values()}
+    for some in in_parts(sorted(named)):
+        yield from texts.pages(tx, table, table.columns, table.c.digest.in_(some))
 
 
 def _said(table: Table, ids: list[str]) -> ColumnElement[bool]:

@@ -4,7 +4,8 @@
 deleted longer ago than their grace leave the database. (3) Data that is mostly dead is packed
 anew, and everything that names objects is searched. (4) Objects that nothing names and nobody
 put within a day are deleted. Each step may be cut short and is taken up by the next time.
-(5) Environments that no step used for a month go; they are built again when one needs them.
+(5) Texts of code that no step is of go, and environments that no step used for a month, which
+are built again when one needs them.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ from mainspring.ground.errors import ConflictError
 from mainspring.ground.objects import DAY_S
 from mainspring.ground.permissions import Permission, authorise
 from mainspring.ground.ports import Tx
+from mainspring.pipelines import texts as code
+from mainspring.pipelines.tables import METADATA
 from mainspring.workspace import environments
 from mainspring.workspace.data import pruning
-from mainspring.workspace.keeping import ageing, purging, reclaiming
+from mainspring.workspace.keeping import ageing, purging, reclaiming, texts
 from mainspring.workspace.keeping.deleting import KeptRun
 from mainspring.workspace.keeping.reclaiming import Space
 from mainspring.workspace.opening import Workspace
@@ -47,6 +50,7 @@ class Collected(msgspec.Struct, frozen=True, kw_only=True):
     young: int  #: objects that nothing names, and that are too young to go
     environments: int  #: that no step used for a month
     environments_size: int  #: their bytes
+    code_texts: int  #: of steps that are gone
     database: int  #: bytes of the database's files; 0 for a server's
 
 
@@ -104,6 +108,7 @@ def collect(
         old = reclaiming.sweep(ws, old, now - young_s, lambda n: tell("deleting", n, len(gone)))
         pruning.forget(ws, [one.digest for one in old])
         _note(ws, len(old), sum(one.size for one in old))
+    written = _code_texts(ws, without, dry_run=dry_run)
     unused = environments.collect(ws, ws.clock.now() - UNUSED_S, dry_run=dry_run)
     return Collected(
         dry_run=dry_run,
@@ -118,8 +123,24 @@ def collect(
         young=len(gone) - len(old),
         environments=unused[0],
         environments_size=unused[1],
+        code_texts=written,
         database=_database_bytes(ws),
     )
+
+
+def _code_texts(ws: Workspace, without: frozenset[str], *, dry_run: bool) -> int:
+    """Delete the texts of code that no step names any more; return how many."""
+
+    def work(tx: Tx) -> int:
+        named: set[bytes] = set()
+        for table in METADATA.sorted_tables:
+            if table.name not in texts.SILENT:
+                for text in texts.long_texts(tx, table, without.__contains__):
+                    named |= texts.digests_in(text.encode("utf-8", "surrogatepass"))
+        return code.forget(tx, named, dry_run=dry_run)
+
+    ask = ws.read if dry_run else ws.write
+    return ask(Permission.ADMIN, work)
 
 
 def _names(tx: Tx, before: float) -> list[str]:
