@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -19,6 +21,23 @@ from mainspring.testing.postgres import PostgresServer
 from mainspring.workspace import opening
 
 _NUMBERS = itertools.count(1)
+_MEMORY = Path("/dev/shm")
+_ROOM = 8 << 30  #: bytes; what the tests of two workers leave lying about at a time is far less
+
+
+def _write_to_memory() -> None:
+    """Keep what tests write in memory where there is room: they waited for fsync, mostly.
+
+    They show the same there: a process that is killed loses no page it wrote to either. A
+    ``TMPDIR`` set by hand is kept.
+    """
+    roomy = _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free >= _ROOM
+    if roomy and "TMPDIR" not in os.environ:
+        os.environ["TMPDIR"] = str(_MEMORY)
+        tempfile.tempdir = None  # whoever asked before may have been told of the disk
+
+
+_write_to_memory()
 
 # A law holds or it does not, however busy the machine: no example has a time to be done in.
 settings.register_profile("any", deadline=None, suppress_health_check=[HealthCheck.too_slow])
