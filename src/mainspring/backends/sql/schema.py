@@ -18,12 +18,14 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    create_mock_engine,
     delete,
     insert,
     inspect,
 )
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.engine.default import DefaultDialect
+from sqlalchemy.schema import ExecutableDDLElement
 from sqlalchemy.types import TypeEngine
 
 from mainspring.backends.sql import audit
@@ -139,10 +141,15 @@ def lay_out(
     connection: Connection, dialect: str, metadata: Sequence[MetaData], guards: Sequence[Guard]
 ) -> None:
     """Create what is missing and note the version; the caller holds every other process off."""
-    for part in metadata:
-        part.create_all(connection, checkfirst=True)
-    check_columns(connection, metadata)
-    _drop_old_guards(connection, dialect, metadata)
+    layout = layout_of(metadata, guards)
+    if inspect(connection).get_table_names():
+        for part in metadata:
+            part.create_all(connection, checkfirst=True)
+        check_columns(connection, metadata)
+        _drop_old_guards(connection, dialect, metadata)
+    else:  # nothing to ask about
+        for statement in _texts(connection.dialect, layout, metadata):
+            connection.exec_driver_sql(statement)
     for _, ddl in guards:
         statements = ddl.get(dialect, ())
         for statement in [statements] if isinstance(statements, str) else statements:
@@ -151,9 +158,26 @@ def lay_out(
                 connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS {found[1]}{on}")
             connection.exec_driver_sql(statement)
     connection.execute(delete(SCHEMA_VERSION))
-    connection.execute(
-        insert(SCHEMA_VERSION).values(version=VERSION, layout=layout_of(metadata, guards))
-    )
+    connection.execute(insert(SCHEMA_VERSION).values(version=VERSION, layout=layout))
+
+
+#: By dialect and layout: a process that makes many homes writes these texts once.
+_TEXTS: dict[tuple[str, str], list[str]] = {}
+
+
+def _texts(dialect: Dialect, layout: str, metadata: Sequence[MetaData]) -> list[str]:
+    """Return the statements that create every table and index in an empty database."""
+    key = dialect.name, layout
+    if key not in _TEXTS:
+        texts: list[str] = []
+
+        def write(ddl: ExecutableDDLElement, *_: object, **__: object) -> None:
+            texts.append(str(ddl.compile(dialect=dialect)))
+
+        for part in metadata:
+            part.create_all(create_mock_engine(f"{dialect.name}://", write), checkfirst=False)
+        _TEXTS[key] = texts
+    return _TEXTS[key]
 
 
 _OURS = "%mainspring refuses: %"  #: what each of our triggers says when it refuses
