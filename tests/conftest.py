@@ -32,7 +32,8 @@ def _write_to_memory() -> None:
     ``TMPDIR`` set by hand is kept.
     """
     roomy = _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free >= _ROOM
-    if roomy and "TMPDIR" not in os.environ:
+    runs = roomy and not os.statvfs(_MEMORY).f_flag & os.ST_NOEXEC  # tests make environments
+    if runs and "TMPDIR" not in os.environ:
         os.environ["TMPDIR"] = str(_MEMORY)
         tempfile.tempdir = None  # whoever asked before may have been told of the disk
 
