@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mainspring.pipelines.data import stats
+from mainspring.pipelines.data import manifest, stats
+from mainspring.pipelines.data.seen import Seen
 from mainspring.pipelines.data.stats import State
-from mainspring.pipelines.data.walk import Found, walk
+from mainspring.pipelines.data.walk import Row
 
 SECOND = 1_000_000_000
 edits = st.lists(
@@ -27,17 +28,20 @@ edits = st.lists(
 
 def look(home: Path, place: Path) -> dict[str, str]:
     """Look at a place as the workspace does; return the digests."""
-    seen = stats.now_ns()
-    state = stats.load(home, place)
-    files, refused = walk(place)
-    assert not refused
-    digests = {}
-    for file in files:
-        data = (place / file.path).read_bytes()
-        digests[file.path] = state.known(file) or hashlib.sha256(data).hexdigest()
-    rows = {**state.rows, **stats.rows_of(files, digests, seen)}
-    stats.save(home, State(place=str(place), rows=rows))
-    return digests
+    at = stats.now_ns()
+    seen = Seen(place, stats.load(home, place))
+    assert not seen.refused
+    seen.learn(
+        {
+            file.path: hashlib.sha256((place / file.path).read_bytes()).hexdigest()
+            for file in seen.files(unknown=True)
+        }
+    )
+    content, folders = seen.to_remember("folder", at)
+    stats.save(home, State(place=str(place), content=content, folders=folders))
+    lines = [(f.path, f.size, seen.known()[f.path], f.executable) for f in seen.files()]
+    assert seen.content("folder") == manifest.digest_of_lines("folder", lines)
+    return seen.known()
 
 
 @settings(max_examples=60)
@@ -69,37 +73,53 @@ def test_any_edits_are_seen(tmp_path_factory: pytest.TempPathFactory, edits: lis
         assert told == truth
 
 
-def found(mtime: int, ctime: int) -> Found:
-    return Found("a", 1, mtime, ctime, 7, False)
+def row(mtime: int, ctime: int) -> Row:
+    return ("a", 1, mtime, ctime, 7, False)
 
 
 def test_a_file_is_remembered_only_when_its_clock_has_ticked() -> None:
     fine = 5 * SECOND + 123_456_789
-    assert not stats.is_settled(found(fine, fine), fine + 40_000_000)
-    assert stats.is_settled(found(fine, fine), fine + 60_000_000)
-    assert not stats.is_settled(found(fine + SECOND, fine), fine + 60_000_000)  # from the future
+    assert not stats.is_settled(row(fine, fine), fine + 40_000_000)
+    assert stats.is_settled(row(fine, fine), fine + 60_000_000)
+    assert not stats.is_settled(row(fine + SECOND, fine), fine + 60_000_000)  # from the future
     coarse = 5 * SECOND  # a file system that keeps whole seconds, or two
-    assert not stats.is_settled(found(coarse, coarse), coarse + 2 * SECOND)
-    assert stats.is_settled(found(coarse, coarse), coarse + 3 * SECOND)
+    assert not stats.is_settled(row(coarse, coarse), coarse + 2 * SECOND)
+    assert stats.is_settled(row(coarse, coarse), coarse + 3 * SECOND)
 
 
-def test_any_sign_of_change_counts(tmp_path: Path) -> None:
-    one = Found("a", 1, 10, 20, 7, False)
-    rows = stats.rows_of([one], {"a": "ab" * 32}, 10 * SECOND)
-    state = State(place="x", rows=rows)
-    assert state.known(one) == "ab" * 32
-    for field in ("size", "mtime_ns", "ctime_ns", "inode"):
-        assert state.known(one._replace(**{field: 99})) is None
-    assert state.known(one._replace(path="b")) is None
+def test_any_sign_of_change_counts_and_only_what_has_one_is_read_again(tmp_path: Path) -> None:
+    place = tmp_path / "place"
+    place.mkdir()
+    for name in "ab":
+        (place / name).write_text(name)
+    first = Seen(place, State(place=str(place)))
+    first.learn({"a": "aa" * 32, "b": "bb" * 32})
+    content, folders = first.to_remember("folder", stats.now_ns() + 3 * SECOND)
+    state = State(place=str(place), content=content, folders=folders)
+    assert Seen(place, state).as_before
+    [(packed, digests)] = folders.values()
+    rows = stats.unpack(packed)
+    for field in range(1, 5):
+        was = [(*rows[0][:field], 99, *rows[0][field + 1 :]), rows[1]]
+        told = State(place=str(place), content=content, folders={"": (stats.pack(was), digests)})
+        again = Seen(place, told)
+        assert not again.as_before
+        assert [file.path for file in again.files(unknown=True)] == ["a"]
+        assert again.content("folder") == ""
+        assert again.known() == {"b": "bb" * 32}
+    (place / "b").unlink()
+    assert not Seen(place, state).as_before
+    (place / "a").unlink()
+    assert not Seen(place, state).as_before
 
 
 def test_a_damaged_memory_is_none(tmp_path: Path) -> None:
     place = tmp_path / "place"
-    rows = {"a": (1, 2, 3, 4, bytes(32))}
-    stats.save(tmp_path / "home", State(place=str(place), rows=rows))
-    assert stats.load(tmp_path / "home", place).rows == rows
+    rows = {"": (b"some rows", bytes(32))}
+    stats.save(tmp_path / "home", State(place=str(place), folders=rows))
+    assert stats.load(tmp_path / "home", place).folders == rows
     [file] = (tmp_path / "home").iterdir()
     whole = file.read_bytes()
     for data in (whole[:-1], whole[:10], b"", whole[:-1] + b"?"):
         file.write_bytes(data)
-        assert stats.load(tmp_path / "home", place).rows == {}
+        assert stats.load(tmp_path / "home", place).folders == {}

@@ -15,8 +15,8 @@ from mainspring.ground.ports import Tx
 from mainspring.pipelines.data.manifest import Part
 from mainspring.pipelines.data.tables import data_parts as table
 
-_AT_ONCE = 500  # SQLite takes a bounded number of variables
-BATCH = 20_000  #: hints written in one transaction
+_AT_ONCE = 2_000  # SQLite takes a bounded number of variables
+BATCH = 50_000  #: hints written in one transaction
 
 
 def find(tx: Tx, digests: Iterable[str]) -> dict[str, Part]:
@@ -37,7 +37,7 @@ def note(tx: Tx, places: Mapping[str, Part]) -> None:
             "start": part.offset,
             "length": part.length,
         }
-        for digest, part in places.items()
+        for digest, part in sorted(places.items())  # neighbours in the index, so half the work
     ]
     if rows:
         dialect: Any = postgresql if tx.dialect == "postgresql" else sqlite

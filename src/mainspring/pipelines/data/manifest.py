@@ -28,7 +28,7 @@ MAX_PATH = 4_000
 _PLAIN = re.compile(r"(?:(?!\.{1,2}(?:/|$))[^/\\\x00-\x1f\ud800-\udfff]+(?:/(?!$)|$))+")
 
 
-class Part(msgspec.Struct, frozen=True, array_like=True):
+class Part(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A run of bytes within an object."""
 
     object: str
@@ -36,7 +36,7 @@ class Part(msgspec.Struct, frozen=True, array_like=True):
     length: int
 
 
-class Entry(msgspec.Struct, frozen=True, array_like=True):
+class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One file of a version."""
 
     path: str  #: below the folder, with ``/``; of a single file its name
@@ -103,24 +103,27 @@ def digest_of(kind: str, entries: Iterable[Entry]) -> str:
     >>> digest_of("file", [Entry("a.csv", 3, "ab" * 32)]) == "ab" * 32
     True
     """
+    return digest_of_lines(kind, ((e.path, e.size, e.sha256, e.executable) for e in entries))
+
+
+Line = tuple[str, int, str, bool]
+"""Path, size, sha256, and whether it is executable."""
+
+
+def digest_of_lines(kind: str, lines: Iterable[Line]) -> str:
+    """Return what :func:`digest_of` does, of files in the order of their paths."""
     if kind != "folder":
-        [only] = entries
-        return only.sha256
+        [only] = lines
+        return only[2]
     found = hashlib.sha256()
-    for part in _lines(entries):
-        found.update(part)
+    told: list[str] = []
+    for path, size, digest, executable in lines:
+        told.append(f"{path}\0{size}\0{digest}\0{'x' if executable else ''}\0\n")
+        if len(told) == LEAF:
+            found.update("".join(told).encode())
+            told = []
+    found.update("".join(told).encode())
     return found.hexdigest()
-
-
-def _lines(entries: Iterable[Entry]) -> Iterator[bytes]:
-    lines: list[str] = []
-    for one in entries:
-        mark = "x" if one.executable else ""
-        lines.append(f"{one.path}\0{one.size}\0{one.sha256}\0{mark}\0\n")
-        if len(lines) == LEAF:
-            yield "".join(lines).encode()
-            lines = []
-    yield "".join(lines).encode()
 
 
 def settled(kind: Kind, entries: Iterable[Entry]) -> Manifest:

@@ -6,17 +6,18 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from mainspring.ground.errors import BadInputError
-from mainspring.pipelines.data import manifest
-from mainspring.pipelines.data.manifest import Entry, Kind
 from mainspring.pipelines.data.walk import Found, shown
 
 SMALL = 1 << 20  #: bytes; a file below this is packed
+TOGETHER = 500  #: small files that one thread reads before another is asked
+AT_ONCE = 4  #: more than this machine may have cores: a disk that seeks answers several at once
 
 
 @contextmanager
@@ -34,7 +35,7 @@ def opened(root: Path, file: Found) -> Iterator[BinaryIO]:
         raise unreadable(file.path, error) from error
 
 
-def _descriptor(path: Path, file: Found) -> int:
+def _descriptor(path: Path | str, file: Found) -> int:
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # a pipe must not hold us up
     try:
         number = os.open(path, flags | os.O_NOFOLLOW)
@@ -62,16 +63,23 @@ def unreadable(path: str, error: OSError) -> BadInputError:
     )
 
 
-def read_small(root: Path, file: Found) -> bytes:
-    """Return the bytes of a small file.
+def read_small(root: str, file: Found) -> bytes:
+    """Return the bytes of a small file, of the folder ``root`` (with ``/``) or, without, alone.
 
     Raises:
         BadInputError: if it cannot be read, or has grown large meanwhile.
     """
-    with opened(root, file) as source:
-        data = source.read(SMALL + 1)
-        while len(data) <= SMALL and (more := source.read(SMALL + 1)):
-            data += more
+    try:
+        number = _descriptor(root + file.path if root.endswith("/") else root, file)
+        try:
+            data = os.read(number, file.size + 1)
+            if len(data) != file.size:  # it changed this moment, or its system gives it in parts
+                while len(data) <= SMALL and (more := os.read(number, SMALL)):
+                    data += more
+        finally:
+            os.close(number)
+    except OSError as error:
+        raise unreadable(file.path, error) from error
     if len(data) > SMALL:
         raise BadInputError(
             f"{shown(file.path)} grows while it is read.", field="path", hint="Add it again."
@@ -79,10 +87,41 @@ def read_small(root: Path, file: Found) -> bytes:
     return data
 
 
-def digest_of(root: Path, file: Found) -> str:
-    """Return the sha256 of a file that was found."""
-    if file.size < SMALL:
-        return hashlib.sha256(read_small(root, file)).hexdigest()
+def at(root: Path) -> str:
+    """Return a place as :func:`read_small` wants it."""
+    return f"{root}/" if root.is_dir() else str(root)
+
+
+def digests_of(
+    root: Path, files: Sequence[Found], tell: Callable[[int, int], None]
+) -> dict[str, str]:
+    """Return the sha256 of files that were found, by path, several read side by side.
+
+    Raises:
+        BadInputError: if one cannot be read.
+    """
+    found: dict[str, str] = {}
+    small = [file for file in files if file.size < SMALL]
+    large = [file for file in files if file.size >= SMALL]
+    where = at(root)
+
+    def some(start: int) -> list[tuple[str, str]]:
+        return [
+            (file.path, hashlib.sha256(read_small(where, file)).hexdigest())
+            for file in small[start : start + TOGETHER]
+        ]
+
+    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="digest") as pool:
+        for told in pool.map(some, range(0, len(small), TOGETHER)):
+            found.update(told)
+            tell(len(found), len(files))
+        for path, digest in pool.map(lambda file: (file.path, _digest_of(root, file)), large):
+            found[path] = digest
+            tell(len(found), len(files))
+    return found
+
+
+def _digest_of(root: Path, file: Found) -> str:
     found = hashlib.sha256()
     with opened(root, file) as source:
         for piece in blocks(source, SMALL):
@@ -95,10 +134,3 @@ def blocks(source: BinaryIO, size: int = SMALL) -> Iterator[memoryview]:
     buffer = memoryview(bytearray(size))
     while count := source.readinto(buffer):  # type: ignore[attr-defined]
         yield buffer[:count]
-
-
-def digest_of_files(kind: Kind, files: Sequence[Found], digests: Mapping[str, str]) -> str:
-    """Return the digest that a version of these files would have."""
-    return manifest.digest_of(
-        kind, (Entry(f.path, f.size, digests[f.path], f.executable) for f in files)
-    )

@@ -13,24 +13,27 @@ import os
 import tempfile
 import time
 import zlib
-from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from mainspring.ground.identity import sha256
-from mainspring.pipelines.data.walk import Found
+from mainspring.pipelines.data.walk import Row
 
-_MAGIC = b"mainspring-stats-1\n"
+_MAGIC = b"mainspring-stats-2\n"
+#: Of older releases: the version at a place is still told, its files are read again.
+_BEFORE = b"mainspring-stats-1\n"
 #: The kernel stamps files by a clock that ticks 100 to 1000 times a second.
 _TICK_NS = 50_000_000
 #: A time of whole milliseconds may come from a file system that keeps no finer ones, or of
 #: whole seconds; FAT keeps two seconds.
 _COARSE_NS = 2_100_000_000
 
-Row = tuple[int, int, int, int, bytes]
-"""Size, both times, inode, and the digest."""
+UNKNOWN = bytes(32)  #: in place of a digest that is not known
+
+Packed = tuple[bytes, bytes]
+"""The rows of a folder's files as :func:`pack` packs them, and their digests, 32 bytes each."""
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,30 +45,28 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     digest: str = ""  #: of that version
     manifest: str = ""
     kind: str = ""
-    rows: dict[str, Row] = {}
-
-    def known(self, file: Found) -> str | None:
-        """Return the digest of a file if it was not touched since it was read."""
-        row = self.rows.get(file.path)
-        if row is None or row[:4] != file[1:5]:
-            return None
-        return row[4].hex()
+    content: str = ""  #: of what the files hold, as a version's digest; empty unless all are known
+    folders: dict[str, Packed] = {}  #: by what the paths of its files begin with
 
 
-def rows_of(files: Iterable[Found], digests: Mapping[str, str], seen_ns: int) -> dict[str, Row]:
-    """Return what may be remembered of files that were looked at after ``seen_ns``."""
-    found: dict[str, Row] = {}
-    for file in files:
-        digest = digests.get(file.path)
-        if digest is not None and is_settled(file, seen_ns):
-            found[file.path] = (*file[1:5], bytes.fromhex(digest))
-    return found
+def pack(rows: list[Row]) -> bytes:
+    """Return the files of a folder as bytes: the same for the same files."""
+    return msgspec.msgpack.encode(rows)
 
 
-def is_settled(file: Found, seen_ns: int) -> bool:
+def unpack(packed: bytes) -> list[Row]:
+    """Return the files of a folder."""
+    return _ROWS.decode(packed)
+
+
+_ROWS = msgspec.msgpack.Decoder(list[Row])
+
+
+def is_settled(row: Row, seen_ns: int) -> bool:
     """Return whether a change after ``seen_ns`` would show in the file's times."""
-    tick = _COARSE_NS if file.ctime_ns % 1_000_000 == 0 else _TICK_NS
-    return max(file.mtime_ns, file.ctime_ns) + tick < seen_ns
+    _, _, mtime_ns, ctime_ns, _, _ = row
+    tick = _COARSE_NS if ctime_ns % 1_000_000 == 0 else _TICK_NS
+    return max(mtime_ns, ctime_ns) + tick < seen_ns
 
 
 def now_ns() -> int:
@@ -86,7 +87,8 @@ def of_file(file: Path) -> State | None:
     except FileNotFoundError:
         return None
     head, body = data[: len(_MAGIC) + 4], memoryview(data)[len(_MAGIC) + 4 :]
-    if head != _MAGIC + zlib.crc32(body).to_bytes(4, "big"):
+    check = zlib.crc32(body).to_bytes(4, "big")
+    if head not in (_MAGIC + check, _BEFORE + check):
         return None  # cut short by a power cut: everything is read again
     return msgspec.msgpack.decode(body, type=State)
 

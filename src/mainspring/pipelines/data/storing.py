@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -26,9 +27,17 @@ from mainspring.ground.errors import StoreError
 from mainspring.ground.identity import canonical
 from mainspring.ground.killpoints import here
 from mainspring.ground.ports import Objects
+from mainspring.pipelines.data import reading
 from mainspring.pipelines.data.cuts import MOST, Chunk, Cutter
 from mainspring.pipelines.data.manifest import Entry, Part
-from mainspring.pipelines.data.reading import SMALL, blocks, opened, read_small
+from mainspring.pipelines.data.reading import (
+    AT_ONCE,
+    SMALL,
+    TOGETHER,
+    blocks,
+    opened,
+    read_small,
+)
 from mainspring.pipelines.data.walk import Found
 
 LARGE = 4 << 20  #: bytes; from here on a file is cut into chunks
@@ -91,8 +100,8 @@ class Storing:
         total = sum(file.size for file in files)
         at = total - sum(file.size for file in todo)
         small = [file for file in todo if file.size < SMALL]
-        for batch in _batches(small):
-            self._pack(root, batch, before, done)
+        for batch, read in _read_ahead(root, small):
+            self._pack(batch, read, before, done)
             at += sum(file.size for file in batch)
             tell(at, total)
         for file in (file for file in todo if file.size >= SMALL):
@@ -153,18 +162,14 @@ class Storing:
 
     def _pack(
         self,
-        root: Path,
         files: Sequence[Found],
+        read: Sequence[tuple[bytes, str]],
         before: Mapping[str, Entry],
         done: dict[str, Entry],
     ) -> None:
-        """Read small files and keep those that are new in one object."""
+        """Keep small files, as they were read, that are new in one object."""
         held: dict[str, bytes] = {}  # digest -> bytes, each once
-        read: list[tuple[Found, int, str]] = []
-        for file in files:
-            data = read_small(root, file)
-            digest = hashlib.sha256(data).hexdigest()
-            read.append((file, len(data), digest))
+        for file, (data, digest) in zip(files, read, strict=True):
             if (same := self._same(file, digest, before)) is not None:
                 done[file.path] = same
             elif data:
@@ -172,20 +177,20 @@ class Storing:
         found = self._find(held)
         new = [digest for digest in held if digest not in found]
         if new:
-            pack = b"".join(held[digest] for digest in new)
+            pack = b"".join([held[digest] for digest in new])
             here("data.pack")
             digest_of_pack = self._objects.put(pack)
             self.stored += len(pack)
             self._there.add(digest_of_pack)
             start = 0
             for digest in new:
-                found[digest] = Part(digest_of_pack, start, len(held[digest]))
-                start += len(held[digest])
-            self.notes |= {digest: found[digest] for digest in new}
+                length = len(held[digest])
+                self.notes[digest] = found[digest] = Part(digest_of_pack, start, length)
+                start += length
             here("data.packed")
-        for file, size, digest in read:
+        for file, (data, digest) in zip(files, read, strict=True):
             if file.path not in done:
-                done[file.path] = _entry(file, size, digest, found.get(digest))
+                done[file.path] = _entry(file, len(data), digest, found.get(digest))
 
     # ------------------------------------------------------------ large files
 
@@ -399,6 +404,37 @@ def _cut_beside(source: BinaryIO, cutter: Cutter) -> Iterator[memoryview]:
             if future is not None:
                 future.result()
         pool.submit(cutter.end).result()
+
+
+def _read_ahead(
+    root: Path, files: Sequence[Found]
+) -> Iterator[tuple[list[Found], list[tuple[bytes, str]]]]:
+    """Read small files batch by batch, the next while one is kept: bytes and digests."""
+    where = reading.at(root)
+
+    def some(files: Sequence[Found]) -> list[tuple[bytes, str]]:
+        read = (read_small(where, file) for file in files)
+        return [(data, hashlib.sha256(data).hexdigest()) for data in read]
+
+    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="read") as pool:
+        waiting: deque[tuple[list[Found], list[Future[list[tuple[bytes, str]]]]]] = deque()
+        try:
+            for batch in _batches(files):
+                cuts = range(0, len(batch), TOGETHER)
+                asked = [pool.submit(some, batch[at : at + TOGETHER]) for at in cuts]
+                waiting.append((batch, asked))
+                if len(waiting) > 1:
+                    yield _taken(*waiting.popleft())
+            while waiting:
+                yield _taken(*waiting.popleft())
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _taken(
+    batch: list[Found], asked: list[Future[list[tuple[bytes, str]]]]
+) -> tuple[list[Found], list[tuple[bytes, str]]]:
+    return batch, [one for future in asked for one in future.result()]
 
 
 def _batches(files: Sequence[Found]) -> Iterator[list[Found]]:

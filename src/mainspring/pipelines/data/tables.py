@@ -14,8 +14,22 @@ from sqlalchemy import (
     Table,
     Text,
 )
+from sqlalchemy.engine import Dialect
 
 METADATA = MetaData()
+
+
+class Plain(LargeBinary):
+    """Bytes as the database's library takes and gives them: half a million are noted at once."""
+
+    cache_ok = True
+
+    def bind_processor(self, dialect: Dialect) -> None:
+        """Leave what is sent as it is."""
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> None:
+        """Leave what comes as it is."""
+
 
 # A version that was removed keeps its row, without its manifest: its number never comes back.
 data_versions = Table(
@@ -42,8 +56,8 @@ data_versions = Table(
 data_parts = Table(
     "data_parts",
     METADATA,
-    Column("digest", LargeBinary(32), primary_key=True),
-    Column("object", LargeBinary(32), nullable=False),
+    Column("digest", Plain(32), primary_key=True),
+    Column("object", Plain(32), nullable=False),
     Column("start", BigInteger, nullable=False),
     Column("length", BigInteger, nullable=False),
     Index("data_parts_by_object", "object"),

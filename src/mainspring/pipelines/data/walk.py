@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +17,7 @@ from mainspring.ground.errors import BadInputError
 _STRANGE = re.compile("[\x00-\x1f\\\\\ud800-\udfff]")
 #: How a file is called while it is written; what a process left that died is no data.
 PARTIAL = ".mainspring-part-"
+PARTIAL_BARE = PARTIAL.removeprefix(".")
 _KINDS = (
     (stat.S_ISLNK, "is a symbolic link: put the file itself there"),
     (stat.S_ISSOCK, "is a socket"),
@@ -23,6 +26,8 @@ _KINDS = (
     (stat.S_ISBLK, "is a device"),
 )
 _TOLD = 5
+_AT_ONCE = 4
+_LISTED = 32  # folders whose files are in memory together
 _UNNAMED = "has a name that is not UTF-8, or not plain"
 
 
@@ -44,50 +49,102 @@ class Refused(NamedTuple):
     why: str
 
 
+Row = tuple[str, int, int, int, int, bool]
+"""A file of a folder: its name, and the rest of what :class:`Found` says."""
+
+
+class Listed(NamedTuple):
+    """One folder: how it is called below the place, with ``/`` at the end, and its files."""
+
+    prefix: str
+    rows: list[Row]  #: by name
+
+
 def walk(
     root: Path, apart: Collection[Path] = (), ours: Path | None = None
 ) -> tuple[list[Found], list[Refused]]:
     """Return the files below a folder by path, or the one file; and what cannot be kept.
 
-    ``apart`` are folders that are not looked into. A symbolic link is not followed, except
-    for ``root`` itself and for those that lead below the folder ``ours``.
+    See :func:`folders`.
     """
-    if root.is_file():
-        if _STRANGE.search(root.name):
-            return [], [Refused(root.name, _UNNAMED)]
-        return [_file(root.name, root.stat())], []
-    files: list[Found] = []
     refused: list[Refused] = []
-    passed = {str(path) for path in apart}
-    waiting = [(str(root), "")]
-    while waiting:
-        folder, above = waiting.pop()
-        try:
-            entries = os.scandir(folder)
-        except OSError as error:
-            refused.append(Refused(above.rstrip("/") or ".", f"cannot be read: {error.strerror}"))
-            continue
-        with entries:
-            for entry in entries:
-                path = above + entry.name
-                if entry.name.lstrip(".").startswith(PARTIAL[1:]):
-                    continue
-                if _STRANGE.search(entry.name):
-                    refused.append(Refused(path, _UNNAMED))
-                elif entry.is_dir(follow_symlinks=False):
-                    if entry.path not in passed:
-                        waiting.append((entry.path, path + "/"))
-                else:
-                    _look(entry, path, ours, files, refused)
+    files = [
+        Found(one.prefix + row[0], *row[1:])
+        for one in folders(root, refused, apart, ours)
+        for row in one.rows
+    ]
     files.sort()
     return files, sorted(refused)
 
 
+def folders(
+    root: Path,
+    refused: list[Refused],
+    apart: Collection[Path] = (),
+    ours: Path | None = None,
+) -> Iterator[Listed]:
+    """Go through the folders below a place, or the one file, as a folder that holds it alone.
+
+    ``apart`` are folders that are not looked into. A symbolic link is not followed, except
+    for ``root`` itself and for those that lead below the folder ``ours``. What cannot be kept
+    is put into ``refused``. Folders of one depth are listed side by side: a disk, and more so
+    a network, answers several at once.
+    """
+    if root.is_file():
+        if _STRANGE.search(root.name):
+            refused.append(Refused(root.name, _UNNAMED))
+        else:
+            yield Listed("", [_row(root.name, root.stat())])
+        return
+    passed = {str(path) for path in apart}
+    level = [(str(root), "")]
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="walk") as pool:
+        while level:
+            below: list[tuple[str, str]] = []
+            for start in range(0, len(level), _LISTED):
+                some = level[start : start + _LISTED]
+                each = pool.map if len(some) > 1 else map
+                for listed, inner, strange in each(partial(_list, passed=passed, ours=ours), some):
+                    below += inner
+                    refused += strange
+                    if listed.rows:
+                        yield listed
+            level = below
+
+
+def _list(
+    folder: tuple[str, str], passed: Collection[str], ours: Path | None
+) -> tuple[Listed, list[tuple[str, str]], list[Refused]]:
+    """Return the files of a folder, the folders in it, and what cannot be kept."""
+    at, above = folder
+    rows: list[Row] = []
+    inner: list[tuple[str, str]] = []
+    refused: list[Refused] = []
+    strange = _STRANGE.search
+    try:
+        with os.scandir(at) as entries:
+            for entry in entries:
+                name = entry.name
+                if PARTIAL_BARE in name and name.lstrip(".").startswith(PARTIAL_BARE):
+                    continue
+                if strange(name):
+                    refused.append(Refused(above + name, _UNNAMED))
+                elif entry.is_dir(follow_symlinks=False):
+                    if entry.path not in passed:
+                        inner.append((entry.path, f"{above}{name}/"))
+                else:
+                    _look(entry, above, ours, rows, refused)
+    except OSError as error:
+        refused.append(Refused(above.rstrip("/") or ".", f"cannot be read: {error.strerror}"))
+    rows.sort()
+    return Listed(above, rows), inner, refused
+
+
 def _look(
     entry: os.DirEntry[str],
-    path: str,
+    above: str,
     ours: Path | None,
-    files: list[Found],
+    rows: list[Row],
     refused: list[Refused],
 ) -> None:
     try:
@@ -96,22 +153,22 @@ def _look(
     except FileNotFoundError:  # it went this moment
         return
     except OSError as error:
-        refused.append(Refused(path, f"cannot be looked at: {error.strerror}"))
+        refused.append(Refused(above + entry.name, f"cannot be looked at: {error.strerror}"))
         return
     if stat.S_ISREG(found.st_mode):
-        files.append(_file(path, found))
+        rows.append(_row(entry.name, found))
         return
     why = next((words for test, words in _KINDS if test(found.st_mode)), "is no file")
-    refused.append(Refused(path, why))
+    refused.append(Refused(above + entry.name, why))
 
 
 def _leads_to(link: str, folder: Path) -> bool:
     return Path(os.readlink(link)).is_relative_to(folder)  # noqa: PTH115  the text, not a Path
 
 
-def _file(path: str, found: os.stat_result) -> Found:
-    return Found(
-        path,
+def _row(name: str, found: os.stat_result) -> Row:
+    return (
+        name,
         found.st_size,
         found.st_mtime_ns,
         found.st_ctime_ns,

@@ -7,7 +7,7 @@ the files. What dies before (3) leaves objects that nothing names, which gc take
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,11 @@ from mainspring.ground.killpoints import here
 from mainspring.ground.permissions import Permission, authorise
 from mainspring.pipelines.data import manifest, stats, versions
 from mainspring.pipelines.data.manifest import Entry, Kind, Manifest
-from mainspring.pipelines.data.reading import digest_of_files
+from mainspring.pipelines.data.seen import Seen
 from mainspring.pipelines.data.stats import State
 from mainspring.pipelines.data.storing import Storing
 from mainspring.pipelines.data.versions import DataVersion
-from mainspring.pipelines.data.walk import Found, refuse, walk
+from mainspring.pipelines.data.walk import refuse
 from mainspring.workspace.data.places import Hints, Tell, quiet, stats_folder, trees_folder
 from mainspring.workspace.opening import Workspace
 
@@ -86,13 +86,13 @@ def added(
     is_kind = _kind(path, kind)
     seen_ns = stats.now_ns()
     tell("looking", 0, 0)
-    files, refused = walk(path, apart=[ws.home], ours=trees_folder(ws.home))
-    refuse(refused)
     state = stats.load(stats_folder(ws.home), path)
-    digests = {file.path: digest for file in files if (digest := state.known(file))}
+    seen = Seen(path, state, apart=[ws.home], ours=trees_folder(ws.home))
+    refuse(seen.refused)
     last = ws.read(Permission.LOG, lambda tx: versions.newest(tx, named))
-    if last is not None and _is_as_it_was(last, is_kind, files, digests):
+    if last is not None and last.kind == is_kind and seen.content(is_kind) == last.digest:
         return Added(version=last, new=False, stored=0, read=0)
+    files, digests = seen.files(), seen.known()
     before = _entries(ws, last)
     hints = Hints(ws)
     storing = Storing(ws.objects, hints)
@@ -102,7 +102,7 @@ def added(
     tell("writing down", 0, 0)
     version = keep(ws, named, held, **{**given, "source": given.get("source") or str(path)})
     here("data.added")
-    remember(ws, path, version, held, files, seen_ns)
+    remember(ws, path, version, held, seen, seen_ns)
     new = last is None or version.number != last.number
     return Added(version=version, new=new, stored=storing.stored, read=len(files) - len(digests))
 
@@ -137,17 +137,14 @@ def keep(
 
 
 def remember(
-    ws: Workspace,
-    path: Path,
-    version: DataVersion,
-    held: Manifest,
-    files: Sequence[Found],
-    seen_ns: int,
-) -> State:
+    ws: Workspace, path: Path, version: DataVersion, held: Manifest, seen: Seen, seen_ns: int
+) -> None:
     """Note which version lies at a place, and what was seen of its files."""
-    digests = {entry.path: entry.sha256 for entry in held.entries}
-    if held.kind != "folder":  # the file may have another name by now
-        digests = {file.path: held.entries[0].sha256 for file in files}
+    if held.kind == "folder":
+        seen.learn({entry.path: entry.sha256 for entry in held.entries})
+    else:  # the file may have another name by now
+        seen.learn({file.path: held.entries[0].sha256 for file in seen.files()})
+    content, folders = seen.to_remember(held.kind, seen_ns)
     state = State(
         place=str(path),
         name=version.name,
@@ -155,10 +152,10 @@ def remember(
         digest=version.digest,
         manifest=version.manifest or "",
         kind=version.kind,
-        rows=stats.rows_of(files, digests, seen_ns),
+        content=content,
+        folders=folders,
     )
     stats.save(stats_folder(ws.home), state)
-    return state
 
 
 def _kind(path: Path, kind: Kind | None) -> Kind:
@@ -174,16 +171,6 @@ def _kind(path: Path, kind: Kind | None) -> Kind:
     if kind == "folder":
         raise BadInputError(f"{path} is a file, and no folder.", field="kind")
     return kind or "file"
-
-
-def _is_as_it_was(
-    last: DataVersion, kind: Kind, files: Sequence[Found], digests: Mapping[str, str]
-) -> bool:
-    return (
-        len(digests) == len(files) == last.files
-        and last.kind == kind
-        and digest_of_files(kind, files, digests) == last.digest
-    )
 
 
 def _entries(ws: Workspace, last: DataVersion | None) -> dict[str, Entry]:

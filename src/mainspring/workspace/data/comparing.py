@@ -124,9 +124,10 @@ def version_side(ws: Workspace, text: str) -> Side:
 def place_side(ws: Workspace, place: Path, name: str, tell: Tell = quiet) -> Side:
     """Return what lies at a place in the file system."""
     found = looking.plain(looking.look(ws.home, place, tell))
+    digests = found.seen.known()
     entries = [
-        Entry(file.path, file.size, found.digests[file.path], file.executable)
-        for file in found.files
+        Entry(file.path, file.size, digests[file.path], file.executable)
+        for file in found.seen.files()
     ]
     single = place.is_file()
     held = manifest.settled("file" if single else "folder", entries)

@@ -21,6 +21,7 @@ from mainspring.ground.identity import sha256
 from mainspring.ground.permissions import Permission
 from mainspring.pipelines.data import fetching, manifest, pointers, stats, versions
 from mainspring.pipelines.data.manifest import Entry, Manifest
+from mainspring.pipelines.data.seen import only
 from mainspring.pipelines.data.stats import State
 from mainspring.pipelines.data.versions import DataVersion
 from mainspring.pipelines.data.walk import PARTIAL
@@ -147,7 +148,7 @@ class _Getting:
         found = looking.look(self._ws.home, self._place, self._tell)
         for partial in _partials(self._place):
             partial.unlink(missing_ok=True)
-        return dict(found.digests), found.state
+        return found.seen.known(), found.state
 
     def _before(self, state: State) -> dict[str, str]:
         held = looking.held_at(self._ws, state)
@@ -247,7 +248,7 @@ class _Getting:
             digest=self._version.digest,
             manifest=self._version.manifest or "",
             kind=self._version.kind,
-            rows={path: row for path, row in state.rows.items() if path in same},
+            folders=only(state, same),
         )
         if kept != state:
             stats.save(stats_folder(self._ws.home), kept)

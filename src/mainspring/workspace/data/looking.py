@@ -5,8 +5,8 @@ As long as nothing differs, neither the database nor a file that was not touched
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,15 +16,14 @@ from mainspring.ground.errors import NotFoundError
 from mainspring.ground.permissions import Permission
 from mainspring.pipelines.data import manifest, pointers, stats
 from mainspring.pipelines.data.manifest import Kind, Manifest
-from mainspring.pipelines.data.reading import SMALL, digest_of, digest_of_files
+from mainspring.pipelines.data.reading import digests_of
+from mainspring.pipelines.data.seen import Seen
 from mainspring.pipelines.data.stats import State
-from mainspring.pipelines.data.walk import Found, Refused, refuse, shown, walk
+from mainspring.pipelines.data.walk import refuse, shown
 from mainspring.workspace.data.places import Tell, quiet, stats_folder, trees_folder
 
 if TYPE_CHECKING:
     from mainspring.workspace.opening import Workspace
-
-_AT_ONCE = 4
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,13 +43,16 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Look(msgspec.Struct, frozen=True, kw_only=True):
-    """What lies at a place."""
+    """What lies at a place, the digest of every file known."""
 
-    files: Sequence[Found]
-    refused: Sequence[Refused]
-    digests: Mapping[str, str]
-    read: int
+    seen: Seen
+    read: int  #: files that had to be read
     state: State
+
+
+def kind_at(place: Path) -> Kind:
+    """Return what kind of data lies at a place, as far as its looks tell."""
+    return "folder" if place.is_dir() else "file"
 
 
 def look(home: Path, place: Path, tell: Tell = quiet) -> Look:
@@ -62,23 +64,19 @@ def look(home: Path, place: Path, tell: Tell = quiet) -> Look:
     seen_ns = stats.now_ns()
     folder = stats_folder(home)
     state = stats.load(folder, place)
-    files, refused = walk(place, apart=[home], ours=trees_folder(home))
-    digests: dict[str, str] = {}
-    todo: list[Found] = []
-    for file in files:
-        digest = state.known(file)
-        if digest is None:
-            todo.append(file)
-        else:
-            digests[file.path] = digest
+    tell("looking", 0, 0)
+    seen = Seen(place, state, apart=[home], ours=trees_folder(home))
+    if seen.as_before:
+        return Look(seen=seen, read=0, state=state)
+    todo = seen.files(unknown=True)
     if todo:
-        digests |= _read(place, todo, tell)
-        rows = {**state.rows, **stats.rows_of(todo, digests, seen_ns)}
-        there = {file.path for file in files}
-        kept = {path: row for path, row in rows.items() if path in there}
-        state = msgspec.structs.replace(state, rows=kept)
+        told = partial(tell, "reading")
+        seen.learn(digests_of(place, todo, told))
+    content, folders = seen.to_remember(kind_at(place), seen_ns)
+    if (content, folders) != (state.content, state.folders):
+        state = msgspec.structs.replace(state, content=content, folders=folders)
         stats.save(folder, state)
-    return Look(files=files, refused=refused, digests=digests, read=len(todo), state=state)
+    return Look(seen=seen, read=len(todo), state=state)
 
 
 def status(home: Path, place: Path, opened: Callable[[], Workspace], tell: Tell = quiet) -> Status:
@@ -105,14 +103,14 @@ def status(home: Path, place: Path, opened: Callable[[], Workspace], tell: Tell 
         name=name,
         number=number,
         state="missing" if name else "untracked",
-        files=len(found.files) if found else 0,
-        bytes=sum(one.size for one in found.files) if found else 0,
+        files=found.seen.count if found else 0,
+        bytes=found.seen.size if found else 0,
         read=found.read if found else 0,
-        refused=[f"{shown(one.path)} {one.why}" for one in found.refused] if found else [],
+        refused=[f"{shown(one.path)} {one.why}" for one in found.seen.refused] if found else [],
     )
     if found is None or not name:
         return told
-    if _is(found, kind, wanted) and not found.refused:
+    if found.seen.content(kind) == wanted and not found.seen.refused:
         return msgspec.structs.replace(told, state="clean")
     held = _held(opened(), name, wanted, state)
     return msgspec.structs.replace(told, state="changed", **_differences(found, held))
@@ -134,30 +132,8 @@ def plain(found: Look) -> Look:
     Raises:
         BadInputError: naming what cannot.
     """
-    refuse(found.refused)
+    refuse(found.seen.refused)
     return found
-
-
-def _read(place: Path, files: Sequence[Found], tell: Tell) -> dict[str, str]:
-    digests: dict[str, str] = {}
-    small = [file for file in files if file.size < SMALL]
-    large = [file for file in files if file.size >= SMALL]
-    for number, file in enumerate(small):
-        if number % 1000 == 0:
-            tell("reading", number, len(files))
-        digests[file.path] = digest_of(place, file)
-    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="digest") as pool:
-        told = pool.map(lambda file: (file.path, digest_of(place, file)), large)
-        for number, (path, digest) in enumerate(told, len(small) + 1):
-            digests[path] = digest
-            tell("reading", number, len(files))
-    return digests
-
-
-def _is(found: Look, kind: Kind, digest: str) -> bool:
-    if kind != "folder" and len(found.files) != 1:
-        return False
-    return digest_of_files(kind, found.files, found.digests) == digest
 
 
 def _held(ws: Workspace, name: str, digest: str, state: State) -> Manifest:
@@ -171,9 +147,10 @@ def _held(ws: Workspace, name: str, digest: str, state: State) -> Manifest:
 
 def _differences(found: Look, held: Manifest) -> dict[str, list[str]]:
     if held.kind != "folder":
-        return {"changed": [file.path for file in found.files]}
+        return {"changed": [file.path for file in found.seen.files()]}
+    digests = found.seen.known()
     wanted = {entry.path: (entry.sha256, entry.executable) for entry in held.entries}
-    here = {file.path: (found.digests[file.path], file.executable) for file in found.files}
+    here = {file.path: (digests[file.path], file.executable) for file in found.seen.files()}
     return {
         "added": sorted(here.keys() - wanted.keys()),
         "changed": sorted(p for p in here.keys() & wanted.keys() if here[p] != wanted[p]),
