@@ -1,7 +1,8 @@
-"""A run whose whole process tree was killed goes on at once: nobody waits for a dead lease."""
+"""A run whose whole process tree was killed goes on at once; Ctrl-C leaves one that can go on."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -61,15 +62,21 @@ def command(*words: str, environ: dict[str, str], folder: Path) -> subprocess.Po
     )
 
 
+def until(held: Path, ran: subprocess.Popen[str]) -> None:
+    """Wait until a step of a run holds."""
+    end = time.monotonic() + 60
+    while not held.exists() and time.monotonic() < end:
+        assert ran.poll() is None, ran.stdout and ran.stdout.read()
+        time.sleep(0.05)
+    assert held.exists()
+
+
 def test_a_killed_run_is_resumed_long_before_its_lease_ends(tmp_path: Path) -> None:
     (tmp_path / "project.py").write_text(PROJECT)
     told, held = tmp_path / "told", tmp_path / "held"
     environ = {**os.environ, "TOLD": str(told), "MAINSPRING_LEASE_S": "3600"}
     first = command("run", "chain", environ={**environ, "HOLD": str(held)}, folder=tmp_path)
-    end = time.monotonic() + 60
-    while not held.exists() and time.monotonic() < end:
-        assert first.poll() is None, first.stdout and first.stdout.read()
-        time.sleep(0.05)
+    until(held, first)
     os.killpg(first.pid, signal.SIGKILL)
     first.communicate(timeout=60)
 
@@ -78,3 +85,24 @@ def test_a_killed_run_is_resumed_long_before_its_lease_ends(tmp_path: Path) -> N
 
     assert again.returncode == 0, said
     assert told.read_text().split() == ["first", "middle", "middle", "last"]
+
+
+def test_ctrl_c_stops_the_run_and_its_steps_and_tells_programs_so(tmp_path: Path) -> None:
+    (tmp_path / "project.py").write_text(PROJECT)
+    told, held = tmp_path / "told", tmp_path / "held"
+    environ = {**os.environ, "TOLD": str(told), "HOLD": str(held)}
+    ran = command("run", "chain", "--json-lines", environ=environ, folder=tmp_path)
+    until(held, ran)
+
+    os.kill(ran.pid, signal.SIGINT)
+    said, _ = ran.communicate(timeout=120)
+
+    assert ran.returncode == 130, said
+    lines = [line for line in said.splitlines() if line.startswith("{")]
+    assert "stopping the run; Ctrl-C again leaves at once" in said
+    events = [json.loads(line) for line in lines]
+    first = [one["state"] for one in events if one.get("step") == "first"]
+    assert first[-1] == "done"
+    assert events[-1]["event"] == "end"
+    assert events[-1]["run"]["status"] == "cancelled"
+    assert told.read_text().split() == ["first", "middle"]

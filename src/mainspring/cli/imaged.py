@@ -61,8 +61,8 @@ def _trained(
     pipeline: str, ml: Path, hyper: Mapping[str, Any], channels: Mapping[str, Path]
 ) -> str:
     """Return nothing where a model was made, else why not."""
+    from mainspring.cli.following import followed
     from mainspring.cli.options import HERE
-    from mainspring.cli.pipelines import followed
     from mainspring.cli.remote import Local, settings_of
     from mainspring.cli.showing import failure
     from mainspring.workspace.packaging import folders, models

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from mainspring.cli import render
+from mainspring.cli.following import POLL_S
 from mainspring.cli.measures import MEASURES, Measures
 from mainspring.cli.models import ModelName, Reason, VersionRef, reference
 from mainspring.cli.options import HERE, Everywhere
-from mainspring.cli.pipelines import POLL_S, pair
+from mainspring.cli.pipelines import pair
 from mainspring.cli.remote import Local, Remote, asking, call
 from mainspring.ground.errors import BadInputError, StepFailedError
 

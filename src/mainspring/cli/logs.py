@@ -60,7 +60,7 @@ def logs(
         "text": text or None, "process": process, "run": run, "step": step, "endpoint": endpoint,
         "loop": loop, "request": request, "prediction": prediction, "level": level,
     }  # fmt: skip
-    ask = _asker(options, asked)
+    ask = asker(options, asked)
     found = ask(since=since, until=until, limit=limit)
     if not follow:
         render.answer(options, found, lambda out: _draw(found, out))
@@ -71,7 +71,7 @@ def logs(
     _follow(ask, found, say)
 
 
-def _asker(options: Everywhere, asked: dict[str, Any]) -> Ask:
+def asker(options: Everywhere, asked: dict[str, Any]) -> Ask:
     """Return what answers: the server of ``--url``, else the home's own files."""
     settings = settings_of(options)
     if settings.url is not None:
@@ -87,19 +87,34 @@ def _asker(options: Everywhere, asked: dict[str, Any]) -> Ask:
 
 def _follow(ask: Ask, seen: Sequence[dict[str, Any]], say: Say) -> None:
     """Show what is new, again and again."""
-    known = {_key(line): line["time"] for line in seen}
-    newest = max((line["time"] for line in seen), default=None)
+    newest = Newest(ask, seen)
     while True:
         time.sleep(EVERY_S)
-        # Processes may write a little out of turn, so a moment is asked for twice.
-        since = "1m" if newest is None else f"{newest - 2:.6f}"
-        found = [line for line in ask(since=since, limit=1000) if _key(line) not in known]
-        for line in reversed(found):
+        for line in newest.look():
             say(line)
         sys.stdout.flush()
-        newest = max((line["time"] for line in found), default=newest)
-        known |= {_key(line): line["time"] for line in found}
-        known = {key: at for key, at in known.items() if newest is None or at > newest - 120}
+
+
+class Newest:
+    """Remembers which lines were seen, and asks for those that came since."""
+
+    def __init__(self, ask: Ask, seen: Sequence[dict[str, Any]] = (), *, back: str = "1m") -> None:
+        self._ask = ask
+        self._back = back  # how far it looks back as long as nothing was seen
+        self._known = {_key(line): line["time"] for line in seen}
+        self._newest = max((line["time"] for line in seen), default=None)
+
+    def look(self, limit: int = 1000) -> list[dict[str, Any]]:
+        """Return the lines that came since the last look, the oldest first."""
+        # Processes may write a little out of turn, so a moment is asked for twice.
+        since = self._back if self._newest is None else f"{self._newest - 2:.6f}"
+        every = self._ask(since=since, limit=limit)
+        found = [line for line in every if _key(line) not in self._known]
+        self._newest = max((line["time"] for line in found), default=self._newest)
+        self._known |= {_key(line): line["time"] for line in found}
+        late = (self._newest or 0) - 120
+        self._known = {key: at for key, at in self._known.items() if at > late}
+        return found[::-1]
 
 
 def _key(line: dict[str, Any]) -> tuple[Any, ...]:

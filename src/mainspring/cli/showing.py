@@ -67,6 +67,8 @@ def draw(out: Console, about: dict[str, Any]) -> None:
         about["child_count"],
     )
     _steps(out, about["steps"])
+    if about["steps"] and (how := go_on(run)):
+        out.print(how, soft_wrap=True)
     for note in about["notes"]:
         out.print(render.plain(f"\nnot taken: {note}"))
 
@@ -75,6 +77,14 @@ def failure(step: dict[str, Any]) -> str:
     """Return the user's own lines, then what went in and how to run it again."""
     parts = (step["trace"].rstrip(), step["error"])
     return render.plain("\n".join(part for part in parts if part))
+
+
+def go_on(run: dict[str, Any]) -> str:
+    """Return how a run that broke goes on; nothing for one that did not."""
+    if run["status"] not in ("failed", "cancelled"):
+        return ""
+    changed = "   (with changed code: --code now)" if run["status"] == "failed" else ""
+    return f"go on from there: mainspring resume {run['id']}{changed}"
 
 
 def _facts(about: dict[str, Any]) -> list[tuple[str, Any]]:

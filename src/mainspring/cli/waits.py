@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from mainspring.cli import render
+from mainspring.cli.ended import to_the_end
 from mainspring.cli.options import HERE, Everywhere
-from mainspring.cli.pipelines import to_the_end
 from mainspring.cli.remote import Local, Remote, asking
 from mainspring.cli.runs import full_id
 from mainspring.ground.errors import BadInputError

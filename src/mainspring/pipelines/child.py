@@ -249,12 +249,11 @@ def users_trace(error: BaseException) -> str:
     return "".join(told.format())
 
 
-def _hint(payload: Mapping[str, Any]) -> str:
+def _hint(payload: Mapping[str, Any]) -> str | None:
+    """Return what the step was given; how to go on says whoever shows the run."""
     told = ", ".join(
         f"{path}={leaf['digest'][:12]}" if "digest" in leaf else f"{path}={leaf['value']!r:.40}"
         for path, leaf in leaves(payload["args"])
         if "digest" in leaf or "value" in leaf
     )
-    told = f"Inputs: {told}. " if told else ""
-    pipeline = payload.get("pipeline") or "PIPELINE"
-    return f"{told}Run it again from there: mainspring run {pipeline} --from {payload['step']}"
+    return f"Inputs: {told}." if told else None

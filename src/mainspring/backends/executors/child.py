@@ -118,7 +118,8 @@ def _outcome(order: bytes) -> Outcome:
         trace = error.trace if isinstance(error, StepFailedError) else ""
         outcome = Outcome(
             ok=False,
-            error=_line(str(error)),
+            # In a second line what to do about it.
+            error="\n".join(_line(text) for text in (error.message, error.hint) if text),
             code=error.code,
             field=error.field,
             trace=trace or _trace(error, own),
