@@ -150,6 +150,16 @@ def is_whole(note: Built) -> bool:
     return needed <= there
 
 
+def release(python: Path) -> str | None:
+    """Return the release of an environment's Python, such as 3.11.7; None if it does not say."""
+    with suppress(OSError):
+        for line in (python.parents[1] / "pyvenv.cfg").read_text("utf-8").splitlines():
+            key, _, value = line.partition("=")
+            if key.strip() in ("version", "version_info"):
+                return ".".join(value.strip().split(".")[:3])
+    return None
+
+
 def remove(cache: Path, digest: str) -> bool:
     """Delete an environment; return whether there was one. It is built again when needed."""
     cache.mkdir(mode=0o700, parents=True, exist_ok=True)

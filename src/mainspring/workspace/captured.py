@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ SEED = "mainspring.seed"
 _LOCKS = ("uv.lock", "pylock*.toml", "requirements*.txt", "pyproject.toml", "mainspring.toml")
 _MOST_LOCKS = 20
 _MOST_NAMED = 5
+_MOST_SEEN = 1_000  # files whose size is noted
 
 
 class ProjectFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +46,8 @@ class ProjectFile(msgspec.Struct, frozen=True, kw_only=True):
     programs: list[str] = []  #: which of the files may be executed
     left_out: list[LeftOut] = []
     ignored: list[str] = []  #: what git ignores, such as data, from the repository's root
+    #: Files that are not kept -> size and time of the last change in ns; a bounded number.
+    seen: dict[str, tuple[int, int]] = {}
     environment: dict[str, str] = {}  #: variables that matter; secrets are shown as ***
     seed: int = 0
     python: str = ""  #: such as 3.11.7
@@ -114,14 +118,17 @@ def _taken(ws: Workspace, root: Path) -> tuple[ProjectFile, bytes]:
     ignored: list[str] = []
     state, patch = None, b""
     try:
-        state, patch = git.read(root, apart=apart)
-        ignored = git.ignored(root)
+        if not git.ignores(root):  # else the repository around it has nothing of it
+            state, patch = git.read(root, apart=apart)
+            ignored = git.ignored(root)
     except git.CannotError as error:
         if "in no git repository" not in str(error):
             missing["git"] = str(error)
+    if state is None:
         kept, left = files.read(root, apart=apart)
     whole = Path(state.root) if state else root
     inside = root.resolve().relative_to(whole.resolve()).as_posix() if state else "."
+    apart_from = left if state is None else state.left_out
     told = ProjectFile(
         root=os.fspath(root),
         folder=inside,
@@ -130,6 +137,7 @@ def _taken(ws: Workspace, root: Path) -> tuple[ProjectFile, bytes]:
         programs=[path for path in kept if os.access(root / path, os.X_OK)],
         left_out=left,
         ignored=ignored,
+        seen=_seen(whole, [*ignored, *(one.path for one in apart_from)], ws.home),
         environment=source.mattering(os.environ),
         seed=ws.settings.seed,
         python=platform.python_version(),
@@ -137,6 +145,29 @@ def _taken(ws: Workspace, root: Path) -> tuple[ProjectFile, bytes]:
         not_captured=missing,
     )
     return told, patch
+
+
+def _seen(root: Path, paths: Sequence[str], home: Path) -> dict[str, tuple[int, int]]:
+    """Return the size and the time of change of files that are not kept, without reading them."""
+    found: dict[str, tuple[int, int]] = {}
+    for file in (file for path in paths for file in _below(root / path, home)):
+        if len(found) >= _MOST_SEEN:
+            break
+        with suppress(OSError, UnicodeEncodeError):
+            told = file.stat()
+            name = file.relative_to(root).as_posix()
+            name.encode()
+            found[name] = (told.st_size, told.st_mtime_ns)
+    return found
+
+
+def _below(path: Path, home: Path) -> Iterator[Path]:
+    if not path.is_dir():
+        yield path
+        return
+    for place, folders, names in os.walk(path):
+        folders[:] = sorted(one for one in folders if Path(place, one).resolve() != home.resolve())
+        yield from (Path(place, one) for one in sorted(names))
 
 
 def _locks(root: Path) -> dict[str, str]:

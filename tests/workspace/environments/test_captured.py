@@ -126,6 +126,15 @@ def test_without_git_the_projects_files_are_the_code_and_are_kept_once(
     assert ws.objects.get(told.files["project.py"]) == PROJECT.encode()
 
 
+def test_a_project_that_the_repository_around_it_ignores_is_kept_by_its_files(
+    ws: Workspace, root: Path
+) -> None:
+    git(root.parent, "init", "-q")
+    (root.parent / ".gitignore").write_text(f"{root.name}/\n")
+    told, patch = look(ws, running.start_run(ws, "luck"))
+    assert (told.git, patch, list(told.files)) == (None, b"", ["project.py"])
+
+
 def test_a_capture_that_fails_says_so_and_stops_nothing(
     ws: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

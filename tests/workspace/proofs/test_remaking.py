@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ from mainspring.ground.settings import Settings
 from mainspring.pipelines import environments as kept
 from mainspring.pipelines import project as projects
 from mainspring.pipelines.tables import steps as step_table
-from mainspring.workspace import engines, running
+from mainspring.workspace import captured, engines, running
 from mainspring.workspace.archive.taking import take_in
 from mainspring.workspace.archive.writing import export
 from mainspring.workspace.keeping import collecting
@@ -124,6 +125,50 @@ def test_it_is_made_again_from_commit_and_changes_whatever_the_folder_holds_now(
     assert other.detail["differing"] == ["load", "train"]
     assert other.found.startswith("load gave other bytes (column b, row 0: ")
     assert "(5 of 5 cells)" in other.found
+
+
+def test_data_that_nobody_kept_is_refused_before_anything_runs_where_it_is_missing(
+    ws: Workspace, root: Path, tmp_path: Path
+) -> None:
+    git(root, "init", "-q")
+    (root / ".gitignore").write_text("data/\nlogs/\n")
+    git(root, "add", ".")
+    git(root, "commit", "-qm", "First")
+    for name in ("data/rows.txt", "logs/old.txt"):
+        (root / name).parent.mkdir()
+        (root / name).write_text("3")
+    run = ran(ws)
+    (root / "logs" / "old.txt").unlink()
+    (root / "logs").rmdir()
+    (root / "data").rename(tmp_path / "moved")
+    found = made_again(ws, run)
+    assert found.detail["verdict"] == "cannot"
+    assert "data (git ignores it; project.py:15 names it)" in found.found
+    assert "logs" not in found.found
+    assert "mainspring data add PATH" in found.found
+    assert not [one for one in found.opens if one != f"run:{run}"], "nothing ran"
+    # Another copy in its place is taken, and told by what is known of it.
+    (tmp_path / "moved").rename(root / "data")
+    (root / "data" / "rows.txt").write_text("3 ")
+    found = made_again(ws, run)
+    assert found.detail["verdict"] == "identical"
+    assert found.detail["notes"] == [
+        f"data was not kept (git ignores it): it is linked from {root}, where it was changed"
+        " since: data/rows.txt had 1 bytes and has 2",
+        f"logs was not kept (git ignores it), and is not in {root}",
+    ]
+
+
+def test_another_release_of_python_is_told_beside_the_verdict(
+    ws: Workspace, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(captured.platform, "python_version", lambda: "3.11.99")
+    run = ran(ws)
+    monkeypatch.undo()
+    found = made_again(ws, run)
+    changed = f"python 3.11.99 -> {platform.python_version()}"
+    assert found.found == f"all 2 steps gave the same bytes, though packages differ: {changed}"
+    assert found.detail["packages"] == [changed]
 
 
 def test_a_step_that_takes_the_time_is_named_with_the_line(ws: Workspace, root: Path) -> None:

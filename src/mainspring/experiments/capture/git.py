@@ -151,6 +151,17 @@ def ignored(folder: Path) -> list[str]:
     return found[:_MOST_LARGE]
 
 
+def ignores(folder: Path) -> bool:
+    """Return whether the repository around a folder ignores all of it; False if there is none."""
+    if shutil.which("git") is None:
+        return False
+    try:
+        _Git(folder).bytes("check-ignore", "--quiet", ".")
+    except CannotError:  # it ends with 1 where it does not
+        return False
+    return True
+
+
 def without_credentials(url: str) -> str:
     """Return an address without user, password, query or fragment.
 

@@ -3,30 +3,39 @@
 1. The commit is checked out and the patch applied; or the project's own files are written as
    they were. Both come out of the home's objects and the repository, nothing of the project's
    present folder.
-2. Data that neither has, such as what git ignores, is linked from where the run found it; what
-   changed since, or is gone, is named.
+2. Data that neither has, such as what git ignores, is linked from where the run found it, or
+   from the project as it is now; what changed since is named, and what is nowhere, though the
+   code names it, is refused before anything runs.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from mainspring.ground.ports import Objects
 from mainspring.workspace import checkouts
 from mainspring.workspace.captured import ProjectFile
 from mainspring.workspace.checkouts import CannotError
+from mainspring.workspace.proofs import mentions
 
-_MOST = 20  # notes on single files
+_MOST = 200  # files and folders that were not kept
+_TOLD = 5  # of those that are missing
 
 
 def make(
-    told: ProjectFile, patch: bytes, place: Path, objects: Objects, began: float, home: Path
+    told: ProjectFile,
+    patch: bytes,
+    place: Path,
+    objects: Objects,
+    began: float,
+    home: Path,
+    here: Path,
 ) -> tuple[Path, list[str]]:
     """Make the project again below a new folder; return its root there, and what to know.
 
-    ``began`` is when the run began: linked data that is newer is named.
+    ``began`` is when the run began: linked data that is newer is named. ``here`` is the project
+    as it is now: data is taken from it where the run's own folder is not there, as elsewhere.
 
     Raises:
         CannotError: if the code cannot be had.
@@ -43,36 +52,84 @@ def make(
             to.chmod(0o755 if path in told.programs else 0o644)
         if not told.files:
             raise CannotError("no file of its project was kept")
-        return root, list(_linked(told, Path(told.root), root, began, home))
+        return root, _linked(told, Path(told.root), root, began, home, here)
     state = told.git
     whole = place / (Path(state.root).name or "checkout")
     checkouts.check_out(state.root, state.commit, state.remote, whole)
     if patch:
         checkouts.git(whole, "apply", "--binary", "--whitespace=nowarn", stdin=patch)
-    notes = list(_linked(told, Path(state.root), whole, began, home))
     root = whole / told.folder
     if not root.is_dir():
         raise CannotError(f"its folder {told.folder} is neither in the commit nor in the patch")
-    return root, notes
+    depth = len(Path(told.folder).parts)
+    here = here.parents[depth - 1] if 0 < depth <= len(here.parents) else here
+    return root, _linked(told, Path(state.root), whole, began, home, here)
 
 
-def _linked(told: ProjectFile, was: Path, now: Path, began: float, home: Path) -> Iterator[str]:
-    """Link what was not kept, and say what of it is gone or newer than the run."""
+def _linked(
+    told: ProjectFile, was: Path, now: Path, began: float, home: Path, here: Path
+) -> list[str]:
+    """Link what was not kept, and say what of it is gone or newer than the run.
+
+    Raises:
+        CannotError: if the code names something that is nowhere, before anything runs.
+    """
     left = [*told.left_out, *(told.git.left_out if told.git else [])]
     why = {**dict.fromkeys(told.ignored, "git ignores it"), **{one.path: one.why for one in left}}
+    notes: list[str] = []
+    missing: list[str] = []
     for path, reason in list(why.items())[:_MOST]:
-        origin, target = was / path, now / path
-        if os.path.lexists(target) or _holds(origin, home) or not _is_below(target, now):
+        target = now / path
+        if os.path.lexists(target) or _holds(was / path, home) or not _is_below(target, now):
             continue
-        if not origin.exists():
-            yield f"{path} was not kept ({reason}), and is not in {was}"
+        base = next((one for one in (was, here) if (one / path).exists()), None)
+        if base is None:
+            where = mentions.of(now / told.folder, path)
+            note = f"{path} was not kept ({reason}), and is not in {was}"
+            notes.append(note)
+            missing += [f"{path} ({reason}; {where} names it)"] if where else []
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.symlink_to(origin)
-        newer = origin.stat().st_mtime > began
-        yield f"{path} was not kept ({reason}): it is linked from {was}" + (
-            ", where it was changed since" if newer else ""
+        target.symlink_to(base / path)
+        changed = _changed(told, path, base, began, exact=base == was)
+        notes.append(f"{path} was not kept ({reason}): it is linked from {base}{changed}")
+    if missing:
+        more = f" and {len(missing) - _TOLD} more" if len(missing) > _TOLD else ""
+        raise CannotError(
+            f"what it reads was not kept and is not in {was} any more: "
+            f"{', '.join(missing[:_TOLD])}{more}. Put it into {here} and ask again; and where the"
+            " run was made: mainspring data add PATH, so that the next run keeps it. (If it only"
+            " writes there, an empty folder will do.)"
         )
+    return notes
+
+
+def _changed(told: ProjectFile, path: str, base: Path, began: float, *, exact: bool) -> str:
+    """Return what changed in linked data since the run, in words; "" if nothing is known to."""
+    inside = path.rstrip("/")
+    known = {
+        name: one
+        for name, one in told.seen.items()
+        if name == inside or name.startswith(f"{inside}/")
+    }
+    if not known:
+        newer = exact and (base / path).stat().st_mtime > began
+        return ", where it was changed since" if newer else ""
+    found = []
+    for name, (size, changed) in known.items():
+        try:
+            now = (base / name).stat()
+        except OSError:
+            found.append(f"{name} is gone")
+            continue
+        if now.st_size != size:
+            found.append(f"{name} had {size:,} bytes and has {now.st_size:,}")
+        elif exact and now.st_mtime_ns != changed:
+            found.append(f"{name} was written again")
+    if not found:
+        return "" if exact else ", with files of the same sizes"
+    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+    return f", where it was changed since: {', '.join(found[:3])}{more}"
 
 
 def _holds(origin: Path, home: Path) -> bool:

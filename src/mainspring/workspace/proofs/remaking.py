@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import platform
 import shutil
 from collections.abc import Mapping
 from datetime import datetime
@@ -154,7 +155,9 @@ def _handed_out(ws: Workspace, wanted: Wanted, place: Path, lease: Lease) -> Don
     if told is None:
         raise CannotError("its code was not kept (capture was off, or an older release ran it)")
     project, patch = told
-    root, notes = places.make(project, patch, place, ws.objects, was.started, ws.home)
+    root, notes = places.make(
+        project, patch, place, ws.objects, was.started, ws.home, Path(ws.settings.root)
+    )
     around = _surroundings(ws, was.id, envs, wanted, lease)
     tags = {reproducing.TAG: f"run:{was.id}", captured.SEED: was.tags.get(captured.SEED, "0")}
     if around.digest is not None:
@@ -172,7 +175,10 @@ def _handed_out(ws: Workspace, wanted: Wanted, place: Path, lease: Lease) -> Don
         "model": wanted.model,
         "number": wanted.number,
         "tolerance": wanted.tolerance,
-        "packages": reproducing.changes(listing, planned.environment),
+        "packages": [
+            *_patches(project.python, around.python),
+            *reproducing.changes(listing, planned.environment),
+        ],
         "environment": around.words,
         "notes": notes,
         "place": str(root),
@@ -221,6 +227,16 @@ def _surroundings(
     left = [name for name in lock.left if name != locks.OURS]
     words += f"; without {', '.join(left)}, which no index has" if left else ""
     return Surroundings(python=python, digest=lock.digest, words=words, own=own)
+
+
+def _patches(was: str, python: str | None) -> list[str]:
+    """Return in words that Python's own release is another; packages are built for either."""
+    now = platform.python_version()
+    if python is not None:
+        from mainspring.ground import venvs
+
+        now = venvs.release(Path(python)) or now
+    return [f"python {was} -> {now}"] if was and was != now else []
 
 
 def venvs_ready(ws: Workspace, lock: Lock, lease: Lease) -> Path:

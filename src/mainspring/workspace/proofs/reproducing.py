@@ -185,9 +185,10 @@ def _blamed(
     found: reproductions.Reproduction, hints: list[str], payload: Mapping[str, Any]
 ) -> str:
     """Return what may be behind the first step that differs, in words."""
-    if not found.differing:
-        return ""
     packages = payload["packages"]
+    if not found.differing:
+        more = f" and {len(packages) - 3} more" if len(packages) > 3 else ""
+        return f", though packages differ: {', '.join(packages[:3])}{more}" if packages else ""
     if packages:
         more = f" and {len(packages) - 3} more" if len(packages) > 3 else ""
         return (
