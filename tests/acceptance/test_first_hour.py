@@ -242,7 +242,7 @@ def test_where_a_name_is_wrong_the_error_says_so_in_a_line(up: Stranger) -> None
         assert len(said.splitlines()) <= 2
 
 
-def test_a_failed_step_says_how_to_run_it_again_and_that_command_works(tmp_path: Path) -> None:
+def test_a_failed_step_says_how_to_go_on_and_that_command_works(tmp_path: Path) -> None:
     stranger = begin(tmp_path)
     project = tmp_path / "project.py"
     whole = project.read_text()
@@ -252,11 +252,11 @@ def test_a_failed_step_says_how_to_run_it_again_and_that_command_works(tmp_path:
     assert "in evaluate" in said
     assert "mainspring/" not in said.partition("evaluate failed")[2]  # the user's lines only
     assert re.search(r"Inputs: model=[0-9a-f]{12}", said)
-    command = re.search(r"mainspring (run \S+ --from \S+)", said)
+    command = re.search(r"mainspring (resume \S+ --code now)", said)
     assert command
     project.write_text(whole)
     steps = stranger.ask(*shlex.split(command[1]))["steps"]
-    assert {s["step"]: s["state"] for s in steps}["train"] == "reused"
+    assert {s["step"]: s["attempt"] for s in steps}["train"] == 1
     assert {s["step"]: s["state"] for s in steps}["evaluate"] == "done"
     assert json.loads(stranger.say("runs", "--json"))["runs"][0]["status"] == "finished"
 

@@ -97,7 +97,7 @@ def test_a_failing_step_is_shown_with_the_users_own_lines(
     assert "ValueError: no" in said.out
     assert "failed in" in said.out.splitlines()[-1]
     assert re.search(r"Inputs: rows=[0-9a-f]{12}\.", said.out)
-    assert "mainspring run project:data --from validate" in said.out
+    assert "go on from there: mainspring resume run_" in said.out.splitlines()[-2]
     assert "Inputs: rows=" in say("show", "last").out
     assert say("runs", "--status", "failed", "--json").json["runs"]
     assert "validate: failed" in say("why", "last", "validate").out

@@ -98,10 +98,10 @@ def _last(out: Console, run: dict[str, Any], times: str) -> None:
     if run["status"] == "running":
         out.print(f"run {run['id']} waits; see mainspring waiting {run['id']}")
         return
-    took = render.took(run["started"], run["ended"])
-    out.print(f"run {run['id']} {run['status']} in {took}", style=render.COLOURS[run["status"]])
     if how := go_on(run):
         out.print(how, soft_wrap=True)
+    took = render.took(run["started"], run["ended"])
+    out.print(f"run {run['id']} {run['status']} in {took}", style=render.COLOURS[run["status"]])
 
 
 def _where_time_went(detail: dict[str, Any]) -> str:

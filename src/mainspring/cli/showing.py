@@ -74,7 +74,7 @@ def draw(out: Console, about: dict[str, Any]) -> None:
 
 
 def failure(step: dict[str, Any]) -> str:
-    """Return the user's own lines, then what went in and how to run it again."""
+    """Return the user's own lines, then what went in."""
     parts = (step["trace"].rstrip(), step["error"])
     return render.plain("\n".join(part for part in parts if part))
 
@@ -83,8 +83,8 @@ def go_on(run: dict[str, Any]) -> str:
     """Return how a run that broke goes on; nothing for one that did not."""
     if run["status"] not in ("failed", "cancelled"):
         return ""
-    changed = "   (with changed code: --code now)" if run["status"] == "failed" else ""
-    return f"go on from there: mainspring resume {run['id']}{changed}"
+    newer = " --code now" if run["status"] == "failed" else ""  # who mends a step changes it
+    return f"go on from there: mainspring resume {run['id']}{newer}"
 
 
 def _facts(about: dict[str, Any]) -> list[tuple[str, Any]]:
