@@ -16,6 +16,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "howto" / "package-as-an-image.md"
 BLOCKS = re.findall(r"```(python|sh)\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
 #: These need a tool that builds, or never end.
 _ELSEWHERE = ("--build", "serve-package")
+#: These ask a registry: see test_registries.py.
+_ASKS = "mainspring package orders/1"
 
 
 def test_the_page_can_be_followed(
@@ -33,6 +35,8 @@ def test_the_page_can_be_followed(
         for line in block.replace("\\\n", " ").splitlines():
             words = shlex.split(line)
             if words[0] != "mainspring" or any(one in words for one in _ELSEWHERE):
+                continue
+            if line == _ASKS or "registry.example.org" in line:
                 continue
             assert main(words[1:]) == 0, (line, capfd.readouterr())
             said += capfd.readouterr().out

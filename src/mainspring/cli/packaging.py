@@ -35,8 +35,12 @@ def package(
     ] = None,
     base: Annotated[
         str | None,
-        Parameter(help="The image to build upon, as NAME@sha256:DIGEST to pin it."),
+        Parameter(help="The image to build upon; its digest is found, or NAME@sha256:DIGEST."),
     ] = None,
+    unpinned: Annotated[
+        bool,
+        Parameter(negative=(), help="Ask no registry and no index for digests not known here."),
+    ] = False,
     offline: Annotated[
         bool,
         Parameter(negative=(), help="Fetch all wheels now, so that it builds without a network."),
@@ -61,33 +65,42 @@ def package(
     """Write the folder that an image of a version or a pipeline is built from; build it too.
 
     The same version always gives the same folder. Nothing of the home but the version's own files
-    goes into it: no rows, no secrets.
+    goes into it: no rows, no secrets. The base and each wheel are named by digest: what the locks
+    do not know is asked of the images that are here, the base's registry, and pip's index.
     """
     if artifact is not None:
         _artifact(what, artifact, options)
         return
-    if build:
-        from mainspring.workspace.packaging import building
+    from mainspring.workspace.packaging import building, digests, folders, telling, wheels
 
+    if build:
         tool = building.find_tool(tool)  # before anything is written
     folder = out or Path(f"image-{re.sub(r'[^A-Za-z0-9._-]+', '-', what)}")
-    found = _folder(what, folder, base, options)
-    files: dict[str, bytes] = found.pop("files")
     with _told(options) as tell:
+        found = _asked(what, base, options)
+        if not (found["pinned"] or unpinned):
+            pinned = digests.pinned(
+                found["base"], [tool] if tool else building.TOOLS, pull=build, tell=tell
+            )
+            found = _asked(what, pinned, options)
+        files: dict[str, bytes] = found.pop("files")
+        python = found["python"]
+        if not (found["hashed"] or offline or unpinned):
+            tell(f"asking pip's index for hashes of wheels for Python {python}")
+            files = wheels.hashed(files, python)
+        folders.write(files, folder)
         if offline:
-            from mainspring.workspace.packaging import building
-
-            tell(f"fetching wheels for Python {found['python']}")
-            building.fetch(files, folder, found["python"], tell)
-        found["built"] = None
+            tell(f"fetching wheels for Python {python}")
+            files = wheels.fetch(files, folder, python, tell)
+        found |= {"folder": str(folder), **telling.read_back(files), "built": None}
         if build and tool is not None:
             done = _built(folder, tag or found["tag"], found["created"], tool, tool_option, tell)
             found["built"] = msgspec.to_builtins(done)
     render.said(options, found, *_words(found))
 
 
-def _folder(what: str, folder: Path, base: str | None, options: Everywhere) -> dict[str, Any]:
-    """Write the folder and return what it is."""
+def _asked(what: str, base: str | None, options: Everywhere) -> dict[str, Any]:
+    """Return the files of a build folder, and what it is."""
     from mainspring.workspace.packaging import folders, telling
 
     named = _VERSION.fullmatch(what)
@@ -96,8 +109,7 @@ def _folder(what: str, folder: Path, base: str | None, options: Everywhere) -> d
     with asking(options, create=not named) as house:
         data = house.call("images.model" if named else "images.pipeline", **asked)
     files = folders.unpacked(data)
-    folders.write(files, folder)
-    return {"folder": str(folder), "files": files, **telling.read_back(files)}
+    return {"files": files, **telling.read_back(files)}
 
 
 def _artifact(what: str, file: Path, options: Everywhere) -> None:
@@ -134,6 +146,8 @@ def _words(found: dict[str, Any]) -> list[str]:
         lines.append(
             f"{found['base']} is not pinned: its digest is not known. --base NAME@sha256:DIGEST"
         )
+    if not found["hashed"]:
+        lines.append("Its wheels are named by version alone, without hashes.")
     built = found["built"]
     if built is None:
         lines.append(f"Build it: see {found['folder']}/README.md, or --build")

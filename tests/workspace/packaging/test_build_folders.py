@@ -67,6 +67,7 @@ def test_a_base_without_a_digest_is_told_in_the_file_and_outside(served: Workspa
         "tag": "localhost/mainspring/tide:1",
         "base": containerfile.default_base(telling.read_back(files)["python"]),
         "pinned": False,
+        "hashed": False,
         "python": telling.read_back(files)["python"],
         "created": 1_800_000_000.0,
     }
@@ -139,7 +140,8 @@ def test_pins_have_hashes_only_if_all_are_known(tmp_path: Path) -> None:
         'sdist = { url = "s", hash = "sha256:bb" }\nwheels = [{ url = "w", hash = "sha256:aa" }]\n'
     )
     hashes = pins.locked(lock)
-    assert pins.lines({"six": "1.17"}, hashes) == "six==1.17 --hash=sha256:aa --hash=sha256:bb\n"
+    told = "--require-hashes\nsix==1.17 --hash=sha256:aa --hash=sha256:bb\n"
+    assert pins.lines({"six": "1.17"}, hashes) == told
     both = {"six": "1.17", "click": "8.1"}
     assert pins.lines(both, hashes) == "click==8.1\nsix==1.17\n"
     assert pins.locked(tmp_path / "none.lock") == {}

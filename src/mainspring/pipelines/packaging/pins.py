@@ -16,6 +16,9 @@ from mainspring.ground.errors import ConflictError
 SERVING = ("httptools", "msgspec", "numpy", "onnxruntime", "polars", "uvicorn", "uvloop")
 _OURS = "mainspring"
 
+#: First line of requirements of which each has its hash: pip then takes nothing without one.
+HASHED = "--require-hashes\n"
+
 Hashes = Mapping[tuple[str, str], frozenset[str]]
 
 
@@ -105,10 +108,11 @@ def lines(pins: Mapping[str, str], hashes: Hashes) -> str:
     pip wants the hashes of all, or of none.
 
     >>> print(lines({"six": "1.17.0"}, {("six", "1.17.0"): frozenset({"sha256:ab"})}), end="")
+    --require-hashes
     six==1.17.0 --hash=sha256:ab
     """
     every = all(hashes.get((name, version)) for name, version in pins.items())
-    out = []
+    out = [HASHED] if every else []
     for name, version in sorted(pins.items()):
         told = sorted(hashes[name, version]) if every else []
         out.append(" ".join([f"{name}=={version}", *(f"--hash={one}" for one in told)]) + "\n")

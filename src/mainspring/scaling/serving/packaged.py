@@ -224,7 +224,7 @@ def _serve() -> int:
         raise BadInputError(f"The token in {secret} is blank.", field="token")
 
     def ready(port: int) -> None:
-        _say("info", "serving", {"folder": str(folder), "port": port})
+        _say("info", "serving", {"folder": str(folder), "port": port, "after_s": _age_s()})
 
     # All addresses of a container: nobody else could ask it. Which of them is published, and
     # to whom, is said where it is run.
@@ -232,6 +232,16 @@ def _serve() -> int:
     record = environ.get("MAINSPRING_RECORD") or "no"
     serve_folder(folder, host, _port(environ), record=record, token=token, on_ready=ready)
     return 0
+
+
+def _age_s() -> float | None:
+    """Return how long ago this process began; None where the system does not tell."""
+    try:
+        began = int(Path("/proc/self/stat").read_text("ascii").rpartition(")")[2].split()[19])
+        up = float(Path("/proc/uptime").read_text("ascii").split()[0])
+    except (OSError, ValueError):
+        return None
+    return round(up - began / os.sysconf("SC_CLK_TCK"), 2)
 
 
 def _port(environ: Mapping[str, str]) -> int:

@@ -8,25 +8,19 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import shutil
 import subprocess
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
 from mainspring.ground.errors import BadInputError, MainspringError, NotFoundError
-from mainspring.ground.identity import sha256_file
-from mainspring.pipelines.packaging import pins, wheel
 from mainspring.workspace.packaging import folders
+from mainspring.workspace.packaging.settling import said, settle
 
 TOOLS = ("buildah", "podman", "docker")
 Tell = Callable[[str], None]
-
-#: What wheels may be made for: C libraries as old as that of every base with this Python.
-_GLIBC = ("2_17", "2_24", "2_26", "2_27", "2_28")
 
 
 class Built(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,7 +66,8 @@ def build(
     """Build the image of a folder and return what it is; ``tell`` gets each line of the tool.
 
     ``more`` are options of the tool's own. The image and its files bear the time of what is in
-    it, so that the same folder on the same base gives the same image.
+    it, so that the same folder on the same base gives the same image, bit by bit; docker's own
+    builder gives other times to what it lays down, so its images only hold the same.
 
     Raises:
         MainspringError: if the tool fails, with its last lines.
@@ -98,7 +93,9 @@ def build(
             f"{tool} ended with {running.returncode}:\n{shown}",
             hint=f"The folder is {folder}; {' '.join(command)}",
         )
-    told = json.loads(_said([_asker(tool), "image", "inspect", tag]))
+    if tool != "docker":
+        settle(tag)
+    told = json.loads(said(_asker(tool), "image", "inspect", tag))
     one = told[0]
     return Built(image=tag, id=one["Id"].removeprefix("sha256:"), tool=tool, bytes=one["Size"])
 
@@ -130,13 +127,6 @@ def _asker(tool: str) -> str:
     return "podman" if tool == "buildah" and shutil.which("podman") else tool
 
 
-def _said(command: list[str]) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-    if done.returncode != 0:
-        raise MainspringError(f"{' '.join(command)} failed: {done.stderr.strip()[-500:]}")
-    return done.stdout
-
-
 def _secrets(environ: Mapping[str, str]) -> dict[str, Path]:
     """Return what this machine's pip knows that the build must: its configuration, authorities."""
     home = Path(environ.get("HOME", "/root"))
@@ -146,55 +136,3 @@ def _secrets(environ: Mapping[str, str]) -> dict[str, Path]:
     certificates = environ.get("PIP_CERT") or environ.get("SSL_CERT_FILE")
     found["certificates"] = Path(certificates) if certificates else None
     return {name: path for name, path in found.items() if path is not None and path.is_file()}
-
-
-# ---------------------------------------------------------------- without a network
-
-
-def fetch(files: Mapping[str, bytes], folder: Path, python: str, tell: Tell) -> None:
-    """Put every wheel that ``requirements.txt`` names into ``folder``, and its hash there.
-
-    They are taken for Linux on this machine's processor and the Python of the image, by pip as it
-    is configured here, so that the image builds without a network.
-
-    Raises:
-        MainspringError: if pip cannot have one of them, with its last lines.
-    """
-    machine = platform.machine()
-    known = [f"manylinux_{one}_{machine}" for one in _GLIBC] + [f"manylinux2014_{machine}"]
-    wheels = folder / "wheels"
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:"]
-    command += ["--python-version", python, "--implementation", "cp", "--dest", str(wheels)]
-    command += [f"--platform={one}" for one in known]
-    command += ["--progress-bar", "off", "--requirement", str(folder / "requirements.txt")]
-    done = subprocess.Popen(  # noqa: S603
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
-    )
-    with done:
-        last = ""
-        for line in done.stdout or ():
-            if line.startswith("Saved "):
-                tell(Path(line.strip()).name)
-            last = line.strip() or last
-    if done.returncode != 0:
-        raise MainspringError(
-            f"pip cannot fetch the wheels: {last}",
-            hint="It runs as this Python's own (python -m pip), with its configuration.",
-        )
-    hashes = dict(_hashes(wheels))
-    named = dict(_pins(files["requirements.txt"].decode()))
-    (folder / "requirements.txt").write_text(pins.lines(named, hashes), "utf-8")
-    (folder / folders.COMPLETE).touch()
-
-
-def _hashes(wheels: Path) -> Iterator[tuple[tuple[str, str], frozenset[str]]]:
-    for file in wheels.glob("*.whl"):
-        if file.name != wheel.NAME:
-            name, version = file.name.split("-")[:2]
-            yield (pins.normal(name), version), frozenset({f"sha256:{sha256_file(file)}"})
-
-
-def _pins(text: str) -> Iterator[tuple[str, str]]:
-    for line in text.splitlines():
-        name, _, rest = line.partition("==")
-        yield name, rest.split()[0]

@@ -9,6 +9,7 @@ from typing import Any
 
 from mainspring.ground.objects import Version
 from mainspring.pipelines.packaging.containerfile import UID, is_pinned
+from mainspring.pipelines.packaging.pins import HASHED
 from mainspring.scaling.serving.packaged import PORT
 
 _BUILD = """## Build it
@@ -152,6 +153,7 @@ def read_back(files: Mapping[str, bytes]) -> dict[str, Any]:
         "tag": tag_of(re.sub(r"[^a-z0-9._-]+", "-", name.lower()), number or "latest"),
         "base": base,
         "pinned": is_pinned(base),
+        "hashed": files["requirements.txt"].startswith(HASHED.encode()),
         "python": said(_PYTHON),
         "created": created.timestamp(),
     }
