@@ -37,10 +37,7 @@ def package(
         str | None,
         Parameter(help="The image to build upon; its digest is found, or NAME@sha256:DIGEST."),
     ] = None,
-    unpinned: Annotated[
-        bool,
-        Parameter(negative=(), help="Ask no registry and no index for digests not known here."),
-    ] = False,
+    unpinned: Annotated[bool, Parameter(negative=(), help="Ask nobody for digests.")] = False,
     offline: Annotated[
         bool,
         Parameter(negative=(), help="Fetch all wheels now, so that it builds without a network."),
@@ -77,21 +74,16 @@ def package(
         tool = building.find_tool(tool)  # before anything is written
     folder = out or Path(f"image-{re.sub(r'[^A-Za-z0-9._-]+', '-', what)}")
     with _told(options) as tell:
-        found = _asked(what, base, options)
+        files, found = _asked(what, base, options)
         if not (found["pinned"] or unpinned):
-            pinned = digests.pinned(
-                found["base"], [tool] if tool else building.TOOLS, pull=build, tell=tell
-            )
-            found = _asked(what, pinned, options)
-        files: dict[str, bytes] = found.pop("files")
-        python = found["python"]
+            tools = [tool] if tool else building.TOOLS
+            pinned = digests.pinned(found["base"], tools, pull=build, tell=tell)
+            files, found = _asked(what, pinned, options)
         if not (found["hashed"] or offline or unpinned):
-            tell(f"asking pip's index for hashes of wheels for Python {python}")
-            files = wheels.hashed(files, python)
+            files = wheels.hashed(files, found["python"], tell)
         folders.write(files, folder)
         if offline:
-            tell(f"fetching wheels for Python {python}")
-            files = wheels.fetch(files, folder, python, tell)
+            files = wheels.fetch(files, folder, found["python"], tell)
         found |= {"folder": str(folder), **telling.read_back(files), "built": None}
         if build and tool is not None:
             done = _built(folder, tag or found["tag"], found["created"], tool, tool_option, tell)
@@ -99,7 +91,9 @@ def package(
     render.said(options, found, *_words(found))
 
 
-def _asked(what: str, base: str | None, options: Everywhere) -> dict[str, Any]:
+def _asked(
+    what: str, base: str | None, options: Everywhere
+) -> tuple[dict[str, bytes], dict[str, Any]]:
     """Return the files of a build folder, and what it is."""
     from mainspring.workspace.packaging import folders, telling
 
@@ -109,7 +103,7 @@ def _asked(what: str, base: str | None, options: Everywhere) -> dict[str, Any]:
     with asking(options, create=not named) as house:
         data = house.call("images.model" if named else "images.pipeline", **asked)
     files = folders.unpacked(data)
-    return {"files": files, **telling.read_back(files)}
+    return files, telling.read_back(files)
 
 
 def _artifact(what: str, file: Path, options: Everywhere) -> None:

@@ -23,7 +23,9 @@ _REQUIREMENTS = "requirements.txt"
 _HINT = "It runs as this Python's own (python -m pip), with its configuration."
 
 
-def hashed(files: Mapping[str, bytes], python: str) -> dict[str, bytes]:
+def hashed(
+    files: Mapping[str, bytes], python: str, tell: Tell = lambda _: None
+) -> dict[str, bytes]:
     """Return a build folder whose wheels are named by the hashes that the index tells.
 
     Only metadata are fetched. The hashes are of the wheels for this machine's processor.
@@ -31,6 +33,7 @@ def hashed(files: Mapping[str, bytes], python: str) -> dict[str, bytes]:
     Raises:
         UnavailableError: if pip cannot find one of them, with its last line.
     """
+    tell(f"asking pip's index for hashes of wheels for Python {python}")
     with tempfile.TemporaryDirectory(prefix="mainspring-pins-") as place:
         asked, report = Path(place, _REQUIREMENTS), Path(place, "report.json")
         asked.write_bytes(files[_REQUIREMENTS])
@@ -59,6 +62,7 @@ def fetch(
     Raises:
         UnavailableError: if pip cannot have one of them, with its last lines.
     """
+    tell(f"fetching wheels for Python {python}")
     wheels = folder / "wheels"
     command = [*_pip("download", python, folder / _REQUIREMENTS), "--dest", str(wheels)]
 
