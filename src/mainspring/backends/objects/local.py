@@ -13,6 +13,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -24,6 +25,7 @@ from mainspring.ground.ports import Kept
 
 _NAMED = 10_000  # names remembered as durable
 CHUNK = 1 << 20
+_BESIDE = 1 << 20  # bytes of a piece; from here on hashing it beside writing it pays
 LOCK = "lock"  #: a file among the temporary ones; see ``_held``
 STALE_S = 3600.0  #: a temporary file this old belongs to a process that died
 _FICLONE = 0x4004_9409  # of Linux: ioctl_ficlone(2)
@@ -63,10 +65,15 @@ class LocalObjects:
 
     def _put_pieces(self, pieces: Iterable[bytes | memoryview]) -> str:
         found = hashlib.sha256()
-        with self._new_file() as (file, temp):
+        with self._new_file() as (file, temp), ThreadPoolExecutor(1, "hash") as pool:
             for piece in pieces:
-                found.update(piece)
-                write_all(file, piece)
+                if len(piece) < _BESIDE:
+                    found.update(piece)
+                    write_all(file, piece)
+                else:
+                    hashed = pool.submit(found.update, piece)
+                    write_all(file, piece)
+                    hashed.result()  # before the next is asked for: it may take its place
             digest = found.hexdigest()
             if not self._hit(digest, file.tell()):
                 self._keep(file, temp, digest)

@@ -10,7 +10,7 @@ others, "FastCDC", USENIX ATC 2016, section 3.3).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 import numpy as np
@@ -124,6 +124,18 @@ class Cutter:
         self._take(self._at, chunk, data)
         self._at += len(data)
         self._looked = 0
+
+
+def cut_all(pieces: Iterable[bytes], take: Take) -> None:
+    """Cut bytes that come piece by piece."""
+    cutter = Cutter(take)
+    buffer = bytearray()
+    for piece in pieces:
+        if len(buffer) < MOST + len(piece):
+            buffer = bytearray(MOST + len(piece))
+        buffer[MOST : MOST + len(piece)] = piece
+        cutter.feed(buffer, MOST, MOST + len(piece))
+    cutter.end()
 
 
 def cut(data: bytes, known: Sequence[Chunk] = ()) -> list[Chunk]:

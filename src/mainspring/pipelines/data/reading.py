@@ -7,7 +7,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -127,6 +127,35 @@ def _digest_of(root: Path, file: Found) -> str:
         for piece in blocks(source, SMALL):
             found.update(piece)
     return found.hexdigest()
+
+
+class Hashing:
+    """The sha256 of bytes as they come, found by a thread of its own."""
+
+    def __init__(self) -> None:
+        self.size = 0  #: bytes so far
+        self._found = hashlib.sha256()
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="hash")
+        self._last: Future[None] | None = None
+
+    def __enter__(self) -> Hashing:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def update(self, data: bytes) -> None:
+        """Take some bytes; those before are done with by then."""
+        if self._last is not None:
+            self._last.result()
+        self.size += len(data)
+        self._last = self._pool.submit(self._found.update, data)
+
+    def hexdigest(self) -> str:
+        """Return the digest of all of them."""
+        if self._last is not None:
+            self._last.result()
+        return self._found.hexdigest()
 
 
 def blocks(source: BinaryIO, size: int = SMALL) -> Iterator[memoryview]:

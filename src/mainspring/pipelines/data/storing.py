@@ -2,9 +2,11 @@
 
 * Files below ``SMALL`` go into packs, one object for thousands of them: one flush of the disk
   instead of thousands.
-* A file of ``LARGE`` bytes or more is cut into chunks (:mod:`cuts`). Where none of them is
-  known it is kept whole, as one object of its own digest; else only the chunks that are new
-  are kept, packed, and the rest is named where it lies.
+* A file of ``LARGE`` bytes or more that resembles nothing is kept whole, as one object of its
+  own digest. One that resembles what is kept is compared with that (:mod:`alike`), and only
+  what is new in it is kept, packed; the rest is named where it lies.
+* Where objects lie on another machine, comparing would bring them here: there every large file
+  is cut into chunks (:mod:`cuts`), and what is kept is known by their digests.
 * What is known already is only named, once it is sure that its object is there.
 
 Nothing is flushed but by ``Objects``: when these return, a power cut loses nothing.
@@ -18,31 +20,33 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 import msgspec
 
-from mainspring.ground.errors import StoreError
 from mainspring.ground.identity import canonical
 from mainspring.ground.killpoints import here
 from mainspring.ground.ports import Objects
 from mainspring.pipelines.data import reading
-from mainspring.pipelines.data.cuts import MOST, Chunk, Cutter
+from mainspring.pipelines.data.alike import PIECE, Alike
+from mainspring.pipelines.data.cuts import MOST, Chunk, Cutter, cut_all
 from mainspring.pipelines.data.manifest import Entry, Part
 from mainspring.pipelines.data.reading import (
     AT_ONCE,
     SMALL,
     TOGETHER,
+    Hashing,
     blocks,
     opened,
     read_small,
 )
+from mainspring.pipelines.data.taking import Laid, Taking
 from mainspring.pipelines.data.walk import Found
 
 LARGE = 4 << 20  #: bytes; from here on a file is cut into chunks
 PACK = 16 << 20  #: bytes of a pack of small files, about
-CHUNK_PACK = 64 << 20  #: bytes of a pack of chunks, about
 _BATCH = 5_000  # small files that are looked up together
 _BLOCK = 8 << 20  # bytes read at once of a large file
 _RING = 3  # blocks under way: one read, one cut, one written
@@ -65,6 +69,7 @@ class Storing:
         self.gone: set[str] = set()  #: objects that were named somewhere and are not there
         self.stored = 0  #: bytes that were new
         self._objects, self._known = objects, known
+        self._near = hasattr(objects, "path_of")  # what is kept lies on this machine
         self._there: set[str] = set()
 
     def entries(
@@ -199,15 +204,39 @@ class Storing:
     ) -> Entry:
         """Keep one file that is not small."""
         with opened(root, file) as source:
-            listed = self._chunks(base)
             if file.size < LARGE:
                 kept = self._whole_file(source, None, tell)
-            elif listed or self._is_like(source):
+            elif self._near:
+                kept = self._beside(source, file, base, tell)
+            elif (listed := self._chunks(base)) or self._known_of(self._first(source)):
                 kept = self._changed(source, base, listed, tell)
             else:
                 kept = self._whole_file(source, [], tell)
         here("data.stored")
         return msgspec.structs.replace(kept, path=file.path, executable=file.executable)
+
+    def _beside(
+        self, source: BinaryIO, file: Found, base: Entry | None, tell: Callable[[int], None]
+    ) -> Entry:
+        """Keep a file where what is kept can be read as fast as the file itself.
+
+        So it is compared with what it resembles, and not cut if it resembles nothing.
+        """
+        if base is None or base.size < LARGE or not self._whole(base):
+            first = self._first(source)
+            base = None
+            if (part := self._known_of(first)) is not None and part.offset == 0:
+                base = Entry(file.path, self._objects.size(part.object), part.object)
+            elif part is not None:
+                return self._changed(source, None, [], tell)
+        if base is not None:
+            return self._compared(source, base, tell)
+        kept = self._whole_file(source, None, tell)
+        start = 0
+        for chunk in first:
+            self.notes[chunk.sha256] = Part(kept.sha256, start, chunk.length)
+            start += chunk.length
+        return kept
 
     def _chunks(self, base: Entry | None) -> list[Chunk]:
         if base is None or base.chunks is None or not self._whole(base):
@@ -215,15 +244,20 @@ class Storing:
         data = self._objects.get(base.chunks)
         return msgspec.json.decode(data, type=list[Chunk])
 
-    def _is_like(self, source: BinaryIO) -> bool:
-        """Return whether the file begins as one that is kept: renamed, or grown."""
+    def _first(self, source: BinaryIO) -> list[Chunk]:
+        """Return the chunks that a file begins with."""
         first: list[Chunk] = []
         cutter = Cutter(lambda _at, chunk, _data: first.append(chunk))
         data = os.pread(source.fileno(), _PROBE * MOST, 0)
         cutter.feed(bytearray(data), 0, len(data))
         cutter.end()
         # The last of them ends where the reading did, unless all was read.
-        return bool(self._find(chunk.sha256 for chunk in first[: max(_PROBE, 1)]))
+        return first[:_PROBE]
+
+    def _known_of(self, chunks: Sequence[Chunk]) -> Part | None:
+        """Return where one of some chunks is kept: the file was renamed, or has grown."""
+        found = self._find(chunk.sha256 for chunk in chunks)
+        return next((found[one.sha256] for one in chunks if one.sha256 in found), None)
 
     def _whole_file(
         self, source: BinaryIO, chunks: list[Chunk] | None, tell: Callable[[int], None]
@@ -253,6 +287,44 @@ class Storing:
             start += chunk.length
         return Entry("", size, digest, chunks=self._listed(chunks))
 
+    def _compared(self, source: BinaryIO, base: Entry, tell: Callable[[int], None]) -> Entry:
+        """Keep of a file what is not in another that is kept."""
+        laid, taking = Laid(base, self._objects), self._taking({})
+        with Hashing() as hashing:
+
+            def read(count: int) -> bytes:
+                piece = source.read(count)
+                hashing.update(piece)
+                tell(hashing.size)
+                return piece
+
+            both = Alike(read, laid.bytes, base.size)
+            for run in both.runs():
+                if run.base is None:
+                    taking.new(run.data)
+                else:
+                    taking.old(laid.parts(run.base, run.length))
+            if both.rest:
+                self._rest(both, read, base.size, laid, taking)
+            digest, size = hashing.hexdigest(), hashing.size
+        return Entry("", size, digest, parts=_parts(taking.end(), digest, size))
+
+    def _rest(
+        self, both: Alike, read: Callable[[int], bytes], end: int, laid: Laid, taking: Taking
+    ) -> None:
+        """Keep what could not be matched byte by byte: cut it, and the old file, by content."""
+        known: dict[str, Part] = {}
+
+        def told(at: int, chunk: Chunk, _data: memoryview) -> None:
+            parts = laid.parts(both.behind + at, chunk.length)
+            if len(parts) == 1:
+                known[chunk.sha256] = parts[0]
+
+        starts = range(both.behind, end, PIECE)
+        cut_all((laid.bytes(at, min(PIECE, end - at)) for at in starts), told)
+        taking.know(known)
+        cut_all(chain([both.rest], iter(lambda: read(PIECE), b"")), taking.chunk)
+
     def _changed(
         self,
         source: BinaryIO,
@@ -260,96 +332,42 @@ class Storing:
         listed: Sequence[Chunk],
         tell: Callable[[int], None],
     ) -> Entry:
-        """Keep of a file what is new in it."""
-        taking = _Taking(self, _places(base, listed) if base else {})
-        cutter = Cutter(taking.take, listed)
+        """Keep of a file the chunks that are new in it."""
+        taking = self._taking(_places(base, listed) if base else {})
+        cutter = Cutter(taking.chunk, listed)
         whole = hashlib.sha256()
         size = 0
         for piece in _cut_beside(source, cutter):
             whole.update(piece)
             size += len(piece)
             tell(size)
-        parts = taking.end()
-        digest = whole.hexdigest()
-        only = len(parts) == 1 and parts[0] == Part(digest, 0, size)
-        kept = () if only else tuple(parts)
-        return Entry("", size, digest, parts=kept, chunks=self._listed(taking.chunks))
+        parts = _parts(taking.end(), whole.hexdigest(), size)
+        return Entry("", size, whole.hexdigest(), parts=parts, chunks=self._listed(taking.chunks))
+
+    def _taking(self, places: Mapping[str, Part]) -> Taking:
+        return Taking(
+            self._keep_pack,
+            lambda digest: self._find([digest]).get(digest),
+            self.notes.__setitem__,
+            places,
+        )
 
     def _listed(self, chunks: Sequence[Chunk]) -> str:
         digest = self._objects.put(canonical(chunks))
         self._there.add(digest)
         return digest
 
-    def keep_pack(self, pack: bytes) -> str:
-        """Keep a pack of chunks."""
+    def _keep_pack(self, pack: bytes) -> str:
         here("data.pack")
         digest = self._objects.put(pack)
         self.stored += len(pack)
         self._there.add(digest)
         return digest
 
-    def find_one(self, digest: str) -> Part | None:
-        """Return where a chunk is kept, if it is."""
-        return self._find([digest]).get(digest)
 
-
-class _Taking:
-    """Takes the chunks of a file: names those that are known, packs those that are new."""
-
-    def __init__(self, storing: Storing, places: Mapping[str, Part]) -> None:
-        self.chunks: list[Chunk] = []
-        self._storing, self._places = storing, places
-        self._parts: list[Part | int] = []  # a number: so many bytes of the pack under way
-        self._pack = bytearray()
-        self._digests: list[tuple[str, int, int]] = []
-        self._packed: dict[str, tuple[int, int]] = {}
-
-    def take(self, _at: int, chunk: Chunk, data: memoryview) -> None:
-        """Take one chunk."""
-        self.chunks.append(chunk)
-        part = self._places.get(chunk.sha256)
-        if part is None and chunk.sha256 in self._packed:
-            self._parts.append(-1 - self._packed[chunk.sha256][0])
-            return
-        part = part or self._storing.find_one(chunk.sha256)
-        if part is not None:
-            self._parts.append(part)
-            return
-        if len(self._pack) + len(data) > CHUNK_PACK:
-            self._flush()
-        self._packed[chunk.sha256] = (len(self._digests), len(self._pack))
-        self._parts.append(-1 - len(self._digests))
-        self._digests.append((chunk.sha256, len(self._pack), chunk.length))
-        self._pack += data
-
-    def end(self) -> list[Part]:
-        """Return where the whole file is, in as few parts as can be."""
-        self._flush()
-        joined: list[Part] = []
-        for part in self._parts:
-            if isinstance(part, int):
-                raise StoreError("A chunk was not kept.")
-            last = joined[-1] if joined else None
-            if last and last.object == part.object and last.offset + last.length == part.offset:
-                joined[-1] = Part(last.object, last.offset, last.length + part.length)
-            else:
-                joined.append(part)
-        return joined
-
-    def _flush(self) -> None:
-        """Keep the pack under way, and say of its chunks where they are."""
-        if not self._digests:
-            return
-        digest = self._storing.keep_pack(bytes(self._pack))
-        places = [Part(digest, start, length) for _, start, length in self._digests]
-        for (chunk, _, _), place in zip(self._digests, places, strict=True):
-            self._storing.notes[chunk] = place
-        self._parts = [
-            places[-1 - part] if isinstance(part, int) else part for part in self._parts
-        ]
-        self._pack.clear()
-        self._digests.clear()
-        self._packed.clear()
+def _parts(parts: list[Part], digest: str, size: int) -> tuple[Part, ...]:
+    """Return where a file is kept; nothing if that is the object of its own digest."""
+    return () if parts == [Part(digest, 0, size)] else tuple(parts)
 
 
 def _places(base: Entry, listed: Sequence[Chunk]) -> dict[str, Part]:

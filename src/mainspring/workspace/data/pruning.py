@@ -22,8 +22,8 @@ from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.pipelines.data import known, manifest, stats, versions
 from mainspring.pipelines.data.manifest import Entry, Manifest, Part
-from mainspring.pipelines.data.storing import CHUNK_PACK
 from mainspring.pipelines.data.tables import data_versions
+from mainspring.pipelines.data.taking import PACK
 from mainspring.pipelines.data.versions import DataVersion
 from mainspring.workspace.data.places import Tell, quiet, stats_folder, trees_folder
 from mainspring.workspace.opening import Workspace
@@ -102,7 +102,7 @@ def _packed(ws: Workspace, parts: list[Part]) -> dict[Part, Part]:
     batch: list[Part] = []
     size = 0
     for part in [*parts, None]:
-        if batch and (part is None or size + part.length > CHUNK_PACK):
+        if batch and (part is None or size + part.length > PACK):
             data = b"".join(ws.objects.part(one.object, one.offset, one.length) for one in batch)
             digest, start = ws.objects.put(data), 0
             for one in batch:
