@@ -254,6 +254,13 @@ def test_only_plain_named_functions_become_steps(wrong: Any) -> None:
         {"backoff_s": math.nan},
         {"timeout_s": 0},
         {"timeout_s": "60"},
+        {"cache": "7 days"},
+        {"cache": "0s"},
+        {"cache": -1},
+        {"cache": "1000000w"},
+        {"cache": float("nan")},
+        {"cache": None},
+        {"cache": ["7d"]},
     ],
 )
 def test_options_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:

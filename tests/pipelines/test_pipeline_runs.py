@@ -383,3 +383,19 @@ def test_a_reused_step_brings_the_last_of_the_metrics_it_had_logged(place) -> No
     assert place.step(run, "train").metrics == []
     again = place.step(place.plan(), "train")
     assert [one[:3] for one in again.metrics] == [["loss", "inf", None], ["auc", 0.5, 9]]
+
+
+def test_a_result_is_reused_until_it_is_too_old_and_why_says_how_old(place) -> None:
+    place.write("@step(cache='7d')\ndef look(): return 1\n@pipeline\ndef main(): return look()")
+    place.run()  # its result was made at 2 s
+
+    def asked(at: float) -> runs.StepPlan:
+        return runs.prepare(place.tx, run, "look", place.objects.has, at=at)
+
+    run, week = place.plan(), 7 * 86_400
+    assert asked(2.0 + week).reused
+    old = asked(2.0 + week * 2)
+    assert (old.reused, old.anew) == (False, True)
+    assert old.why == "its result is too old: made 14 days ago, cache allows 7 days"
+    place.step(run, "look")  # by a clock that stands still, so it is reused
+    assert asked(2.0 + week * 2).reused  # what ended in a run stays as it is in it

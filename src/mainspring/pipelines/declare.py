@@ -244,7 +244,8 @@ def step(
     ``backoff_rate`` (2) times as long each time, at most ``max_delay_s`` (300); ``jitter`` waits
     a part of that drawn by chance. ``retry_on`` are the types of error that are tried again, as
     classes or names, subclasses included; without it whatever is raised. After ``timeout_s``
-    seconds it is stopped. With ``cache=False`` it runs anew in every run. ``env`` gives it an
+    seconds it is stopped. With ``cache=False`` it runs anew in every run, with ``cache="7d"``
+    when its result is older than that (s, m, h, d, w; a number is seconds). ``env`` gives it an
     environment of its own: a list of requirements, such as ``["pandas==2.1.4"]``, or a file of
     the project: ``requirements-old.txt``, ``pylock.toml``, ``uv.lock``; ``python`` another
     version of Python, such as "3.12". It is built once, and the step runs in it; what a module

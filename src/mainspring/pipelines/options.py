@@ -9,10 +9,12 @@ from typing import Any, TypedDict
 import msgspec
 
 from mainspring.ground.contracts import Contract
+from mainspring.ground.durations import seconds
 from mainspring.ground.errors import BadInputError
 from mainspring.ground.sizes import in_bytes
 
 MOST_WORKERS = 256
+MOST_AGE_S = 100 * 365.25 * 86_400
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
 _OLDEST = 11  # of Python 3, for our own code
 
@@ -36,6 +38,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     jitter: bool = False  #: wait a part of it drawn by chance, so that many do not come at once
     timeout_s: float | None = None
     cache: bool = True  #: False: the step runs anew in every run
+    max_age_s: float | None = None  #: older results are not reused; None: however old
     env: str | list[str] | None = None  #: a file of requirements, or requirements; None: ours
     python: str | None = None  #: the version of Python it runs in, such as 3.12
     workers: int = 1  #: ranked processes that work on it together
@@ -60,7 +63,7 @@ class Given(TypedDict, total=False):
     max_delay_s: float
     jitter: bool
     timeout_s: float | None
-    cache: bool
+    cache: bool | str | float
     env: str | Sequence[str] | None
     python: str | None
     workers: int
@@ -82,7 +85,7 @@ def settle(given: Mapping[str, Any]) -> Options:
     Raises:
         BadInputError: naming the option that is unknown or cannot be so.
     """
-    known = Options.__struct_fields__
+    known = [name for name in Options.__struct_fields__ if name != "max_age_s"]  # cache sets it
     for name, value in given.items():
         if name not in known:
             raise BadInputError(
@@ -95,6 +98,8 @@ def settle(given: Mapping[str, Any]) -> Options:
     env = given.get("env")
     kept = dict(given) | ({"env": list(env)} if isinstance(env, list | tuple) else {})
     kept |= {name: list(kept[name]) for name in ("files", "variables") if name in kept}
+    if "cache" in kept:
+        kept |= _reuse(kept["cache"])
     if "secrets" in kept:
         kept["secrets"] = list(dict.fromkeys(kept["secrets"]))
     if "resources" in kept:
@@ -102,6 +107,29 @@ def settle(given: Mapping[str, Any]) -> Options:
     if "retry_on" in kept:
         kept["retry_on"] = names_of_errors("retry_on", kept["retry_on"])
     return Options(**kept)
+
+
+def _reuse(given: object) -> dict[str, Any]:
+    """Return whether results are reused, and how old they may be: ``True``, ``"7d"``, ``3600``.
+
+    >>> _reuse("7d")
+    {'cache': True, 'max_age_s': 604800.0}
+
+    Raises:
+        BadInputError: for what is neither, or no time at all.
+    """
+    if isinstance(given, bool):
+        return {"cache": given}
+    wanted = 'True, False or how old a result may be, such as "12h" or "7d"'
+    if not isinstance(given, str | int | float):
+        raise _wrong("cache", wanted, given)
+    try:
+        age = seconds(given, "cache")
+    except BadInputError as error:
+        raise _wrong("cache", wanted, given) from error
+    if not 0 < age <= MOST_AGE_S:
+        raise _wrong("cache", "above 0 and at most 100 years; False reuses nothing", given)
+    return {"cache": True, "max_age_s": age}
 
 
 def resources(given: object) -> Resources:

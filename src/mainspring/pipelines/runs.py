@@ -111,13 +111,15 @@ def prepare(
     attempt: int = 0,
     home: Path | None = None,
     damaged: Collection[str] = (),
+    at: float | None = None,
 ) -> StepPlan:
     """Say what is to be done for a step: run it, or reuse a result; and why.
 
     ``has`` tells whether an object is still kept: a result is reused only with all of its
     objects, without those that were found ``damaged``, and what was pickled only in the ``home``
-    that pickled it. The answer is written into the step's row. A step that had already ended
-    gives the same plan again as reused, from its own run.
+    that pickled it. ``at`` is the time, for steps whose results are reused for a while only. The
+    answer is written into the step's row. A step that had already ended, however long ago, gives
+    the same plan again as reused, from its own run.
 
     Raises:
         NotFoundError: if there is no such step.
@@ -134,8 +136,11 @@ def prepare(
     parts = parts_of(args, kept, code, row.env, seed=row.seed or 0)
     found = key(parts)
     options = msgspec.json.decode(row.options, type=Options)
-    reusable = (row.state in _KEPT and row.key == found) or (options.cache and not row.fresh)
+    ended = row.state in _KEPT and row.key == found
+    reusable = ended or (options.cache and not row.fresh)
     result = _result(tx, found, has, damaged, home) if reusable else None
+    old_s = None if result is None or ended else _too_old(result.made, options, at)
+    result = result if old_s is None else None
     change = Change(
         parts=parts,
         refs={path: f"{name} {_DID[outputs[name][2]]}" for path, name in refs.items()},
@@ -144,6 +149,8 @@ def prepare(
         fresh=row.fresh,
         cache=options.cache,
         damaged=sorted(damaged),
+        old_s=old_s,
+        max_age_s=options.max_age_s,
     )
     why_ = explain(tx, row, change)
     prepared = StepPlan(
@@ -159,7 +166,7 @@ def prepare(
         code=row.code,
         declared=declared.of_code(code),
         attempt=max(row.attempt, attempt),
-        anew=bool(row.fresh) or not options.cache,
+        anew=bool(row.fresh) or not options.cache or old_s is not None,
         env=row.env,
         seed=row.seed or 0,
         output=None if result is None else result.output,
@@ -359,6 +366,13 @@ def _result(
     if not all(blob not in damaged and has(blob) for blob in blobs):
         return None
     return row if usable(row.output_type, home) else None
+
+
+def _too_old(made: float, options: Options, at: float | None) -> float | None:
+    """Return how old a result is if it may not be reused for that, in seconds."""
+    if options.max_age_s is None or at is None or at - made <= options.max_age_s:
+        return None
+    return at - made
 
 
 def _resolved(argument: Argument, outputs: Mapping[str, tuple[str, str, str]]) -> Argument:

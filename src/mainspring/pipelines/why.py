@@ -9,6 +9,7 @@ import msgspec
 from sqlalchemy import select
 
 from mainspring.ground import environment
+from mainspring.ground.durations import spoken
 from mainspring.ground.objects import StepState
 from mainspring.ground.ports import Tx
 from mainspring.pipelines import texts
@@ -30,6 +31,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     fresh: bool  #: it was asked to run anew
     cache: bool
     damaged: list[str] = []  #: objects of the result that could have been reused
+    old_s: float | None = None  #: how old the result is that is too old to be reused
+    max_age_s: float | None = None
 
 
 def explain(tx: Tx, row: Any, change: Change) -> str:
@@ -45,11 +48,21 @@ def explain(tx: Tx, row: Any, change: Change) -> str:
         return "asked to run anew"
     if not change.cache:
         return "runs in every run (cache=False)"
+    if unfit := _unfit(change):
+        return unfit
+    before = _before(tx, row)
+    return "first time" if before is None else _against(tx, before, row, change)
+
+
+def _unfit(change: Change) -> str:
+    """Return why a result that is there may not be reused; nothing if it is not for that."""
     if change.damaged:
         named = ", ".join(one[:12] for one in change.damaged)
         return f"its kept result is damaged (object {named} is not what its digest says)"
-    before = _before(tx, row)
-    return "first time" if before is None else _against(tx, before, row, change)
+    if change.old_s is not None:
+        most = spoken(change.max_age_s or 0.0)
+        return f"its result is too old: made {spoken(change.old_s)} ago, cache allows {most}"
+    return ""
 
 
 def _against(tx: Tx, before: Any, row: Any, change: Change) -> str:

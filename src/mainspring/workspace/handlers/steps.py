@@ -84,7 +84,7 @@ class Steps:
         run, name = lease.task.payload["run"], lease.task.payload["step"]
         now = self._ws.clock.now()
         plan = pipelines.prepare(
-            tx, run, name, self._ws.objects.has, damaged=damaged, home=self._ws.home
+            tx, run, name, self._ws.objects.has, damaged=damaged, home=self._ws.home, at=now
         )
         if plan.reused and self._seen.known(plan.blobs):
             return Done(result={"reused": True}, apply=lambda tx: _reuse(tx, plan, now))
