@@ -139,8 +139,8 @@ def prepare(
     ended = row.state in _KEPT and row.key == found
     reusable = ended or (options.cache and not row.fresh)
     result = _result(tx, found, has, damaged, home) if reusable else None
-    old_s = None if result is None or ended else _too_old(result.made, options, at)
-    result = result if old_s is None else None
+    if old_s := None if result is None or ended else _too_old(result.made, options, at):
+        result = None
     change = Change(
         parts=parts,
         refs={path: f"{name} {_DID[outputs[name][2]]}" for path, name in refs.items()},
@@ -169,16 +169,10 @@ def prepare(
         anew=bool(row.fresh) or not options.cache or old_s is not None,
         env=row.env,
         seed=row.seed or 0,
-        output=None if result is None else result.output,
-        output_type=None if result is None else result.output_type,
-        reused_from=None if result is None else result.run,
-        blobs=[] if result is None else msgspec.json.decode(result.blobs),
-        metrics=[] if result is None else msgspec.json.decode(result.metrics),
+        **({} if result is None else _taken_over(result)),
     )
     if row.state not in (StepState.DONE, StepState.REUSED):
-        told = {"key": found, "why": why_, "parts": _json(parts)}
-        row_ = update(steps).where(here(run, step))
-        tx.run(row_.values(**told, inputs=_json(prepared.inputs)))
+        _note(tx, prepared)
     return prepared
 
 
@@ -366,6 +360,24 @@ def _result(
     if not all(blob not in damaged and has(blob) for blob in blobs):
         return None
     return row if usable(row.output_type, home) else None
+
+
+def _note(tx: Tx, prepared: StepPlan) -> None:
+    """Write down what is to be done for a step."""
+    told = {"key": prepared.key, "why": prepared.why, "parts": _json(prepared.parts)}
+    mine = update(steps).where(here(prepared.run, prepared.step))
+    tx.run(mine.values(**told, inputs=_json(prepared.inputs)))
+
+
+def _taken_over(result: Any) -> dict[str, Any]:
+    """Return what a plan says of a result that is reused."""
+    return {
+        "output": result.output,
+        "output_type": result.output_type,
+        "reused_from": result.run,
+        "blobs": msgspec.json.decode(result.blobs),
+        "metrics": msgspec.json.decode(result.metrics),
+    }
 
 
 def _too_old(made: float, options: Options, at: float | None) -> float | None:
