@@ -49,6 +49,7 @@ GOOD: dict[str, tuple[dict[str, Any], str | None]] = {
     ),
     "secrets.list": ({}, None),
     "secrets.set": ({"name": "API_KEY", "value": "s3cr3t"}, "by"),
+    "secrets.rotate": ({"new_key": False}, "sealed"),
     "webhooks.list": ({}, None),
     "webhooks.add": (
         {"name": "ci", "url": "http://192.0.2.1.invalid/in", "events": ["alias.set"]},

@@ -168,7 +168,13 @@ def _home(settings: Settings) -> Iterator[Finding]:
         return
     open_to = [
         path
-        for path in (home, home / "run" / "secret", home / "mainspring.db", home / "logs")
+        for path in (
+            home,
+            home / "run" / "secret",
+            home / "secret.key",
+            home / "mainspring.db",
+            home / "logs",
+        )
         if path.exists() and path.stat().st_mode & 0o077
     ]
     if open_to:

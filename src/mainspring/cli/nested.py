@@ -336,6 +336,8 @@ NESTED: dict[str, tuple[str, list[Entry]]] = {
         ("list", "secrets:listed", "List the names of secrets, and who set them.",
          "mainspring secret list"),
         ("remove", "secrets:remove", "Forget a secret.", "mainspring secret remove API_KEY"),
+        ("rotate", "secrets:rotate", "Seal all secrets with a new key.",
+         "mainspring secret rotate"),
     ]),
     "webhook": ("Tell others what happens to the registry.", [
         ("add", "webhooks:add", "Post what happens to a URL, from now on.",

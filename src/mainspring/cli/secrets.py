@@ -1,4 +1,4 @@
-"""Secrets that steps are given: set, list, remove. A value is never an argument."""
+"""Secrets that steps are given: set, list, remove, rotate. A value is never an argument."""
 
 from __future__ import annotations
 
@@ -29,12 +29,21 @@ def put(name: Secret, /, *, options: Everywhere = HERE) -> None:
 
 
 def listed(*, options: Everywhere = HERE) -> None:
-    """List the names of the secrets that are kept, and who set them; values are never shown."""
+    """List the names of secrets, who set them and which key seals them; values are never shown."""
     rows = call(options, "secrets.list")
 
     def draw(out: Console) -> None:
-        cells = [(one["name"], one["by"], render.when(one["at"])) for one in rows]
-        render.table(out, ("NAME", "SET BY", "AT"), cells, "No secrets yet: mainspring secret set")
+        cells = [
+            (
+                one["name"],
+                one["by"],
+                render.when(one["at"]),
+                (one["key"] or "unsealed") + ("" if one["opens"] else " (not here)"),
+            )
+            for one in rows
+        ]
+        heads = ("NAME", "SET BY", "AT", "KEY")
+        render.table(out, heads, cells, "No secrets yet: mainspring secret set")
 
     render.answer(options, rows, draw)
 
@@ -43,6 +52,33 @@ def remove(name: Secret, /, *, options: Everywhere = HERE) -> None:
     """Forget a secret. A step that asks for it then fails before it starts."""
     done = call(options, "secrets.remove", name=name)
     render.said(options, done, f"{name} is forgotten.")
+
+
+def rotate(
+    *,
+    new_key: Annotated[
+        bool,
+        Parameter(
+            help="Go on with a new key although values take one that is gone; they stay as they"
+            " are.",
+            negative="",
+        ),
+    ] = False,
+    options: Everywhere = HERE,
+) -> None:
+    """Seal all secrets with a new key: those of steps, webhooks, channels and triggers.
+
+    The key lies in secret.key in the home. Where MAINSPRING_SECRET_KEY gives it, put the new one
+    first and the old one behind it ("NEW,OLD"), start again, rotate, then take the old one out.
+    """
+    done = call(options, "secrets.rotate", new_key=new_key)
+    lines = [f"{done['sealed']} values are sealed with the key {done['key']}."]
+    if done["kept"]:
+        lines.append(f"Until the next rotation these open as well: {', '.join(done['kept'])}.")
+    lines += [
+        f"{one} takes a key that is not here, and stays as it is." for one in done["unopened"]
+    ]
+    render.said(options, done, *lines)
 
 
 def _asked(name: str) -> str:

@@ -22,7 +22,8 @@
     ├── DeadlineError            504           no answer within its time
     ├── StoreError               500           a database or disk failed; nothing was acknowledged
     │   ├── StorageFullError     507           there is no room on a disk; it goes on when there is
-    │   └── DamagedError                       bytes do not have the digest they should have
+    │   ├── DamagedError                       bytes do not have the digest they should have
+    │   └── SecretKeyError                     a kept secret needs a key that is not here
     ├── StepFailedError          500           the user's own step raised; carries their traceback
     │   └── MemoryLimitError                   it used more memory than it may
     ├── ModelFailedError         500           a served model raised; carries its traceback
@@ -231,6 +232,12 @@ class DamagedError(StoreError):
     """Stored bytes do not have the digest they should have."""
 
     code = "DAMAGED"
+
+
+class SecretKeyError(StoreError):
+    """What is kept sealed needs a key that is not here, or is no key."""
+
+    code = "SECRET_KEY"
 
 
 class StepFailedError(MainspringError):

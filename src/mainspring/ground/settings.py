@@ -34,6 +34,7 @@ NOT_SETTINGS = frozenset(
         "PIPELINE",
         "RECORD",
         "RUN",
+        "SECRET_KEY",
         "SEED",
         "SERVE_TOKEN_FILE",
         "WEBHOOK_SECRET",
@@ -63,6 +64,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     hosts: list[str] = []  #: other names callers use, such as a proxy's; "a,b" in the environment
     database: str | None = None  #: sqlite:///... or postgresql://...; default in the home
     objects: str | None = None  #: folder or s3://bucket/prefix; default in the home
+    secret_key_file: str | None = (
+        None  #: the keys that seal secrets; default secret.key in the home
+    )
     workers: Count = 2  #: tasks the engine works on at once
     cpus: Count | None = None  #: that steps which ask for some may take together; default all
     slots: Count = 2  #: runs of the queue that one worker works on at once

@@ -1,4 +1,4 @@
-"""Secrets that steps are given by name: kept apart, shown to nobody, never in an archive."""
+"""Secrets that steps are given by name: kept apart and sealed, shown to nobody, in no archive."""
 
 from __future__ import annotations
 
@@ -23,17 +23,16 @@ class SecretName(msgspec.Struct, frozen=True, kw_only=True):
     at: float  #: UTC seconds
 
 
-def set_one(tx: Tx, name: str, value: str) -> SecretName:
-    """Keep a secret; one that was there by that name is replaced.
+def set_one(tx: Tx, name: str, sealed: str) -> SecretName:
+    """Keep a secret, sealed by the workspace; one that was there by that name is replaced.
 
     Raises:
-        BadInputError: if the name is none of a variable, or the value too short or too long.
+        BadInputError: if the name is none of a variable.
     """
     check_secret_name(name)
-    check_value(name, value)
     kept = SecretName(name=name, by=tx.who.name, at=tx.now())
     tx.run(delete(secrets).where(secrets.c.name == name))
-    tx.run(insert(secrets).values(name=name, secret=value, set_by=kept.by, at=kept.at))
+    tx.run(insert(secrets).values(name=name, secret=sealed, set_by=kept.by, at=kept.at))
     tx.audit("secret.set", f"secret:{name}", {})
     return kept
 
@@ -72,6 +71,6 @@ def names(tx: Tx) -> list[SecretName]:
 
 
 def values(tx: Tx, wanted: Sequence[str]) -> dict[str, str]:
-    """Return the values of those secrets that are kept; for the step that is to have them."""
+    """Return those secrets that are kept, sealed as they are; for the step that asks."""
     rows = tx.all(select(secrets).where(secrets.c.name.in_(list(wanted))))
     return {row.name: row.secret for row in rows}

@@ -156,6 +156,7 @@ def open_workspace(
     from mainspring.backends.objects import open_objects
     from mainspring.backends.sql import open_store
     from mainspring.scaling.models.apart import places
+    from mainspring.workspace.vault import sealed
 
     home = Path(settings.home)
     if not home.is_dir() and not create:
@@ -169,7 +170,9 @@ def open_workspace(
     store = open_store(settings.database_url, metadata(), clock, guards=guards(), steps=steps())
     structs.prepare()
     places.use(home / "cache")
-    return Workspace(settings, store, open_objects(settings.objects_url), clock)
+    found = Workspace(settings, store, open_objects(settings.objects_url), clock)
+    sealed.at_start(found)
+    return found
 
 
 def make_home(home: Path) -> None:

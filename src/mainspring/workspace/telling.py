@@ -19,6 +19,7 @@ from mainspring.ground.errors import BadInputError
 from mainspring.ground.identity import new_id
 from mainspring.ground.permissions import Permission
 from mainspring.readiness import notices
+from mainspring.workspace.vault import sealed
 
 if TYPE_CHECKING:
     from mainspring.ground.ports import Tx
@@ -79,7 +80,8 @@ def keep(
     """
     refuse_inward(hook.url, ws.settings.webhook_hosts)
     work = notices.create if new else notices.change
-    return ws.write(Permission.ADMIN, lambda tx: work(tx, hook, secret))
+    kept = sealed.seal(ws, "webhook", hook.id, secret)
+    return ws.write(Permission.ADMIN, lambda tx: work(tx, hook, kept))
 
 
 def make(
@@ -172,7 +174,8 @@ def try_out(ws: Workspace, hook: str, event: str | None = None) -> Answer:
     def look(tx: Tx) -> tuple[notices.Webhook, str | None]:
         return notices.get(tx, hook), notices.secret_of(tx, hook)
 
-    found, secret = ws.read(Permission.ADMIN, look)
+    found, kept = ws.read(Permission.ADMIN, look)
+    secret = sealed.unseal(ws, "webhook", hook, kept)
     now = ws.clock.now()
     body = body_of(event or found.events[0], EXAMPLES[event or found.events[0]], now)
     return post(found.url, body, secret, str(uuid.uuid4()), now, ws.settings.webhook_hosts)

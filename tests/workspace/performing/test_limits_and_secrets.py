@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -149,13 +148,8 @@ def test_a_secret_reaches_the_step_and_nothing_else(
     assert "refused: ***" in broken.error
     assert "hush" not in broken.error + broken.trace
     for file in home.home.rglob("*"):
-        if file.is_file() and ".db" not in file.name:
+        if file.is_file():
             assert b"hush-hush" not in file.read_bytes(), file
-    with sqlite3.connect(home.home / "mainspring.db") as database:
-        dumped = [line for line in database.iterdump() if "hush-hush" in line]
-    database.close()
-    assert all(line.startswith('INSERT INTO "secrets"') for line in dumped)
-    assert len(dumped) == (place == "store")
     if place == "store":
         assert main(["secret", "remove", "SERVICE_KEY", "--home", str(home.home)]) == 0
         assert main(["secret", "remove", "SERVICE_KEY", "--home", str(home.home)]) == 1

@@ -75,7 +75,8 @@ def _start(python: str) -> tuple[list[str], dict[str, str]]:
     ours = {"mainspring": str(Path(mainspring.__file__).resolve().parents[1])}
     if f"python{locks.here()}" in {one.name for one in _libraries(python)}:
         ours["msgspec"] = str(Path(msgspec.__file__).resolve().parents[1])
-    kept = {name: value for name, value in os.environ.items() if name not in _NOT_THEIRS}
+    known = local.without_keys(os.environ)
+    kept = {name: value for name, value in known.items() if name not in _NOT_THEIRS}
     begin = ["-P", "-c", _BEGIN_WITH, str(_BEGIN), json.dumps(ours)]
     return [python, *begin], {**kept, **local.SETTLED}
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -164,7 +164,12 @@ class LocalExecutor:
 
 def _ours() -> tuple[Sequence[str], dict[str, str]]:
     """Return how a server of our own environment is started."""
-    return (sys.executable, *_SERVER), {**os.environ, **SETTLED}
+    return (sys.executable, *_SERVER), {**without_keys(os.environ), **SETTLED}
+
+
+def without_keys(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment for code that is not ours: without the key of all secrets."""
+    return {name: value for name, value in environ.items() if name != "MAINSPRING_SECRET_KEY"}
 
 
 def _own_file(path: Path) -> BinaryIO:

@@ -29,6 +29,7 @@ from mainspring.monitoring import alarms, channels, groups, paging, quiets, rule
 from mainspring.readiness import decisions
 from mainspring.scaling.serving import endpoints
 from mainspring.workspace.alarming import delivering, evaluating
+from mainspring.workspace.vault import sealed
 
 if TYPE_CHECKING:
     from mainspring.ground.ports import Tx
@@ -294,8 +295,8 @@ def add_channel(
         endpoints=list(endpoints_),
         per_hour=per_hour,
     )
-    now = ws.clock.now()
-    return ws.write(Permission.ADMIN, lambda tx: channels.add(tx, channel, secret, now))
+    now, kept = ws.clock.now(), sealed.seal(ws, "channel", name, secret or None)
+    return ws.write(Permission.ADMIN, lambda tx: channels.add(tx, channel, kept, now))
 
 
 def remove_channel(ws: Workspace, name: str) -> None:
@@ -354,7 +355,7 @@ def test_channel(ws: Workspace, name: str) -> str:
         lines=["Nothing is wrong."],
         at=now,
     )
-    said = delivering.send(ws, channel, secret, message)
+    said = delivering.send(ws, channel, sealed.unseal(ws, "channel", name, secret), message)
     own = ws.acting_as(service("channels"))
     own.write(Permission.WORK, lambda tx: delivering.note(tx, name, now, None))
     return said

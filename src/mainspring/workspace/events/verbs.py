@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 import secrets
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -14,12 +15,18 @@ from mainspring.engine import tasks, triggers
 from mainspring.engine.triggers import Event, Happened, Standing, Trigger
 from mainspring.experiments import runs
 from mainspring.ground.clock import iso
-from mainspring.ground.errors import BadInputError, UnauthenticatedError
+from mainspring.ground.errors import (
+    BadInputError,
+    StoreError,
+    UnauthenticatedError,
+    UnavailableError,
+)
 from mainspring.ground.identity import check_name, new_id
 from mainspring.ground.permissions import Permission, service
 from mainspring.ground.ports import Tx
 from mainspring.workspace import calling
 from mainspring.workspace.events import files, noticing, sources, templates
+from mainspring.workspace.vault import sealed
 
 if TYPE_CHECKING:
     from mainspring.workspace.opening import Workspace
@@ -28,6 +35,7 @@ if TYPE_CHECKING:
 REPLAY_S = 300.0
 MOST_DEPTH = 20
 _DIGITS = 16
+_log = logging.getLogger("mainspring.web")
 
 
 class Declared(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,13 +96,13 @@ def put(
             )
     elif secret is not None:
         raise BadInputError("Only a webhook has a secret.", field="secret")
-    there = _file_keys(trigger)
+    there, kept = _file_keys(trigger), sealed.seal(ws, "trigger", trigger.name, secret)
     now = ws.clock.now()
 
     def work(tx: Tx) -> None:
         _refuse_circle(tx, trigger)
         baseline = there if there is not None else _keys(tx, trigger)
-        triggers.put(tx, trigger, baseline, secret, now)
+        triggers.put(tx, trigger, baseline, kept, now)
         told = {"on": trigger.on, "run": trigger.pipeline}
         tx.audit("trigger.put", f"trigger:{trigger.name}", told)
 
@@ -329,7 +337,8 @@ def sender(ws: Workspace, name: str, body: bytes, headers: Mapping[str, str]) ->
     def look(tx: Tx) -> str | None:
         return triggers.secret_of(tx, name)
 
-    secret = ws.acting_as(service("hooks")).read(Permission.WORK, look)
+    kept = ws.acting_as(service("hooks")).read(Permission.WORK, look)
+    secret = _opened(ws, name, kept)
     key = None if secret is None else _shown_key(secret, body, headers, ws.clock.now())
     if key is None:
         # One answer for all of it: a stranger learns no names.
@@ -338,6 +347,15 @@ def sender(ws: Workspace, name: str, body: bytes, headers: Mapping[str, str]) ->
             hint="Sign the body with the secret: X-Hub-Signature-256: sha256=HMAC.",
         )
     return Sender(name, key)
+
+
+def _opened(ws: Workspace, name: str, kept: str | None) -> str | None:
+    try:
+        return sealed.unseal(ws, "trigger", name, kept)
+    except StoreError as error:
+        _log.exception("the webhook of trigger %s cannot be checked", name)
+        # A stranger is not told of our keys; a sender tries again, and nothing is lost.
+        raise UnavailableError("This webhook cannot be checked now.") from error
 
 
 def received(ws: Workspace, by: Sender, event: Mapping[str, Any]) -> bool:

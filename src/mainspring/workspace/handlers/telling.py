@@ -11,6 +11,7 @@ from mainspring.ground.errors import BadInputError, UnavailableError
 from mainspring.ground.permissions import Permission
 from mainspring.readiness import notices
 from mainspring.workspace.telling import body_of, group_of, post
+from mainspring.workspace.vault import sealed
 
 if TYPE_CHECKING:
     from mainspring.engine.tasks import Lease
@@ -62,7 +63,8 @@ class Telling:
             hook = notices.get(tx, asked["webhook"])
             return hook, notices.secret_of(tx, hook.id)
 
-        hook, secret = self._ws.read(Permission.WORK, look)
+        hook, kept = self._ws.read(Permission.WORK, look)
+        secret = sealed.unseal(self._ws, "webhook", hook.id, kept)
         delivery = str(uuid.uuid5(uuid.NAMESPACE_URL, lease.task.id))  # the same at every try
         found = post(
             hook.url,

@@ -10,6 +10,7 @@ from mainspring.ground.errors import BadInputError
 from mainspring.ground.permissions import Permission
 from mainspring.ground.secrecy import hide
 from mainspring.pipelines import secrets
+from mainspring.workspace.vault import sealed
 
 if TYPE_CHECKING:
     from mainspring.workspace.opening import Workspace
@@ -20,11 +21,14 @@ def resolved(ws: Workspace, step: str, names: Sequence[str]) -> dict[str, str]:
 
     Raises:
         BadInputError: naming those that are nowhere, or that cannot be kept out of logs.
+        SecretKeyError: if the key that sealed one is not here.
     """
     if not names:
         return {}
-    kept = ws.read(Permission.WORK, lambda tx: secrets.values(tx, names))
-    found = kept | {name: os.environ[name] for name in names if os.environ.get(name)}
+    found = {name: os.environ[name] for name in names if os.environ.get(name)}
+    asked = [name for name in names if name not in found]
+    for name, kept in ws.read(Permission.WORK, lambda tx: secrets.values(tx, asked)).items():
+        found[name] = sealed.unseal(ws, "secret", name, kept) or ""
     missing = [name for name in names if name not in found]
     if missing:
         raise BadInputError(
