@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import func, insert, select
+from sqlalchemy import and_, func, insert, or_, select
 
 from mainspring.experiments.exact import exact_text
 from mainspring.experiments.tables import datasets, deleted_runs, run_datasets, runs, tags
@@ -217,15 +217,24 @@ def arrived(
 
 
 def seen(
-    tx: Tx, name: str, unread_by: tuple[str, str], limit: int
+    tx: Tx,
+    name: str,
+    unread_by: tuple[str, str],
+    limit: int,
+    before: tuple[float, str] | None = None,
 ) -> list[tuple[str, str, str, float]]:
     """Return digest, first run, source and time of the newest versions of a dataset.
 
     What runs with the tag ``unread_by`` (key, value) read is left out, and deleted runs.
+    ``before`` is the time and the digest of one: older ones are returned.
     """
     link, data = run_datasets.c, datasets.c
     mine = select(tags.c.run).where(tags.c.key == unread_by[0], tags.c.value == unread_by[1])
     gone = select(deleted_runs.c.run)
+    first = func.min(data.created)
+    older = [] if before is None else [
+        or_(first < before[0], and_(first == before[0], data.digest < before[1]))
+    ]  # fmt: skip
     statement = (
         select(
             data.digest,
@@ -236,7 +245,8 @@ def seen(
         .join(run_datasets, link.dataset == data.id)
         .where(data.name == name, link.run.not_in(gone), link.run.not_in(mine))
         .group_by(data.digest)
-        .order_by(func.min(data.created).desc(), func.min(link.id).desc())
+        .having(*older)
+        .order_by(first.desc(), data.digest.desc())
         .limit(limit)
     )
     return [(row.digest, row.run, row.source, float(row.at)) for row in tx.all(statement)]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Table, delete, func, insert, select, update
+from sqlalchemy import Table, delete, func, insert, literal, select, tuple_, update
 
 from mainspring.experiments import groups, histories
 from mainspring.experiments import metrics as points
@@ -119,14 +119,29 @@ def started_between(tx: Tx, since: float, until: float, limit: int = 500) -> lis
     return _whole(tx, tx.all(query.order_by(runs.c.started.desc()).limit(limit)))[::-1]
 
 
-def ended_of(tx: Tx, pipeline: str, statuses: Sequence[str], limit: int) -> list[Run]:
-    """Return the newest runs of a pipeline that ended so; the pipeline by its name or target."""
-    name = runs.c.pipeline
+def ended_of(
+    tx: Tx,
+    pipeline: str,
+    statuses: Sequence[str],
+    limit: int,
+    before: tuple[float, str] | None = None,
+) -> list[Run]:
+    """Return the runs of a pipeline that ended so last, the last first; by its name or target.
+
+    ``before`` is the end and the id of a run: those that ended earlier are returned.
+    """
+    name, place = runs.c.pipeline, tuple_(runs.c.ended, runs.c.id)
     mine = (name == pipeline) | name.endswith(f":{pipeline}", autoescape=True)
-    statement = select(runs).where(mine, runs.c.status.in_(list(statuses)))
-    rows = tx.all(statement.order_by(runs.c.started.desc(), runs.c.id.desc()).limit(limit))
-    gone = hidden(tx, [row.id for row in rows])
-    return _whole(tx, [row for row in rows if row.id not in gone])
+    gone = select(deleted_runs.c.run)
+    statement = select(runs).where(
+        mine,
+        runs.c.status.in_(list(statuses)),
+        runs.c.ended.is_not(None),
+        runs.c.id.not_in(gone),
+        *([] if before is None else [place < tuple_(literal(before[0]), literal(before[1]))]),
+    )
+    rows = tx.all(statement.order_by(runs.c.ended.desc(), runs.c.id.desc()).limit(limit))
+    return _whole(tx, rows)
 
 
 def log(

@@ -41,6 +41,7 @@ runs = Table(
     Column("parent", String(64)),
     Column("cause", String(250)),
     Index("runs_newest", "started", "id"),
+    Index("runs_by_end", "ended", "id"),
     Index("runs_of_experiment", "experiment", "started", "id"),
     Index("runs_of_cause", "cause"),
     Index("runs_of_parent", "parent"),

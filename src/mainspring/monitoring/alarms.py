@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, get_args, get_type_hints
 
 import msgspec
-from sqlalchemy import select, update
+from sqlalchemy import literal, or_, select, tuple_, update
 
 from mainspring.ground.errors import BadInputError, NotFoundError
 from mainspring.ground.identity import canonical, key_of
@@ -119,6 +119,20 @@ def list_alarms(tx: Tx, endpoint: str | None = None, limit: int = 100) -> list[A
     question = select(alarms)
     if endpoint is not None:
         question = question.where(alarms.c.endpoint == endpoint)
+    question = question.order_by(alarms.c.raised.desc(), alarms.c.id.desc()).limit(limit)
+    return [_alarm(row) for row in tx.all(question)]
+
+
+def about(tx: Tx, what: str, limit: int, before: tuple[float, str] | None = None) -> list[Alarm]:
+    """Return alarms of an endpoint, a kind or a subject, the newest first.
+
+    ``before`` is the time and the id of one: older ones are returned.
+    """
+    mine = or_(alarms.c.endpoint == what, alarms.c.kind == what, alarms.c.subject == what)
+    question = select(alarms).where(mine)
+    if before is not None:
+        place = tuple_(alarms.c.raised, alarms.c.id)
+        question = question.where(place < tuple_(literal(before[0]), literal(before[1])))
     question = question.order_by(alarms.c.raised.desc(), alarms.c.id.desc()).limit(limit)
     return [_alarm(row) for row in tx.all(question)]
 

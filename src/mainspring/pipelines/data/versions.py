@@ -6,6 +6,7 @@ that version; two who add at once get two numbers.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -91,6 +92,22 @@ def every(tx: Tx, name: str) -> list[DataVersion]:
     found = [_version(row) for row in tx.all(_of(name).order_by(table.c.number.desc()))]
     if not found:
         raise _absent(tx, name, name)
+    return found
+
+
+def older(tx: Tx, name: str, before: int | None, limit: int) -> list[DataVersion]:
+    """Return the newest versions of a dataset that are older than a number; none if none are."""
+    query = _of(name) if before is None else _of(name).where(table.c.number < before)
+    return [_version(row) for row in tx.all(query.order_by(table.c.number.desc()).limit(limit))]
+
+
+def among(tx: Tx, name: str, digests: Sequence[str]) -> set[str]:
+    """Return which of these digests are versions of a dataset."""
+    found: set[str] = set()
+    for start in range(0, len(digests), 500):  # SQLite takes a bounded number of variables
+        here = table.c.digest.in_(list(digests[start : start + 500]))
+        rows = tx.all(select(table.c.digest).where(table.c.name == name, here))
+        found |= {row.digest for row in rows}
     return found
 
 

@@ -17,13 +17,14 @@ from mainspring.engine.worker import Done, Handler
 from mainspring.experiments import runs
 from mainspring.ground.errors import BadInputError, MainspringError, NotFoundError
 from mainspring.ground.identity import key_of
+from mainspring.ground.killpoints import here
 from mainspring.ground.objects import RunStatus
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.ground.rules import Message
 from mainspring.monitoring import channels, paging
 from mainspring.workspace import running
-from mainspring.workspace.events import files, sources, templates
+from mainspring.workspace.events import backlog, files, sources, templates
 
 if TYPE_CHECKING:
     from mainspring.engine.tasks import Lease
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 10
 NOTE, BEGIN, REST = "trigger_note", "trigger_begin", "trigger_rest"
-_AT_ONCE = 100  #: events that one task notes
 _HOUR_S = 3600.0
 #: Events that keep coming within the debounce wait so many times as long at most.
 _LONGEST = 10
@@ -43,6 +43,7 @@ class Triggers:
 
     def __init__(self) -> None:
         self._watches: dict[str, files.Watch] = {}
+        self._backlogs: dict[tuple[str, str], list[backlog.Backlog]] = {}
 
     def due(self, tx: Tx, now: float) -> list[NewTask]:
         """Return what the triggers make to do; most of it is known already."""
@@ -58,24 +59,31 @@ class Triggers:
         return found
 
     def _noted(self, tx: Tx, one: Standing, now: float) -> list[NewTask]:
-        name = one.trigger.name
         if one.trigger.source == "file":
-            watch = self._watches.setdefault(name, files.Watch())
-            happened = watch.settled(one.trigger.root, one.trigger.what, now)
+            parts = [self._files(tx, one, now)]
         else:
-            watch, happened = None, sources.newest(tx, one.trigger)
+            place = (one.trigger.name, one.trigger.on)
+            logs = self._backlogs.setdefault(place, backlog.opened(one))
+            parts = [each.fresh(tx, one) for each in logs]
+        return [_note(tx, one, fresh) for fresh in parts if fresh]
+
+    def _files(self, tx: Tx, one: Standing, now: float) -> list[Happened]:
+        watch = self._watches.setdefault(one.trigger.name, files.Watch())
+        happened = watch.settled(one.trigger.root, one.trigger.what, now)
         fresh = [each for each in happened if each.key not in one.baseline]
-        known = triggers.known(tx, name, [each.key for each in fresh])
-        if watch is not None:
-            watch.told(known | one.baseline)
-        fresh = [each for each in fresh if each.key not in known][:_AT_ONCE]
-        if not fresh:
-            return []
-        keys = key_of(name, one.since, *(each.key for each in fresh))
-        payload = {"trigger": name, "events": [msgspec.to_builtins(each) for each in fresh]}
-        return [
-            NewTask(id=f"{NOTE}/{name}/{keys}", kind=NOTE, payload=payload, max_attempts=ATTEMPTS)
-        ]
+        known = triggers.known(tx, one.trigger.name, [each.key for each in fresh])
+        watch.told(known | one.baseline)
+        return [each for each in fresh if each.key not in known][: backlog.AT_ONCE]
+
+
+def _note(tx: Tx, one: Standing, fresh: list[Happened]) -> NewTask:
+    name = one.trigger.name
+    task = f"{NOTE}/{name}/{key_of(name, one.since, *(each.key for each in fresh))}"
+    before = tasks.get(tx, task)
+    if before is not None and before.state in tasks.BROKEN:
+        task = f"{task}/again"  # its workers died every time: what lies behind waits for it
+    payload = {"trigger": name, "events": [msgspec.to_builtins(each) for each in fresh]}
+    return NewTask(id=task, kind=NOTE, payload=payload, max_attempts=ATTEMPTS)
 
 
 def _begun(tx: Tx, one: Standing, now: float) -> list[NewTask]:
@@ -156,6 +164,7 @@ class Begins:
                 return  # it was removed meanwhile
             for each in happened:
                 triggers.note(tx, one.trigger.name, each, refused(one, each), self._ws.clock.now())
+            here("trigger.noted")
 
         return Done(apply=apply)
 
@@ -188,6 +197,7 @@ class Begins:
 
         def apply(tx: Tx) -> None:
             if triggers.settle(tx, ids, "begun", "", task, now):
+                here("trigger.settled")
                 planned.submit(tx)
 
         return Done(result={"run": planned.run.id}, apply=apply)
