@@ -39,7 +39,8 @@ def ended(tx: Tx, number: int) -> str:
 
 def raised(tx: Tx, number: int) -> str:
     one = Alarm(
-        id=f"alarm_{number:03}", endpoint="tide", kind="drift", subject=f"col{number}", reason="it moved",
+        id=f"alarm_{number:03}", endpoint="tide", kind="drift", subject=f"col{number}",
+        reason="it moved",
         raised=NOW + number - number % 2, window=f"w{number}", evidence={},
     )  # fmt: skip
     alarms.raise_(tx, one)

@@ -132,7 +132,11 @@ def at_start(ws: Workspace) -> int:
         here("vault.sealed")
         return len(bare)
 
-    return ws.store.write(owner(), Permission.ADMIN, work)
+    done = ws.store.write(owner(), Permission.ADMIN, work)
+    copies = sorted(ws.home.glob("*.db.schema-*"))
+    if copies:
+        _log.warning("%s holds secrets unsealed: remove it once you need it no more", copies[0])
+    return done
 
 
 # ---------------------------------------------------------------- anew
