@@ -16,6 +16,7 @@ import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 
@@ -144,6 +145,15 @@ def name_of(line: str) -> str:
     return re.sub(r"[-_.]+", "-", found.group()).lower() if found else ""
 
 
+def path_of(url: str) -> Path:
+    """Return the path that an address of a file or folder names.
+
+    >>> path_of("file:///a%20b/c")
+    PosixPath('/a b/c')
+    """
+    return Path(unquote(urlsplit(url).path))
+
+
 def _direct() -> dict[str, str]:
     """Return where distributions came from that no index gave, by name."""
     found: dict[str, str] = {}
@@ -153,8 +163,8 @@ def _direct() -> dict[str, str]:
                 told = json.loads(file.read_text("utf-8"))
             except (OSError, ValueError):
                 continue
-            name = file.parent.name.rpartition("-")[0].lower().replace("_", "-")
-            found.setdefault(name, _told(told))
+            name = file.parent.name.removesuffix(".dist-info").rpartition("-")[0]
+            found.setdefault(name.lower().replace("_", "-"), _told(told))
     return found
 
 

@@ -14,6 +14,7 @@ from mainspring.ground.errors import (
     UnavailableError,
 )
 from mainspring.ground.ports import Call, Outcome
+from mainspring.workspace import checkouts
 from mainspring.workspace.logs.printed import taken
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def wanted(
         target=f"mainspring.workspace.children:{function}",
         payload={**payload, "objects": ws.settings.objects_url},
         cwd=root,
-        path=[root] if root else [],
+        path=[root, *checkouts.paths_of(ws.home, root)] if root else [],
         env={**_whereabouts(ws), **(env or {})},
         log=None if log is None else str(log),
         timeout_s=timeout_s,

@@ -19,10 +19,13 @@ import msgspec
 
 from mainspring.experiments import artifacts
 from mainspring.experiments.capture import facts, files, git, source
-from mainspring.experiments.capture.git import GitState, LeftOut
+from mainspring.experiments.capture.git import LeftOut
+from mainspring.ground import locks
 from mainspring.ground.errors import NotFoundError
 from mainspring.ground.identity import canonical, sha256
 from mainspring.ground.ports import Tx
+from mainspring.workspace import brought, environments
+from mainspring.workspace.brought import Package, Sources
 
 if TYPE_CHECKING:
     from mainspring.workspace.opening import Workspace
@@ -36,15 +39,9 @@ _MOST_NAMED = 5
 _MOST_SEEN = 1_000  # files whose size is noted
 
 
-class ProjectFile(msgspec.Struct, frozen=True, kw_only=True):
+class ProjectFile(Sources, frozen=True, kw_only=True):
     """``mainspring/project.json``: the code that a pipeline's run was made of."""
 
-    root: str  #: the project's folder
-    folder: str  #: the same from the repository's root; "." where it is the root
-    git: GitState | None
-    files: dict[str, str] = {}  #: path -> digest, where no repository has them
-    programs: list[str] = []  #: which of the files may be executed
-    left_out: list[LeftOut] = []
     ignored: list[str] = []  #: what git ignores, such as data, from the repository's root
     #: Files that are not kept -> size and time of the last change in ns; a bounded number.
     seen: dict[str, tuple[int, int]] = {}
@@ -52,6 +49,7 @@ class ProjectFile(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 0
     python: str = ""  #: such as 3.11.7
     locks: dict[str, str] = {}  #: path -> digest
+    packages: dict[str, Package] = {}  #: those that no index has, by name
     not_captured: dict[str, str] = {}  #: part -> why
 
 
@@ -67,16 +65,17 @@ class Captured(msgspec.Struct, frozen=True, kw_only=True):
             artifacts.put(tx, run, path, digest, size, at)
 
 
-def of(ws: Workspace, root: Path) -> Captured:
+def of(ws: Workspace, root: Path, *, installed: bool = True) -> Captured:
     """Return what a project is made of now; its files are objects when it returns.
 
-    What could not be had is said in the tag ``mainspring.not_captured``.
+    ``installed`` says that it runs in what is installed here, whose packages are looked at
+    too. What could not be had is said in the tag ``mainspring.not_captured``.
     """
     tags = {SEED: str(ws.settings.seed)}
     if not ws.settings.capture:
         return Captured(tags=tags)
     try:
-        told, patch = _taken(ws, root)
+        told, patch = _taken(ws, root, installed=installed)
         found = {PROJECT: canonical(told)}
         if patch:
             found[facts.PATCH] = patch
@@ -88,6 +87,7 @@ def of(ws: Workspace, root: Path) -> Captured:
         tags |= {key: value for key, value in facts.git_tags(told.git).items() if value}
     left = [*told.left_out, *(told.git.left_out if told.git else [])]
     missing = [f"{part}: {why}" for part, why in told.not_captured.items()]
+    missing += [f"package {name}: {one.why}" for name, one in told.packages.items() if one.why]
     if left:
         names = ", ".join(one.path for one in left[:_MOST_NAMED])
         more = len(left) - _MOST_NAMED
@@ -111,7 +111,7 @@ def read(ws: Workspace, tx: Tx, run: str) -> tuple[ProjectFile, bytes] | None:
     return found, patch
 
 
-def _taken(ws: Workspace, root: Path) -> tuple[ProjectFile, bytes]:
+def _taken(ws: Workspace, root: Path, *, installed: bool) -> tuple[ProjectFile, bytes]:
     apart, missing = [ws.home], {}
     kept: list[str] = []
     left: list[LeftOut] = []
@@ -142,9 +142,16 @@ def _taken(ws: Workspace, root: Path) -> tuple[ProjectFile, bytes]:
         seed=ws.settings.seed,
         python=platform.python_version(),
         locks=_locks(root),
+        packages=_packages(ws) if installed else {},
         not_captured=missing,
     )
     return told, patch
+
+
+def _packages(ws: Workspace) -> dict[str, Package]:
+    lock = locks.installed()
+    cache = environments.cache(ws.home) / "packed"
+    return brought.taken(lock.left, lock.listing, ws.objects, cache)
 
 
 def _seen(root: Path, paths: Sequence[str], home: Path) -> dict[str, tuple[int, int]]:

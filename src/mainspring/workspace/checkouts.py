@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 from pathlib import Path
 
 GIT_S = 600.0  #: a clone from far away takes its time
+
+
+AGAIN = "again"  #: of the home: where places are in which runs are made again
+_PATHS = "paths.json"  # of a place
 
 
 class CannotError(Exception):
@@ -71,6 +76,21 @@ def git(folder: Path, *words: str, stdin: bytes = b"") -> None:
 
 
 _MEANT_FOR_OTHERS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY")
+
+
+def say_paths(place: Path, paths: list[str]) -> None:
+    """Note what is to be imported from in a place, before anything that is installed."""
+    (place / _PATHS).write_text(json.dumps(paths), "utf-8")
+
+
+def paths_of(home: Path, root: str) -> list[str]:
+    """Return what a project in a place is to import from besides itself; else nothing."""
+    above = home / AGAIN
+    if not Path(root).is_relative_to(above):
+        return []
+    file = above / Path(root).relative_to(above).parts[0] / _PATHS
+    found: list[str] = json.loads(file.read_text("utf-8")) if file.is_file() else []
+    return found
 
 
 def link(root: Path, checkout: Path, name: str) -> None:

@@ -147,7 +147,7 @@ def plan(
     graph = pinning.pinned(ws, graph if before is None else pinning.as_before(graph, before))
     room.check_all(ws.settings, graph.nodes)
     told = {RESULT: graph.result or "", CODE: digest_of(found["code"]), ROOT: root}
-    made_of = captured.of(ws, Path(root))
+    made_of = captured.of(ws, Path(root), installed=python is None)
     told |= made_of.tags
     own = environments.settled(ws, Path(root), graph) if locks is None else locks
     if fire_at is not None:

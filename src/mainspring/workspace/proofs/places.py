@@ -6,15 +6,18 @@
 2. Data that neither has, such as what git ignores, is linked from where the run found it, or
    from the project as it is now; what changed since is named, and what is nowhere, though the
    code names it, is refused before anything runs.
+3. Packages that were installed for editing are made again beside it, where they differ by now.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from mainspring.ground.ports import Objects
 from mainspring.workspace import checkouts
+from mainspring.workspace.brought import Package, Sources
 from mainspring.workspace.captured import ProjectFile
 from mainspring.workspace.checkouts import CannotError
 from mainspring.workspace.proofs import mentions
@@ -41,6 +44,44 @@ def make(
         CannotError: if the code cannot be had.
     """
     place.mkdir(mode=0o700, parents=True)
+    whole, root = _code(told, patch, place, objects)
+    depth = 0 if told.git is None else len(Path(told.folder).parts)
+    here = here.parents[depth - 1] if 0 < depth <= len(here.parents) else here
+    was = Path(told.root if told.git is None else told.git.root)
+    return root, _linked(told, was, whole, began, home, here)
+
+
+def bring(packages: Mapping[str, Package], place: Path, objects: Objects) -> None:
+    """Make packages that were installed for editing again, to be imported in this place alone.
+
+    What their installations said of them lies beside, so that their versions are known.
+
+    Raises:
+        CannotError: if the code of one cannot be had.
+    """
+    above = place / "packages"
+    above.mkdir()
+    paths = []
+    for name, one in packages.items():
+        if one.sources is None:
+            continue
+        folder = above / f"of-{name}"
+        folder.mkdir()
+        patch = objects.get(one.patch) if one.patch else b""
+        try:
+            whole, _ = _code(one.sources, patch, folder, objects)
+        except CannotError as error:
+            raise CannotError(f"package {name}: {error}") from error
+        paths += [os.fspath(whole / path) for path in one.paths]
+        info = above / f"{name.replace('-', '_')}-{one.version}.dist-info"
+        info.mkdir()
+        for file, text in one.texts.items():
+            (info / file).write_text(text, "utf-8")
+    checkouts.say_paths(place, [*paths, os.fspath(above)])
+
+
+def _code(told: Sources, patch: bytes, place: Path, objects: Objects) -> tuple[Path, Path]:
+    """Make a working tree again below a folder; return its top and the project's folder in it."""
     if told.git is None:
         root = place / (Path(told.root).name or "project")
         for path, digest in told.files.items():
@@ -52,7 +93,7 @@ def make(
             to.chmod(0o755 if path in told.programs else 0o644)
         if not told.files:
             raise CannotError("no file of its project was kept")
-        return root, _linked(told, Path(told.root), root, began, home, here)
+        return root, root
     state = told.git
     whole = place / (Path(state.root).name or "checkout")
     checkouts.check_out(state.root, state.commit, state.remote, whole)
@@ -61,9 +102,7 @@ def make(
     root = whole / told.folder
     if not root.is_dir():
         raise CannotError(f"its folder {told.folder} is neither in the commit nor in the patch")
-    depth = len(Path(told.folder).parts)
-    here = here.parents[depth - 1] if 0 < depth <= len(here.parents) else here
-    return root, _linked(told, Path(state.root), whole, began, home, here)
+    return whole, root
 
 
 def _linked(

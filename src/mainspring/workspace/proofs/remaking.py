@@ -33,7 +33,7 @@ from mainspring.pipelines import environments as kept
 from mainspring.pipelines import reading
 from mainspring.pipelines.graph import Argument
 from mainspring.readiness import evidence, registry
-from mainspring.workspace import captured, environments, running
+from mainspring.workspace import brought, captured, checkouts, environments, running
 from mainspring.workspace.checkouts import CannotError
 from mainspring.workspace.proofs import places, reproducing
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 
 REPRODUCED = "mainspring.reproduced"  #: on a run: what came of making it again, in words
-FOLDER = "again"  #: of the home: where the places are
+FOLDER = checkouts.AGAIN  #: of the home: where the places are
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +62,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     """The environment a run is made again in."""
 
     python: str | None = None  #: of the one that was built
-    digest: str | None = None
+    lock: Lock | None = None  #: what that was built of
     words: str = ""
     own: dict[str, Lock] = {}  #: of steps with their own, by target
 
@@ -158,10 +158,11 @@ def _handed_out(ws: Workspace, wanted: Wanted, place: Path, lease: Lease) -> Don
     root, notes = places.make(
         project, patch, place, ws.objects, was.started, ws.home, Path(ws.settings.root)
     )
-    around = _surroundings(ws, was.id, envs, wanted, lease)
+    past = Past(was, told, envs, listing, args)
+    around = _surroundings(ws, was.id, past, wanted, place, lease)
     tags = {reproducing.TAG: f"run:{was.id}", captured.SEED: was.tags.get(captured.SEED, "0")}
-    if around.digest is not None:
-        tags[running.ENVIRONMENT] = around.digest
+    if around.lock is not None:
+        tags[running.ENVIRONMENT] = around.lock.digest
     fired = was.tags.get(running.SCHEDULED)
     planned = running.plan(
         ws, str(root), str(was.pipeline), was.params, tags=tags, lease=lease,
@@ -177,7 +178,7 @@ def _handed_out(ws: Workspace, wanted: Wanted, place: Path, lease: Lease) -> Don
         "tolerance": wanted.tolerance,
         "packages": [
             *_patches(project.python, around.python),
-            *reproducing.changes(listing, planned.environment),
+            *_changes(listing, planned.environment, project),
         ],
         "environment": around.words,
         "notes": notes,
@@ -185,6 +186,8 @@ def _handed_out(ws: Workspace, wanted: Wanted, place: Path, lease: Lease) -> Don
     }
 
     def apply(tx: Tx) -> None:
+        if around.lock is not None:  # who runs a step asks for it by its digest
+            kept.keep(tx, around.lock.listing, around.lock)
         for one in plans:
             one.submit(tx)
         reproducing.submit_comparison(tx, lease.task.id, plans, payload)
@@ -193,18 +196,19 @@ def _handed_out(ws: Workspace, wanted: Wanted, place: Path, lease: Lease) -> Don
 
 
 def _surroundings(
-    ws: Workspace, run: str, envs: Mapping[str, str], wanted: Wanted, lease: Lease
+    ws: Workspace, run: str, past: Past, wanted: Wanted, place: Path, lease: Lease
 ) -> Surroundings:
     """Return the environment to run in; it is built if it is another than what is here.
 
     Raises:
         ConflictError: if what the run had is not known, or of another machine.
+        CannotError: if a package that no index has was not kept, and is not here as it was.
         BadInputError, UnavailableError: if it cannot be built; in the tool's words.
     """
 
     def look(tx: Tx) -> tuple[dict[str, Lock], Lock | None]:
         own, others = {}, None
-        for step, digest in envs.items():
+        for step, digest in past.environments.items():
             lock = kept.lock_of(tx, digest)
             if reading.is_apart(tx, run, step):
                 if lock is None:
@@ -217,16 +221,70 @@ def _surroundings(
     own, lock = ws.read(Permission.WORK, look)
     here = locks.installed()
     count = len(here.listing) - 2
+    packages = past.told[0].packages if past.told else {}
     if wanted.here or lock is None:
         why = "as asked" if wanted.here else "what the run had was not kept"
         return Surroundings(words=f"what is installed here ({why})", own=own)
-    if lock.digest == here.digest and not wanted.rebuild:
-        return Surroundings(words=f"the same {count} packages are installed here", own=own)
+    other = {name: one for name, one in packages.items() if not brought.is_same(one, name)}
+    edited = {name: one for name, one in other.items() if one.sources is not None}
+    same = lock.digest == here.digest and all(one.why for one in other.values() if not one.sources)
+    if same and not wanted.rebuild:
+        words = f"the same {count} packages are installed here"
+        unknown = [
+            name for name in lock.left if name != locks.OURS and _is_unknown(packages, name)
+        ]
+        words += f"; {', '.join(unknown)} cannot be compared" if unknown else ""
+        if edited:
+            places.bring(edited, place, ws.objects)
+            words += f"; {', '.join(edited)} as it was then, beside them"
+        return Surroundings(words=words, own=own)
+    return _built(ws, lock, packages, place, own, lease)
+
+
+def _is_unknown(packages: Mapping[str, brought.Package], name: str) -> bool:
+    return name not in packages or bool(packages[name].why)
+
+
+def _built(
+    ws: Workspace,
+    lock: Lock,
+    packages: Mapping[str, brought.Package],
+    place: Path,
+    own: dict[str, Lock],
+    lease: Lease,
+) -> Surroundings:
+    for name, came in lock.left.items():
+        if name != locks.OURS and _is_unknown(packages, name):
+            why = f": {packages[name].why}" if name in packages else ""
+            raise CannotError(
+                f"package {name} was {came}, which no index has, and it was not kept{why}. Put it"
+                " on an index or under version control, or take what is installed here: --here"
+            )
+    wheels = {name: one for name, one in packages.items() if one.wheel is not None}
+    lines, listing = {locks.name_of(line): line for line in lock.lines}, dict(lock.listing)
+    for name, one in wheels.items():
+        file = environments.cache(ws.home) / "wheels" / str(one.wheel) / Path(one.file).name
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        ws.objects.fetch(str(one.wheel), file)
+        lines[name] = f"{name} @ {file.as_uri()}"
+        # Two packages of one version need not be the same: each has an environment of its own.
+        listing[name] = f"{one.version}+{str(one.wheel)[:12]}"
+    lock = msgspec.structs.replace(lock, lines=list(lines.values()), listing=listing)
+    if any(one.sources for one in packages.values()):
+        places.bring(packages, place, ws.objects)
     python = str(venvs_ready(ws, lock, lease))
     words = f"built of {len(lock.lines)} packages, Python {lock.python}"
-    left = [name for name in lock.left if name != locks.OURS]
-    words += f"; without {', '.join(left)}, which no index has" if left else ""
-    return Surroundings(python=python, digest=lock.digest, words=words, own=own)
+    beside = [name for name, one in packages.items() if one.sources]
+    words += f"; {', '.join(beside)} as it was then, beside them" if beside else ""
+    return Surroundings(python=python, lock=lock, words=words, own=own)
+
+
+def _changes(
+    was: Mapping[str, str], now: Mapping[str, str], project: captured.ProjectFile
+) -> list[str]:
+    """Return which packages differ, those aside that were made again as they were."""
+    told = reproducing.changes(was, now)
+    return [one for one in told if one.partition(" ")[0] not in project.packages]
 
 
 def _patches(was: str, python: str | None) -> list[str]:
