@@ -263,6 +263,7 @@ APART = {
     "environments.of_run",
     "environments.remove",
     "proofs.remake",  # tests/workspace/proofs
+    "proofs.cancel",
     "proofs.reproduce",
     "proofs.reproduction",
     "proofs.scan",  # tests/cli/test_judging_commands.py

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -13,7 +14,7 @@ from mainspring.cli.models import reference
 from mainspring.cli.options import HERE, Everywhere
 from mainspring.cli.remote import Local, Remote, asking
 from mainspring.cli.runs import full_id
-from mainspring.ground.errors import BadInputError, NotFoundError, StepFailedError
+from mainspring.ground.errors import BadInputError, ConflictError, NotFoundError, StepFailedError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -48,7 +49,8 @@ def reproduce(
     environment is built from its lock unless exactly that is installed here; nothing is reused.
     Step by step the verdict is identical (the same bytes), equal within tolerance (numbers and
     metrics), or different and where. It is kept on the run and on the version it made. Exit code
-    0 if it is the same, 1 if not, 2 if it cannot be made again.
+    0 if it is the same, 1 if not, 2 if it cannot be made again. With --url the server does it;
+    Ctrl-C stops it, there too.
     """
     if runs < 1 or not 0 <= tolerance < 1:
         raise BadInputError(
@@ -61,8 +63,16 @@ def reproduce(
     asked = {"runs": runs, "tolerance": tolerance, "here": here, "rebuild": rebuild}
     with asking(options) as house:
         begun = _begun(house, what, asked)
-        found = _followed(house, begun["task"], quiet=options.json)
+        try:
+            found = _followed(house, begun["task"], quiet=options.json)
+        except KeyboardInterrupt:
+            with suppress(ConflictError):  # it came to its end meanwhile
+                house.call("proofs.cancel", task=begun["task"])
+            _say("stopped; nothing is said of the run")
+            raise
     made = found["evidence"]
+    if found["state"] == "cancelled":
+        raise StepFailedError(f"Making {what} again was cancelled; nothing is said of it.")
     if made is None:
         told = f"{what} could not be compared: {found['error'] or found['state']}"
         raise StepFailedError(told)

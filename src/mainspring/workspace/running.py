@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 #: The tag that says who started a run by hand.
 BY = "mainspring.by"
+CANCELLED = "mainspring.cancelled"  #: by whom
 #: Tags by which a run carries what its end needs to know.
 REGISTER, RESULT, CODE, ROOT, FRESH, CAPTURED, SCHEDULE, TRAINING_SET, SMOKE, ENVIRONMENT = (
     "mainspring.register",
@@ -241,7 +242,7 @@ def cancel(ws: Workspace, run: str) -> None:
 
 def cancel_in(tx: Tx, run: str) -> None:
     """Stop a run that is at work, and the runs that its steps started."""
-    experiments.set_tags(tx, run, {"mainspring.cancelled": tx.who.name})
+    experiments.set_tags(tx, run, {CANCELLED: tx.who.name})
     tasks.cancel(tx, run)
     for child in experiments.children_at_work(tx, run):
         cancel_in(tx, child)
@@ -258,7 +259,7 @@ def resume_in(tx: Tx, run: str, now: RunPlan | None = None) -> None:
         if not leases.held(tx, run):
             return
     experiments.resume(tx, run)
-    experiments.set_tags(tx, run, {"mainspring.cancelled": None})
+    experiments.set_tags(tx, run, {CANCELLED: None})
     leave = [pipelines.task_id(run, one) for one in growing.handled(tx, run)]
     if now is None:
         pipelines.reopen(tx, run)

@@ -183,3 +183,23 @@ def test_the_operations_say_how_far_it_is(ws: Workspace, version: Version) -> No
     told = call(ws, "proofs.reproduction", task=begun["task"])
     assert told["state"] == "done"
     assert Evidence(**told["evidence"]).passed
+    with pytest.raises(ConflictError, match="It has ended already: it is done"):
+        call(ws, "proofs.cancel", task=begun["task"])
+
+
+def test_one_that_is_cancelled_says_nothing_of_the_version(
+    ws: Workspace, version: Version
+) -> None:
+    begun = call(ws, "proofs.reproduce", model="tide", number=1, runs=1)
+    engines.settle(ws, begun["task"])
+    told = call(ws, "proofs.reproduction", task=begun["task"])
+    call(ws, "proofs.cancel", task=begun["task"])
+    engines.drive(ws, told["runs"][0])
+    told = call(ws, "proofs.reproduction", task=begun["task"])
+    assert (told["state"], told["evidence"]) == ("cancelled", None)
+    assert not list((ws.home / "again").glob("*"))
+    assert not ws.read(Permission.READ, lambda tx: evidence.newest(tx, "reproduced", "tide/1"))
+    # Before anything was prepared it is cancelled at once.
+    begun = call(ws, "proofs.reproduce", model="tide", number=1, runs=1)
+    call(ws, "proofs.cancel", task=begun["task"])
+    assert call(ws, "proofs.reproduction", task=begun["task"])["state"] == "cancelled"

@@ -10,7 +10,7 @@ from msgspec import Meta
 from mainspring.ground.gates import Accepted
 from mainspring.ground.objects import Evidence
 from mainspring.ground.permissions import Permission
-from mainspring.web.api.fields import ModelName, Number, OfVersion, Request, RunId
+from mainspring.web.api.fields import Done, ModelName, Number, OfVersion, Request, RunId
 from mainspring.web.api.operations import operation
 from mainspring.workspace.opening import Workspace
 
@@ -209,9 +209,29 @@ def reproduction(ws: Workspace, request: OfReproduction) -> Reproducing:
     from mainspring.workspace.proofs import reproducing
 
     task, runs, found = reproducing.reproduction(ws, request.task)
+    stopped = bool(task.result and task.result.get("cancelled"))
     return Reproducing(
-        task=request.task, state=task.state, runs=runs, evidence=found, error=task.error or ""
+        task=request.task,
+        state="cancelled" if stopped else task.state,
+        runs=runs,
+        evidence=found,
+        error=task.error or "",
     )
+
+
+@operation(
+    "proofs.cancel",
+    "POST",
+    "/api/v1/reproductions/{task}/cancel",
+    Permission.RUN,
+    example={"task": "again_01j9"},
+)
+def cancel(ws: Workspace, request: OfReproduction) -> Done:
+    """Stop making a run again; nothing is said of whether it gives the same."""
+    from mainspring.workspace.proofs import reproducing
+
+    reproducing.cancel(ws, request.task)
+    return Done()
 
 
 class WrittenSbom(msgspec.Struct, frozen=True, kw_only=True):

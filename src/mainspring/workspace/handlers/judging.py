@@ -148,6 +148,9 @@ class Judging:
 
     def compare_runs(self, lease: Lease) -> Done:
         """Compare a version's run with those that made it again, and keep what came of it."""
+        if reproducing.was_cancelled(self._ws, lease.task.payload):
+            remaking.forget(self._ws, lease.task.payload.get("place"))
+            return Done(result={"cancelled": True})
         made = reproducing.compared(self._ws, lease.task.payload, lease)
         answer = {"evidence": made[0].id, "passed": made[0].passed}
         remaking.forget(self._ws, lease.task.payload.get("place"))

@@ -236,6 +236,37 @@ def reproduction(ws: Workspace, name: str) -> tuple[tasks.Task, list[str], Evide
     return task, list(task.payload.get("runs", [])), found
 
 
+def cancel(ws: Workspace, name: str) -> None:
+    """Stop making a run again: what has not begun never does, and nothing is said of the run.
+
+    Raises:
+        NotFoundError: if none was asked for by that name.
+        ConflictError: if it has ended already.
+    """
+    task, runs, _ = reproduction(ws, name)
+
+    def work(tx: Tx) -> None:
+        states = {run: experiments.get(tx, run).status for run in runs}
+        at_work = [run for run, one in states.items() if one is RunStatus.RUNNING]
+        if not at_work and task.state in ("done", "failed", "cancelled"):
+            raise ConflictError(f"It has ended already: it is {task.state}.", field="task")
+        tasks.cancel(tx, name)
+        for run in at_work:
+            running.cancel_in(tx, run)
+
+    ws.write(Permission.RUN, work)
+
+
+def was_cancelled(ws: Workspace, payload: Mapping[str, Any]) -> bool:
+    """Return whether somebody stopped one of the runs: then nothing can be said."""
+    return ws.read(
+        Permission.WORK,
+        lambda tx: any(
+            running.CANCELLED in experiments.get(tx, run).tags for run in payload["runs"]
+        ),
+    )
+
+
 def changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
     """Return which packages differ, in words. Ours is always the one that runs."""
     told = environment.differences(before, after)
