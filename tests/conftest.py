@@ -5,20 +5,27 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 from sqlalchemy import MetaData
 
+from mainspring.backends.executors import local
 from mainspring.backends.sql import Guard, SqlStore, open_store, schema
 from mainspring.ground.clock import Clock, TurnedClock
 from mainspring.pipelines.outputs import pickled
 from mainspring.testing.postgres import PostgresServer
 from mainspring.workspace import opening
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import warm
 
 _NUMBERS = itertools.count(1)
 _MEMORY = Path("/dev/shm")
@@ -55,6 +62,14 @@ def _nothing_captured(monkeypatch: pytest.MonkeyPatch) -> None:
 def _in_no_home() -> None:
     """Begin in no home: a test whose steps ran in this process leaves its own behind."""
     pickled.leave()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _warm() -> Iterator[None]:
+    """Fork the fork servers of this process's homes from a warm one: see :mod:`warm`."""
+    with pytest.MonkeyPatch.context() as patch, closing(warm.Warm()) as servers:
+        patch.setattr(local, "begin", servers.begin)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -64,9 +64,10 @@ class Forked:
             with open_pidfd(self.pid) as number:
                 if not select.select([number], [], [], timeout)[0]:
                     raise subprocess.TimeoutExpired("fork server", timeout)
-        while self.poll() is None:
-            signal.pause()
-        return self.returncode or 0
+        if self.returncode is None:
+            _, status = os.waitpid(self.pid, 0)
+            self.returncode = os.waitstatus_to_exitcode(status)
+        return self.returncode
 
     def kill(self) -> None:
         os.kill(self.pid, signal.SIGKILL)

@@ -34,7 +34,7 @@ _LISTEN_S = 0.01  # between looks at what a call prints; a pipe holds a megabyte
 _MUCH = 1 << 18  # bytes since the last look: it prints faster than we look
 _LEFT_BEHIND = 8 << 20  # the most that is taken at the end, if something still prints
 ASK_S = 0.1  #: how often ``cancelled`` is asked
-_SERVER = ("-P", "-m", "mainspring.backends.executors.forkserver")
+SERVER = ("-P", "-m", "mainspring.backends.executors.forkserver")
 #: Sets and dicts of text come in the same order in every process, or no step could be made again.
 SETTLED = {"PYTHONHASHSEED": "0"}
 
@@ -136,15 +136,7 @@ class LocalExecutor:
         command = [*program, str(theirs.fileno())]
         command += [",".join(self._preload), ",".join(self._later)]
         with theirs, _own_file(self._run_dir / "forkserver.log") as log:
-            self._server = subprocess.Popen(  # noqa: S603  our own module
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                pass_fds=[theirs.fileno()],
-                env=variables,
-                start_new_session=True,  # Ctrl-C is for the owner
-            )
+            self._server = begin(command, theirs, log, variables)
         self._control = ours
         return ours
 
@@ -162,9 +154,24 @@ class LocalExecutor:
             self._server = None
 
 
+def begin(
+    command: Sequence[str], control: socket.socket, log: BinaryIO, variables: dict[str, str]
+) -> subprocess.Popen[bytes]:
+    """Start a fork server that obeys what comes out of ``control``."""
+    return subprocess.Popen(  # noqa: S603  our own module
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        pass_fds=[control.fileno()],
+        env=variables,
+        start_new_session=True,  # Ctrl-C is for the owner
+    )
+
+
 def _ours() -> tuple[Sequence[str], dict[str, str]]:
     """Return how a server of our own environment is started."""
-    return (sys.executable, *_SERVER), {**without_keys(os.environ), **SETTLED}
+    return (sys.executable, *SERVER), {**without_keys(os.environ), **SETTLED}
 
 
 def without_keys(environ: Mapping[str, str]) -> dict[str, str]:
