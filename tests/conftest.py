@@ -52,6 +52,52 @@ settings.register_profile("any", deadline=None, suppress_health_check=[HealthChe
 settings.load_profile("any")
 
 
+#: Files that take long, by how long: begun first, or one worker ends with them alone.
+LONG = (
+    "cli/demo/test_demo.py",
+    "workspace/test_kill_points.py",
+    "web/pages/test_monitoring_pages_browser.py",
+    "web/pages/test_pages_browser.py",
+    "docs/test_trying_howtos.py",
+    "workspace/packaging/test_images.py",
+    "cli/test_starter_score.py",
+    "cli/test_integration_commands.py",
+    "acceptance/test_first_hour.py",
+    "wire/test_wire_clients.py",
+    "cli/test_starter.py",
+    "cli/test_judging_commands.py",
+    "cli/test_home.py",
+    "web/pages/test_run_pages_hostile.py",
+    "web/pages/test_run_pages_browser.py",
+    "workspace/test_trying_over_http.py",
+    "cli/test_forms_commands.py",
+    "docs/test_package_howto.py",
+    "docs/test_served_elsewhere_howto.py",
+    "workspace/chaos/test_chaos.py",
+    "web/pages/test_step_pages_browser.py",
+    "acceptance/test_strangers_access.py",
+    "loop/test_simulation.py",
+    "workspace/test_switching.py",
+    "workspace/test_keeping_whole_loop.py",
+    "workspace/around/test_around.py",
+    "wire/test_wire_pyfunc.py",
+    "workspace/test_handing_on.py",
+)
+_HERE = Path(__file__).parent
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let xdist keep our order of files: its own ends with those of one long test."""
+    config.option.loadscopereorder = False
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long; the rest stays shuffled."""
+    places = {_HERE / name: place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: places.get(item.path, len(LONG)))
+
+
 @pytest.fixture(autouse=True)
 def _nothing_captured(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let runs keep what they are told alone; a test of what they capture turns it on."""

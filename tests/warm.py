@@ -90,12 +90,12 @@ class Warm:
         variables: dict[str, str],
     ) -> Begun | subprocess.Popen[bytes]:
         """Do as ``local.begin`` does, and quicker where it can be."""
-        *_, first, later = command
+        wanted = {name for names in command[-2:] for name in names.split(",") if name}
         ours = list(command[:-3]) == [sys.executable, *local.SERVER]
-        if not ours or first != FIRST or later not in ("", LATER) or self._at_start(variables):
+        if not ours or not wanted <= {*PRELOAD} or self._at_start(variables):
             return self._really(command, control, log, variables)
         order = {"variables": variables, "folder": str(Path.cwd()), "words": list(command[-3:])}
-        talk = self._mother(later)
+        talk = self._mother(LATER if wanted & {*HEAVY} else "")
         data = json.dumps(order).encode()
         socket.send_fds(talk, [len(data).to_bytes(8, "big")], [control.fileno(), log.fileno()])
         talk.sendall(data)

@@ -91,7 +91,7 @@ def until(true: Callable[[], Any], within_s: float = 120.0) -> None:
     while time.monotonic() < end:
         if true():
             return
-        time.sleep(1)
+        time.sleep(0.2)
     raise AssertionError(f"not within {within_s} s")
 
 

@@ -289,9 +289,9 @@ class Crew:
         if pick < 0.5:
             name = self._chance.choice(NAMED)
             # A point that is not passed again must not let it live for good.
-            return f"{name}:{self._chance.randint(1, 4)}", self._chance.uniform(3, 6), name
+            return f"{name}:{self._chance.randint(1, 4)}", self._chance.uniform(2, 4), name
         if pick < 0.7:
-            return f"{self._chance.randint(1, 60)}", self._chance.uniform(3, 6), "any point"
+            return f"{self._chance.randint(1, 60)}", self._chance.uniform(2, 4), "any point"
         if pick < 0.85:
             self._story.wish_a_step_dead()
         return "", self._chance.uniform(0.05, 1.5), "outside"
@@ -398,7 +398,7 @@ class Watcher:
 
     def _watch(self) -> None:
         seen: list[int | None] = []
-        while not self._over.wait(0.005):
+        while not self._over.wait(0.01):
             champions, moves = self._ws.read(Permission.READ, _who_serves)
             self.looks += 1
             if len(champions) > 1 or (seen and not champions):

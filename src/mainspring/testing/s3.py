@@ -12,7 +12,7 @@ import urllib.request
 from mainspring.ground.errors import UnavailableError
 from mainspring.ground.extras import need
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 ACCESS = {"access_key_id": "testing", "secret_access_key": "testing", "region": "us-east-1"}
 
 
@@ -21,9 +21,7 @@ class S3Server:
 
     def __init__(self) -> None:
         need("moto", extra="dev", purpose="An S3 server to throw away")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self.port = 0  # until it is started
         self._server: subprocess.Popen[bytes] | None = None
 
     @property
@@ -32,24 +30,31 @@ class S3Server:
         return f"http://127.0.0.1:{self.port}"
 
     def __enter__(self) -> S3Server:
+        give_up = time.monotonic() + PATIENCE_S
+        while not self._answers():
+            if time.monotonic() > give_up:
+                self.__exit__()
+                raise UnavailableError("The S3 server for tests did not start.")
+            if self._server is None or self._server.poll() is not None:
+                self._start()  # again, if somebody took the port meanwhile
+            time.sleep(0.1)
+        return self
+
+    def _start(self) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = int(probe.getsockname()[1])
         self._server = subprocess.Popen(  # noqa: S603  our own interpreter
             [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        give_up = time.monotonic() + PATIENCE_S
-        while not self._answers():
-            if self._server.poll() is not None or time.monotonic() > give_up:
-                self.__exit__()
-                raise UnavailableError("The S3 server for tests did not start.")
-            time.sleep(0.1)
-        return self
 
     def __exit__(self, *_: object) -> None:
         if self._server is not None:
             self._server.terminate()
-            self._server.wait(10)
+            self._server.wait(PATIENCE_S)
             self._server = None
 
     def bucket(self, name: str) -> str:
@@ -57,7 +62,8 @@ class S3Server:
         request = urllib.request.Request(  # noqa: S310  always http to our own port
             f"{self.endpoint}/{name}", method="PUT"
         )
-        with urllib.request.urlopen(request, timeout=10):  # noqa: S310
+        # The first request of all loads what serves buckets: seconds, on a busy machine many.
+        with urllib.request.urlopen(request, timeout=PATIENCE_S):  # noqa: S310
             pass
         settings = "&".join(f"{key}={value}" for key, value in ACCESS.items())
         return f"s3://{name}/kept/here?endpoint={self.endpoint}&{settings}"
