@@ -6,12 +6,16 @@ import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import expect
 
+from mainspring.ground.permissions import Permission, service
+from mainspring.ground.ports import Tx
 from mainspring.pipelines import project as projects
-from mainspring.workspace import engines, running, waiting
+from mainspring.pipelines import runs as pipelines
+from mainspring.workspace import engines, printing, running
 from mainspring.workspace.opening import Workspace
 
 PAGE = Path(__file__).parents[3] / "docs" / "howto" / "look-at-pipelines.md"
@@ -31,14 +35,46 @@ def carried_out(ws: Workspace) -> str:
     return run
 
 
+def grows(ws: Workspace, run: str, page: Any, settle: Any) -> None:
+    """Look on while the log of a step grows, and let the step wait again."""
+    file = printing.file_of(ws.home, run, "shops")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("opening 1\n")
+
+    def begin(tx: Tx) -> None:
+        pipelines.started(tx, pipelines.prepare(tx, run, "shops", lambda _: True), 1.0)
+
+    ws.store.write(service("engine"), Permission.WORK, begin)
+    page.goto(f"{page.url}?step=shops")
+    settle(page)
+    expect(page.locator("#log-tail")).to_contain_text("opening 1")
+    with file.open("a") as printed:
+        printed.write("<b>opening 2</b>\n")
+    expect(page.locator("#log-tail")).to_contain_text("<b>opening 2</b>")
+    ws.store.write(
+        service("engine"), Permission.WORK, lambda tx: pipelines.unstarted(tx, run, "shops")
+    )
+
+
 def test_a_run_is_looked_at_answered_and_followed_to_its_failure(
     opened, settle, place: Workspace, site: str
 ) -> None:  # type: ignore[no-untyped-def]
-    first = carried_out(place)
-    waiting.reject(place, first, "release", "not today")
-    engines.drive(place, first)
-    run = carried_out(place)
     with opened(viewport={"width": 1280, "height": 900}) as (page, complaints):
+        page.goto(f"{site}/pipelines")  # where nothing ran yet
+        page.get_by_role("link", name="project:week", exact=True).click()
+        page.get_by_text("Run", exact=True).click()
+        page.get_by_label("count").fill("8")
+        page.get_by_role("button", name="Run it").click()
+        page.wait_for_url("**/runs/run_*")
+        first = page.url.rpartition("/")[2]
+        grows(place, first, page, settle)
+        engines.drive(place, first)
+        page.goto(f"{site}/runs/{first}?step=release")
+        page.get_by_label("Why").fill("not today")
+        with page.expect_navigation():
+            page.get_by_role("button", name="Refuse").click()
+        engines.drive(place, first)
+        run = carried_out(place)
         page.goto(f"{site}/runs/{run}")
         settle(page)
         picture = page.locator("#graph-scroll svg")
@@ -84,6 +120,7 @@ def test_a_run_is_looked_at_answered_and_followed_to_its_failure(
         page.get_by_role("link", name="Pipelines").click()
         row = page.locator("#pipelines-scroll tbody tr")
         expect(row).to_have_count(1)
+        expect(row.get_by_role("img")).to_have_attribute("aria-label", "Of the last 2: 2 failed")
         expect(row).to_contain_text("failed")
         row.get_by_role("link", name="project:week", exact=True).click()
         settle(page)
@@ -93,6 +130,17 @@ def test_a_run_is_looked_at_answered_and_followed_to_its_failure(
         assert page.evaluate("window.breaches") == []
         page.locator("svg.graph").get_by_role("link", name="publish: failed").click()
         expect(panel.locator(".error")).to_contain_text("the printer is off")
+        page.go_back()
+        page.get_by_role("link", name="Compare the last two").click()
+        settle(page)
+        row = page.locator("#steps-scroll tbody tr", has_text="shops")
+        expect(row).to_contain_text("reused from")
+        expect(row).to_contain_text("the same")
+        row = page.locator("#steps-scroll tbody tr").filter(
+            has=page.get_by_role("rowheader", name="publish")
+        )
+        expect(row).to_contain_text("the printer is off")
+        assert page.evaluate("window.breaches") == []
         assert complaints == []
     with opened(color_scheme="dark", viewport={"width": 420, "height": 900}) as (page, complaints):
         page.goto(f"{site}/runs/{first}?step=shops")

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from mainspring.ground.objects import RunStatus
-from mainspring.web.pages import bests, figures, parallel, words
+from mainspring.web.pages import beside_steps, bests, figures, parallel, words
 from mainspring.web.pages.axes import axis_of, number_in
 from mainspring.web.pages.curves import SYSTEM
 from mainspring.web.pages.fields import Asked
@@ -50,6 +50,7 @@ def gather(ws: Workspace, asked: Asked) -> dict[str, Any]:
         "experiments": found.experiments,
         "running": any(run.status is RunStatus.RUNNING for run in matrix.runs),
         "beside": len(matrix.runs) <= BESIDE,
+        "steps": beside_steps.rows(ws, matrix.runs),
         "by": by,
         "axes": axes,
         "axes_shown": shown,

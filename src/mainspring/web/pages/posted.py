@@ -17,7 +17,7 @@ from mainspring.ground.errors import (
 from mainspring.ground.permissions import Permission, Principal, authorise
 from mainspring.web.front import send_bytes
 from mainspring.web.limits import Threads, read_body
-from mainspring.web.pages import alarms, fields, starts, steering, steps
+from mainspring.web.pages import alarms, fields, pipelines, starts, steering, steps
 from mainspring.web.pages.fields import Asked
 from mainspring.web.pages.headers import PAGE_HEADERS
 from mainspring.web.pages.session import way_back
@@ -46,6 +46,7 @@ def act_routes(ws: Workspace, threads: Threads) -> list[BaseRoute]:
         **steering.ACTS,
         **starts.ACTS,
         **steps.ACTS,
+        **pipelines.ACTS,
     }
     return [Route(p, Act(ws, threads, p, work), methods=["POST"]) for p, work in table.items()]
 

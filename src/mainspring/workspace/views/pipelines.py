@@ -16,6 +16,7 @@ from mainspring.workspace.crons import Listed
 from mainspring.workspace.events import verbs
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.tracking.catching_up import caught_up
+from mainspring.workspace.views import declared
 
 MOST_PIPELINES = 200
 DRAWN_RUNS = 20  #: whose durations are drawn, and over which steps are told
@@ -81,12 +82,12 @@ def pipeline_detail(ws: Workspace, pipeline: str) -> PipelineDetail:
     """Return one pipeline with its newest runs, and how its steps did over them.
 
     Raises:
-        NotFoundError: if it never ran.
+        NotFoundError: if it never ran, and the project declares none of that name.
     """
 
     def look(tx: Tx) -> PipelineDetail:
         past = by_pipeline.newest(tx, pipeline, SHOWN_RUNS)
-        if not past:
+        if not past and declared.of_target(ws, pipeline) is None:
             raise NotFoundError(
                 f"No run of a pipeline {pipeline[:120]!r} is kept.",
                 field="pipeline",
@@ -101,7 +102,7 @@ def pipeline_detail(ws: Workspace, pipeline: str) -> PipelineDetail:
             steps=steps,
             over=len(told),
             whole=whole,
-            newest=list(reading.steps_of(tx, past[0].run)),
+            newest=list(reading.steps_of(tx, past[0].run)) if past else [],
             starts=starts,
         )
 

@@ -12,7 +12,7 @@ from mainspring.ground.objects import Record, StepRecord, StepState
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.pipelines import growing, reading
-from mainspring.pipelines.graph import WAITS
+from mainspring.pipelines.graph import WAITS, leaves
 from mainspring.workspace import printing, waiting
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.waiting import Waiting
@@ -32,6 +32,8 @@ class Passed(Record, frozen=True, kw_only=True):
     digest: str | None = None
     size: int | None = None  #: bytes of all its objects, unless they are many
     value: str = ""  #: of plain data written in the pipeline
+    data: str | None = None  #: the dataset of which it is a version, pinned by ``ms.data``
+    number: int | None = None  #: of that version
 
 
 class Log(Record, frozen=True, kw_only=True):
@@ -87,6 +89,7 @@ def step_detail(ws: Workspace, steps: Sequence[StepRecord], run: str, name: str)
         )
 
     given = [passed(k, v, makers.get(v)) for k, v in list(step.inputs.items())[:MOST_INPUTS]]
+    given += [_pinned(path, leaf["data"]) for path, leaf in leaves(args) if "data" in leaf]
     given += [
         Passed(name=key, value=_shown(value["value"]))
         for key, value in args.items()
@@ -96,7 +99,7 @@ def step_detail(ws: Workspace, steps: Sequence[StepRecord], run: str, name: str)
     return StepDetail(
         step=step,
         given=given[:MOST_INPUTS],
-        more_given=max(0, len(step.inputs) - MOST_INPUTS),
+        more_given=max(0, len(given) - MOST_INPUTS) + max(0, len(step.inputs) - MOST_INPUTS),
         output=passed("", step.output, step) if step.output else None,
         log=log_of(ws, step),
         waits=next((w for w in waiting.waiting(ws, run) if w.step == name), None)
@@ -104,6 +107,14 @@ def step_detail(ws: Workspace, steps: Sequence[StepRecord], run: str, name: str)
         else None,
         child=child,
     )
+
+
+def _pinned(path: str, told: dict[str, Any]) -> Passed:
+    """Return a data version that a step is given; one that nobody settled has no number."""
+    name = told.get("name") or str(told.get("reference", "")).partition("@")[0]
+    kind = f"{'frame of a ' if told.get('frame') else ''}{told.get('kind', 'version')}"
+    number = told.get("number")
+    return Passed(name=path, data=name, number=number, type=kind, digest=told.get("digest"))
 
 
 def log_of(ws: Workspace, step: StepRecord) -> Log:
