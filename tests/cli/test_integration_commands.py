@@ -101,9 +101,11 @@ def test_the_workflow_runs_in_a_clean_clone(origin: Place, tmp_path: Path) -> No
     clean = cloned(origin, tmp_path, "clean")
     file = clean.folder / ".github" / "workflows" / "mainspring.yml"
     steps = yaml.safe_load(file.read_text())["jobs"]["report"]["steps"]
+    clean.environ["GITHUB_STEP_SUMMARY"] = str(tmp_path / "summary.md")
     for step in steps:
         if "run" in step:
             clean.said(step["run"].replace("${{ github.event.number }}", "12"))
+    assert (tmp_path / "summary.md").read_text() == (clean.folder / "report.md").read_text()
     assert (tmp_path / "gh.said").read_text().split() == [
         *("pr", "comment", "12", "--body-file", "report.md", "--edit-last"),
         "--create-if-none",

@@ -38,6 +38,34 @@ def test_gitlab_reads_its_file() -> None:
     assert job["variables"]["GIT_DEPTH"] == "0"
 
 
+@pytest.mark.parametrize("manifest", [None, "requirements.txt", "pyproject.toml"])
+@pytest.mark.parametrize("tests", [False, True])
+def test_gitlab_runs_what_github_runs_so_that_running_one_shows_both(
+    manifest: str | None, tests: bool
+) -> None:
+    """tests/cli/test_integration_commands.py runs GitHub's, command by command."""
+    asked = {"manifest": manifest, "tests": tests, "base": "trunk"}
+    told = yaml.safe_load(integration.text(wanted("github", **asked)))
+    github = [one["run"] for one in told["jobs"]["report"]["steps"] if "run" in one]
+    gitlab = yaml.safe_load(integration.text(wanted("gitlab", **asked)))["mainspring"]["script"]
+    # What each needs of its own: GitLab's image has no git and its job no other branch; GitHub
+    # shows the report at two places, where GitLab keeps it as an artifact.
+    assert gitlab[:2] == [
+        "apt-get update -qq && apt-get install -y -qq git",
+        "git fetch -q origin +refs/heads/trunk:refs/remotes/origin/trunk",
+    ]
+    assert [one.split()[0] for one in github[-2:]] == ["test", "gh"]
+    assert gitlab[2:] == github[:-2]
+
+
+def test_a_fork_gets_its_report_without_a_token_that_may_write() -> None:
+    steps = yaml.safe_load(integration.text(wanted("github")))["jobs"]["report"]["steps"]
+    summary, comment = steps[-2:]
+    assert summary["if"] == "always()"
+    assert "head.repo.full_name == github.repository" in comment["if"]
+    assert "hashFiles('report.md') != ''" in comment["if"]
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [("model", "a b"), ("pipeline", "x; rm -rf /"), ("base", "$(id)"), ("base", "")],

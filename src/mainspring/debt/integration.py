@@ -58,7 +58,12 @@ jobs:
           path: |
             report.md
             gate.xml
-      - if: always() && github.event_name == 'pull_request'
+      - if: always()
+        run: test ! -f report.md || cat report.md >> "$GITHUB_STEP_SUMMARY"
+      # From a fork the token may only read: its report is the job's summary alone.
+      - if: >-
+          always() && github.event_name == 'pull_request' && hashFiles('report.md') != ''
+          && github.event.pull_request.head.repo.full_name == github.repository
         run: >-
           gh pr comment "${{{{ github.event.number }}}}" --body-file report.md
           --edit-last --create-if-none
@@ -80,6 +85,7 @@ mainspring:
     - if: $CI_COMMIT_BRANCH == "{base}"
   script:
     - apt-get update -qq && apt-get install -y -qq git
+    - git fetch -q origin +refs/heads/{base}:refs/remotes/origin/{base}
     - python -m pip install {install}
     - mainspring config check
 {tests}    - >-

@@ -128,6 +128,22 @@ def test_a_base_that_git_does_not_know_is_named(repository: Path) -> None:
     assert "fetch-depth" in (caught.value.hint or "")
 
 
+def test_a_clone_that_ends_before_the_fork_is_refused_and_not_compared_with_the_wrong_commit(
+    repository: Path, tmp_path: Path
+) -> None:
+    git(repository, "checkout", "-q", "main")
+    (repository / "other.py").write_text("")
+    git(repository, "add", "-A")
+    git(repository, "commit", "-q", "-m", "Elsewhere.")
+    git(repository, "checkout", "-q", "change")
+    shallow = tmp_path / "shallow"
+    words = ("--depth", "1", "--no-single-branch", f"file://{repository}", str(shallow))
+    git(repository, "clone", "-q", *words)
+    with pytest.raises(BadInputError, match="is shallow") as caught:
+        sides.fork_of(shallow, "origin/main")
+    assert "GIT_DEPTH: 0" in (caught.value.hint or "")
+
+
 def test_only_the_changes_of_this_branch_count(repository: Path) -> None:
     fork = git(repository, "rev-parse", "main")
     git(repository, "checkout", "-q", "main")

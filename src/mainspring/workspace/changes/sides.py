@@ -53,13 +53,20 @@ def fork_of(root: Path, base: str) -> str:
     """Return the commit at which the code here left ``base``, so that only its own changes count.
 
     Raises:
-        BadInputError: if git knows no such commit.
+        BadInputError: if git knows no such commit, or the clone ends before that one.
     """
     other = commit_of(root, base)
     try:
         return _git(root, "merge-base", "HEAD", other)
-    except MainspringError:  # histories without a common commit
-        return other
+    except MainspringError as error:
+        if _git(root, "rev-parse", "--is-shallow-repository") == "true":
+            raise BadInputError(
+                f"This clone is shallow: where the code here left {base[:200]!r} is not in it.",
+                field="base",
+                hint="Fetch all of the history: fetch-depth: 0 on GitHub, GIT_DEPTH: 0 on GitLab,"
+                " git fetch --unshallow elsewhere.",
+            ) from error
+        return other  # histories without a common commit
 
 
 def is_changed(root: Path) -> bool:
