@@ -39,13 +39,16 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     step: int
     digest: str
     type: str
+    blobs: list[str] = []  #: every object it needs
 
 
 class Writer(Protocol):
     """Writes a checkpoint's row: for good, when it returns."""
 
-    def __call__(self, step: int, stored: outputs.Stored, keep: int, drop: list[int]) -> None:
-        """Keep what is stored as the checkpoint of a step; forget those to drop."""
+    def __call__(
+        self, step: int, stored: outputs.Stored, keep: int, drop: list[int], *, own: bool = False
+    ) -> None:
+        """Keep what is stored as the checkpoint of a step, or a worker's own; forget some."""
         ...
 
 
@@ -53,9 +56,15 @@ class Shelf:
     """The checkpoints of the step that is running. Without a writer nothing is kept."""
 
     def __init__(
-        self, objects: Objects, there: Sequence[Kept], folder: Path, write: Writer | None
+        self,
+        objects: Objects,
+        there: Sequence[Kept],
+        folder: Path,
+        write: Writer | None,
+        *,
+        own: bool = False,
     ) -> None:
-        self._objects, self._folder, self._write = objects, folder, write
+        self._objects, self._folder, self._write, self._own = objects, folder, write, own
         self._there = sorted(there, key=lambda one: one.step)
         self._damaged: list[int] = []
 
@@ -64,7 +73,7 @@ class Shelf:
         if self._write is None:
             return
         stored = outputs.encode(value, self._objects, "The checkpoint cannot be kept")
-        self._write(step, stored, keep, self._damaged)
+        self._write(step, stored, keep, self._damaged, own=self._own)
         self._damaged = []
         kept = Kept(step=step, digest=stored.digest, type=stored.type)
         self._there = [*(one for one in self._there if one.step != step), kept][-keep:]
@@ -73,7 +82,7 @@ class Shelf:
         """Return the newest checkpoint whose bytes are what they were."""
         while self._there:
             newest = self._there[-1]
-            folder = self._folder / f"checkpoint-{newest.step}"
+            folder = self._folder / f"{'own-' if self._own else ''}checkpoint-{newest.step}"
             try:
                 value = outputs.decode(newest.digest, newest.type, self._objects, folder)
             except (DamagedError, NotFoundError) as error:
@@ -84,7 +93,7 @@ class Shelf:
         return None
 
 
-def checkpoint(value: Any, *, step: int, keep: int = KEEP) -> None:
+def checkpoint(value: Any, *, step: int, keep: int = KEEP, own: bool = False) -> None:
     """Keep how far the running step is: what it needs to go on from ``step``.
 
     ``value`` may be whatever a step may return: a frame, an array, a dict of them, a fitted
@@ -92,8 +101,10 @@ def checkpoint(value: Any, *, step: int, keep: int = KEEP) -> None:
     killed then; the newest ``keep`` of a step stay, and all go when the step is done.
     ``step`` counts up, such as the epoch that is done.
 
-    Of several workers the first one's is kept, and all of them find it. Called outside of a
-    pipeline's run, nothing happens but the check of ``step``.
+    Of several workers the first one's is kept, and all of them find it. With ``own`` each worker
+    keeps its own, such as its part of the weights: all call it with the same steps, and what all
+    have is what they go on from. Called outside of a pipeline's run, nothing happens but the
+    check of ``step``.
 
     >>> checkpoint([0.5, 1.5], step=3)
 
@@ -105,21 +116,24 @@ def checkpoint(value: Any, *, step: int, keep: int = KEEP) -> None:
     _check("step", step, 0)
     _check("keep", keep, 1)
     context = current()
-    if context is not None and context.shelf is not None:
-        context.shelf.put(value, step, keep)
+    shelf = None if context is None else context.own_shelf if own else context.shelf
+    if shelf is not None:
+        shelf.put(value, step, keep)
 
 
-def last_checkpoint() -> Checkpoint | None:
+def last_checkpoint(*, own: bool = False) -> Checkpoint | None:
     """Return the last checkpoint of this very step, on the same inputs by the same code; or None.
 
     ``found.step`` and ``found.value`` are what was given to :func:`checkpoint`. One whose bytes
-    are damaged is passed over for the one before. All workers of a step find the same.
+    are damaged is passed over for the one before. All workers of a step find the same; with
+    ``own`` each finds its own value, of the last step that all of them have whole.
 
     >>> last_checkpoint() is None  # nothing is running
     True
     """
     context = current()
-    return None if context is None or context.shelf is None else context.shelf.last()
+    shelf = None if context is None else context.own_shelf if own else context.shelf
+    return None if shelf is None else shelf.last()
 
 
 def _check(name: str, number: object, least: int) -> None:

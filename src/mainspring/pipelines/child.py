@@ -41,7 +41,8 @@ def execute(
     is told how far it is), ``kept`` (a folder for artifacts of the run) and ``rank`` (which
     worker it is: only the first keeps what it returns), ``secrets`` (names of variables whose
     values are in no file it keeps) and ``checkpoints`` (those that are
-    ``there``, as Kept). ``write`` writes new ones; without it none is kept.
+    ``there``, as Kept; ``own``, of each of several workers). ``write`` writes
+    new ones; without it none is kept.
 
     Returns ``output``, ``output_type``, ``blobs``, ``metrics`` ([key, value, step, time], see
     context.pack), ``wall_s`` and ``cpu_s`` of the call alone, and ``io_s`` of all around it.
@@ -63,6 +64,7 @@ def execute(
             kept=Path(payload["kept"]) if payload.get("kept") and not rank else None,
             secrets=payload.get("secrets", ()),
             shelf=Shelf(objects, _there(payload), folder, None if rank else write),
+            own_shelf=_own_shelf(payload, objects, folder, write),
             seed=chance.seed_of(int(payload.get("seed", 0)), str(payload["step"]), rank),
         )
         arguments = _decoded(function, payload["args"], objects, folder)
@@ -93,6 +95,17 @@ def execute(
 
 def _there(payload: Mapping[str, Any]) -> list[Kept]:
     return msgspec.convert((payload.get("checkpoints") or {}).get("there", []), list[Kept])
+
+
+def _own_shelf(
+    payload: Mapping[str, Any], objects: Objects, folder: Path, write: Writer | None
+) -> Shelf | None:
+    """Return the checkpoints of this worker alone; None where it is the only one."""
+    every = (payload.get("checkpoints") or {}).get("own")
+    if not every:
+        return None
+    there = msgspec.convert(every[int(payload.get("rank", 0))], list[Kept])
+    return Shelf(objects, there, folder, write, own=True)
 
 
 def wire(payload: Mapping[str, Any], objects: Objects) -> Block:

@@ -39,6 +39,7 @@ class StepContext:
         folder: Path | None = None,
         kept: Path | None = None,
         shelf: Shelf | None = None,
+        own_shelf: Shelf | None = None,
         seed: int = 0,
         secrets: Sequence[str] = (),
     ) -> None:
@@ -51,6 +52,9 @@ class StepContext:
         self.folder = folder  #: for files of the step's own; gone when its output is kept
         self._kept = kept
         self.shelf = shelf  #: its checkpoints
+        self.own_shelf = (
+            own_shelf or shelf
+        )  #: those of this worker alone, where it is one of several
         self.seed = seed  #: for what it draws by chance
         self.hiding = Hiding(os.environ.get(name, "") for name in secrets)
         self._told = -math.inf

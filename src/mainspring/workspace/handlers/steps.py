@@ -37,7 +37,7 @@ from mainspring.readiness import registry
 from mainspring.workspace import calling, environments, gates, printing, running, verified
 from mainspring.workspace.data import pinning
 from mainspring.workspace.handlers.trying_again import another_try
-from mainspring.workspace.performing import room
+from mainspring.workspace.performing import keeping, room
 from mainspring.workspace.performing import secrets as secrets_
 from mainspring.workspace.performing.step import perform
 from mainspring.workspace.proofs import parity, smoking
@@ -152,6 +152,7 @@ class Steps:
                     "checkpoints": {
                         "scope": checkpoints.scope_of(plan),
                         "there": msgspec.to_builtins(there),
+                        "own": keeping.own_of(self._ws, plan, self._seen),
                         "settings": _to_open(self._ws.settings),
                     },
                     "sample": None if plan.inputs else about.sample,
@@ -261,7 +262,7 @@ class Steps:
             cpu_s=value["cpu_s"],
         )
         pipelines.finished(tx, plan, output, self._ws.clock.now())
-        checkpoints.forget(tx, checkpoints.scope_of(plan))
+        checkpoints.forget(tx, checkpoints.scope_of(plan), plan.options.workers)
         experiments.log_gathered(tx, plan.run, value["metrics"])
 
     def _failed(

@@ -1,14 +1,44 @@
-"""Write a step's checkpoints into the store, from the process that runs the step."""
+"""Checkpoints of a step: which its workers go on from; new ones, from the process that runs it."""
 
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from mainspring.ground.ports import Tx
 from mainspring.pipelines import outputs
+
+if TYPE_CHECKING:
+    from mainspring.pipelines.runs import StepPlan
+    from mainspring.workspace.opening import Workspace
+    from mainspring.workspace.verified import Verified
+
+
+def own_of(ws: Workspace, plan: StepPlan, seen: Verified) -> list[Any]:
+    """Return by worker what it kept of its own, up to the last step of which all have all bytes.
+
+    What some have beyond it is forgotten. Of a step with one worker there is none.
+    """
+    from mainspring.ground.permissions import Permission
+    from mainspring.pipelines import checkpoint_rows
+
+    workers = plan.options.workers
+    if workers == 1:
+        return []
+    scope = checkpoint_rows.scope_of(plan)
+    there = ws.read(Permission.WORK, lambda tx: checkpoint_rows.common(tx, scope, workers))
+    while there[0] and not _are_whole(ws, seen, {b for one in there for b in one[-1].blobs}):
+        there = [one[:-1] for one in there]
+    last = there[0][-1].step if there[0] else -1
+    ws.write(Permission.WORK, lambda tx: checkpoint_rows.cut_off(tx, scope, workers, last))
+    told: list[Any] = msgspec.to_builtins(there)
+    return told
+
+
+def _are_whole(ws: Workspace, seen: Verified, blobs: set[str]) -> bool:
+    return all(map(ws.objects.has, blobs)) and not seen.damaged(blobs)
 
 
 class Writer:
@@ -18,12 +48,15 @@ class Writer:
         self._payload = payload
         self._opened: tuple[int, Any] | None = None
 
-    def __call__(self, step: int, stored: outputs.Stored, keep: int, drop: list[int]) -> None:
-        """Keep what is stored as the checkpoint of a step."""
+    def __call__(
+        self, step: int, stored: outputs.Stored, keep: int, drop: list[int], *, own: bool = False
+    ) -> None:
+        """Keep what is stored as the checkpoint of a step, or of this worker of it."""
         from mainspring.ground.permissions import Permission
         from mainspring.pipelines import checkpoint_rows
 
         ws, asked = self._workspace(), self._payload["checkpoints"]
+        whose = (int(self._payload.get("rank", 0)), len(asked["own"])) if own else None
 
         def work(tx: Tx) -> None:
             checkpoint_rows.keep_one(
@@ -36,6 +69,7 @@ class Writer:
                 at=ws.clock.now(),
                 keep=keep,
                 drop=drop,
+                own=whose,
             )
 
         ws.write(Permission.WORK, work)
