@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,10 @@ import pytest
 import mainspring as ms
 from mainspring.backends.objects import open_objects
 from mainspring.ground.errors import BadInputError, ProjectError, StepFailedError
+from mainspring.pipelines.checkpoints import Shelf
 from mainspring.pipelines.code import code_digest
 from mainspring.pipelines.context import StepContext, entered
+from mainspring.pipelines.programs.following import Following
 
 TRAIN = """
 from __future__ import print_function
@@ -165,3 +169,99 @@ def test_a_script_that_is_not_there_and_a_channel_that_cannot_be_are_named(decla
         declare("nope.py")(channels={})
     with pytest.raises(BadInputError, match="no name of a channel"):
         declare()(channels={"../x": ROWS})
+
+
+LITERAL = """
+import json, os, pathlib, sys
+
+ML = pathlib.Path("/opt/ml")
+told = json.loads((ML / "input/config/hyperparameters.json").read_text())
+rows = (ML / "input/data/train/train.csv").read_text().splitlines()
+(ML / "model/model.txt").write_text(f"{told['depth']} {len(rows)} {os.getcwd()}")
+(ML / "output/data/seen").write_text(f"{os.environ['SM_MODEL_DIR']} {os.getuid()}")
+hosts = json.loads((ML / "input/config/resourceconfig.json").read_text())["hosts"]
+channels = json.loads((ML / "input/config/inputdataconfig.json").read_text())
+assert (hosts, list(channels)) == (["algo-1"], ["train"])
+if told["depth"] == "0":
+    (ML / "output/failure").write_text("No depth at all.\\nIt says so.")
+    sys.exit(3)
+"""
+
+
+@pytest.fixture
+def literal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A step of a script that writes /opt/ml out."""
+    (tmp_path / "train.py").write_text(LITERAL)
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path)
+    made = ms.script("train.py", outputs=("model", "data"))
+    made.function.folder = tmp_path
+    return made
+
+
+def in_a_step(tmp_path: Path, step: Any, depth: int) -> Any:
+    context = StepContext("run", "train", open_objects(str(tmp_path)), folder=tmp_path / "work")
+    rows = pl.DataFrame({"a": [1, 2]})
+    with entered(context):
+        return step(channels={"train.csv": rows}, hyperparameters={"depth": depth})
+
+
+def test_a_script_that_writes_the_path_out_finds_it_and_nobody_else(
+    tmp_path: Path, literal: Any
+) -> None:
+    there = Path("/opt/ml").exists()
+    made = in_a_step(tmp_path, literal, 3)
+    assert (made["model"] / "model.txt").read_text() == "3 3 /opt/ml/code"
+    assert (made["data"] / "seen").read_text() == f"/opt/ml/model {os.getuid()}"
+    assert Path("/opt/ml").exists() == there
+    with pytest.raises(StepFailedError, match="exit code 3: No depth at all") as caught:
+        in_a_step(tmp_path, literal, 0)
+    assert caught.value.trace is not None
+    assert "It says so." in caught.value.trace
+
+
+def test_where_it_cannot_be_bound_it_is_said_before_the_script_begins(
+    tmp_path: Path, literal: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What stands for the interpreter runs it with no rights, where no name space can be made.
+    fake = tmp_path / "python"
+    bare = "setpriv --bounding-set=-all --inh-caps=-all --no-new-privs"
+    fake.write_text(
+        '#!/bin/sh\nexport ASKED="$*"\nexec unshare --user --map-root-user sh -c'
+        " 'echo 0 > /proc/sys/user/max_user_namespaces;"
+        f' exec {bare} "$@"\' sh {sys.executable} "$@"\n'
+    )
+    fake.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(fake))
+    with pytest.raises(StepFailedError, match="user name spaces are not allowed here") as caught:
+        in_a_step(tmp_path, literal, 3)
+    assert "SM_MODEL_DIR" in (caught.value.hint or "")
+    assert not list(tmp_path.rglob("model.txt"))
+
+
+def test_checkpoints_are_kept_once_they_are_whole(tmp_path: Path) -> None:
+    folder, kept = tmp_path / "checkpoints", []
+    folder.mkdir()
+
+    def write(step: int, stored: Any, keep: int, drop: list[int], *, own: bool = False) -> None:
+        kept.append((step, stored.type))
+
+    objects = open_objects(str(tmp_path / "objects"))
+    shelf = Shelf(objects, [], tmp_path, write)
+    followed = Following(folder, shelf, tmp_path / "copy")
+    followed.look()
+    assert kept == [], "nothing is there"
+    (folder / "epoch-1").write_text("one")
+    followed.look()
+    assert kept == [], "it may be written still"
+    followed.look()
+    followed.look()
+    assert [step for step, _ in kept] == [1], "and once"
+    (folder / "epoch-1").unlink()
+    (folder / "epoch-2").write_text("two")
+    followed.closed()
+    assert [step for step, _ in kept] == [1, 2]
+    again = tmp_path / "again"
+    again.mkdir()
+    Following(again, shelf, tmp_path / "copy-2").restore()
+    assert [(one.name, one.read_text()) for one in again.iterdir()] == [("epoch-2", "two")]

@@ -20,7 +20,14 @@ from mainspring.ground.permissions import Permission, service
 from mainspring.ground.ports import Tx
 from mainspring.ground.settings import Settings
 from mainspring.pipelines import outputs
-from mainspring.pipelines.checkpoint_rows import forget, keep_one, newest
+from mainspring.pipelines.checkpoint_rows import (
+    common,
+    cut_off,
+    forget,
+    keep_one,
+    newest,
+    own_scope,
+)
 from mainspring.pipelines.tables import checkpoints
 from mainspring.workspace import engines, running
 from mainspring.workspace.opening import Workspace, open_workspace
@@ -72,6 +79,34 @@ def learn_together(seed: int) -> dict:
     return last.value
 
 
+@ms.step(workers=4)
+def learn_parts(seed: int) -> dict:
+    # Each worker has a part of its own; the last one is killed while the others are ahead.
+    rank = ms.rank()
+    last = ms.last_checkpoint(own=True)
+    told(f"rank {rank} from {(last.step, last.value['part']) if last else None}")
+    start, part = (last.step + 1, last.value["part"]) if last else (0, seed * rank)
+    for epoch in range(start, 6):
+        if not last and rank == 3 and epoch == 3:
+            while not all((HERE / f"ahead-{other}").exists() for other in range(3)):
+                time.sleep(0.02)
+            os.kill(os.getpid(), signal.SIGKILL)
+        part = part * 3 + epoch
+        ms.checkpoint({"part": part}, step=epoch, keep=2, own=True)
+    (HERE / f"ahead-{rank}").touch()
+    if not last:
+        time.sleep(600)
+    return {"part": part}
+
+
+scripted = ms.script("train.sh", outputs=("data",), retries=1)
+
+
+@ms.pipeline
+def trained():
+    return scripted()
+
+
 @ms.pipeline
 def main(seed: int = 1, how: str = "well"):
     return learn(seed, how)
@@ -80,6 +115,21 @@ def main(seed: int = 1, how: str = "well"):
 @ms.pipeline
 def together(seed: int = 1):
     return learn_together(seed)
+
+
+@ms.pipeline
+def parts(seed: int = 1):
+    return learn_parts(seed)
+"""
+SCRIPT = """
+cd /opt/ml/checkpoints
+if [ -e epoch ]; then
+  cp epoch ../output/data/
+else
+  echo 3 > epoch
+  echo "It broke after epoch 3." > ../output/failure
+  exit 4
+fi
 """
 DRIVE = """
 import sys
@@ -94,6 +144,7 @@ engines.drive(open_workspace(settings), run)
 
 def opened(folder: Path, url: str | None = None) -> Workspace:
     (folder / "project.py").write_text(PROJECT)
+    (folder / "train.sh").write_text(SCRIPT)
     return open_workspace(
         Settings(root=str(folder), home=str(folder / "home"), database=url, lease_s=1.0)
     )
@@ -163,10 +214,20 @@ def test_both_databases_keep_the_newest(
     def work(tx: Tx) -> list[int]:
         for number in (1, 2, 3, 3, 4):
             keep_one(tx, "scope", number, stored, run="r", step="s", at=0.0, keep=2)
+        for rank, last in ((0, 6), (1, 3)):  # one is ahead of the other
+            for number in range(last):
+                own = (rank, 2)
+                keep_one(tx, "scope", number, stored, run="r", step="s", at=0, keep=2, own=own)
+        there = common(tx, "scope", 2)
+        assert [[one.step for one in own] for own in there] == [[1, 2], [1, 2]]
+        cut_off(tx, "scope", 2, 2)
+        assert [one.step for one in newest(tx, own_scope("scope", 0, 2))] == [0, 1, 2]
+        assert common(tx, "scope", 3) == [[], [], []], "other numbers of workers share none"
         return [one.step for one in newest(tx, "scope")]
 
-    assert ws.acting_as(service("engine")).write(Permission.WORK, work) == [3, 4]
-    assert ws.acting_as(service("engine")).write(Permission.WORK, lambda tx: forget(tx, "scope"))
+    engine = ws.acting_as(service("engine"))
+    assert engine.write(Permission.WORK, work) == [3, 4]
+    assert engine.write(Permission.WORK, lambda tx: forget(tx, "scope", 2))
     assert left(ws) == 0
     ws.close()
 
@@ -178,6 +239,30 @@ def test_all_workers_go_on_from_the_same(tmp_path: Path) -> None:
     assert result(ws, run, tmp_path) == {"epoch": 2}
     done = epochs(tmp_path)
     assert (done["rank 0 from 2"], done["rank 1 from 2"]) == (1, 1)
+    ws.close()
+
+
+def test_each_worker_gets_its_own_of_the_last_step_that_all_have(tmp_path: Path) -> None:
+    ws = opened(tmp_path)
+    run = running.start_run(ws, "parts")
+    assert engines.drive(ws, run).status is RunStatus.FINISHED
+    done = epochs(tmp_path)
+    after = [rank * 27 + 0 * 9 + 1 * 3 + 2 for rank in range(4)]  # epochs 0, 1 and 2
+    assert done == Counter(
+        [f"rank {rank} from None" for rank in range(4)]
+        + [f"rank {rank} from {(2, after[rank])}" for rank in range(4)]
+    )
+    assert result(ws, run, tmp_path) == {"part": ((after[0] * 3 + 3) * 3 + 4) * 3 + 5}
+    assert left(ws) == 0, "they go when the step is done"
+    ws.close()
+
+
+def test_a_script_finds_what_it_left_at_its_last_attempt(tmp_path: Path) -> None:
+    ws = opened(tmp_path)
+    run = running.start_run(ws, "trained")
+    assert engines.drive(ws, run).status is RunStatus.FINISHED
+    assert (result(ws, run, tmp_path / "made") / "epoch").read_text() == "3\n"
+    assert left(ws) == 0
     ws.close()
 
 

@@ -37,6 +37,23 @@ def run(
         StepFailedError: if it cannot be started or ends with another code than 0; with the last
             lines of its stderr.
     """
+    code, last = ended(command, folder, env, what, told)
+    if code:
+        raise failed(what, code, last, "" if reason is None else reason())
+
+
+def ended(
+    command: Sequence[str],
+    folder: Path,
+    env: Mapping[str, str],
+    what: str,
+    told: Callable[[str], None] | None = None,
+) -> tuple[int, list[str]]:
+    """Run a command as :func:`run` does; return its code, below 0 a signal, and its last lines.
+
+    Raises:
+        StepFailedError: if it cannot be started.
+    """
     sys.stdout.flush()
     sys.stderr.flush()
     last: deque[str] = deque(maxlen=LAST_LINES)
@@ -65,8 +82,7 @@ def run(
         process.kill()  # a Ctrl-C ends it with us
         process.wait()
         raise
-    if code:
-        raise _failed(what, code, list(last), "" if reason is None else reason())
+    return code, list(last)
 
 
 def _pump(stream: IO[bytes], last: deque[str], told: Callable[[str], None] | None) -> None:
@@ -82,7 +98,8 @@ def _pump(stream: IO[bytes], last: deque[str], told: Callable[[str], None] | Non
                 told(line)
 
 
-def _failed(what: str, code: int, last: list[str], reason: str) -> StepFailedError:
+def failed(what: str, code: int, last: Sequence[str], reason: str) -> StepFailedError:
+    """Return the error of a command that ended with a code: its own reason, or its last line."""
     how = f"ended with exit code {code}" if code > 0 else f"was ended by {_signal(-code)}"
     lines = [line for line in last if line.strip()]
     told = reason.strip().partition("\n")[0][:500] or (lines[-1][:500] if lines else "")

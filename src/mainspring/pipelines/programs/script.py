@@ -1,7 +1,8 @@
 """Training scripts in SageMaker's manner as steps: hyperparameters as words, folders by variable.
 
 The folders and variables are those of the SageMaker Training Toolkit, under a folder of the
-step's own instead of ``/opt/ml``: a script that asks its environment runs unchanged.
+step's own: a script that asks its environment runs unchanged. For one that writes ``/opt/ml`` out
+that folder is bound there, in a name space of the script's own.
 """
 
 from __future__ import annotations
@@ -21,11 +22,19 @@ from mainspring.ground.identity import key_of
 from mainspring.pipelines.context import current
 from mainspring.pipelines.options import Given
 from mainspring.pipelines.plain import is_simple
-from mainspring.pipelines.programs import launching, placing
+from mainspring.pipelines.programs import following, launching, mounting, placing
 from mainspring.pipelines.programs.program import Program, Recipe, check_text, copied, files_of
 from mainspring.pipelines.ranks import rank, world_size
 
 OUTPUTS = ("model", "data")
+OPT_ML = Path("/opt/ml")
+#: Files in which the path may be written out.
+_TEXTS = {".py", ".sh", ".json", ".yaml", ".yml", ".toml", ".cfg", ".ini", ".txt"}
+_UNBOUND = (
+    "Have it ask SM_MODEL_DIR, SM_CHANNEL_... and the like; or run the engine as root, or on a"
+    " Linux that lets users have name spaces: sysctl user.max_user_namespaces,"
+    " kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns."
+)
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,254}")
 
 
@@ -49,7 +58,10 @@ def script(
     Hyperparameters come as ``--name value``, as ``SM_HP_NAME`` and in
     ``input/config/hyperparameters.json``. What the script leaves in ``SM_MODEL_DIR`` is what
     the step returns, as a folder; ``outputs=("model", "data")`` returns a dict of both that and
-    ``SM_OUTPUT_DATA_DIR``. A text in ``output/failure`` is the error of a script that fails.
+    ``SM_OUTPUT_DATA_DIR``. A text in ``output/failure`` is the error of a script that fails. What
+    it leaves in ``SM_CHECKPOINT_DIR`` is kept while it runs, and there again at the next attempt.
+    If a file of the script, a hyperparameter or a variable says ``/opt/ml``, all of this is there
+    for the script alone.
 
     ``metrics`` are regular expressions by metric name, with one group: what each finds in a
     line of the log is logged. ``source_dir`` is copied with the script (else the script goes
@@ -128,17 +140,8 @@ class ScriptRecipe(Recipe):
         place = Place(folder / "opt" / "ml")
         copied(self.declared(), place.code)
         channels = _channels(place, arguments["channels"])
-        words = to_words(given)
-        env = {**os.environ, **found_by(place, given, channels, words, self.entry_point)}
         place.describe(given, channels)
-        launching.run(
-            [*self._interpreter(place), *words],
-            place.code,
-            {**env, "PYTHONUNBUFFERED": "1", **self.variables},
-            self.entry_point,
-            self._heard if self.metrics else None,
-            place.failure,
-        )
+        self._run(place, given, channels)
         made = {"model": place.model, "data": place.data}
         if "model" in self.outputs and rank() == 0 and not any(place.model.iterdir()):
             raise StepFailedError(
@@ -147,6 +150,42 @@ class ScriptRecipe(Recipe):
             )
         kept = {name: made[name] for name in self.outputs}
         return next(iter(kept.values())) if len(kept) == 1 else kept or None
+
+    def _run(self, place: Place, given: Mapping[str, Any], channels: Sequence[str]) -> None:
+        """Run the script to its end; keep its checkpoints meanwhile."""
+        words = to_words(given)
+        literal = self._says_opt_ml(place, given)
+        seen = Place(OPT_ML, make=False) if literal else place
+        env = {**os.environ, **found_by(seen, given, channels, words, self.entry_point)}
+        env |= {"PYTHONUNBUFFERED": "1", **self.variables}
+        command = [*self._interpreter(seen), *words]
+        if literal:
+            view = place.root.with_name("view")
+            view.mkdir()
+            # Alone, whatever it is that the step's environment holds: it imports nothing else.
+            own = [sys.executable, "-I", "-S", mounting.__file__, str(place.root), str(view)]
+            command = [*own, *command]
+        heard = self._heard if self.metrics else None
+        with following.followed(place.checkpoints) as kept:
+            code, last = launching.ended(command, place.code, env, self.entry_point, heard)
+            if code > 0:
+                kept.closed()
+        if literal and code and any(line.startswith(mounting.CANNOT) for line in last):
+            raise StepFailedError(
+                f"{self.entry_point} says /opt/ml, which cannot be put there for it: {last[-1]}.",
+                hint=_UNBOUND,
+            )
+        if code:
+            raise launching.failed(self.entry_point, code, last, place.failure())
+
+    def _says_opt_ml(self, place: Place, given: Mapping[str, Any]) -> bool:
+        """Return whether the script, or what it is given, writes the path out."""
+        said = [*self.variables.values(), *map(str, given.values())]
+        return any(str(OPT_ML) in text for text in said) or any(
+            str(OPT_ML).encode() in file.read_bytes()
+            for file in place.code.rglob("*")
+            if file.suffix in _TEXTS and file.is_file()
+        )
 
     def _interpreter(self, place: Place) -> list[str]:
         file = str(place.code / self.entry_point)
@@ -168,18 +207,20 @@ class ScriptRecipe(Recipe):
 
 
 class Place:
-    """The folders of ``/opt/ml``."""
+    """The folders of ``/opt/ml``; without ``make`` only as somebody else sees them."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, make: bool = True) -> None:
         self.root = root
         self.code, self.model = root / "code", root / "model"
         self.input, self.config = root / "input", root / "input" / "config"
         self.channels = root / "input" / "data"
         self.output, self.data = root / "output", root / "output" / "data"
         self.intermediate = root / "output" / "intermediate"
+        self.checkpoints = root / "checkpoints"
         for folder in (self.code, self.model, self.config, self.channels, self.data,
-                       self.intermediate):  # fmt: skip
-            folder.mkdir(parents=True)
+                       self.intermediate, self.checkpoints):  # fmt: skip
+            if make:
+                folder.mkdir(parents=True)
 
     def describe(self, hyperparameters: Mapping[str, Any], channels: Sequence[str]) -> None:
         """Write the three files of ``input/config``."""
@@ -270,6 +311,7 @@ def found_by(
     out = {f"SM_{name.upper()}": _json(value) for name, value in said.items()}
     out |= {f"SM_CHANNEL_{name.upper()}": path for name, path in folders.items()}
     out |= {f"SM_HP_{name.upper()}": _json(value) for name, value in hyperparameters.items()}
+    out["SM_CHECKPOINT_DIR"] = str(place.checkpoints)  # the toolkit has no variable for it
     return out | {"SM_TRAINING_ENV": _json(training), "TRAINING_JOB_NAME": "mainspring"}
 
 
