@@ -63,7 +63,7 @@ def installed(site: Path, name: str, files: dict[str, str], origin: dict[str, ob
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder of installed packages: one for editing, one that came from a folder."""
-    tools, site = tmp_path / "tools", tmp_path / "site"
+    tools, site = tmp_path / "tools", tmp_path / "site-packages"
     (tools / "src").mkdir(parents=True)
     (tools / "src" / "tide_tools.py").write_text("def level():\n    return 1.5\n")
     git(tools, "init", "-q")
@@ -133,6 +133,10 @@ def test_they_are_kept_and_made_again_as_they_were(
     found = made_again(ws, run)
     assert found.detail["environment"].endswith("; tide-tools as it was then, beside them")
     assert (found.detail["verdict"], found.detail["packages"]) == ("identical", [])
+    (site / "tide_twice.py").write_text("def twice(x):\n    return 3 * x\n")
+    found = made_again(ws, run, here=True)
+    assert "the value: 5.0 -> 7.5" in found.found
+    assert found.detail["packages"] == ["tide-twice 1.0 with other files"]
     # What was not kept, because no index has it, is refused before anything is built.
     monkeypatch.setattr(remaking, "_is_unknown", lambda _, name: name == "tide-tools")
     found = made_again(ws, run, rebuild=True)

@@ -118,9 +118,11 @@ def test_it_is_made_again_from_commit_and_changes_whatever_the_folder_holds_now(
     ]
     record = ws.read(Permission.READ, lambda tx: experiments.get(tx, run))
     assert record.tags[remaking.REPRODUCED].startswith("identical: all 2 steps gave")
-    # Data that changed since is named, and so is the step that saw it first.
+    # Data that changed since is named, and so is the step that saw it first. What was made again
+    # stands for what it was made of.
     (root / "data" / "rows.txt").write_text("4")
-    other = made_again(ws, run)
+    other = made_again(ws, found.opens[1].removeprefix("run:"))
+    assert other.subject == f"run:{run}"
     assert other.detail["verdict"] == "different"
     assert other.detail["differing"] == ["load", "train"]
     assert other.found.startswith("load gave other bytes (column b, row 0: ")

@@ -64,6 +64,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     python: str | None = None  #: of the one that was built
     lock: Lock | None = None  #: what that was built of
     words: str = ""
+    changed: list[str] = []  #: packages of the same version that hold something else, in words
     own: dict[str, Lock] = {}  #: of steps with their own, by target
 
 
@@ -92,6 +93,9 @@ def ask(ws: Workspace, wanted: Wanted) -> reproducing.Started:
             reproducing.refuse_strange(tx, version)
             run = str(version.run)
         was = experiments.get(tx, run)
+        if origin := was.tags.get(reproducing.TAG, "").removeprefix("run:"):
+            # What made a run again is no record of its own: it was made of that one's.
+            was = experiments.get(tx, origin) if "/" not in origin else was
         _refuse_unfit(was)
         asked = msgspec.structs.replace(wanted, run=was.id)
         task = tasks.NewTask(
@@ -178,6 +182,7 @@ def _handed_out(ws: Workspace, wanted: Wanted, place: Path, lease: Lease) -> Don
         "tolerance": wanted.tolerance,
         "packages": [
             *_patches(project.python, around.python),
+            *around.changed,
             *_changes(listing, planned.environment, project),
         ],
         "environment": around.words,
@@ -222,23 +227,30 @@ def _surroundings(
     here = locks.installed()
     count = len(here.listing) - 2
     packages = past.told[0].packages if past.told else {}
-    if wanted.here or lock is None:
-        why = "as asked" if wanted.here else "what the run had was not kept"
-        return Surroundings(words=f"what is installed here ({why})", own=own)
     other = {name: one for name, one in packages.items() if not brought.is_same(one, name)}
     edited = {name: one for name, one in other.items() if one.sources is not None}
-    same = lock.digest == here.digest and all(one.why for one in other.values() if not one.sources)
-    if same and not wanted.rebuild:
+    beside = f"; {', '.join(edited)} as it was then, beside them" if edited else ""
+    same = lock is not None and lock.digest == here.digest
+    same = same and all(one.sources or one.why for one in other.values())
+    if lock is not None and not wanted.here and (wanted.rebuild or not same):
+        return _built(ws, lock, packages, place, own, lease)
+    if wanted.here or lock is None:
+        why = "as asked" if wanted.here else "what the run had was not kept"
+        words = f"what is installed here ({why})"
+    else:
         words = f"the same {count} packages are installed here"
         unknown = [
             name for name in lock.left if name != locks.OURS and _is_unknown(packages, name)
         ]
         words += f"; {', '.join(unknown)} cannot be compared" if unknown else ""
-        if edited:
-            places.bring(edited, place, ws.objects)
-            words += f"; {', '.join(edited)} as it was then, beside them"
-        return Surroundings(words=words, own=own)
-    return _built(ws, lock, packages, place, own, lease)
+    if edited:  # their code is the run's, whatever else is installed
+        places.bring(edited, place, ws.objects)
+    files = [
+        f"{name} {one.version} with other files"
+        for name, one in other.items()
+        if not one.sources and not one.why and here.listing.get(name) == one.version
+    ]
+    return Surroundings(words=words + beside, own=own, changed=files)
 
 
 def _is_unknown(packages: Mapping[str, brought.Package], name: str) -> bool:
