@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from mainspring.sdk import Runs as Runs
     from mainspring.sdk import Step as Step
     from mainspring.sdk import catch as catch
+    from mainspring.sdk import choose as choose
     from mainspring.sdk import compare as compare
     from mainspring.sdk import current_run as current_run
     from mainspring.sdk import dynamic as dynamic
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from mainspring.sdk import map as map  # noqa: A004
     from mainspring.sdk import monitor as monitor
     from mainspring.sdk import open as open  # noqa: A004
+    from mainspring.sdk import parallel as parallel
     from mainspring.sdk import pipeline as pipeline
     from mainspring.sdk import register as register
     from mainspring.sdk import rows as rows
@@ -128,6 +130,7 @@ _PUBLIC = (
     "check",
     "check_window",
     "checkpoint",
+    "choose",
     "compare",
     "compare_data",
     "create_monitor",
@@ -148,6 +151,7 @@ _PUBLIC = (
     "monitor_data",
     "notebook",
     "open",
+    "parallel",
     "pipeline",
     "profile",
     "rank",
@@ -187,12 +191,12 @@ _LIGHT = {
     # A step's own environment need not have what the rest of ours needs.
     **dict.fromkeys(("Pipeline", "Ref", "Step", "pipeline", "step"), "mainspring.workspace.words"),
     **dict.fromkeys(
-        ("catch", "iterate", "map", "run_pipeline", "wait", "when"),
+        ("catch", "choose", "iterate", "map", "parallel", "run_pipeline", "when"),
         "mainspring.pipelines.shaping",
     ),
     **dict.fromkeys(("Dynamic", "dynamic"), "mainspring.pipelines.dynamics"),
     **dict.fromkeys(
-        ("wait_for_approval", "wait_for_event", "wait_until"), "mainspring.pipelines.shaping"
+        ("wait", "wait_for_approval", "wait_for_event", "wait_until"), "mainspring.pipelines.waits"
     ),
     **dict.fromkeys(("current_run", "log", "run"), "mainspring.workspace.tracking.verbs"),
     **dict.fromkeys(("Pruned", "trial"), "mainspring.experiments.trial"),

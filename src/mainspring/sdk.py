@@ -38,15 +38,14 @@ from mainspring.pipelines.graph import target_of
 from mainspring.pipelines.monitors import custom_of, monitor, with_code
 from mainspring.pipelines.shaping import (
     catch,
+    choose,
     iterate,
     map,  # noqa: A004
+    parallel,
     run_pipeline,
-    wait,
-    wait_for_approval,
-    wait_for_event,
-    wait_until,
     when,
 )
+from mainspring.pipelines.waits import wait, wait_for_approval, wait_for_event, wait_until
 from mainspring.readiness.declaring import Gate
 from mainspring.retraining.declaring import Freeze, Retraining, Rollout
 from mainspring.scaling.models.directories import OnnxModel, Predictor
@@ -86,6 +85,7 @@ __all__ = [
     "Runs",
     "Step",
     "catch",
+    "choose",
     "compare",
     "current_run",
     "dynamic",
@@ -94,6 +94,7 @@ __all__ = [
     "map",
     "monitor",
     "open",
+    "parallel",
     "pipeline",
     "register",
     "rows",

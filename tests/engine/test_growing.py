@@ -126,7 +126,7 @@ def test_a_retry_leaves_what_others_dealt_with_and_keeps_when_news_are_due(home:
 
 
 def test_of_a_pool_only_so_many_are_worked_on_at_once(home: Home) -> None:
-    home.submit(*(task(f"p{n}", pool="p", pool_size=2) for n in range(4)), task("free"))
+    home.submit(*(task(f"p{n}", pool="p", pool_size=2, lot=n) for n in range(4)), task("free"))
     held = [home.claim(f"w{n}") for n in range(3)]
     assert [one.task.id for one in held] == ["p0", "p1", "free"]
     assert home.claim() is None
@@ -135,19 +135,50 @@ def test_of_a_pool_only_so_many_are_worked_on_at_once(home: Home) -> None:
     assert home.claim().task.id == "p2"
 
 
-def test_many_engines_never_overfill_a_pool(home: Home) -> None:
-    """Eight workers in two engines; the largest number at once is counted by the handlers."""
-    lock, now, most = threading.Lock(), [0], [0]
+def test_a_lot_of_several_tasks_has_its_place_until_all_of_it_has_ended(home: Home) -> None:
+    two = {"pool": "p", "pool_size": 1}
+    home.submit(*(task(f"{x}{n}", *needs, lot=n, **two)
+                  for n in range(3) for x, needs in (("a", []), ("b", [f"a{n}"]))))  # fmt: skip
+    home.finish(home.claim())
+    assert home.claim().task.id == "b0"
+    assert home.claim() is None
+    home.let_leases_run_out()
+    home.finish(home.claim())  # b0, once more: a place is kept over a death
+    home.fail(home.claim())
+    assert (home.state("a1"), home.state("b1"), home.state("a2")) == ("failed", "skipped", "ready")
+    home.finish(home.claim())
+    home.finish(home.claim())
+    assert home.write(lambda tx: tasks.retry(tx, "g")) == 2
+    assert [home.claim().task.id, home.claim()] == ["a1", None]
 
-    def work(_: Any) -> Done:
+
+def test_a_group_that_goes_on_lets_in_no_more_than_its_pool_takes(home: Home) -> None:
+    home.submit(*(task(f"p{n}", pool="p", pool_size=2, lot=n) for n in range(5)))
+    first = home.claim()
+    home.write(lambda tx: tasks.cancel(tx, "g"))
+    home.finish(first)
+    assert home.write(lambda tx: tasks.retry(tx, "g")) == 4
+    assert [one and one.task.id for one in (home.claim(), home.claim(), home.claim())] == [
+        "p1", "p2", None,
+    ]  # fmt: skip
+
+
+def test_many_engines_never_let_too_many_lots_begin(home: Home) -> None:
+    """Eight workers in two engines; the largest number of lots at once is counted by handlers."""
+    lock, now, most = threading.Lock(), set(), [0]
+
+    def work(lease: Any) -> Done:
+        name, number = lease.task.id[0], lease.task.id[1:]
         with lock:
-            now[0] += 1
-            most[0] = max(most[0], now[0])
-        with lock:
-            now[0] -= 1
+            if name == "a":
+                now.add(number)
+                most[0] = max(most[0], len(now))
+            else:
+                now.remove(number)
         return Done()
 
-    home.submit(*(task(f"p{n}", pool="p", pool_size=3) for n in range(40)))
+    home.submit(*(task(f"{x}{n}", *needs, pool="p", pool_size=3, lot=n)
+                  for n in range(20) for x, needs in (("a", []), ("b", [f"a{n}"]))))  # fmt: skip
     engines = [home.engine({"k": work}, workers=4) for _ in range(2)]
     threads = [threading.Thread(target=one.run_group, args=("g",)) for one in engines]
     for one in threads:

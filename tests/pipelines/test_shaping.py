@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mainspring.ground.errors import BadInputError, MainspringError, ProjectError
-from mainspring.pipelines import shaping
+from mainspring.pipelines import shaping, waits
 from mainspring.pipelines.declare import Ref, pipeline, step
 from mainspring.pipelines.graph import Graph
 from mainspring.pipelines.options import Options, delay_s, settle
@@ -124,12 +124,12 @@ def nothing() -> None:
         (lambda: shaping.iterate(one, 1, fits, at_most="stop"), "at_most"),  # type: ignore[arg-type]
         (lambda: shaping.catch(nothing, nothing, on=[7]), "on"),  # type: ignore[list-item]
         (lambda: shaping.when(1, nothing), "condition"),
-        (lambda: shaping.wait_for_approval("a", expires="-1d"), "expires"),
-        (lambda: shaping.wait_for_approval("a", expires=0), "expires"),
-        (lambda: shaping.wait_for_approval("a b"), "name"),
-        (lambda: shaping.wait_for_event("a", on_expiry="wait"), "on_expiry"),  # type: ignore[arg-type]
-        (lambda: shaping.wait_until("tomorrow"), "when"),
-        (lambda: shaping.wait("soon"), "seconds"),
+        (lambda: waits.wait_for_approval("a", expires="-1d"), "expires"),
+        (lambda: waits.wait_for_approval("a", expires=0), "expires"),
+        (lambda: waits.wait_for_approval("a b"), "name"),
+        (lambda: waits.wait_for_event("a", on_expiry="wait"), "on_expiry"),  # type: ignore[arg-type]
+        (lambda: waits.wait_until("tomorrow"), "when"),
+        (lambda: waits.wait("soon"), "seconds"),
         (lambda: shaping.run_pipeline(ping, nonsense=1), "nonsense"),
         (lambda: shaping.run_pipeline(one), "pipeline"),  # type: ignore[arg-type]
         (lambda: settle({"retry_on": [3]}), "retry_on"),
@@ -144,9 +144,9 @@ def test_what_a_shape_cannot_take_is_refused_by_name(shape: Callable[[], Any], f
 
 def test_what_waits_for_somebody_needs_a_run() -> None:
     for shape in (
-        lambda: shaping.wait_for_approval("a"),
-        lambda: shaping.wait_for_event("a"),
-        lambda: shaping.wait_until(dt.datetime(2026, 1, 1, tzinfo=dt.UTC)),
+        lambda: waits.wait_for_approval("a"),
+        lambda: waits.wait_for_event("a"),
+        lambda: waits.wait_until(dt.datetime(2026, 1, 1, tzinfo=dt.UTC)),
     ):
         with pytest.raises(ProjectError, match="only a run can wait"):
             shape()
@@ -155,18 +155,18 @@ def test_what_waits_for_somebody_needs_a_run() -> None:
 def test_a_wait_that_nothing_would_wait_for_is_refused() -> None:
     @pipeline
     def careless() -> int:
-        shaping.wait_for_approval("publish")
+        waits.wait_for_approval("publish")
         return one(1)
 
     @pipeline
     def careful() -> int:
-        yes = shaping.wait_for_approval("publish")
+        yes = waits.wait_for_approval("publish")
         return shaping.when(yes, lambda: one(1))
 
     @pipeline
     def at_the_end() -> None:
         one(1)
-        shaping.wait_for_approval("seen")
+        waits.wait_for_approval("seen")
 
     careless.__wrapped__.__qualname__ = careful.__wrapped__.__qualname__ = "body"
     at_the_end.__wrapped__.__qualname__ = "body"

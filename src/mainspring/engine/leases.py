@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, and_, func, not_, or_, select, update
+from sqlalchemy import ColumnElement, and_, not_, or_, select, update
 
 from mainspring.engine.tables import tasks
 from mainspring.engine.tasks import (
@@ -46,7 +46,7 @@ def claimable(
 ) -> bool:
     """Return whether a worker that asks now would get a task; it writes nothing."""
     free = or_(and_(tasks.c.state == "ready", due(now)), _expired(tx))
-    query = select(tasks.c.id).where(free, _has_room(), *_wanted(group, kinds, leaves))
+    query = select(tasks.c.id).where(free, *_wanted(group, kinds, leaves))
     return tx.one(query.limit(1)) is not None
 
 
@@ -68,7 +68,7 @@ def claim(
     again = tasks.c.attempt < tasks.c.last_attempt
     move(tx, and_(_expired(tx), again, not_(tasks.c.stop)), ["leased"], "ready", owner=None)
     query = select(tasks.c.id).where(
-        tasks.c.state == "ready", due(now), _has_room(), *_wanted(group, kinds, leaves)
+        tasks.c.state == "ready", due(now), *_wanted(group, kinds, leaves)
     )
     query = query.order_by(tasks.c.priority.desc(), tasks.c.seq).limit(1)
     # SKIP LOCKED: two workers on PostgreSQL take two tasks instead of waiting for one.
@@ -89,12 +89,7 @@ def claim(
     if not taken:
         return None
     task = task_of(taken[0])
-    lease = Lease(task=task, owner=owner, attempt=task.attempt)
-    if taken[0].pool is not None and _overfull(tx, taken[0].pool, taken[0].pool_size):
-        back = {"owner": None, "last_attempt": tasks.c.last_attempt + 1}
-        move(tx, _held(lease), ["leased"], "ready", **back)
-        return None
-    return lease
+    return Lease(task=task, owner=owner, attempt=task.attempt)
 
 
 def park(
@@ -171,9 +166,10 @@ def finish(tx: Tx, lease: Lease, result: dict[str, Any], now: float) -> None:
     """
     kept = canonical(result).decode()
     change = {"result": kept, "error": "", "trace": "", "ended": now, "due": None}
-    if not move(tx, _held(lease), ["leased"], "done", **change):
+    moved = move(tx, _held(lease), ["leased"], "done", **change)
+    if not moved:
         raise _lost(lease)
-    settle(tx, lease.task.id, good=True)
+    settle(tx, moved[0], good=True)
 
 
 def fail(
@@ -206,9 +202,9 @@ def fail(
         state = "ready"
         doubled = lease.task.backoff_s * 2.0 ** min(lease.attempt - 1, 30)
         note["due"] = now + (min(doubled, BACKOFF_MAX_S) if wait_s is None else wait_s)
-    move(tx, _held(lease), ["leased"], state, **note)
-    if state != "ready":
-        settle(tx, lease.task.id, good=False)
+    for moved in move(tx, _held(lease), ["leased"], state, **note):
+        if state != "ready":
+            settle(tx, moved, good=False)
     return state
 
 
@@ -243,7 +239,7 @@ def expire(tx: Tx, now: float) -> list[Task]:
         ),
     ]
     for row in ended:
-        settle(tx, row.id, good=False)
+        settle(tx, row, good=False)
     return [task_of(row) for row in ended]
 
 
@@ -278,35 +274,6 @@ def _expired(tx: Tx) -> ColumnElement[bool]:
     now = tx.lease_now()
     begun = tasks.c.lease_until - tasks.c.lease_s
     return and_(tasks.c.state == "leased", or_(tasks.c.lease_until <= now, begun > now))
-
-
-def _has_room() -> ColumnElement[bool]:
-    """In no pool, or in one of which fewer than its size are leased."""
-    other = tasks.alias()
-    full = (
-        select(other.c.pool)
-        .where(other.c.state == "leased", other.c.pool.is_not(None))
-        .group_by(other.c.pool)
-        .having(func.count() >= func.min(other.c.pool_size))
-    )
-    return or_(tasks.c.pool.is_(None), tasks.c.pool.not_in(full))
-
-
-def _overfull(tx: Tx, pool: str, size: int) -> bool:
-    """Return whether others took the last places of a pool while we looked.
-
-    Only on PostgreSQL, where two transactions write at once: one at a time counts, and sees
-    what those before it took. One that would have to wait lets its task go instead, so that
-    nobody ever waits for another here.
-    """
-    if tx.dialect != "postgresql":
-        return False
-    row = tx.one(select(func.pg_try_advisory_xact_lock(func.hashtext(pool)).label("ours")))
-    if row is None or not row.ours:
-        return True
-    taken = select(func.count().label("n")).where(tasks.c.pool == pool, tasks.c.state == "leased")
-    counted = tx.one(taken)
-    return counted is not None and counted.n > size
 
 
 def _wanted(

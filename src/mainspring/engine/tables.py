@@ -14,6 +14,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 
 METADATA = MetaData()
@@ -46,10 +47,20 @@ tasks = Table(
     Column("trace", Text, nullable=False),
     Column("started", Float),  # wall time of the last lease
     Column("ended", Float),
-    Column("pool", String),  # of the tasks that bear its name ...
-    Column("pool_size", Integer),  # ... at most so many are leased at once
+    Column("pool", String),  # of its lots of tasks ...
+    Column("pool_size", Integer),  # ... at most so many have begun and not ended
+    Column("lot", Integer),  # which of them: see pools
+    Column("held", Boolean),  # its lot has no place in the pool yet
     Index("tasks_by_state", "state", "priority", "seq"),
     Index("tasks_by_group", "group"),
+    Index(
+        "tasks_by_lot",
+        "pool",
+        "held",
+        "lot",
+        sqlite_where=text("pool IS NOT NULL"),
+        postgresql_where=text("pool IS NOT NULL"),
+    ),
 )
 
 edges = Table(

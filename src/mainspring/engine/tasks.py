@@ -14,15 +14,17 @@ import msgspec
 from sqlalchemy import ColumnElement, and_, func, not_, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from mainspring.engine import pools
+from mainspring.engine.moves import BROKEN as BROKEN
+from mainspring.engine.moves import FINAL as FINAL
+from mainspring.engine.moves import count_down as count_down
+from mainspring.engine.moves import move as move
 from mainspring.engine.tables import edges, tasks
 from mainspring.ground.errors import BadInputError, ConflictError
 from mainspring.ground.identity import canonical
-from mainspring.ground.objects import MOVES
 from mainspring.ground.ports import Tx
 
-FINAL = ("done", "failed", "skipped", "cancelled")
 _MOST_NAMED = 500  # SQLite takes a bounded number of variables
-BROKEN = ("failed", "skipped", "cancelled")
 
 
 class NewTask(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,8 +42,9 @@ class NewTask(msgspec.Struct, frozen=True, kw_only=True):
     backoff_s: float = 1.0  #: before the second attempt; doubles with each
     priority: int = 0  #: higher goes first
     due: float | None = None  #: wall time before which nobody takes it
-    pool: str | None = None  #: of all tasks with this name ...
-    pool_size: int | None = None  #: ... at most so many are worked on at once
+    pool: str | None = None  #: of all lots of tasks with this name ...
+    pool_size: int | None = None  #: ... at most so many have begun and not ended
+    lot: int = 0  #: which of the pool's; lower ones begin first
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,6 +113,7 @@ def submit(tx: Tx, new: Iterable[NewTask]) -> int:
         wait_more(tx, one, more)
     for need in (need for need, state in there.items() if state in BROKEN):
         _skip_children(tx, need)
+    pools.admit(tx, fresh)
     return len(fresh)
 
 
@@ -152,10 +156,10 @@ def tell(tx: Tx, task_id: str, result: dict[str, Any], now: float) -> bool:
     those who tell, or the worker that takes it when it is due.
     """
     kept = canonical(result).decode()
-    if not move(tx, tasks.c.id == task_id, ["ready"], "done", result=kept, ended=now, due=None):
-        return False
-    settle(tx, task_id, good=True)
-    return True
+    told = move(tx, tasks.c.id == task_id, ["ready"], "done", result=kept, ended=now, due=None)
+    for row in told:
+        settle(tx, row, good=True)
+    return bool(told)
 
 
 def awaited(tx: Tx, group: str) -> list[str]:
@@ -200,7 +204,7 @@ def _insert_or_leave(tx: Tx, table: Any) -> Any:
 
 def _row(task: NewTask, there: Mapping[str, str]) -> dict[str, Any]:
     every = {*task.needs, *task.anyhow}
-    unfinished = sum(there.get(need) not in FINAL for need in every)
+    unfinished = sum(there.get(need) not in FINAL for need in every) + (task.pool is not None)
     lost = not task.always and any(there.get(need) in BROKEN for need in task.needs)
     return {
         "id": task.id,
@@ -221,6 +225,8 @@ def _row(task: NewTask, there: Mapping[str, str]) -> dict[str, Any]:
         "trace": "",
         "pool": task.pool,
         "pool_size": task.pool_size,
+        "lot": task.lot,
+        "held": task.pool is not None,
     }
 
 
@@ -230,13 +236,25 @@ def cancel(tx: Tx, group: str) -> int:
     What has not begun is cancelled at once, what runs is asked to stop. ``always`` tasks still
     run: they are what notes the end.
     """
-    mine = and_(tasks.c.group == group, not_(tasks.c.always))
-    why = "It was cancelled."
-    gone = move(tx, mine, ["waiting", "ready"], "cancelled", error=why, owner=None)
+    return _stop(tx, and_(tasks.c.group == group, not_(tasks.c.always)))
+
+
+def stop(tx: Tx, ids: Sequence[str]) -> int:
+    """Stop some tasks, as :func:`cancel` does those of a group."""
+    parts = range(0, len(ids), _MOST_NAMED)
+    return sum(_stop(tx, tasks.c.id.in_(ids[start : start + _MOST_NAMED])) for start in parts)
+
+
+def _stop(tx: Tx, which: ColumnElement[bool]) -> int:
+    # What is at work first: who ends such a task holds its row, and then wants its children's.
+    flag = update(tasks).where(which, tasks.c.state == "leased", not_(tasks.c.stop))
+    asked = tx.run(flag.values(stop=True))
+    gone = move(
+        tx, which, ["waiting", "ready"], "cancelled", error="It was cancelled.", owner=None
+    )
     for row in gone:
-        settle(tx, row.id, good=False)
-    flag = update(tasks).where(mine, tasks.c.state == "leased", not_(tasks.c.stop))
-    return len(gone) + tx.run(flag.values(stop=True))
+        settle(tx, row, good=False)
+    return len(gone) + asked
 
 
 def retry(tx: Tx, group: str, leave: Collection[str] = ()) -> int:
@@ -262,8 +280,10 @@ def retry(tx: Tx, group: str, leave: Collection[str] = ()) -> int:
     while more := {one for one in behind - again if needs[one] & again}:
         again |= more
     for one in again:
-        unfinished = len(needs[one] & again)
+        pooled = rows[one].pool is not None
+        unfinished = len(needs[one] & again) + pooled
         change = {
+            "held": pooled,
             "unfinished": unfinished,
             "last_attempt": tasks.c.attempt + tasks.c.max_attempts,
             "due": None if rows[one].attempt else tasks.c.due,  # never tried: due as ever
@@ -274,6 +294,7 @@ def retry(tx: Tx, group: str, leave: Collection[str] = ()) -> int:
         }
         state = "waiting" if unfinished else "ready"
         move(tx, tasks.c.id == one, [rows[one].state], state, **change)
+    pools.admit(tx, [rows[one] for one in again])
     return len(again)
 
 
@@ -345,34 +366,16 @@ def list_tasks(tx: Tx, group: str) -> list[Task]:
     return [task_of(row) for row in tx.all(query)]
 
 
-def move(
-    tx: Tx, which: ColumnElement[bool], old: Sequence[str], new: str, **values: Any
-) -> Sequence[Any]:
-    """Change the state of tasks and return their rows: the only place that may.
+def settle(tx: Tx, ended: Any, *, good: bool) -> None:
+    """Tell what waits for a task that it is final: skip it, or count down what it waits for.
 
-    Raises:
-        ConflictError: if ``MOVES`` does not allow it.
+    ``ended`` is the task's row. The next of its pool begins if it was the last of its lot.
     """
-    for state in old:
-        if new not in MOVES["task"][state]:
-            raise ConflictError(f"A task that is {state} cannot become {new}.")
-    change = update(tasks).where(which, tasks.c.state.in_(old)).values(state=new, **values)
-    return tx.all(change.returning(*tasks.c))
-
-
-def settle(tx: Tx, task_id: str, *, good: bool) -> None:
-    """Tell a task's children that it is final: skip them, or count down what they wait for."""
     if not good:
-        _skip_children(tx, task_id)
-    children = select(edges.c.task).where(edges.c.needs == task_id)
+        _skip_children(tx, ended.id)
+    children = select(edges.c.task).where(edges.c.needs == ended.id)
     count_down(tx, tasks.c.id.in_(children))
-
-
-def count_down(tx: Tx, which: ColumnElement[bool]) -> None:
-    """Let waiting tasks wait for one less; those that wait for nothing more are ready."""
-    waiting = and_(which, tasks.c.state == "waiting")
-    if tx.run(update(tasks).where(waiting).values(unfinished=tasks.c.unfinished - 1)):
-        move(tx, and_(waiting, tasks.c.unfinished <= 0), ["waiting"], "ready")
+    pools.leave(tx, ended)
 
 
 def _skip_children(tx: Tx, task_id: str) -> None:
@@ -380,7 +383,7 @@ def _skip_children(tx: Tx, task_id: str) -> None:
     children = select(edges.c.task).where(firm)
     lost = and_(tasks.c.id.in_(children), not_(tasks.c.always))
     for row in move(tx, lost, ["waiting"], "skipped", error=f"{task_id} before it is not done."):
-        settle(tx, row.id, good=False)
+        settle(tx, row, good=False)
 
 
 def due(now: float) -> ColumnElement[bool]:

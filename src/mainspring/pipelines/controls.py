@@ -14,7 +14,7 @@ import msgspec
 
 from mainspring.ground.errors import BadInputError
 from mainspring.pipelines.graph import Argument, Block, leaves
-from mainspring.pipelines.shaping import tolerated
+from mainspring.pipelines.shaping import chosen, no_branch, tolerated
 
 #: More items than that would fill the database with steps; work on frames within a step instead.
 MOST_ITEMS = 100_000
@@ -27,6 +27,7 @@ class Broken(msgspec.Struct, frozen=True, kw_only=True):
     step: str
     error: str
     types: list[str] = []  #: what was raised and its bases, by name
+    skipped: bool = False  #: it was not run, for another failed or was stopped
 
 
 class View(Protocol):
@@ -67,7 +68,8 @@ class Plant(msgspec.Struct, frozen=True, kw_only=True):
     lots: list[Lot]
     memo: dict[str, Any]
     why: str = ""
-    limit: int | None = None  #: so many of the steps at once
+    limit: int | None = None  #: so many of the lots at once
+    stops: int | None = None  #: more failed lots than that stop the others
     handled: list[int] = []  #: lots whose failures are dealt with
 
 
@@ -84,6 +86,7 @@ class End(msgspec.Struct, frozen=True, kw_only=True):
 
     result: Argument = msgspec.field(default_factory=lambda: {"value": None})
     parts: list[Argument | None] | None = None
+    report: list[dict[str, Any]] | None = None  #: what failed of the parts: a dict holds both
     why: str = ""
     handled: list[int] = []
 
@@ -123,29 +126,96 @@ def _map(view: View) -> Verdict:
             for n, item in enumerate(items)
         ]
         if not lots:
-            return End(parts=[], why="over an empty list")
+            report: list[dict[str, Any]] | None = [] if settings.get("report") else None
+            return End(parts=[], report=report, why="over an empty list")
         told = f"over {len(lots):,} items"
-        return Plant(lots=lots, memo={"items": len(lots)}, why=told, limit=settings["limit"])
+        stops = settings.get("rest") == "stop"
+        return Plant(
+            lots=lots,
+            memo={"items": len(lots)},
+            why=told,
+            limit=settings["limit"],
+            stops=tolerated(settings["tolerate"], len(lots)) if stops else None,
+        )
     count = int(view.memo["items"])
+    failed = _failed(view.broken)
     allowed = tolerated(settings["tolerate"], count)
-    if len(view.broken) > allowed:
+    if len(failed) > allowed:
+        few = f"{allowed:,}" if allowed < count else "all"
         return Fail(
-            error=f"{len(view.broken)} of {count} items failed ({allowed} tolerated): "
-            + _told([several[0] for several in view.broken.values()]),
-            types=next(iter(view.broken.values()))[0].types,
+            error=f"{len(failed)} of {count} items failed ({few} tolerated): "
+            + _told([several[0] for several in failed.values()]),
+            types=next(iter(failed.values()))[0].types,
         )
     whole = any("param" in leaf for _, leaf in leaves(block.results))
     items = view.items(view.args["over"]) if whole else [{"value": None}] * count
     parts = [
-        None
-        if n in view.broken
-        else block.results_of(_item_name(view, n), {"item": item})["result"]
+        None if n in failed else block.results_of(_item_name(view, n), {"item": item})["result"]
         for n, item in enumerate(items)
     ]
     told = f"over {count:,} items"
-    if view.broken:
-        told += f"; failed and tolerated: {_told([one[0] for one in view.broken.values()])}"
-    return End(parts=parts, why=told, handled=list(view.broken))
+    if failed:
+        told += f"; failed and tolerated: {_told([one[0] for one in failed.values()])}"
+    report = _report(failed) if settings.get("report") else None
+    return End(parts=parts, why=told, handled=list(failed), report=report)
+
+
+def _failed(broken: Mapping[int, Sequence[Broken]]) -> dict[int, Sequence[Broken]]:
+    """Return the lots in which something failed, without those that were only stopped."""
+    return {n: several for n, several in broken.items() if not several[0].skipped}
+
+
+def _report(failed: Mapping[int, Sequence[Broken]]) -> list[dict[str, Any]]:
+    return [
+        {
+            "item": n,
+            "step": several[0].step,
+            "type": _type_of(several[0]),
+            "message": several[0].error,
+        }
+        for n, several in sorted(failed.items())
+    ]
+
+
+def _type_of(one: Broken) -> str:
+    return one.types[0] if one.types else "Error"
+
+
+def _parallel(view: View) -> Verdict:
+    if not view.memo:
+        lots = [Lot(number=int(n), block=block) for n, block in view.blocks.items()]
+        stops = 0 if view.settings["rest"] == "stop" else None
+        told = f"{len(lots)} branches"
+        return Plant(lots=lots, memo={"branches": len(lots)}, why=told, stops=stops)
+    failed = _failed(view.broken)
+    if failed:
+        first = [several[0] for several in failed.values()]
+        return Fail(error=_told(first), types=first[0].types)
+    return End(parts=[block.results["result"] for block in view.blocks.values()])
+
+
+def _choose(view: View) -> Verdict:
+    cases = view.settings["cases"]
+    value = view.value(view.args["value"])
+    number = chosen(value, cases)
+    taken = "default" if number is None else f"{number}"
+    if taken not in view.blocks:
+        raise BadInputError(
+            no_branch(view.name, value, cases),
+            field="value",
+            hint="Give ms.choose a default, or a branch for it.",
+        )
+    told = f"the value is {value!r:.80}"
+    if not view.memo:
+        lots = [
+            Lot(number=n, block=block, untaken="" if one == taken else f"skipped: {told}")
+            for n, (one, block) in enumerate(view.blocks.items())
+        ]
+        return Plant(lots=lots, memo={"taken": taken}, why=told)
+    broken = view.broken.get(list(view.blocks).index(taken))
+    if broken:
+        return Fail(error=_told(broken), types=broken[0].types)
+    return End(result=view.blocks[taken].results["result"], why=told)
 
 
 def _item_name(view: View, number: int) -> Callable[[str], str]:
@@ -226,8 +296,7 @@ def _catch(view: View) -> Verdict:
         first, on = broken[0], view.settings["on"]
         if on and not set(on).intersection(first.types):
             return Fail(error=_told(broken), types=first.types)
-        kind = first.types[0] if first.types else "Error"
-        error = {"type": kind, "message": first.error, "step": first.step}
+        error = {"type": _type_of(first), "message": first.error, "step": first.step}
         block = fallback.filled(lambda step: step, {"error": {"value": error}})
         return Plant(
             lots=[Lot(number=1, block=block)],
@@ -304,7 +373,9 @@ def _told(broken: Sequence[Broken]) -> str:
 
 _KINDS: dict[str, Callable[[View], Verdict]] = {
     "map": _map,
+    "parallel": _parallel,
     "when": _when,
+    "choose": _choose,
     "iterate": _iterate,
     "catch": _catch,
     "approval": _approval,

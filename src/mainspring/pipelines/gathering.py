@@ -113,6 +113,13 @@ class Gatherer:
                 found.append(self.kept(one, words))
         return self._joined("list", None, found)
 
+    def reported(
+        self, parts: Sequence[Argument | None], failed: Sequence[Mapping[str, Any]], words: str
+    ) -> tuple[str, str]:
+        """Return digest and type of a dict of a list, and of what failed of it."""
+        told = self.kept({"value": [dict(one) for one in failed]}, words)
+        return self._joined("dict", ["results", "failed"], [self.listed(parts, words), told])
+
     def _joined(
         self, kind: str, keys: list[str] | None, parts: Sequence[tuple[str, str]]
     ) -> tuple[str, str]:

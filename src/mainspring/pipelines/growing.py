@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import insert, select, update
+from sqlalchemy import Select, distinct, func, insert, select, update
 
 from mainspring.ground.errors import BadInputError
 from mainspring.ground.identity import canonical
@@ -182,7 +182,9 @@ def broken(tx: Tx, run: str, step: str) -> dict[int, list[Broken]]:
     rows = tx.all(query.order_by(steps.c.lot, steps.c.position, steps.c.id))
     for one in sorted(rows, key=lambda one: (one.lot, one.state != StepState.FAILED)):
         types = msgspec.json.decode(one.error_types, type=list[str])
-        kept = Broken(step=one.step, error=one.error or one.why or one.state, types=types)
+        skipped = one.state == StepState.SKIPPED
+        told = one.error or one.why or one.state
+        kept = Broken(step=one.step, error=told, types=types, skipped=skipped)
         found.setdefault(one.lot, []).append(kept)
     return found
 
@@ -199,10 +201,18 @@ def outputs(tx: Tx, run: str, step: str) -> dict[str, tuple[str, str]]:
     needs = msgspec.json.decode(row_of(tx, run, step).needs, type=list[str])
     columns = select(steps.c.step, steps.c.output, steps.c.output_type)
     there = columns.where(steps.c.run == run, steps.c.output.is_not(None))
-    rows = [*tx.all(there.where(steps.c.within == step))]
-    for start in range(0, len(needs), _MOST_NAMED):
-        rows += tx.all(there.where(steps.c.step.in_(needs[start : start + _MOST_NAMED])))
+    rows = [*tx.all(there.where(steps.c.within == step)), *named(tx, there, needs)]
     return {one.step: (one.output, one.output_type) for one in rows}
+
+
+def named(
+    tx: Tx, query: Select[Any], names: Collection[str], column: Any = steps.c.step
+) -> list[Any]:
+    """Return what a query finds of the steps with these names, however many those are."""
+    wanted, found = list(names), list[Any]()
+    for start in range(0, len(wanted), _MOST_NAMED):
+        found += tx.all(query.where(column.in_(wanted[start : start + _MOST_NAMED])))
+    return found
 
 
 def plant(
@@ -243,16 +253,27 @@ def plant(
 def tasks(controller: Controller, lots: Sequence[Lot], limit: int | None) -> list[dict[str, Any]]:
     """Return the tasks of lots that are taken; the run's end waits for them as well."""
     pool = {"pool": task_id(controller.run, controller.name), "pool_size": limit} if limit else {}
+    before = {"before": [end_id(controller.run)]}
     return [
-        {**task(controller.run, node), "before": [end_id(controller.run)], **pool}
+        {**task(controller.run, node), **before, **pool, **({"lot": lot.number} if pool else {})}
         for lot in lots
         if not lot.untaken
         for node in lot.block.nodes
     ]
 
 
-def goes_on(tx: Tx, controller: Controller, memo: Mapping[str, Any], why: str, at: float) -> None:
-    """Note that a controller is at work, what it knows, and why it waits."""
+def goes_on(
+    tx: Tx,
+    controller: Controller,
+    memo: Mapping[str, Any],
+    why: str,
+    at: float,
+    stops: int | None = None,
+) -> None:
+    """Note that a controller is at work, what it knows, and why it waits.
+
+    More failed lots of it than ``stops`` stop the others.
+    """
     cells: dict[str, Any] = {
         "state": str(StepState.RUNNING),
         "memo": canonical(dict(memo)).decode(),
@@ -262,6 +283,8 @@ def goes_on(tx: Tx, controller: Controller, memo: Mapping[str, Any], why: str, a
     }
     if controller.state != StepState.RUNNING:
         cells["started"] = at
+    if stops is not None:
+        cells["stops"] = stops
     tx.run(update(steps).where(here(controller.run, controller.name)).values(**cells))
 
 
@@ -286,17 +309,41 @@ def ended(
 def handle(tx: Tx, run: str, step: str, lots: Collection[int]) -> None:
     """Note that somebody has dealt with what failed in lots of a controller, deep down as well."""
     wanted = set(lots)
-    columns = select(steps.c.step, steps.c.within, steps.c.lot, steps.c.state)
-    inner: dict[str, list[Any]] = {}
-    for one in tx.all(columns.where(steps.c.run == run, steps.c.within.is_not(None))):
-        inner.setdefault(one.within, []).append(one)
-    found = [one for one in inner.get(step, []) if one.lot in wanted]
-    for one in found:  # it grows while it is gone through
-        found += inner.get(one.step, [])
-    names = [one.step for one in found if one.state in _BAD]
+    found = [one for one in beneath(tx, run, step) if one.within != step or one.lot in wanted]
+    kept, names = {step}, []
+    for one in found:  # what is planted comes after what planted it
+        if one.within in kept:
+            kept.add(one.step)
+            names += [one.step] if one.state in _BAD else []
     for start in range(0, len(names), _MOST_NAMED):
         some = steps.c.step.in_(names[start : start + _MOST_NAMED])
         tx.run(update(steps).where(steps.c.run == run, some).values(handled=True))
+
+
+def beneath(tx: Tx, run: str, step: str) -> list[Any]:
+    """Return what a controller planted, and what that planted, level by level."""
+    columns = select(steps.c.step, steps.c.within, steps.c.lot, steps.c.state, steps.c.kind)
+    mine = columns.where(steps.c.run == run).order_by(steps.c.id)
+    found, above = [], [step]
+    while above:
+        level = named(tx, mine, above, steps.c.within)
+        found += level
+        above = [one.step for one in level if one.kind != STEP]
+    return found
+
+
+def wants_no_more(tx: Tx, run: str, step: str) -> str | None:
+    """Return the controller that planted a step which failed, if its others are to stop now."""
+    own = tx.one(select(steps.c.within).where(here(run, step)))
+    if own is None or own.within is None:
+        return None
+    row_ = tx.one(select(steps.c.stops).where(here(run, own.within)))
+    if row_ is None or row_.stops is None:
+        return None
+    mine = (steps.c.run == run) & (steps.c.within == own.within)
+    bad = (steps.c.state == str(StepState.FAILED)) & steps.c.handled.is_(False)
+    count = tx.one(select(func.count(distinct(steps.c.lot)).label("n")).where(mine, bad))
+    return str(own.within) if count is not None and count.n > row_.stops else None
 
 
 def handled(tx: Tx, run: str) -> list[str]:

@@ -278,12 +278,18 @@ def failed(
     tx.run(update(steps).where(here(run, step)).values(**cells, log=log))
     gone = {step}
     skipped_ = []
-    for other in steps_of(tx, run):
-        if other.state is StepState.WAITING and gone.intersection(other.needs):
+    for other in _beside(tx, row):
+        if gone.intersection(msgspec.json.decode(other.needs, type=list[str])):
             gone.add(other.step)
             skipped_.append(other.step)
             _skip(tx, run, other.step, f"skipped because {step} failed", at)
     return skipped_
+
+
+def stopped(tx: Tx, run: str, step: str, why_: str, at: float) -> None:
+    """Mark a step that has not ended as skipped."""
+    if row_of(tx, run, step).state not in FINAL:
+        _skip(tx, run, step, why_, at)
 
 
 def cancelled(tx: Tx, run: str, at: float) -> list[str]:
@@ -343,11 +349,23 @@ def _tasks(run: str, graph: Graph) -> list[dict[str, Any]]:
 
 def _outputs(tx: Tx, run: str, names: Collection[str]) -> dict[str, tuple[str, str, str]]:
     """Return digest and type of what steps returned, and how they came to it."""
-    if not names:
-        return {}
     columns = select(steps.c.step, steps.c.output, steps.c.output_type, steps.c.state)
-    found = tx.all(columns.where((steps.c.run == run) & steps.c.output.is_not(None)))
-    return {r.step: (r.output, r.output_type, r.state) for r in found if r.step in names}
+    there = columns.where(steps.c.run == run, steps.c.output.is_not(None))
+    found = growing.named(tx, there, names)
+    return {r.step: (r.output, r.output_type, r.state) for r in found}
+
+
+def _beside(tx: Tx, row: Any) -> Sequence[Any]:
+    """Return the waiting steps that may need one: of its own level, and of its item or branch.
+
+    What else there is needs the controller they stand under.
+    """
+    own = steps.c.within.is_(None)
+    if row.within is not None:
+        own = (steps.c.within == row.within) & (steps.c.lot == row.lot)
+    waiting = (steps.c.run == row.run) & (steps.c.state == str(StepState.WAITING))
+    query = select(steps.c.step, steps.c.needs).where(waiting, own)
+    return tx.all(query.order_by(steps.c.position, steps.c.id))
 
 
 def _result(

@@ -1,4 +1,4 @@
-"""The words for pipelines whose shape is decided while they run: map, when, iterate, catch, waits.
+"""The words for pipelines whose shape is decided while they run: map, when, choose and more.
 
 Within a pipeline's body each wires a controller: a node that decides, once the run is there, what
 is run how often (see :mod:`controls`). Called as plain Python each does what it says at once, so
@@ -7,25 +7,30 @@ that a body can be tested; what waits for somebody else needs a run and says so.
 
 from __future__ import annotations
 
-import datetime as dt
-import inspect
 import re
-import time
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal, NoReturn
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal
 
-from mainspring.ground.durations import seconds as seconds_of
 from mainspring.ground.errors import BadInputError, ProjectError
-from mainspring.pipelines.declare import TRACER, Pipeline, Step, Tracer
+from mainspring.pipelines.declare import TRACER, Pipeline, Step
 from mainspring.pipelines.graph import target_of
 from mainspring.pipelines.options import names_of_errors
 from mainspring.pipelines.parameters import parameters_of
+from mainspring.pipelines.shape_checks import (
+    called_so,
+    check_callable,
+    one_of,
+    takes_one,
+    truth,
+    within,
+)
 
-Ending = Literal["fail", "continue"]
+Rest = Literal["finish", "stop"]
 
 MOST_ROUNDS = 10_000  #: of one iteration
-MOST_AT_ONCE = 10_000  #: steps of a map
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,79}")
+MOST_AT_ONCE = 10_000  #: items of a map
+EVERY = 1_000_000_000  #: items: more than any map has
+_PERCENT = re.compile(r"\d{1,3}(\.\d{1,6})?")
 
 
 def map(  # noqa: A001  the word of the field
@@ -33,35 +38,82 @@ def map(  # noqa: A001  the word of the field
     over: Any,
     *,
     limit: int | None = None,
-    tolerate: float = 0,
+    tolerate: float | str = 0,
+    rest: Rest = "finish",
+    report: bool = False,
     name: str | None = None,
 ) -> Any:
     """Run a step, or what a function wires, for each item of a list known at run time only.
 
-    ``over`` is a list, or what a step returned. Returns the results in the order of the items.
-    At most ``limit`` steps of the map run at once (default: as many as there are workers).
-    ``tolerate`` items may fail: a share of them if it is below 1, else so many; a failed item's
-    result is None. Items that failed beyond that fail the map, once all others have ended,
-    and a resumed run goes on with them alone. Each item's steps are reused like any others. The
-    steps are called ``fit[0]``, ``fit[1]`` and so on, or ``NAME[0].fit`` where a function wires.
+    ``over`` is a list, or what a step returned: up to 100,000 items. Returns the results in the
+    order of the items. At most ``limit`` items have begun and not ended at once, however many
+    steps each wires (default: as many as can be). ``tolerate`` items may fail: so many, or a
+    share of them, as ``"10%"`` or below 1; a failed item's result is None. With ``report=True``
+    it returns a dict instead: ``results``, and ``failed``, a list of dicts with the number of
+    the ``item``, the ``step``, the ``type`` of the error and its ``message``. More failures than
+    tolerated fail the map, once all others have ended, so that a resumed run goes on with those
+    alone; with ``rest="stop"`` what has not ended is stopped at once. Each item's steps are
+    reused like any others. The steps are called ``fit[0]``, ``fit[1]`` and so on, or
+    ``NAME[0].fit`` where a function wires.
 
     >>> map(str, over=[1, 2])
     ['1', '2']
+    >>> map(int, over=["1", "two"], tolerate="50%", report=True)["failed"][0]["type"]
+    'ValueError'
 
     Raises:
         BadInputError: for a limit below 1, or a tolerance that is neither a share nor a number.
     """
-    _callable(body, "map")
+    check_callable(body, "map")
     if limit is not None:
-        _within("limit", limit, 1, MOST_AT_ONCE)
-    _check_tolerance(tolerate)
+        within("limit", limit, 1, MOST_AT_ONCE)
+    tolerate = _tolerance(tolerate)
+    one_of("rest", rest, ("finish", "stop"))
+    if not isinstance(report, bool):
+        raise BadInputError(f"report must be True or False, found {report!r:.80}.", field="report")
     tracer = TRACER.get()
     if tracer is None:
-        return _mapped(body, over, tolerate)
-    called = _called(name, body, "map")
+        return _mapped(body, over, tolerate, report)
+    called = called_so(name, body, "map")
     block = tracer.block(body, ["item"], f"what the map {called} wires", named=True)
-    settings = {"limit": limit, "tolerate": tolerate, "bare": _is_bare(body, block)}
+    settings = {
+        "limit": limit,
+        "tolerate": tolerate,
+        "bare": _is_bare(body, block),
+        "rest": rest,
+        "report": report,
+    }
     return tracer.shape("map", called, {"over": over}, {"each": block}, settings)
+
+
+def parallel(*branches: Callable[[], Any], rest: Rest = "stop", name: str = "parallel") -> Any:
+    """Run what several functions wire beside each other; return a list of what they return.
+
+    When a step of one branch fails for good, the others are stopped at once, and what they have
+    not ended is not run; with ``rest="finish"`` they come to their ends first. Either way it
+    fails then, and a resumed run goes on with what is not done. Steps that need nothing of each
+    other run beside each other anyway: this is for what must succeed or stop together.
+
+    >>> parallel(lambda: "left", lambda: "right")
+    ['left', 'right']
+
+    Raises:
+        BadInputError: without a branch, or for one that is no function.
+    """
+    one_of("rest", rest, ("finish", "stop"))
+    for one in branches:
+        check_callable(one, "parallel")
+    if not branches:
+        raise BadInputError("ms.parallel was given no branch.", field="branches")
+    tracer = TRACER.get()
+    if tracer is None:
+        return [one() for one in branches]
+    called = called_so(name, None, "parallel")
+    blocks = {
+        f"{n}": tracer.block(one, (), f"branch {n + 1} of {called}", named=False)
+        for n, one in enumerate(branches)
+    }
+    return tracer.shape("parallel", called, {}, blocks, {"rest": rest})
 
 
 def when(
@@ -82,17 +134,86 @@ def when(
     """
     for one in (then, otherwise):
         if one is not None:
-            _callable(one, "when")
+            check_callable(one, "when")
     tracer = TRACER.get()
     if tracer is None:
-        taken = then if _truth(condition) else otherwise
+        taken = then if truth(condition) else otherwise
         return None if taken is None else taken()
-    called = _called(name, None, "when")
+    called = called_so(name, None, "when")
     blocks = {"then": tracer.block(then, (), f"the branch of {called}", named=False)}
     if otherwise is not None:
         words = f"the other branch of {called}"
         blocks["otherwise"] = tracer.block(otherwise, (), words, named=False)
     return tracer.shape("when", called, {"condition": condition}, blocks)
+
+
+def choose(
+    value: Any,
+    branches: Mapping[Any, Callable[[], Any]],
+    default: Callable[[], Any] | None = None,
+    *,
+    name: str = "choose",
+) -> Any:
+    """Run what one of several branches wires: the one under the value that a step returned.
+
+    ``branches`` gives a function for each value: text, whole numbers, True or False, None.
+    ``default`` is run for every other value; without it another value fails the run. The steps
+    of the branches that are not taken end as skipped, with a reason. Returns what the taken one
+    returns.
+
+    >>> choose("small", {"small": lambda: 1, "large": lambda: 2}, default=lambda: 0)
+    1
+
+    Raises:
+        BadInputError: without a branch, for a value that is none of these, or a branch that is
+            no function.
+    """
+    if not isinstance(branches, Mapping) or not branches:  # type: ignore[redundant-expr]
+        raise BadInputError(
+            f"branches must be a dict of functions by value, found {branches!r:.80}.",
+            field="branches",
+        )
+    for case, one in branches.items():
+        if not isinstance(case, str | int | None):
+            raise BadInputError(
+                "A branch stands under text, a whole number, True, False or None;"
+                f" found {case!r:.80}.",
+                field="branches",
+            )
+        check_callable(one, "choose")
+    if default is not None:
+        check_callable(default, "choose")
+    tracer = TRACER.get()
+    if tracer is None:
+        number = chosen(value, list(branches))
+        taken = default if number is None else list(branches.values())[number]
+        if taken is None:
+            raise BadInputError(no_branch(name, value, list(branches)), field="value")
+        return taken()
+    called = called_so(name, None, "choose")
+    blocks = {
+        f"{n}": tracer.block(one, (), f"the branch {case!r} of {called}", named=False)
+        for n, (case, one) in enumerate(branches.items())
+    }
+    if default is not None:
+        blocks["default"] = tracer.block(default, (), f"the default of {called}", named=False)
+    return tracer.shape("choose", called, {"value": value}, blocks, {"cases": list(branches)})
+
+
+def chosen(value: Any, cases: Sequence[Any]) -> int | None:
+    """Return the number of the case that a value is; True is not 1, and "1" is not 1 either.
+
+    >>> chosen(1, [True, "1", 1]), chosen("x", ["y"])
+    (2, None)
+    """
+    same = (n for n, case in enumerate(cases) if type(case) is type(value) and case == value)
+    return next(same, None)
+
+
+def no_branch(name: str, value: Any, cases: Sequence[Any]) -> str:
+    """Return in words that no branch stands under a value."""
+    shown = ", ".join(repr(one) for one in cases[:5]) + (", ..." if len(cases) > 5 else "")
+    return f"{name} has no branch for {value!r:.80}, and no default; it has {shown}."
 
 
 def iterate(
@@ -118,14 +239,14 @@ def iterate(
     Raises:
         BadInputError: if ``most`` is not from 1 to 10,000.
     """
-    _callable(body, "iterate")
-    _callable(until, "iterate")
-    _within("most", most, 1, MOST_ROUNDS)
-    _one_of("at_most", at_most, ("fail", "accept"))
+    check_callable(body, "iterate")
+    check_callable(until, "iterate")
+    within("most", most, 1, MOST_ROUNDS)
+    one_of("at_most", at_most, ("fail", "accept"))
     tracer = TRACER.get()
     if tracer is None:
         return _looped(body, start, until, most, at_most)
-    called = _called(name, None, "iterate")
+    called = called_so(name, None, "iterate")
     block = tracer.block(body, ["state"], f"what {called} wires", named=True, until=until)
     settings = {"most": most, "at_most": at_most}
     return tracer.shape("iterate", called, {"start": start}, {"round": block}, settings)
@@ -148,102 +269,19 @@ def catch(
     >>> catch(lambda: 1 / 0, lambda error: error["type"], on=ArithmeticError)
     'ZeroDivisionError'
     """
-    _callable(body, "catch")
-    _callable(fallback, "catch")
+    check_callable(body, "catch")
+    check_callable(fallback, "catch")
     wanted = names_of_errors("on", on)
     tracer = TRACER.get()
     if tracer is None:
         return _caught(body, fallback, wanted)
-    called = _called(name, None, "catch")
-    params = ["error"] if _takes_one(fallback) else []
+    called = called_so(name, None, "catch")
+    params = ["error"] if takes_one(fallback) else []
     blocks = {
         "body": tracer.block(body, (), f"the body of {called}", named=False),
         "fallback": tracer.block(fallback, params, f"the fallback of {called}", named=False),
     }
     return tracer.shape("catch", called, {}, blocks, {"on": wanted})
-
-
-def wait_for_approval(
-    name: str,
-    *,
-    message: str = "",
-    after: Any = None,
-    expires: str | float | None = None,
-    on_expiry: Ending = "fail",
-    on_rejection: Ending = "fail",
-) -> Any:
-    """Wait until a person with the approver role says yes; return True.
-
-    It asks once ``after`` is there (what a step returned, or a list of such), and shows
-    ``message``. ``mainspring approve-step RUN NAME --reason WHY`` says yes, ``reject-step`` no.
-    ``expires`` is how long it waits, such as ``"2d"``. A rejection and an expiry fail the step,
-    or with ``"continue"`` give False, which :func:`when` can take. A run that waits holds no
-    worker and no process.
-
-    Raises:
-        BadInputError: if it would expire in the past, or for a name that is none.
-    """
-    _one_of("on_expiry", on_expiry, ("fail", "continue"))
-    _one_of("on_rejection", on_rejection, ("fail", "continue"))
-    settings = {
-        "name": _check_name(name),
-        "message": _text("message", message),
-        "expires_s": _expiry(expires),
-        "on_expiry": on_expiry,
-        "on_rejection": on_rejection,
-    }
-    return _waiting("approval", name, {"after": after}, settings)
-
-
-def wait_for_event(
-    name: str,
-    *,
-    after: Any = None,
-    expires: str | float | None = None,
-    on_expiry: Ending = "fail",
-) -> Any:
-    """Wait for news from outside of the run; return the value that came with them.
-
-    ``mainspring signal NAME --run RUN --value JSON`` brings them. News that come before the step
-    waits are kept for it. ``expires`` is how long it waits; then it fails, or with
-    ``on_expiry="continue"`` returns None.
-
-    Raises:
-        BadInputError: if it would expire in the past, or for a name that is none.
-    """
-    _one_of("on_expiry", on_expiry, ("fail", "continue"))
-    settings = {
-        "name": _check_name(name),
-        "expires_s": _expiry(expires),
-        "on_expiry": on_expiry,
-    }
-    return _waiting("event", name, {"after": after}, settings)
-
-
-def wait(seconds: str | float, *, after: Any = None, name: str = "wait") -> Any:
-    """Wait for a while once ``after`` is there, such as ``"10m"``; return what ``after`` is.
-
-    Raises:
-        BadInputError: for what is no stretch of time.
-    """
-    length = seconds_of(seconds, "seconds")
-    if TRACER.get() is None:
-        time.sleep(length)
-        return after
-    return _waiting("wait", name, {"after": after}, {"name": name, "seconds": length})
-
-
-def wait_until(when: str | float | dt.datetime, *, after: Any = None, name: str = "wait") -> Any:
-    """Wait until a time, and until ``after`` is there; return what ``after`` is.
-
-    The time is text such as ``"2026-12-24T08:00:00Z"``, a datetime, or UTC seconds; without a
-    time zone it is UTC. A time that has passed is not waited for.
-
-    Raises:
-        BadInputError: for what is no time.
-    """
-    until = _moment(when)
-    return _waiting("wait", name, {"after": after}, {"name": name, "until": until})
 
 
 def run_pipeline(pipeline: Pipeline[..., Any], /, **params: Any) -> Any:
@@ -283,20 +321,30 @@ def run_pipeline(pipeline: Pipeline[..., Any], /, **params: Any) -> Any:
 # ---------------------------------------------------------------- as plain Python
 
 
-def _mapped(body: Callable[..., Any], over: Any, tolerate: float) -> list[Any]:
+def _mapped(body: Callable[..., Any], over: Any, tolerate: float, report: bool) -> Any:
     if not isinstance(over, list | tuple):
-        raise BadInputError(f"A map goes over a list, found {type(over).__name__}.", field="over")
+        raise BadInputError(
+            f"A map goes over a list, found {type(over).__name__}.",
+            field="over",
+            hint="Make a list of it first, such as list(...).",
+        )
     out: list[Any] = []
-    failed: list[BaseException] = []
-    for item in over:
+    failed: list[tuple[int, BaseException]] = []
+    for number, item in enumerate(over):
         try:
             out.append(body(item))
         except Exception as error:  # noqa: BLE001  whatever a step raises counts as an item
-            failed.append(error)
+            failed.append((number, error))
             out.append(None)
     if len(failed) > tolerated(tolerate, len(over)):
-        raise failed[0]
-    return out
+        raise failed[0][1]
+    if not report:
+        return out
+    told = [
+        {"item": n, "step": "", "type": type(error).__name__, "message": str(error)}
+        for n, error in failed
+    ]
+    return {"results": out, "failed": told}
 
 
 def _looped(
@@ -304,7 +352,7 @@ def _looped(
 ) -> Any:
     for _ in range(most):
         state = body(state)
-        if _truth(until(state)):
+        if truth(until(state)):
             return state
     if at_most == "accept":
         return state
@@ -319,21 +367,7 @@ def _caught(body: Callable[[], Any], fallback: Callable[..., Any], on: Sequence[
         if on and not set(on).intersection(names):
             raise
         told = {"type": names[0], "message": str(error), "step": ""}
-        return fallback(told) if _takes_one(fallback) else fallback()
-
-
-def _waiting(kind: str, name: str, args: dict[str, Any], settings: dict[str, Any]) -> Any:
-    tracer: Tracer | None = TRACER.get()
-    if tracer is None:
-        _needs_a_run(kind, name)
-    return tracer.shape(kind, _check_name(name), args, {}, settings)
-
-
-def _needs_a_run(kind: str, name: str) -> NoReturn:
-    raise ProjectError(
-        f"{name} waits ({kind}), and only a run can wait for it.",
-        hint="Start the pipeline as a run: mainspring run PIPELINE",
-    )
+        return fallback(told) if takes_one(fallback) else fallback()
 
 
 # ---------------------------------------------------------------- checks
@@ -348,115 +382,25 @@ def tolerated(tolerate: float, items: int) -> int:
     return int(tolerate) if tolerate >= 1 else int(tolerate * items + 1e-9)
 
 
-def _within(name: str, found: object, low: int, high: int) -> None:
-    if isinstance(found, bool) or not isinstance(found, int) or not low <= found <= high:
-        raise BadInputError(f"{name} must be from {low} to {high:,}, found {found!r}.", field=name)
+def _tolerance(found: object) -> float:
+    """Return how many items may fail as a share below 1 or a number; all of them: ``EVERY``."""
+    if isinstance(found, str):
+        share = found.strip().removesuffix("%").strip()
+        if found.strip().endswith("%") and _PERCENT.fullmatch(share) and float(share) <= 100:
+            return float(share) / 100 if float(share) < 100 else EVERY
+    elif isinstance(found, int | float) and not isinstance(found, bool) and _is_count(found):
+        return found
+    raise BadInputError(
+        "tolerate must be a share such as '10%' or 0.1, or a whole number of items from 1 on;"
+        f" found {found!r:.80}.",
+        field="tolerate",
+    )
 
 
-def _check_tolerance(found: object) -> None:
-    number = isinstance(found, int | float) and not isinstance(found, bool)
-    if not number or not (0 <= found < 1 or (found >= 1 and found == int(found))):  # type: ignore[operator,call-overload]
-        raise BadInputError(
-            "tolerate must be a share of 0 or more and below 1, or a whole number of items from"
-            f" 1 on; found {found!r}.",
-            field="tolerate",
-        )
-
-
-def _callable(found: object, word: str) -> None:
-    if not callable(found):
-        raise BadInputError(
-            f"ms.{word} takes a step or a function that wires steps, found {found!r:.80}.",
-            field="body",
-            hint="Pass the function itself, or write lambda: in front of the call.",
-        )
+def _is_count(found: float) -> bool:
+    return 0 <= found < 1 or (1 <= found < EVERY and found == int(found))
 
 
 def _is_bare(body: object, block: Any) -> bool:
     """Return whether an item is one step, so that it needs no name beside its number."""
     return isinstance(body, Step) and len(block.nodes) == 1
-
-
-def _takes_one(function: Callable[..., Any]) -> bool:
-    plain = function.function if isinstance(function, Step) else function
-    return bool(inspect.signature(plain).parameters)
-
-
-def _called(name: str | None, body: object, word: str) -> str:
-    if name is not None:
-        return _check_name(name)
-    own = getattr(body, "name", getattr(body, "__name__", word))
-    return word if own == "<lambda>" else str(own)
-
-
-def _check_name(name: object) -> str:
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise BadInputError(
-            f"{name!r:.80} is no name: letters, digits, _ and -, up to 80.", field="name"
-        )
-    return name
-
-
-def _truth(found: object) -> bool:
-    if not isinstance(found, bool):
-        raise BadInputError(
-            f"A condition must be True or False, found {found!r:.80}.",
-            field="condition",
-            hint="Let a step compare and return a bool.",
-        )
-    return found
-
-
-def _one_of(name: str, found: object, allowed: Sequence[str]) -> None:
-    if found not in allowed:
-        raise BadInputError(f"{name} must be {' or '.join(allowed)}, found {found!r}.", field=name)
-
-
-def _text(name: str, found: object) -> str:
-    if not isinstance(found, str) or len(found) > 2000:
-        raise BadInputError(f"{name} must be text of up to 2,000 letters.", field=name)
-    return found
-
-
-def _expiry(found: str | float | None) -> float | None:
-    if found is None:
-        return None
-    if isinstance(found, str) and found.strip().startswith("-"):
-        raise _past(found)
-    length = seconds_of(found, "expires") if not _is_negative(found) else -1.0
-    if length <= 0:
-        raise _past(found)
-    return length
-
-
-def _is_negative(found: object) -> bool:
-    return isinstance(found, int | float) and found < 0
-
-
-def _past(found: object) -> BadInputError:
-    return BadInputError(
-        f"It would expire in the past: expires must be above 0, found {found!r}.",
-        field="expires",
-        hint="Say how long it waits, such as 2d.",
-    )
-
-
-def _moment(found: object) -> float:
-    if isinstance(found, str):
-        try:
-            found = dt.datetime.fromisoformat(found)
-        except ValueError as error:
-            raise _no_time(found) from error
-    if isinstance(found, dt.datetime):
-        return (found if found.tzinfo else found.replace(tzinfo=dt.UTC)).timestamp()
-    if isinstance(found, int | float) and not isinstance(found, bool) and abs(found) < 1e11:
-        return float(found)
-    raise _no_time(found)
-
-
-def _no_time(found: object) -> BadInputError:
-    return BadInputError(
-        f"{found!r:.80} is no time.",
-        field="when",
-        hint="Write it as 2026-12-24T08:00:00Z, or give a datetime or UTC seconds.",
-    )

@@ -13,6 +13,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 
 METADATA = MetaData()
@@ -60,10 +61,19 @@ steps = Table(
     Column("handled", Boolean, nullable=False, default=False),  # its failure breaks nothing
     Column("spec", Text),  # JSON, of controllers: see growing.Spec
     Column("memo", Text),  # JSON, of controllers: what one noted
+    Column("stops", Integer),  # of controllers: more failed lots than that stop the others
     Column("error_types", Text, nullable=False, default="[]"),  # JSON: what was raised, its bases
     Index("steps_of_run", "run", "step", unique=True),
     Index("steps_by_output", "output"),
-    Index("steps_within", "run", "within"),
+    Index(
+        "steps_within",
+        "run",
+        "within",
+        "state",
+        "lot",
+        sqlite_where=text("within IS NOT NULL"),
+        postgresql_where=text("within IS NOT NULL"),
+    ),
     Index("steps_before", "pipeline", "step", "id"),
 )
 

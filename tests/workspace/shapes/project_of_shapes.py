@@ -84,6 +84,41 @@ def pairs(count: int = 3):
 
 
 @ms.pipeline
+def told_of(count: int = 4, tolerate: str = "50%", rest: str = "finish"):
+    """What failed of a map, and why, for the step after it."""
+    return summed(ms.map(lambda n: double(square(n)), over=numbers(count), name="each", limit=1,
+                         tolerate=tolerate, rest=rest, report=True))  # fmt: skip
+
+
+@ms.step
+def summed(found: dict) -> list:
+    kept = [one for one in found["results"] if one is not None]
+    return [sum(kept), [[one["item"], one["step"], one["type"]] for one in found["failed"]]]
+
+
+@ms.pipeline
+def beside(rest: str = "stop"):
+    first = square(2)
+    return ms.parallel(
+        lambda: double(fail(first)),
+        lambda: double(square(square(double(first)))),
+        lambda: ms.run_pipeline(squares, count=first),
+        lambda: ms.wait_for_event("never"),
+        rest=rest,
+    )
+
+
+@ms.pipeline
+def picked(number: int = 2, default: bool = True):
+    found = square(number)
+    return ms.choose(
+        found,
+        {4: lambda: note("four", found), 9: lambda: note("nine", found)},
+        default=(lambda: note("other", 0)) if default else None,
+    )
+
+
+@ms.pipeline
 def either(number: int = 3):
     found = square(number)
     told = ms.when(is_large(found), lambda: note("large", found), lambda: note("small", number))

@@ -8,7 +8,7 @@ import pytest
 
 from mainspring.ground.errors import BadInputError
 from mainspring.ground.permissions import Permission
-from mainspring.workspace import running
+from mainspring.workspace import running, waiting
 from mainspring.workspace.views.runs import run_graph
 
 Shapes = Any
@@ -65,6 +65,64 @@ def test_items_that_fail_are_tolerated_up_to_a_number_and_go_on_alone_when_resum
     shapes.resume(run)
     assert shapes.result(run) == 0 + 1 + 4 + 9 + 16
     assert shapes.done() == ["square 1", "square 4", "add"]
+
+
+def test_what_failed_of_a_tolerant_map_and_why_is_told_to_the_step_after_it(
+    shapes: Shapes,
+) -> None:
+    shapes.break_("square-1")
+    shapes.break_("double-4")
+    run = shapes.start("told_of", count=4)
+    assert shapes.result(run) == [
+        0 + 18, [[1, "each[1].square", "ValueError"], [2, "each[2].double", "ValueError"]],
+    ]  # fmt: skip
+    assert shapes.result(shapes.start("told_of", count=0)) == [0, []]
+
+
+def test_a_map_that_has_failed_may_stop_the_rest_of_its_items(shapes: Shapes) -> None:
+    shapes.break_("square-1")
+    run = shapes.start("told_of", count=4, tolerate="25%", rest="stop")
+    assert shapes.result(run)[1] == [[1, "each[1].square", "ValueError"]]
+    shapes.forget()
+    run = shapes.start("told_of", count=5, tolerate="10%", rest="stop")
+    assert "1 of 5 items failed (0 tolerated): each[1].square" in shapes.error(run, "each")
+    assert shapes.done() == ["numbers", "square 1"]
+    assert shapes.look(run)[1]["each[4].square"].why == "stopped because each[1].square failed"
+    shapes.break_("square-1", mend=True)
+    shapes.forget()
+    shapes.resume(run)
+    assert shapes.result(run) == [2 * (0 + 1 + 4 + 9 + 16), []]
+    assert shapes.done() == ["square 1", "double 1", "square 4", "double 16"]
+
+
+def test_a_branch_that_fails_stops_the_others_and_all_they_started(shapes: Shapes) -> None:
+    run = shapes.start("beside")
+    assert "fail: " in shapes.error(run, "parallel")
+    assert "no 4" in shapes.error(run, "parallel")
+    states = shapes.states(run)
+    assert {states[one] for one in ("double_2", "square_3", "squares", "never")} == {"skipped"}
+    assert not any(word.startswith("square 8") for word in shapes.done())
+    for child in _children(shapes, run):
+        assert shapes.look(child)[0].status == "cancelled"
+    run = running.start_run(shapes.ws, "beside", {"rest": "finish"})
+    waiting.signal(shapes.ws, run, "never", 1)
+    shapes.settle()
+    assert "no 4" in shapes.error(run, "parallel")
+    assert shapes.states(run)["double_3"] == "done"
+
+
+def _children(shapes: Shapes, run: str) -> list[str]:
+    return [one.id for one in shapes.ws.read(Permission.READ, _runs) if one.id != run]
+
+
+def test_one_of_several_branches_is_chosen_by_a_value_else_the_default(shapes: Shapes) -> None:
+    run = shapes.start("picked", number=2)
+    assert shapes.result(run) == "four 4"
+    assert shapes.look(run)[1]["note_2"].why == "skipped: the value is 4"
+    assert shapes.result(shapes.start("picked", number=3)) == "nine 9"
+    assert shapes.result(shapes.start("picked", number=5)) == "other 0"
+    run = shapes.start("picked", number=6, default=False)
+    assert "has no branch for 36, and no default; it has 4, 9" in shapes.error(run, "choose")
 
 
 def test_what_a_map_wires_may_use_what_is_around_it(shapes: Shapes) -> None:

@@ -31,7 +31,7 @@ from mainspring.pipelines.growing import Controller
 from mainspring.workspace import calling, running
 from mainspring.workspace import environments as building
 from mainspring.workspace.data import pinning
-from mainspring.workspace.handlers import subruns
+from mainspring.workspace.handlers import stopping, subruns
 from mainspring.workspace.handlers.trying_again import another_try
 
 if TYPE_CHECKING:
@@ -135,7 +135,9 @@ class Controllers:
         leases.renew(tx, lease)
         for name in names:
             task = tasks.get(tx, pipelines.task_id(run, name))
-            if task is not None and task.state in tasks.BROKEN:
+            if task is not None and task.state == "cancelled":
+                pipelines.stopped(tx, run, name, "it was stopped", self._ws.clock.now())
+            elif task is not None and task.state in tasks.BROKEN:
                 told = task.error or f"it is {task.state}"
                 pipelines.failed(tx, run, name, told, self._ws.clock.now(), types=["Lost"])
 
@@ -161,7 +163,7 @@ class Controllers:
 
         def apply(tx: Tx) -> None:
             growing.plant(tx, controller, verdict.lots, written)
-            growing.goes_on(tx, controller, verdict.memo, verdict.why, at)
+            growing.goes_on(tx, controller, verdict.memo, verdict.why, at, verdict.stops)
             if verdict.handled:
                 growing.handle(tx, run, controller.name, verdict.handled)
             here("control.planted")
@@ -181,11 +183,13 @@ class Controllers:
 
     def ended(self, controller: Controller, view: View, verdict: End) -> Done:
         """Return that the controller has ended, with its result kept."""
-        kept = (
-            view.gathered.kept(verdict.result, controller.name)
-            if verdict.parts is None
-            else view.gathered.listed(verdict.parts, controller.name)
-        )
+        gathered, name = view.gathered, controller.name
+        if verdict.parts is None:
+            kept = gathered.kept(verdict.result, name)
+        elif verdict.report is None:
+            kept = gathered.listed(verdict.parts, name)
+        else:
+            kept = gathered.reported(verdict.parts, verdict.report, name)
         at = self._ws.clock.now()
 
         def apply(tx: Tx) -> None:
@@ -206,6 +210,7 @@ class Controllers:
                 growing.goes_on(tx, controller, verdict.memo, "", at)
             run, name = controller.run, controller.name
             pipelines.failed(tx, run, name, verdict.error, at, types=verdict.types)
+            stopping.stop_rest(tx, run, name, at)
 
         if not lease.cancelled():
             self._ws.write(Permission.WORK, fail)

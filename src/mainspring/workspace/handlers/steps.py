@@ -36,6 +36,7 @@ from mainspring.pipelines.options import Resources
 from mainspring.readiness import registry
 from mainspring.workspace import calling, environments, gates, printing, running, verified
 from mainspring.workspace.data import pinning
+from mainspring.workspace.handlers import stopping
 from mainspring.workspace.handlers.trying_again import another_try
 from mainspring.workspace.performing import keeping, room
 from mainspring.workspace.performing import secrets as secrets_
@@ -297,6 +298,7 @@ class Steps:
             run, step, told = plan.run, plan.step, str(error)
             trace = outcome.trace
             pipelines.failed(tx, run, step, told, at, trace=trace, log=log, types=types)
+            stopping.stop_rest(tx, run, step, at)
 
         self._ws.write(Permission.WORK, fail)
         return error
