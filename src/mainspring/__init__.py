@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from mainspring.pipelines.checkpoints import Checkpoint as Checkpoint
     from mainspring.pipelines.checkpoints import checkpoint as checkpoint
     from mainspring.pipelines.checkpoints import last_checkpoint as last_checkpoint
+    from mainspring.pipelines.context import heartbeat as heartbeat
     from mainspring.pipelines.context import scheduled_at as scheduled_at
     from mainspring.pipelines.context import seed as seed
+    from mainspring.pipelines.options import Retry as Retry
     from mainspring.pipelines.programs.handing import hand_back as hand_back
     from mainspring.pipelines.programs.notebook import notebook as notebook
     from mainspring.pipelines.programs.program import Program as Program
@@ -120,6 +122,7 @@ _PUBLIC = (
     "Pruned",
     "Ref",
     "Retraining",
+    "Retry",
     "Rollout",
     "Runs",
     "Step",
@@ -140,6 +143,7 @@ _PUBLIC = (
     "dynamic",
     "feed",
     "hand_back",
+    "heartbeat",
     "iterate",
     "last_checkpoint",
     "lineage",
@@ -187,6 +191,8 @@ _LIGHT = {
     "OnnxModel": "mainspring.scaling.models.directories",
     "Predictor": "mainspring.scaling.models.directories",
     "register": "mainspring.workspace.adding",
+    "Retry": "mainspring.pipelines.options",
+    "heartbeat": "mainspring.pipelines.context",
     "seed": "mainspring.pipelines.context",
     # A step's own environment need not have what the rest of ours needs.
     **dict.fromkeys(("Pipeline", "Ref", "Step", "pipeline", "step"), "mainspring.workspace.words"),

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from mainspring.backends.executors.beating import Beat
 from mainspring.backends.executors.local import LocalExecutor
-from mainspring.ground.errors import UnavailableError
+from mainspring.ground.errors import DeadlineError, UnavailableError
 from mainspring.ground.ports import Call
 from mainspring.testing.executor import all_gone, call, pids_in, wait_for
 
@@ -37,6 +38,29 @@ def test_kill_9_of_the_fork_server_takes_its_children_along(executor, tmp_path: 
     assert outcomes[0].error == "ended because its fork server died"
     assert wait_for(lambda: all_gone(pids), 2)
     assert executor.run(call("echo")).ok, "the next call finds a new server"
+
+
+def test_a_call_that_gives_no_sign_of_life_is_ended_as_one_that_took_too_long(
+    executor, tmp_path: Path
+) -> None:
+    beat = {"beat": str(tmp_path / "beat"), "beat_s": 0.3}
+    outcome = executor.run(call("sleep", {"file": str(tmp_path / "pids")}, **beat))
+    assert outcome.error == "gave no sign of life for 0.3 s and was ended"
+    assert (outcome.code, outcome.types[0]) == (DeadlineError.code, "HeartbeatError")
+    assert wait_for(lambda: all_gone(pids_in(tmp_path / "pids")), 60)
+
+
+def test_each_sign_of_life_is_good_for_as_long_again(tmp_path: Path) -> None:
+    file = tmp_path / "beat"
+    beat = Beat(str(file), 10.0, 0.0)
+    assert not beat.is_late(9.9)
+    file.touch()
+    assert not beat.is_late(11.0)
+    assert beat.patience_s(20.0) == 1.0
+    assert not beat.is_late(20.9)
+    os.utime(file, ns=(1, 1))
+    assert not beat.is_late(20.95)
+    assert beat.is_late(31.0)
 
 
 def test_kill_9_of_owner_and_server_together_leaves_nobody(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from mainspring.ground.errors import BadInputError, MainspringError, ProjectErro
 from mainspring.pipelines import shaping, waits
 from mainspring.pipelines.declare import Ref, pipeline, step
 from mainspring.pipelines.graph import Graph
-from mainspring.pipelines.options import Options, delay_s, settle
+from mainspring.pipelines.options import Options, Retry, delay_s, settle
 from mainspring.pipelines.tracing import trace
 
 
@@ -118,7 +118,17 @@ def nothing() -> None:
         (lambda: shaping.map(one, over=[1], tolerate=-1), "tolerate"),
         (lambda: shaping.map(one, over=[1], tolerate=1.5), "tolerate"),
         (lambda: shaping.map(one, over=[1], tolerate=True), "tolerate"),
+        (lambda: shaping.map(one, over=[1], tolerate="101%"), "tolerate"),
+        (lambda: shaping.map(one, over=[1], tolerate="some"), "tolerate"),
+        (lambda: shaping.map(one, over=[1], rest="go on"), "rest"),  # type: ignore[arg-type]
+        (lambda: shaping.map(one, over=[1], report=1), "report"),  # type: ignore[arg-type]
         (lambda: shaping.map(one, over=7), "over"),
+        (lambda: shaping.map(one, over=(n for n in range(3))), "over"),
+        (lambda: shaping.parallel(), "branches"),
+        (lambda: shaping.parallel(7), "body"),  # type: ignore[arg-type]
+        (lambda: shaping.choose(1, {}), "branches"),
+        (lambda: shaping.choose(1, {0.5: nothing}), "branches"),
+        (lambda: shaping.choose(1, {"1": nothing, True: nothing}), "value"),
         (lambda: shaping.map(3, over=[1]), "body"),  # type: ignore[arg-type]
         (lambda: shaping.iterate(one, 1, fits, most=0), "most"),
         (lambda: shaping.iterate(one, 1, fits, at_most="stop"), "at_most"),  # type: ignore[arg-type]
@@ -213,6 +223,23 @@ def test_a_wait_before_another_try_grows_and_is_never_above_its_bound(
     waits = [delay_s(options, n, chance) for n in (tried, tried + 1)]
     assert 0 <= waits[0] <= waits[1] <= most
     assert delay_s(Options(jitter=True), tried, chance) <= delay_s(Options(), tried, chance)
+
+
+def test_rules_of_trying_again_are_checked_each() -> None:
+    rules = settle({"retry": [Retry(on=OSError), Retry(most=1)]}).rules
+    assert [(one.on, one.most) for one in rules] == [(["OSError"], 3), ([], 1)]
+    assert settle({"retry": Retry(on="OSError")}).rules[0].on == ["OSError"]
+    for given_, field in (
+        ({"retry": Retry(), "retries": 1}, "retries"),
+        ({"retry": [3]}, "retry"),
+        ({"retry": Retry(most=-1)}, "retry's most"),
+        ({"retry": Retry(backoff_rate=0.5)}, "retry's backoff_rate"),
+        ({"retry": Retry(on=[3])}, "retry's on"),
+        ({"heartbeat_s": 0}, "heartbeat_s"),
+    ):
+        with pytest.raises(BadInputError) as found:
+            settle(given_)
+        assert found.value.field == field
 
 
 def test_types_of_errors_are_kept_by_name() -> None:

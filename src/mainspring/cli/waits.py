@@ -67,6 +67,8 @@ def signal(
     *,
     run: Annotated[str, _RUN],
     value: Annotated[str | None, Parameter(help="What came, as JSON: the step's result.")] = None,
+    error: Annotated[str, Parameter(help="What went wrong instead: the step fails.")] = "",
+    error_type: Annotated[str, Parameter(help="Its type, as ms.catch knows it.")] = "EventFailed",
     options: Everywhere = HERE,
 ) -> int:
     """Bring news of an event to a run that waits for it, and let it go on."""
@@ -80,7 +82,8 @@ def signal(
         ) from error
     with asking(options) as house:
         full = full_id(house, run)
-        done = house.call("waits.signal", run=full, name=name, value=told)
+        news = {"error": error, "error_type": error_type} if error else {}
+        done = house.call("waits.signal", run=full, name=name, value=told, **news)
         return _goes_on(house, full, done, options)
 
 

@@ -152,11 +152,12 @@ def join(tx: Tx, task_id: str, needs: Collection[str]) -> int:
 def tell(tx: Tx, task_id: str, result: dict[str, Any], now: float) -> bool:
     """End a task that nobody works on, for what it stood for has come; return whether it did.
 
-    Such a task is due far in the future, or when its news is given up. Whoever is first counts:
-    those who tell, or the worker that takes it when it is due.
+    Such a task is due far in the future, or when its news is given up. News that come then are
+    too late, also if no worker has taken it yet.
     """
     kept = canonical(result).decode()
-    told = move(tx, tasks.c.id == task_id, ["ready"], "done", result=kept, ended=now, due=None)
+    in_time = and_(tasks.c.id == task_id, not_(due(now)))
+    told = move(tx, in_time, ["ready"], "done", result=kept, ended=now, due=None)
     for row in told:
         settle(tx, row, good=True)
     return bool(told)

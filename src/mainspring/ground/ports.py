@@ -188,6 +188,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     path: list[str] = []  #: put in front of sys.path, for the user's own modules
     log: str | None = None  #: a file that receives stdout and stderr
     timeout_s: float | None = None
+    beat: str | None = None  #: a file it touches to show that it gets on
+    beat_s: float | None = None  #: without a touch for so long it is ended
     prefix: str = ""  #: before each line of what it prints; several calls may have one log
     hide: list[str] = []  #: never in its log, in any of the forms a text may take
     memory: int | None = None  #: bytes it and its children may use; it is ended beyond

@@ -63,6 +63,7 @@ def execute(
             folder=folder,
             kept=Path(payload["kept"]) if payload.get("kept") and not rank else None,
             secrets=payload.get("secrets", ()),
+            beat=Path(payload["beat"]) if payload.get("beat") else None,
             shelf=Shelf(objects, _there(payload), folder, None if rank else write),
             own_shelf=_own_shelf(payload, objects, folder, write),
             seed=chance.seed_of(int(payload.get("seed", 0)), str(payload["step"]), rank),

@@ -42,6 +42,7 @@ class StepContext:
         own_shelf: Shelf | None = None,
         seed: int = 0,
         secrets: Sequence[str] = (),
+        beat: Path | None = None,
     ) -> None:
         self.run, self.step, self.objects = run, step, objects
         self.points: list[list[Any]] = []  #: [key, value, step or None, time]; see ``pack``
@@ -58,6 +59,7 @@ class StepContext:
         self.seed = seed  #: for what it draws by chance
         self.hiding = Hiding(os.environ.get(name, "") for name in secrets)
         self._told = -math.inf
+        self._beat = beat
 
     def log(self, values: Mapping[str, object], step: int | None) -> None:
         """Take note of metric values."""
@@ -75,6 +77,11 @@ class StepContext:
         part = self._file.with_suffix(".part")
         part.write_bytes(msgspec.json.encode({"done": done, "total": total, "at": now}))
         part.replace(self._file)
+
+    def beat(self) -> None:
+        """Show that the step gets on."""
+        if self._beat is not None:
+            self._beat.touch()
 
     def keep(self, file: Path) -> None:
         """Keep a file as an artifact of the run, also if the step fails."""
@@ -95,6 +102,18 @@ def entered(context: StepContext) -> Iterator[StepContext]:
         yield context
     finally:
         _CURRENT.reset(token)
+
+
+def heartbeat() -> None:
+    """Show that a step gets on: one with ``heartbeat_s=`` is ended without such a sign.
+
+    Outside of a step it does nothing.
+
+    >>> heartbeat()
+    """
+    context = _CURRENT.get()
+    if context is not None:
+        context.beat()
 
 
 def current() -> StepContext | None:

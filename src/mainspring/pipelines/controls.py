@@ -342,6 +342,10 @@ def _event(view: View) -> Verdict:
         if view.settings["on_expiry"] == "continue":
             return End(why=told)
         return Fail(error=told, types=["EventExpired"], memo={**view.memo, "over": True})
+    if "error" in news:
+        told = f"{news['by']} signalled: {news['error']}"
+        types = [news["type"], "EventFailed", "Exception"]
+        return Fail(error=told, types=types, memo={**view.memo, "over": True})
     return End(result={"value": news["value"]}, why=f"signalled by {news['by']}")
 
 

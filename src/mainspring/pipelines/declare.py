@@ -243,8 +243,11 @@ def step(
     ``retries`` is how often it is tried again after it raised, ``backoff_s`` seconds later and
     ``backoff_rate`` (2) times as long each time, at most ``max_delay_s`` (300); ``jitter`` waits
     a part of that drawn by chance. ``retry_on`` are the types of error that are tried again, as
-    classes or names, subclasses included; without it whatever is raised. After ``timeout_s``
-    seconds it is stopped. With ``cache=False`` it runs anew in every run, with ``cache="7d"``
+    classes or names, subclasses included; without it whatever is raised. ``retry=[ms.Retry(on=
+    OSError, most=5), ms.Retry(on=ValueError, most=1)]`` says it by type of error instead: the
+    first that fits counts. After ``timeout_s`` seconds it is stopped, and after ``heartbeat_s``
+    without a call of ``ms.heartbeat()``: a ``TimeoutError`` to ``retry_on`` and ``ms.catch``. With
+    ``cache=False`` it runs anew in every run, with ``cache="7d"``
     when its result is older than that (s, m, h, d, w; a number is seconds). ``env`` gives it an
     environment of its own: a list of requirements, such as ``["pandas==2.1.4"]``, or a file of
     the project: ``requirements-old.txt``, ``pylock.toml``, ``uv.lock``; ``python`` another

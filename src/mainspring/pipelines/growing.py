@@ -135,7 +135,7 @@ def task(run: str, node: Node) -> dict[str, Any]:
         "group": run,
         "needs": [task_id(run, name) for name in node.needs],
         "always": False,
-        "max_attempts": max(3, node.options.retries + 1),
+        "max_attempts": 3 + sum(rule.most for rule in node.options.rules),
         "backoff_s": node.options.backoff_s,
     }
 
@@ -357,6 +357,14 @@ def of_kind(tx: Tx, run: str, kind: str) -> list[Controller]:
     mine = (steps.c.run == run) & (steps.c.kind == kind)
     rows = tx.all(select(steps.c.step).where(mine).order_by(steps.c.position, steps.c.id))
     return [load(tx, run, one.step) for one in rows]
+
+
+def undecided(tx: Tx, run: str) -> list[Controller]:
+    """Return the controllers of a run's own graph that have planted nothing yet."""
+    mine = (steps.c.run == run) & steps.c.spec.is_not(None) & steps.c.within.is_(None)
+    new = (steps.c.state == str(StepState.WAITING)) & steps.c.memo.is_(None)
+    query = select(steps.c.step).where(mine, new).order_by(steps.c.position, steps.c.id)
+    return [load(tx, run, one.step) for one in tx.all(query)]
 
 
 def waiting(tx: Tx, run: str | None, most: int) -> list[tuple[Controller, float | None]]:

@@ -27,6 +27,26 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     gpus: int = 0
 
 
+class Retry(msgspec.Struct, frozen=True, kw_only=True):
+    """How often, and how soon, a step is tried again after some types of error.
+
+    ``on`` are types of error, as classes or names, subclasses included; without it, any.
+    ``most`` further tries, the first ``backoff_s`` seconds later and each next one
+    ``backoff_rate`` times as long after, at most ``max_delay_s``; with ``jitter`` a part of that
+    drawn by chance.
+
+    >>> Retry(on=["OSError"], most=5).backoff_rate
+    2.0
+    """
+
+    on: Any = ()
+    most: int = 3
+    backoff_s: float = 1.0
+    backoff_rate: float = 2.0
+    max_delay_s: float = 300.0
+    jitter: bool = False
+
+
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """How a step is run, as it is kept in the graph: plain data only."""
 
@@ -36,7 +56,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     backoff_rate: float = 2.0  #: by which the wait grows with each try
     max_delay_s: float = 300.0  #: longer waits than that are cut
     jitter: bool = False  #: wait a part of it drawn by chance, so that many do not come at once
+    retry: list[Retry] = []  #: by type of error: the first that fits counts; instead of these
     timeout_s: float | None = None
+    heartbeat_s: float | None = None  #: it is ended when it gives no sign of life for so long
     cache: bool = True  #: False: the step runs anew in every run
     max_age_s: float | None = None  #: older results are not reused; None: however old
     env: str | list[str] | None = None  #: a file of requirements, or requirements; None: ours
@@ -46,6 +68,20 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     files: list[str] = []  #: of the project, on which its result depends
     variables: list[str] = []  #: of the environment, on which its result depends
     secrets: list[str] = []  #: names of variables it is given, whose values nobody sees
+
+    @property
+    def rules(self) -> list[Retry]:
+        """Return how it is tried again, by type of error: the first rule that fits counts."""
+        return self.retry or [
+            Retry(
+                on=self.retry_on,
+                most=self.retries,
+                backoff_s=self.backoff_s,
+                backoff_rate=self.backoff_rate,
+                max_delay_s=self.max_delay_s,
+                jitter=self.jitter,
+            )
+        ]
 
     @property
     def apart(self) -> bool:
@@ -62,7 +98,9 @@ class Given(TypedDict, total=False):
     backoff_rate: float
     max_delay_s: float
     jitter: bool
+    retry: Retry | Sequence[Retry]
     timeout_s: float | None
+    heartbeat_s: float | None
     cache: bool | str | float
     env: str | Sequence[str] | None
     python: str | None
@@ -106,6 +144,8 @@ def settle(given: Mapping[str, Any]) -> Options:
         kept["resources"] = resources(kept["resources"])
     if "retry_on" in kept:
         kept["retry_on"] = names_of_errors("retry_on", kept["retry_on"])
+    if "retry" in kept:
+        kept["retry"] = _rules(kept)
     return Options(**kept)
 
 
@@ -130,6 +170,30 @@ def _reuse(given: object) -> dict[str, Any]:
     if not 0 < age <= MOST_AGE_S:
         raise _wrong("cache", "above 0 and at most 100 years; False reuses nothing", given)
     return {"cache": True, "max_age_s": age}
+
+
+def _rules(given: Mapping[str, Any]) -> list[Retry]:
+    """Return rules of trying again, checked, with the names of their types of error."""
+    found = given["retry"]
+    rules = list(found) if isinstance(found, list | tuple) else [found]
+    both = sorted(set(given) & {"retries", "retry_on", "backoff_s", "backoff_rate", "jitter"})
+    if both:
+        raise BadInputError(
+            f"retry says all of it: {both[0]} is of no use beside it.",
+            field=both[0],
+            hint="Put it into a rule: ms.Retry(on=OSError, most=3, backoff_s=1.0).",
+        )
+    for rule in rules:
+        if not isinstance(rule, Retry):
+            raise _wrong("retry", "ms.Retry(...), or a list of them", rule)
+        _whole("retry's most", rule.most)
+        _switch("retry's jitter", rule.jitter)
+        _seconds("retry's backoff_s", rule.backoff_s)
+        _seconds("retry's max_delay_s", rule.max_delay_s)
+        _growing("retry's backoff_rate", rule.backoff_rate)
+    return [
+        msgspec.structs.replace(rule, on=names_of_errors("retry's on", rule.on)) for rule in rules
+    ]
 
 
 def resources(given: object) -> Resources:
@@ -183,7 +247,7 @@ def names_of_errors(field: str, found: object) -> list[str]:
     return names
 
 
-def delay_s(options: Options, tried: int, chance: float) -> float:
+def delay_s(options: Options | Retry, tried: int, chance: float) -> float:
     """Return how long to wait after a step has been tried ``tried`` times, in seconds.
 
     ``chance`` (0 to 1) is the part of it that is waited with ``jitter``.
@@ -284,6 +348,7 @@ _CHECKS: dict[str, Callable[[str, object], None]] = {
     "max_delay_s": _seconds,
     "jitter": _switch,
     "timeout_s": _limit,
+    "heartbeat_s": _limit,
     "env": _environment,
     "python": _version,
     "workers": _count,

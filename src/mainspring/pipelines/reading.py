@@ -47,10 +47,29 @@ def get(tx: Tx, run: str, step: str) -> StepRecord:
 
 
 def codes(tx: Tx, run: str) -> dict[str, str]:
-    """Return the digest of the code of every step of a run, by target."""
-    named = (steps.c.run == run) & (steps.c.target != "")  # controllers call no function
-    rows = tx.all(select(steps.c.target, steps.c.code).where(named))
-    return {row.target: row.code for row in rows}
+    """Return the digest of the code of every step of a run, by target.
+
+    Those too that its controllers never planted, such as what a map over nothing wires.
+    """
+    mine = steps.c.run == run
+    named = mine & (steps.c.target != "")  # most controllers call no function
+    rows = tx.all(select(steps.c.target, steps.c.code).where(named).distinct())
+    kept = mine & steps.c.spec.is_not(None) & steps.c.within.is_(None)
+    found: dict[str, str] = {}
+    for row in tx.all(select(steps.c.spec).where(kept)):
+        inner = msgspec.json.decode(row.spec, type=_Spec).seed.code
+        found |= {target: str(told[0]) for target, told in inner.items()}
+    return found | {row.target: row.code for row in rows}
+
+
+class _Seed(msgspec.Struct, frozen=True):
+    code: dict[str, Any] = {}
+
+
+class _Spec(msgspec.Struct, frozen=True):
+    """What of a controller's ``growing.Spec`` is read here."""
+
+    seed: _Seed
 
 
 def environment_of(tx: Tx, run: str) -> dict[str, str]:
@@ -72,6 +91,12 @@ def args_of(tx: Tx, run: str, step: str) -> dict[str, Argument]:
     """Return the arguments of a step as they stand in the graph."""
     args: dict[str, Argument] = msgspec.json.decode(row_of(tx, run, step).args)
     return args
+
+
+def every_args(tx: Tx, run: str) -> dict[str, dict[str, Argument]]:
+    """Return the arguments of every step of a run, by its name."""
+    rows = tx.all(select(steps.c.step, steps.c.args).where(steps.c.run == run))
+    return {row.step: msgspec.json.decode(row.args) for row in rows}
 
 
 def output_of(tx: Tx, run: str, step: str) -> tuple[str, str]:

@@ -286,6 +286,17 @@ def failed(
     return skipped_
 
 
+def tried(tx: Tx, run: str, step: str) -> dict[str, int]:
+    """Return how often a step was tried again by each of its rules, by the rule's number."""
+    found = row_of(tx, run, step).tried
+    return msgspec.json.decode(found, type=dict[str, int]) if found else {}
+
+
+def note_tried(tx: Tx, run: str, step: str, used: Mapping[str, int]) -> None:
+    """Note how often a step was tried again by each of its rules."""
+    tx.run(update(steps).where(here(run, step)).values(tried=_json(dict(used))))
+
+
 def stopped(tx: Tx, run: str, step: str, why_: str, at: float) -> None:
     """Mark a step that has not ended as skipped."""
     if row_of(tx, run, step).state not in FINAL:
@@ -319,6 +330,7 @@ def reopen(
         if one.state not in (StepState.FAILED, StepState.SKIPPED) or one.handled:
             continue
         cells: dict[str, Any] = {"state": str(StepState.WAITING), "error": "", "trace": ""}
+        cells["tried"] = None
         row = row_of(tx, run, one.step)
         if growing.still_asks(tx, run, one):
             cells |= {"state": str(StepState.RUNNING), "why": "waits, as before"}

@@ -50,6 +50,7 @@ steps = Table(
     Column("started", Float),
     Column("ended", Float),
     Column("attempt", Integer, nullable=False, default=0),
+    Column("tried", Text),  # JSON: by which rule it was tried again how often
     Column("error", Text, nullable=False, default=""),
     Column("trace", Text, nullable=False, default=""),
     Column("log", String(64)),

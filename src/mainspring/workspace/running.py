@@ -22,7 +22,7 @@ from mainspring.ground.ports import Tx
 from mainspring.pipelines import growing
 from mainspring.pipelines import runs as pipelines
 from mainspring.pipelines.code import digest_of
-from mainspring.pipelines.graph import Argument, Graph
+from mainspring.pipelines.graph import Graph
 from mainspring.pipelines.reading import codes as codes
 from mainspring.pipelines.texts import CodeText, as_kept
 from mainspring.retraining.assemble import seconds
@@ -54,6 +54,8 @@ REGISTER, RESULT, CODE, ROOT, FRESH, CAPTURED, SCHEDULE, TRAINING_SET, SMOKE, EN
 )
 
 
+#: The tag that says which run this one makes again.
+BEFORE = "mainspring.before"
 #: The tag that says for which fire time a run was started, and the param that takes it.
 SCHEDULED, FIRE_AT = "mainspring.scheduled_at", "fire_at"
 _PARQUET = b"PAR1"
@@ -100,7 +102,7 @@ class RunPlan(msgspec.Struct, frozen=True, kw_only=True):
         )
         pinning.note(tx, self.run.id, self.graph, self.run.started)
         new = [msgspec.convert(task, tasks.NewTask) for task in wanted]
-        attempts = [max(task.max_attempts, ATTEMPTS) for task in new]
+        attempts = [task.max_attempts + ATTEMPTS for task in new]
         tasks.submit(
             tx,
             [
@@ -124,7 +126,7 @@ def plan(
     fire_at: float | None = None,
     python: str | None = None,
     locks: Mapping[str, Lock] | None = None,
-    before: Mapping[str, Mapping[str, Argument]] | None = None,
+    before: str | None = None,
 ) -> RunPlan:
     """Trace a pipeline in a process of its own and return its run, ready to be handed out.
 
@@ -132,7 +134,7 @@ def plan(
     ``fire_at`` is the time at which a schedule fired: the param ``fire_at`` where the pipeline
     has one, and what ``scheduled_at`` says in its body. ``python`` is the interpreter of another
     environment that it is planned in, ``locks`` are those of steps with their own; without, they
-    are resolved. ``before`` are the arguments of a run's steps whose data versions are read again.
+    are resolved. ``before`` is a run that this one makes again: it reads the data that one read.
 
     Raises:
         ProjectError: if the project cannot be imported or the pipeline is not there.
@@ -145,12 +147,14 @@ def plan(
     asked |= {"offered": given, "fire_at": fire_at}
     found = calling.child(ws, "trace", asked, lease, root=root, python=python)
     graph = msgspec.convert(found["graph"], Graph)
-    graph = pinning.pinned(ws, graph if before is None else pinning.as_before(graph, before))
+    graph = pinning.pinned(ws, graph, before)
     room.check_all(ws.settings, graph.nodes)
     told = {RESULT: graph.result or "", CODE: digest_of(found["code"]), ROOT: root}
     made_of = captured.of(ws, Path(root), installed=python is None)
     told |= made_of.tags
     own = environments.settled(ws, Path(root), graph) if locks is None else locks
+    if before is not None:
+        told[BEFORE] = before
     if fire_at is not None:
         told[SCHEDULED] = iso(fire_at)
     name = graph.pipeline.partition(":")[2]

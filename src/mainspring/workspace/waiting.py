@@ -13,6 +13,7 @@ import msgspec
 
 from mainspring.engine import tasks
 from mainspring.experiments import runs as experiments
+from mainspring.ground.clock import iso
 from mainspring.ground.errors import BadInputError, ConflictError
 from mainspring.ground.identity import canonical
 from mainspring.ground.objects import RunStatus, StepState
@@ -23,6 +24,9 @@ from mainspring.pipelines.literals import check_literal
 from mainspring.workspace.handlers.controllers import FAR, news_task
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mainspring.pipelines.graph import Block, Node
     from mainspring.pipelines.growing import Controller
     from mainspring.workspace.opening import Workspace
 
@@ -58,20 +62,33 @@ def reject(ws: Workspace, run: str, step: str, reason: str) -> None:
     _answer(ws, run, step, reason, approved=False)
 
 
-def signal(ws: Workspace, run: str, name: str, value: Any = None) -> list[str]:
+def signal(
+    ws: Workspace,
+    run: str,
+    name: str,
+    value: Any = None,
+    *,
+    error: str = "",
+    error_type: str = "EventFailed",
+) -> list[str]:
     """Bring news of an event to a run; return the steps that were told.
 
     ``name`` is the event's, or that of one step that waits for it. News for a step that does not
-    wait yet are kept until it does.
+    wait yet are kept until it does. With ``error`` the news are bad: the step fails with it, and
+    with ``error_type`` for ``ms.catch``.
 
     Raises:
         NotFoundError: if there is no such run.
-        BadInputError: for a value that JSON cannot hold, or of more than 1 MB.
+        BadInputError: for a value that JSON cannot hold, or of more than 1 MB; for a value
+            beside an error.
         ConflictError: if the run has ended, or nothing in it waits for this any more.
     """
     check_literal(value, "value")
     if len(canonical(value)) > MOST_BYTES:
         raise BadInputError(f"A signal's value is at most {MOST_BYTES:,} bytes.", field="value")
+    if error and value is not None:
+        raise BadInputError("A signal brings a value or an error, not both.", field="error")
+    brought = {"error": error, "type": error_type} if error else {"value": value}
 
     def work(tx: Tx) -> list[str]:
         _running(tx, run)
@@ -80,7 +97,9 @@ def signal(ws: Workspace, run: str, name: str, value: Any = None) -> list[str]:
             for one in growing.of_kind(tx, run, "event")
             if name in (one.name, one.spec.settings["name"])
         ]
-        told = [one.name for one in found if _told(tx, one, value, ws.clock.now())]
+        news = {**brought, "by": tx.who.name, "at": ws.clock.now()}
+        told = [one.name for one in found if _told(tx, one, news)]
+        told = told or _told_early(tx, run, name, news)
         if not told:
             raise ConflictError(
                 f"Nothing in run {run} waits for {name!r}.",
@@ -121,7 +140,7 @@ def _answer(ws: Workspace, run: str, step: str, reason: str, *, approved: bool) 
         told = {"approved": approved, "by": tx.who.name, "at": now, "reason": reason.strip()}
         if found.state != StepState.RUNNING or not tasks.tell(tx, _news_of(found), told, now):
             raise ConflictError(
-                f"Step {step} of run {run} waits for no answer: it is {found.state}.",
+                f"Step {step} of run {run} waits for no answer{_why_not(tx, found, now)}.",
                 field="step",
                 hint="mainspring waiting lists what waits.",
             )
@@ -131,7 +150,16 @@ def _answer(ws: Workspace, run: str, step: str, reason: str, *, approved: bool) 
     ws.write(Permission.PROMOTE, work)
 
 
-def _told(tx: Tx, found: Controller, value: Any, now: float) -> bool:
+def _why_not(tx: Tx, found: Controller, now: float) -> str:
+    if found.state != StepState.RUNNING:
+        return f": it is {found.state}"
+    task = tasks.get(tx, _news_of(found))
+    if task is not None and task.state == "ready" and task.due is not None and task.due <= now:
+        return f": its time was over at {iso(task.due)}"
+    return ": it has one already"
+
+
+def _told(tx: Tx, found: Controller, brought: dict[str, Any]) -> bool:
     """Tell one step, or keep the news for when it waits; return whether it needed them."""
     if found.state not in (StepState.WAITING, StepState.RUNNING):
         return False
@@ -141,7 +169,32 @@ def _told(tx: Tx, found: Controller, value: Any, now: float) -> bool:
         news = growing.news_id(found.run, found.name, asked)
     else:
         news = _news_of(found)
-    return tasks.tell(tx, news, {"value": value, "by": tx.who.name, "at": now}, now)
+    return tasks.tell(tx, news, brought, brought["at"])
+
+
+def _told_early(tx: Tx, run: str, name: str, brought: dict[str, Any]) -> list[str]:
+    """Keep news for steps of a branch that is not planted yet; return which they are.
+
+    What a map or an iteration wires is called only later, and waits first.
+    """
+    found = [
+        node.name
+        for one in growing.undecided(tx, run)
+        for block in one.spec.blocks.values()
+        for node in _by_the_graph(block)
+        if node.kind == "event" and name in (node.name, node.settings["name"])
+    ]
+    tasks.submit(tx, [news_task(run, step, 1) for step in found])
+    ids = {step: growing.news_id(run, step, 1) for step in found}
+    return [step for step, news in ids.items() if tasks.tell(tx, news, brought, brought["at"])]
+
+
+def _by_the_graph(block: Block) -> Iterator[Node]:
+    """Go through the nodes that are called by the graph, wherever they are planted."""
+    for node in block.nodes if not block.naming else ():
+        yield node
+        for inner in node.blocks.values():
+            yield from _by_the_graph(inner)
 
 
 def _running(tx: Tx, run: str) -> None:

@@ -17,6 +17,7 @@ from mainspring.pipelines import project as projects
 from mainspring.readiness import evidence, registry
 from mainspring.web.api import call
 from mainspring.workspace import engines, running
+from mainspring.workspace.data import adding
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.proofs import reproducing
 
@@ -56,6 +57,47 @@ def tide(rows: int = 3, name: str | None = None):
 """
 
 
+SHAPES = """
+
+@ms.step
+def plus(one: int) -> int:
+    return one + 1
+
+
+@ms.step
+def lines(table: Path, number: int) -> int:
+    return len(table.read_text().splitlines()) + number
+
+
+@ms.step
+def total(parts: list) -> int:
+    return sum(parts)
+
+
+@ms.step
+def listed(count: int) -> list[int]:
+    return list(range(count))
+
+
+@ms.dynamic
+def grown(numbers: list[int]) -> int:
+    inner = ms.map(lambda one: lines(ms.data("table"), one), over=numbers, name="inner")
+    return total([lines(ms.data("table"), 7), total(inner)])
+
+
+@ms.pipeline
+def few():
+    return lines(ms.data("table"), 1)
+
+
+@ms.pipeline
+def shaped():
+    nothing = ms.map(plus, over=listed(0))
+    each = ms.map(lambda one: lines(ms.data("table"), one), over=[5], name="each")
+    return total([total(nothing), total(each), grown([1]), ms.run_pipeline(few)])
+"""
+
+
 @pytest.fixture
 def project(ws: Workspace) -> Path:
     root = Path(ws.settings.root)
@@ -68,7 +110,11 @@ def project(ws: Workspace) -> Path:
 @pytest.fixture
 def version(ws: Workspace, project: Path) -> Version:
     """A version as the run of a pipeline with a param makes it."""
-    run = running.start_run(ws, "tide", {"rows": "5"})
+    return made(ws, "tide", {"rows": "5"})
+
+
+def made(ws: Workspace, pipeline: str, params: dict[str, str]) -> Version:
+    run = running.start_run(ws, pipeline, params)
     assert engines.drive(ws, run).status == "finished"
 
     def work(tx) -> Version:
@@ -115,6 +161,26 @@ def test_the_same_bytes_of_every_step_are_identical(ws: Workspace, version: Vers
     assert again[0].params == {"rows": "5"}
     kept = ws.read(Permission.READ, lambda tx: evidence.newest(tx, "reproduced", "tide/1"))
     assert kept == found
+
+
+def test_a_map_over_nothing_and_a_graph_that_grew_on_data_are_made_again_as_they_were(
+    ws: Workspace, project: Path, tmp_path: Path
+) -> None:
+    """What the empty map wires was never planted; the data has a newer version by now."""
+    (project / "project.py").write_text(PROJECT + SHAPES)
+    (tmp_path / "table.csv").write_text("a\n1\n2\n")
+    adding.add(ws, tmp_path / "table.csv")
+    version = made(ws, "shaped", {})
+    (tmp_path / "table.csv").write_text("a\n1\n2\n3\n")
+    adding.add(ws, tmp_path / "table.csv")
+    found = made_again(ws)
+    assert (found.passed, found.detail["verdict"]) == (True, "identical"), found.found
+    steps = {one["step"] for one in found.detail["steps"]}
+    assert {"grown.lines", "each[0].lines", "grown.inner[0].lines", "few"} < steps
+    (project / "project.py").write_text(PROJECT + SHAPES.replace("one + 1", "one + 2"))
+    projects.close()
+    with pytest.raises(ConflictError, match="plus changed"):
+        reproducing.start(ws, version.model, version.number)
 
 
 def test_other_bytes_count_by_their_metrics(

@@ -140,6 +140,15 @@ def careful(number: int = 3, on: str = ""):
     )
 
 
+@ms.pipeline
+def careful_map():
+    return ms.catch(
+        lambda: ms.iterate(lambda n: add(ms.map(square, over=numbers(2))), 0, until=is_large),
+        lambda error: apology(error, 0),
+        on=ValueError,
+    )
+
+
 @ms.dynamic
 def plan(values: list[int], extra: int) -> int:
     did("plan")
@@ -179,6 +188,45 @@ def outer(number: int = 2):
 @ms.pipeline
 def circle():
     return ms.run_pipeline(circle)
+
+
+@ms.step(retry=[
+    ms.Retry(on=ConnectionError, most=2, backoff_s=10.0, backoff_rate=3.0, max_delay_s=20.0),
+    ms.Retry(on="ValueError", most=1, backoff_s=8.0, jitter=True),
+])  # fmt: skip
+def moody(moods: list[str]) -> int:
+    """Raise what it is told, one after the other; return which try this is."""
+    did("moody")
+    tries = (HERE / "done.txt").read_text().splitlines().count("moody")
+    if len(moods) >= tries:
+        raise {"c": ConnectionRefusedError, "v": ValueError, "k": KeyError}[moods[tries - 1]]()
+    return tries
+
+
+@ms.pipeline
+def trying(moods: str = ""):
+    return moody(list(moods))
+
+
+@ms.step(timeout_s=5, heartbeat_s=1)
+def slow(number: int) -> int:
+    ms.heartbeat()
+    return number
+
+
+@ms.pipeline
+def timed():
+    return ms.catch(lambda: slow(3), lambda error: apology(error, 0), on=TimeoutError)
+
+
+@ms.pipeline
+def called_back(expires: str = "1h"):
+    """Somebody outside does the work, and tells the run what came of it or went wrong."""
+    return ms.catch(
+        lambda: ms.wait_for_event("labelled", after=note("sent", 1), expires=expires),
+        lambda error: apology(error, 0),
+        on=["NotLabelled", "EventExpired"],
+    )
 
 
 @ms.pipeline
@@ -226,3 +274,35 @@ def everything(count: int = 3):
         ms.catch(lambda: fail(five), lambda error: apology(error, five)),
         ms.when(is_large(plus(20, 5)), lambda: note("large", plus(20, 5)), lambda: note("s", 1)),
     )
+
+
+@ms.pipeline
+def deep(count: int = 3):
+    """A graph that grows, rounds and a run of its own beside each other."""
+    grown = plan(numbers(count), 7)
+    return add([grown, ms.iterate(double, 2, until=is_large), ms.run_pipeline(squares, count=2)])
+
+
+@ms.dynamic
+def endless(number: int) -> int:
+    return endless(number + 1)
+
+
+@ms.pipeline
+def bottomless():
+    return endless(0)
+
+
+@ms.pipeline
+def wide(count: int = 2000, limit: int | None = 8):
+    return add(ms.map(lambda n: plus(square(n), 1), over=numbers(count), name="each", limit=limit))
+
+
+@ms.step
+def strange(kind: str) -> object:
+    return {"none": None, "dict": {"a": 1}, "text": "abc", "number": 3}[kind]
+
+
+@ms.pipeline
+def over_what(kind: str = "dict"):
+    return add(ms.map(square, over=strange(kind)))

@@ -185,6 +185,11 @@ def test_a_catch_takes_subclasses_and_leaves_other_errors(shapes: Shapes) -> Non
     assert "apology" not in shapes.states(run)
 
 
+def test_what_a_map_or_an_iteration_failed_of_is_caught_by_its_type(shapes: Shapes) -> None:
+    shapes.break_("square-1")
+    assert shapes.result(shapes.start("careful_map"))["type"] == "ValueError"
+
+
 def test_a_resumed_run_does_not_go_back_into_a_caught_body(shapes: Shapes) -> None:
     shapes.break_("apology")
     run = shapes.start("careful")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import random
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,24 @@ from mainspring.workspace.opening import open_workspace
 KILLS = ["control.looked:2", "control.decided:1", "control.planted:2", "control.ended:1"]
 
 
+#: While a graph grows: wired and not kept; being written; kept and none of it begun. In the
+#: second round of an iteration; as a run starts another; within that one.
+DEEP = [
+    "control.traced:1",
+    "control.planted:1",
+    "task.ended:1",
+    "step.started:7",
+    "control.child_planned:1",
+    "step.started:3",
+]
+#: Where steps and controllers may be killed with nothing done twice.
+POINTS = (
+    "handler.before", "control.looked", "control.decided", "control.traced", "control.planted",
+    "control.child_planned", "control.ended", "step.prepared", "step.started",
+    "finish.before_commit", "claim.committed", "task.ended",
+)  # fmt: skip
+
+
 @pytest.fixture
 def shapes(tmp_path: Path) -> Iterator[Shapes]:
     settings = Settings(root=str(tmp_path / "project"), home=str(tmp_path / "home"))
@@ -34,14 +53,48 @@ def shapes(tmp_path: Path) -> Iterator[Shapes]:
 
 def test_a_run_of_all_shapes_survives_kills_where_controllers_decide(shapes: Shapes) -> None:
     run = running.start_run(shapes.ws, "everything", {"count": 3})
-    settings, driver = shapes.ws.settings, Path(__file__).parent / "driver.py"
-    words = [settings.root, settings.home, run, json.dumps([*KILLS, ""])]
-    done = subprocess.run(
-        [sys.executable, str(driver), *words], check=True, timeout=300, stdout=subprocess.PIPE
-    )
-    assert json.loads(done.stdout) == [-9] * len(KILLS) + [0]
+    assert killed(shapes, run, KILLS) == [-9] * len(KILLS) + [0]
     # 0 + 1 + 4 by the map, 16 by the iteration, what was caught, and the branch that was taken.
     assert shapes.result(run) == [5, 16, "KeyError", "large 25"]
     counts = Counter(shapes.done())
     assert set(counts.values()) == {1}, counts
     assert len(shapes.states(run)) == 10 + 3 + 6 + 2 + 3  # wired, and grown by each controller
+
+
+def killed(shapes: Shapes, run: str, kills: Sequence[str]) -> list[int]:
+    """Carry a run out in processes that are killed at these points; return how each ended."""
+    settings, driver = shapes.ws.settings, Path(__file__).parent / "driver.py"
+    words = [settings.root, settings.home, run, json.dumps([*kills, ""])]
+    done = subprocess.run(
+        [sys.executable, str(driver), *words], check=True, timeout=300, stdout=subprocess.PIPE
+    )
+    codes: list[int] = json.loads(done.stdout)
+    return codes
+
+
+def test_a_graph_that_grows_survives_kills_in_all_its_depths(shapes: Shapes) -> None:
+    run = running.start_run(shapes.ws, "deep", {"count": 3})
+    assert killed(shapes, run, DEEP) == [-9] * len(DEEP) + [0]
+    assert shapes.result(run) == (0 + 1 + 4) + 16 + (0 + 1)
+    counts = Counter(shapes.done())
+    # ``plan`` wires anew until what it wired is kept; what was wired is done once.
+    assert counts.pop("plan") == 3
+    assert counts.pop("numbers") == counts.pop("add") - 1 == 2
+    assert set(counts.values()) == {1}, counts
+    assert len(shapes.states(run)) == 5 + 4 + 6
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(12))
+def test_a_graph_that_grows_survives_kills_anywhere(shapes: Shapes, seed: int) -> None:
+    draw = random.Random(seed)
+    kills = [f"{draw.choice(POINTS)}:{draw.randint(1, 9)}" for _ in range(12)]
+    run = running.start_run(shapes.ws, "deep", {"count": 3})
+    codes = killed(shapes, run, kills)
+    assert codes[-1] == 0
+    assert set(codes) <= {-9, 0}
+    assert shapes.result(run) == (0 + 1 + 4) + 16 + (0 + 1)
+    lost = codes.count(-9)  # a process killed after a step ran, before its end was kept
+    counts = Counter(shapes.done())
+    assert sum(counts.values()) <= 15 + 3 * lost
+    assert len(shapes.states(run)) == 5 + 4 + 6

@@ -19,6 +19,7 @@ from typing import BinaryIO
 import msgspec
 
 from mainspring.backends.executors import wire
+from mainspring.backends.executors.beating import Beat
 from mainspring.backends.executors.memory import LOOK_S, Watch
 from mainspring.backends.executors.printed import wide_pipe
 from mainspring.backends.executors.sinks import Sink, open_sink
@@ -186,6 +187,9 @@ def _own_file(path: Path) -> BinaryIO:
     return os.fdopen(number, "ab")
 
 
+_TIME, _SPACE = ("TimeoutError", "Exception"), ("MemoryError", "Exception")
+
+
 class _Running:
     """One call on its way: our ends of its sockets, and what is known of it so far."""
 
@@ -204,9 +208,13 @@ class _Running:
         self._limit_at = float("inf")  # when its time is up
         if call.timeout_s is not None:
             self._limit_at = self._began + call.timeout_s + START_S
+        self._beat: Beat | None = None
+        if call.beat is not None and call.beat_s is not None:
+            self._beat = Beat(call.beat, call.beat_s, self._began + START_S)
         self._watch = None if call.memory is None else Watch(call.memory)
         self._end_wanted = ""  # why we want it to end
         self._end_code = ""  # of the error that it then is
+        self._end_types: list[str] = []  # what the user's own words for it are
         self._kill_at: float | None = None
 
     def __enter__(self) -> _Running:
@@ -269,6 +277,8 @@ class _Running:
                 if not self._heard and self._call.timeout_s is not None:
                     # The child exists; a server that took long to start is not its fault.
                     self._limit_at = time.monotonic() + self._call.timeout_s
+                if not self._heard and self._beat is not None:
+                    self._beat.begin(time.monotonic())
                 self._heard += part
             self._end_if_due()
 
@@ -297,6 +307,8 @@ class _Running:
             waits.append(self._kill_at - now)
         elif not self._end_wanted:
             waits.append(self._limit_at - now)
+            if self._beat is not None:
+                waits.append(self._beat.patience_s(now))
         return max(0.001, min(waits))
 
     def _end_if_due(self) -> None:
@@ -308,7 +320,11 @@ class _Running:
             return
         if now >= self._limit_at:
             self._end_wanted = f"took longer than {self._call.timeout_s:g} s and was ended"
-            self._end_code = DeadlineError.code
+            self._end_code, self._end_types = DeadlineError.code, ["DeadlineError", *_TIME]
+        elif self._beat is not None and self._beat.is_late(now):
+            told = f"gave no sign of life for {self._beat.within_s:g} s and was ended"
+            self._end_wanted, self._end_code = told, DeadlineError.code
+            self._end_types = ["HeartbeatError", "DeadlineError", *_TIME]
         elif self._cancelled is not None and self._cancelled():
             self._end_wanted = "cancelled"
         elif self._too_much():
@@ -327,7 +343,7 @@ class _Running:
             return False
         told = f"used {size(watch.peak)} of memory and was ended"
         self._end_wanted = f"{told}; its limit is {size(watch.limit)}"
-        self._end_code = MemoryLimitError.code
+        self._end_code, self._end_types = MemoryLimitError.code, ["MemoryLimitError", *_SPACE]
         return True
 
     def _signal(self, signum: int) -> None:
@@ -349,7 +365,8 @@ class _Running:
         _, status, cpu_s, peak_mb = wire.END.unpack(end)
         outcome = _said(heard[wire.PID.size : -wire.END.size]) or _silent(status)
         if self._end_wanted:
-            outcome = Outcome(ok=False, error=self._end_wanted, code=self._end_code)
+            why, code = self._end_wanted, self._end_code
+            outcome = Outcome(ok=False, error=why, code=code, types=self._end_types)
         return msgspec.structs.replace(
             outcome, wall_s=outcome.wall_s or wall_s, cpu_s=cpu_s, peak_mb=peak_mb
         )

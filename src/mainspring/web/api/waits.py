@@ -78,6 +78,22 @@ class SignalRun(Request, frozen=True, kw_only=True):
         ),
     ]
     value: Annotated[Any, Meta(description="What came: the step's result.", examples=[42])] = None
+    error: Annotated[
+        str,
+        Meta(
+            max_length=2000,
+            description="What went wrong instead: the step fails with it.",
+            examples=[""],
+        ),
+    ] = ""
+    error_type: Annotated[
+        str,
+        Meta(
+            pattern="^[A-Za-z_][A-Za-z0-9_]{0,199}$",
+            description="The type of that error, as ms.catch knows it.",
+            examples=["EventFailed"],
+        ),
+    ] = "EventFailed"
 
 
 class Signalled(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,4 +107,12 @@ def signal_run(ws: Workspace, request: SignalRun) -> Signalled:
     """Bring news of an event to a run that waits for it, or will; their value is its result."""
     from mainspring.workspace import waiting
 
-    return Signalled(steps=waiting.signal(ws, request.run, request.name, request.value))
+    told = waiting.signal(
+        ws,
+        request.run,
+        request.name,
+        request.value,
+        error=request.error,
+        error_type=request.error_type,
+    )
+    return Signalled(steps=told)

@@ -1,5 +1,8 @@
 """Pin the data versions of a run: which they are is settled once, when the run is planned.
 
+What a dynamic function asks for is settled when it wires, and kept like all else. A run that makes
+another one again reads what that one read, by the steps' arguments as they were kept.
+
 What stands in the graph afterwards names the manifest, so that nothing reclaims its bytes while
 the run is kept, whatever becomes of the version.
 """
@@ -16,7 +19,8 @@ from mainspring.experiments.datasets import Dataset, Use
 from mainspring.ground.errors import DamagedError
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
-from mainspring.pipelines.data import versions
+from mainspring.pipelines import reading
+from mainspring.pipelines.data import naming, versions
 from mainspring.pipelines.data.versions import DataVersion
 from mainspring.pipelines.graph import Argument, Graph
 from mainspring.workspace.data import getting
@@ -25,19 +29,28 @@ from mainspring.workspace.opening import Workspace
 SOURCE_TYPE = "data"  #: of a dataset that a run read as a version of ours
 
 
-def pinned(ws: Workspace, graph: Graph) -> Graph:
+def pinned(ws: Workspace, graph: Graph, of: str | None = None) -> Graph:
     """Return a graph in which every data version is settled; the newest is asked for once.
+
+    ``of`` is a run that is made again: the newest is what was the newest to it.
 
     Raises:
         BadInputError, NotFoundError: if there is no such version.
     """
     known: dict[str, DataVersion] = {}
+    then: dict[str, dict[str, Any]] = {}
+    if of is not None:
+        before = ws.read(Permission.READ, lambda tx: reading.every_args(tx, of))
+        graph, then = _as_before(graph, before), _newest(before)
 
     def settle(leaf: Argument) -> Argument:
         told = leaf["data"]
         if "digest" in told:
             return leaf
         text = told["reference"]
+        wanted = naming.parse(text)
+        if wanted.newest and wanted.name in then:
+            return {"data": {**then[wanted.name], "frame": told["frame"]}}
         if text not in known:
             known[text] = ws.read(Permission.READ, lambda tx: versions.resolve(tx, text))
         one = known[text]
@@ -56,7 +69,18 @@ def pinned(ws: Workspace, graph: Graph) -> Graph:
     return msgspec.structs.replace(graph, nodes=nodes)
 
 
-def as_before(graph: Graph, before: Mapping[str, Mapping[str, Argument]]) -> Graph:
+def _newest(before: Mapping[str, Mapping[str, Argument]]) -> dict[str, dict[str, Any]]:
+    """Return the newest version of each dataset that the steps of a run were given."""
+    found: dict[str, dict[str, Any]] = {}
+    for args in before.values():
+        for told in _told(args):
+            newest = found.setdefault(told["name"], told)
+            if told["number"] > newest["number"]:
+                found[told["name"]] = told
+    return found
+
+
+def _as_before(graph: Graph, before: Mapping[str, Mapping[str, Argument]]) -> Graph:
     """Return a graph that reads the very data versions that an earlier run read.
 
     ``before`` are the arguments of that run's steps. A step that names other data, or whose

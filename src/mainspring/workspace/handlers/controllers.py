@@ -41,6 +41,10 @@ if TYPE_CHECKING:
 FAR = 253_402_300_800.0  #: the year 10000: news without an expiry are due then
 
 
+class _NotedError(StepFailedError):
+    """A controller failed, and why is written down."""
+
+
 class View:
     """What a controller knows: see :class:`mainspring.pipelines.controls.View`."""
 
@@ -97,6 +101,8 @@ class Controllers:
             verdict = controls.decide(controller.kind, view)
             here("control.decided")
             return self._carried_out(lease, controller, view, verdict)
+        except _NotedError:
+            raise
         except MainspringError as error:
             if isinstance(error, StepFailedError | BadInputError):
                 raise self._failed(lease, controller, _told(error)) from error
@@ -214,7 +220,7 @@ class Controllers:
 
         if not lease.cancelled():
             self._ws.write(Permission.WORK, fail)
-        return StepFailedError(verdict.error)
+        return _NotedError(verdict.error)
 
     # ---------------------------------------------------------------- what needs a process
 
@@ -231,7 +237,7 @@ class Controllers:
         block = msgspec.convert(found["block"], Block)
         block = block.filled(lambda step: f"{controller.name}.{step}", {})
         graph = Graph(pipeline="", params={}, nodes=block.nodes, result=None)
-        graph = pinning.pinned(self._ws, graph)
+        graph = pinning.pinned(self._ws, graph, record.tags.get(running.BEFORE))
         block = msgspec.structs.replace(block, nodes=graph.nodes)
         locks = building.settled(self._ws, Path(record.tags[running.ROOT]), graph)
         told = msgspec.convert({**found, "locks": {}}, growing.Written)
@@ -281,7 +287,7 @@ class Controllers:
         types = calling.types_of(error, outcome)
         if outcome.killed or lease.cancelled():
             raise error
-        again = another_try(error, types, options, lease.attempt)
+        again = another_try(self._ws, lease, error, types, options)
         if again is not None:
             raise again
         raise self._failed(lease, controller, Fail(error=str(error), types=types))
@@ -333,7 +339,7 @@ def news_task(run: str, step: str, asked: int, until: float = FAR) -> NewTask:
 
 
 def _new_task(wanted: Mapping[str, Any]) -> NewTask:
-    most = max(int(wanted["max_attempts"]), running.ATTEMPTS)
+    most = int(wanted["max_attempts"]) + running.ATTEMPTS
     return msgspec.convert({**wanted, "max_attempts": most}, NewTask)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import shutil
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -150,6 +151,7 @@ class Steps:
                     "code": plan.code if settled else "",
                     "declared": plan.declared,
                     "kept": str(files),
+                    "beat": str(log.with_suffix(".beat")) if plan.options.heartbeat_s else "",
                     "checkpoints": {
                         "scope": checkpoints.scope_of(plan),
                         "there": msgspec.to_builtins(there),
@@ -288,7 +290,7 @@ class Steps:
         if isinstance(error, StoreError | UnavailableError) and not _last(lease):
             return error  # such as a full disk: there may be room by the next try
         types = calling.types_of(error, outcome)
-        again = another_try(error, types, plan.options, attempt)
+        again = another_try(self._ws, lease, error, types, plan.options)
         if again is not None:
             return again
         at = self._ws.clock.now()
@@ -429,13 +431,18 @@ def _log_file(ws: Workspace, plan: pipelines.StepPlan) -> Iterator[Path]:
     """Give the file that what a step prints goes to while it runs; others may follow it."""
     file = printing.file_of(ws.home, plan.run, plan.step)
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file.unlink(missing_ok=True)
-    shutil.rmtree(file.with_suffix(".kept"), ignore_errors=True)
+    _take_away(file)
     try:
         yield file
     finally:
-        file.unlink(missing_ok=True)
-        shutil.rmtree(file.with_suffix(".kept"), ignore_errors=True)
+        _take_away(file)
+
+
+def _take_away(log: Path) -> None:
+    log.unlink(missing_ok=True)
+    for beat in log.parent.glob(f"{glob.escape(log.stem)}.beat*"):
+        beat.unlink(missing_ok=True)
+    shutil.rmtree(log.with_suffix(".kept"), ignore_errors=True)
 
 
 def _reuse(tx: Tx, plan: pipelines.StepPlan, at: float) -> None:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from mainspring.experiments import runs as experiments
-from mainspring.ground.errors import BadInputError
-from mainspring.ground.objects import RunStatus
+from mainspring.ground.errors import BadInputError, NotFoundError
+from mainspring.ground.objects import Run, RunStatus
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
+from mainspring.pipelines import growing
 from mainspring.pipelines import runs as pipelines
 from mainspring.pipelines.graph import Argument
 from mainspring.pipelines.growing import Controller
@@ -62,6 +63,7 @@ def planned(
         cause=f"step:{controller.run}:{controller.name}",
         tags={_DEPTH: str(depth)},
         lease=lease,
+        before=_made_before(ws, parent, controller.name),
     )
     rows = smoking.rows_of(parent)
     if rows is not None:
@@ -69,6 +71,21 @@ def planned(
     run = msgspec.structs.replace(made.run, parent=controller.run)
     fresh = tuple(made.graph.needs) if controller.spec.seed.anew else ()
     return msgspec.structs.replace(made, run=run, fresh=fresh)
+
+
+def _made_before(ws: Workspace, parent: Run, step: str) -> str | None:
+    """Return the run that a step started then, if its own run makes an earlier one again."""
+    before = parent.tags.get(running.BEFORE)
+    if before is None:
+        return None
+
+    def look(tx: Tx) -> str | None:
+        try:
+            return growing.load(tx, before, step).memo.get("child")
+        except NotFoundError:
+            return None  # it was not reached, or grew by another name
+
+    return ws.read(Permission.WORK, look)
 
 
 def standing(tx: Tx, run: str) -> Standing:

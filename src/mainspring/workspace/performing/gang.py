@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,12 +58,13 @@ def run(
                 calling.wanted(
                     ws,
                     "step",
-                    {**payload, "rank": rank},
+                    {**payload, "rank": rank, "beat": _beat(payload, rank)},
                     root=root,
                     log=log,
                     prefix=f"[{rank}] ",
                     hide=list(hide),
                     timeout_s=options.timeout_s,
+                    beat_s=options.heartbeat_s,
                     env={**given[rank], **variables(rank, options.workers, port)},
                     python=python,
                     memory=options.resources.memory,
@@ -95,6 +96,11 @@ def variables(rank: int, workers: int, port: int) -> dict[str, str]:
         "SM_HOSTS": json.dumps(sorted(hosts)),
         "SM_CURRENT_HOST": hosts[rank],
     }
+
+
+def _beat(payload: Mapping[str, Any], rank: int) -> str:
+    """Return the file by which a worker shows that it gets on: each has its own."""
+    return f"{payload['beat']}{rank}" if payload.get("beat") else ""
 
 
 class _Gang:

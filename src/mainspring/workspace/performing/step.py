@@ -51,6 +51,7 @@ def perform(
             root=root,
             log=log,
             timeout_s=options.timeout_s,
+            beat_s=options.heartbeat_s,
             env=known[0],
             python=python,
             memory=options.resources.memory,

@@ -31,7 +31,6 @@ from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.pipelines import environments as kept
 from mainspring.pipelines import reading
-from mainspring.pipelines.graph import Argument
 from mainspring.readiness import evidence, registry
 from mainspring.workspace import brought, captured, checkouts, environments, running
 from mainspring.workspace.checkouts import CannotError
@@ -75,7 +74,6 @@ class Past(NamedTuple):
     told: tuple[captured.ProjectFile, bytes] | None
     environments: dict[str, str]  #: step -> digest
     listing: dict[str, str]
-    args: dict[str, dict[str, Argument]]  #: of each step
 
 
 def ask(ws: Workspace, wanted: Wanted) -> reproducing.Started:
@@ -151,11 +149,10 @@ def _handed_out(ws: Workspace, wanted: Wanted, place: Path, lease: Lease) -> Don
     def look(tx: Tx) -> Past:
         was = experiments.get(tx, wanted.run)
         envs = kept.of_steps(tx, was.id)
-        args = {step: reading.args_of(tx, was.id, step) for step in envs}
         told = captured.read(ws, tx, was.id)
-        return Past(was, told, envs, reading.environment_of(tx, was.id), args)
+        return Past(was, told, envs, reading.environment_of(tx, was.id))
 
-    was, told, envs, listing, args = ws.read(Permission.WORK, look)
+    was, told, envs, listing = ws.read(Permission.WORK, look)
     if told is None:
         raise CannotError("its code was not kept (capture was off, or an older release ran it)")
     project, patch = told
@@ -170,7 +167,7 @@ def _handed_out(ws: Workspace, wanted: Wanted, place: Path, lease: Lease) -> Don
     fired = was.tags.get(running.SCHEDULED)
     planned = running.plan(
         ws, str(root), str(was.pipeline), was.params, tags=tags, lease=lease,
-        python=around.python, locks=around.own, before=args,
+        python=around.python, locks=around.own, before=was.id,
         fire_at=datetime.fromisoformat(fired).timestamp() if fired else None,
     )  # fmt: skip
     ws.read(Permission.WORK, lambda tx: reproducing.refuse_other(ws, tx, was, planned))

@@ -68,7 +68,7 @@ def start(
     version, was, listing = ws.read(Permission.READ, lambda tx: _past(tx, model, number))
     tags = {TAG: f"{version.model}/{version.number}"}
     root, pipeline = was.tags[running.ROOT], str(was.pipeline)
-    planned = running.plan(ws, root, pipeline, was.params, tags=tags, lease=lease)
+    planned = running.plan(ws, root, pipeline, was.params, tags=tags, lease=lease, before=was.id)
     ws.read(
         Permission.READ,
         lambda tx: refuse_other(ws, tx, was, planned, f"{version.model}/{version.number}"),
