@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mainspring.pipelines.checkpoints import checkpoint as checkpoint
     from mainspring.pipelines.checkpoints import last_checkpoint as last_checkpoint
     from mainspring.pipelines.context import heartbeat as heartbeat
+    from mainspring.pipelines.context import run_id as run_id
     from mainspring.pipelines.context import scheduled_at as scheduled_at
     from mainspring.pipelines.context import seed as seed
     from mainspring.pipelines.options import Retry as Retry
@@ -164,6 +165,7 @@ _PUBLIC = (
     "restore",
     "rows",
     "run",
+    "run_id",
     "run_pipeline",
     "save_contract",
     "scheduled_at",
@@ -193,6 +195,7 @@ _LIGHT = {
     "register": "mainspring.workspace.adding",
     "Retry": "mainspring.pipelines.options",
     "heartbeat": "mainspring.pipelines.context",
+    "run_id": "mainspring.pipelines.context",
     "seed": "mainspring.pipelines.context",
     # A step's own environment need not have what the rest of ours needs.
     **dict.fromkeys(("Pipeline", "Ref", "Step", "pipeline", "step"), "mainspring.workspace.words"),

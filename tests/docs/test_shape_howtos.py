@@ -31,7 +31,7 @@ def said(folder: Path, *words: str) -> str:
 def test_the_page_on_shapes_runs_as_plain_python_and_as_a_run(tmp_path: Path) -> None:
     written("shape-a-pipeline.md", tmp_path)
     out = said(tmp_path, "project.py")
-    assert out == "much: 35 caught a ValueError 100\n"
+    assert out == "much: 35 caught a ValueError 100 KeyError in item 2: 3\n"
     told = json.loads(said(tmp_path, "-m", "mainspring", "run", "report", "--json"))
     assert told["run"]["status"] == "finished"
     states = {step["step"]: step["state"] for step in told["steps"]}

@@ -104,6 +104,19 @@ def entered(context: StepContext) -> Iterator[StepContext]:
         _CURRENT.reset(token)
 
 
+def run_id() -> str | None:
+    """Return the id of the pipeline's run that this step is of; None outside of a step.
+
+    Whoever is asked for something outside of the run, in a step with ``cache=False``, can be
+    told by it whom to answer: see ``wait_for_event``.
+
+    >>> run_id() is None
+    True
+    """
+    context = _CURRENT.get()
+    return None if context is None else context.run
+
+
 def heartbeat() -> None:
     """Show that a step gets on: one with ``heartbeat_s=`` is ended without such a sign.
 

@@ -23,6 +23,7 @@ from mainspring.pipelines.texts import CodeText
 
 _LONGEST = 250  # of a step's name, as the table has it
 _MOST_NAMED = 500  # SQLite takes a bounded number of variables
+DEEPEST = 20  #: controllers over one step: dynamic functions may wire themselves
 _BAD = (str(StepState.FAILED), str(StepState.SKIPPED))
 
 
@@ -37,6 +38,7 @@ class Seed(msgspec.Struct, frozen=True, kw_only=True):
     fresh: list[str] = []  #: names that are to run anew
     anew: bool = False  #: all of them are
     chance: int = 0  #: the run's seed, for what steps draw
+    depth: int = 0  #: controllers that stand over these steps
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,11 +84,7 @@ def row(
     untaken: str = "",
 ) -> dict[str, Any]:
     """Return the row of a step that waits, or of one that is not taken."""
-    if len(node.name) > _LONGEST:
-        raise BadInputError(
-            f"The step {node.name[:80]}... has too long a name: at most {_LONGEST} letters.",
-            field="name",
-        )
+    _check_name(node.name)
     fresh = seed.anew or node.name in seed.fresh
     own = seed.code.get(node.target, ["", {}])
     spec = None
@@ -121,6 +119,31 @@ def row(
         "handled": bool(untaken),
         "spec": None if spec is None else msgspec.json.encode(spec).decode(),
     }
+
+
+def _check_name(name: str) -> None:
+    if len(name) > _LONGEST:
+        raise BadInputError(
+            f"The step {name[:80]}... has too long a name: at most {_LONGEST} letters.",
+            field="name",
+        )
+
+
+def check(controller: Controller, lots: Sequence[Lot]) -> None:
+    """Refuse to plant what stands too deep, or is called by too long a name.
+
+    Raises:
+        BadInputError: saying which.
+    """
+    if controller.spec.seed.depth >= DEEPEST:
+        raise BadInputError(
+            f"{controller.name[:80]} would grow more than {DEEPEST} levels deep.",
+            field="step",
+            hint="Does a dynamic function wire itself without end? Use ms.iterate with a bound.",
+        )
+    for lot in lots:
+        for node in lot.block.nodes:
+            _check_name(node.name)
 
 
 def task(run: str, node: Node) -> dict[str, Any]:
@@ -223,6 +246,7 @@ def plant(
     ``written`` is what is known of their code and environments besides the controller's own.
     """
     seed = controller.spec.seed
+    seed = msgspec.structs.replace(seed, depth=seed.depth + 1)
     if written is not None:
         locks, shown = written.locks.items(), written.texts.items()
         apart = {t: environments.keep(tx, one.listing, one) for t, one in locks}

@@ -1,5 +1,6 @@
 """A project whose pipelines have shapes that only their runs know."""
 
+import time
 from pathlib import Path
 
 import mainspring as ms
@@ -219,11 +220,16 @@ def timed():
     return ms.catch(lambda: slow(3), lambda error: apology(error, 0), on=TimeoutError)
 
 
+@ms.step(cache=False)
+def order() -> str:
+    return ms.run_id()
+
+
 @ms.pipeline
 def called_back(expires: str = "1h"):
     """Somebody outside does the work, and tells the run what came of it or went wrong."""
     return ms.catch(
-        lambda: ms.wait_for_event("labelled", after=note("sent", 1), expires=expires),
+        lambda: ms.wait_for_event("labelled", after=order(), expires=expires),
         lambda error: apology(error, 0),
         on=["NotLabelled", "EventExpired"],
     )
@@ -300,9 +306,30 @@ def wide(count: int = 2000, limit: int | None = 8):
 
 @ms.step
 def strange(kind: str) -> object:
-    return {"none": None, "dict": {"a": 1}, "text": "abc", "number": 3}[kind]
+    found = {"none": None, "dict": {"a": 1}, "text": "abc", "number": 3}
+    return found[kind] if kind in found else (n for n in range(3))
 
 
 @ms.pipeline
 def over_what(kind: str = "dict"):
     return add(ms.map(square, over=strange(kind)))
+
+
+@ms.step
+def sleeps() -> None:
+    did("asleep")
+    time.sleep(3600)
+    did("awake")
+
+
+@ms.step
+def fails_then() -> None:
+    """Fail once the other branch is at work."""
+    while not (HERE / "done.txt").exists():
+        time.sleep(0.01)
+    raise ValueError("enough")
+
+
+@ms.pipeline
+def one_sleeps():
+    return ms.parallel(sleeps, fails_then)

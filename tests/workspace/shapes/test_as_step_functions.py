@@ -67,6 +67,8 @@ def test_a_time_out_is_caught_by_its_type(shapes: Shapes, executor: InProcess) -
 
 def test_a_run_waits_for_a_callback_that_brings_a_value_or_an_error(shapes: Shapes) -> None:
     run = shapes.start("called_back")
+    sent = shapes.look(run)[1]["order"].output
+    assert shapes.ws.objects.get(sent).decode() == run, "who is asked is told whom to answer"
     assert waiting.signal(shapes.ws, run, "labelled", [1, 2]) == ["labelled"]
     shapes.settle()
     assert shapes.result(run) == [1, 2]

@@ -8,6 +8,7 @@ import pytest
 
 from mainspring.ground.errors import BadInputError
 from mainspring.ground.permissions import Permission
+from mainspring.pipelines import controls
 from mainspring.workspace import running, waiting
 from mainspring.workspace.views.runs import run_graph
 
@@ -42,6 +43,26 @@ def test_each_item_of_a_map_is_reused(shapes: Shapes) -> None:
     shapes.forget()
     shapes.start("squares", count=5)
     assert shapes.done() == []
+
+
+def test_a_map_takes_no_more_items_than_its_bound(
+    shapes: Shapes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert controls.MOST_ITEMS == 100_000
+    monkeypatch.setattr(controls, "MOST_ITEMS", 3)
+    assert shapes.result(shapes.start("squares", count=3)) == 5
+    run = shapes.start("squares", count=4)
+    assert "goes over 4 items; at most 3 can be" in shapes.error(run, "square")
+
+
+def test_a_limit_counts_items_however_many_steps_each_wires(shapes: Shapes) -> None:
+    run = running.start_run(shapes.ws, "wide", {"count": 3, "limit": 1})
+    shapes.settle()
+    assert shapes.result(run) == (0 + 1 + 4) + 3
+    steps = [one for one in shapes.look(run)[1].values() if one.step.startswith("each[")]
+    begun = [one.step for one in sorted(steps, key=lambda one: one.started)]
+    ended = [one.step for one in sorted(steps, key=lambda one: one.ended)]
+    assert begun == ended == [f"each[{n}].{one}" for n in range(3) for one in ("square", "plus")]
 
 
 def test_a_map_over_nothing_gives_nothing(shapes: Shapes) -> None:
@@ -273,6 +294,28 @@ def _runs_of(shapes: Shapes, run: str) -> list[str]:
     from mainspring.experiments.runs import children_at_work
 
     return shapes.ws.read(Permission.READ, lambda tx: children_at_work(tx, run))
+
+
+def test_graphs_that_wire_themselves_without_end_end_with_a_reason(shapes: Shapes) -> None:
+    run = shapes.start("bottomless")
+    assert "would grow more than 20 levels deep" in shapes.error(run, "endless")
+    assert "without end" in shapes.error(run, "endless")
+
+
+@pytest.mark.parametrize(
+    ("kind", "step", "told"),
+    [
+        ("dict", "square", "square goes over a list, found a dict"),
+        ("text", "square", "square goes over a list, found a "),
+        ("number", "square", "square goes over a list, found a int"),
+        ("none", "square", "square goes over a list, found a NoneType"),
+        ("generator", "strange", "generator"),
+    ],
+)
+def test_a_map_over_what_is_no_list_fails_with_what_was_found(
+    shapes: Shapes, kind: str, step: str, told: str
+) -> None:
+    assert told in shapes.error(shapes.start("over_what", kind=kind), step)
 
 
 @pytest.mark.parametrize(

@@ -23,15 +23,15 @@ from mainspring.workspace.opening import open_workspace
 KILLS = ["control.looked:2", "control.decided:1", "control.planted:2", "control.ended:1"]
 
 
-#: While a graph grows: wired and not kept; being written; kept and none of it begun. In the
-#: second round of an iteration; as a run starts another; within that one.
+#: While a graph grows: wired and not kept; being written; kept and none of it begun. As a run
+#: starts another; in the second round of an iteration; within the other run.
 DEEP = [
     "control.traced:1",
     "control.planted:1",
     "task.ended:1",
-    "step.started:7",
     "control.child_planned:1",
-    "step.started:3",
+    "step.started:7",
+    "step.started:5",
 ]
 #: Where steps and controllers may be killed with nothing done twice.
 POINTS = (

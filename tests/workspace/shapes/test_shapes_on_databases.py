@@ -22,7 +22,7 @@ def shapes(
 ) -> Iterator[Shapes]:
     database = new_database(laid_out=True) if request.param == "postgresql" else None
     root, home = str(tmp_path / "project"), str(tmp_path / "home")
-    ws = open_workspace(Settings(root=root, home=home, database=database), TurnedClock(NOW))
+    ws = open_workspace(Settings(root=root, home=home, database=database), clock=TurnedClock(NOW))
     ws._started.append(InProcess())
     yield Shapes(ws, tmp_path / "project")
     ws.close()

@@ -164,6 +164,7 @@ class Controllers:
         self, controller: Controller, verdict: Plant, written: growing.Written | None = None
     ) -> Done:
         """Return that steps are planted, and that the controller waits for their end."""
+        growing.check(controller, verdict.lots)
         at, run = self._ws.clock.now(), controller.run
         new = [_new_task(one) for one in growing.tasks(controller, verdict.lots, verdict.limit)]
 
