@@ -144,7 +144,7 @@ def _map(view: View) -> Verdict:
         few = f"{allowed:,}" if allowed < count else "all"
         return Fail(
             error=f"{len(failed)} of {count} items failed ({few} tolerated): "
-            + _told([several[0] for several in failed.values()]),
+            + told_of([several[0] for several in failed.values()]),
             types=next(iter(failed.values()))[0].types,
         )
     whole = any("param" in leaf for _, leaf in leaves(block.results))
@@ -155,7 +155,7 @@ def _map(view: View) -> Verdict:
     ]
     told = f"over {count:,} items"
     if failed:
-        told += f"; failed and tolerated: {_told([one[0] for one in failed.values()])}"
+        told += f"; failed and tolerated: {told_of([one[0] for one in failed.values()])}"
     report = _report(failed) if settings.get("report") else None
     return End(parts=parts, why=told, handled=list(failed), report=report)
 
@@ -190,7 +190,7 @@ def _parallel(view: View) -> Verdict:
     failed = _failed(view.broken)
     if failed:
         first = [several[0] for several in failed.values()]
-        return Fail(error=_told(first), types=first[0].types)
+        return Fail(error=told_of(first), types=first[0].types)
     return End(parts=[block.results["result"] for block in view.blocks.values()])
 
 
@@ -214,7 +214,7 @@ def _choose(view: View) -> Verdict:
         return Plant(lots=lots, memo={"taken": taken}, why=told)
     broken = view.broken.get(list(view.blocks).index(taken))
     if broken:
-        return Fail(error=_told(broken), types=broken[0].types)
+        return Fail(error=told_of(broken), types=broken[0].types)
     return End(result=view.blocks[taken].results["result"], why=told)
 
 
@@ -248,7 +248,7 @@ def _when(view: View) -> Verdict:
         return End(why=told)
     broken = view.broken.get(("then", "otherwise").index(taken))
     if broken:
-        return Fail(error=_told(broken), types=broken[0].types)
+        return Fail(error=told_of(broken), types=broken[0].types)
     return End(result=view.blocks[taken].results["result"], why=told)
 
 
@@ -268,7 +268,7 @@ def _iterate(view: View) -> Verdict:
     number = int(view.memo["round"])
     broken = view.broken.get(number)
     if broken:
-        return Fail(error=f"round {number + 1}: {_told(broken)}", types=broken[0].types)
+        return Fail(error=f"round {number + 1}: {told_of(broken)}", types=broken[0].types)
     results = block.results_of(name_in(number), {"state": view.memo["state"]})
     holds = view.value(results["until"])
     if not isinstance(holds, bool):
@@ -295,7 +295,7 @@ def _catch(view: View) -> Verdict:
             return End(result=body.results["result"], why="nothing of its body failed")
         first, on = broken[0], view.settings["on"]
         if on and not set(on).intersection(first.types):
-            return Fail(error=_told(broken), types=first.types)
+            return Fail(error=told_of(broken), types=first.types)
         error = {"type": _type_of(first), "message": first.error, "step": first.step}
         block = fallback.filled(lambda step: step, {"error": {"value": error}})
         return Plant(
@@ -307,7 +307,7 @@ def _catch(view: View) -> Verdict:
     error = dict(view.memo["error"])
     broken = view.broken.get(1)
     if broken:
-        return Fail(error=f"the fallback failed as well: {_told(broken)}", types=broken[0].types)
+        return Fail(error=f"the fallback failed as well: {told_of(broken)}", types=broken[0].types)
     results = fallback.results_of(lambda step: step, {"error": {"value": error}})
     told = f"caught from {error['step']}: {error['message']}"
     return End(result=results["result"], why=told)
@@ -369,10 +369,17 @@ def _asked(view: View, why: str) -> Sleep | None:
     )
 
 
-def _told(broken: Sequence[Broken]) -> str:
-    told = [f"{one.step}: {one.error}" for one in broken[:_SHOWN]]
+def told_of(broken: Sequence[Broken]) -> str:
+    """Return in words what failed, the first few by name."""
+    told = [_of(one) for one in broken[:_SHOWN]]
     more = len(broken) - _SHOWN
     return "; ".join(told) + (f"; and {more} more" if more > 0 else "")
+
+
+def _of(one: Broken) -> str:
+    """Return why a step failed: a controller's error begins with the step in it that did."""
+    inner = one.error.startswith((f"{one.step}.", f"{one.step}["))
+    return one.error if inner else f"{one.step}: {one.error}"
 
 
 _KINDS: dict[str, Callable[[View], Verdict]] = {

@@ -137,9 +137,10 @@ def check(controller: Controller, lots: Sequence[Lot]) -> None:
     """
     if controller.spec.seed.depth >= DEEPEST:
         raise BadInputError(
-            f"{controller.name[:80]} would grow more than {DEEPEST} levels deep.",
+            f"{controller.name[:80]} would grow more than {DEEPEST} levels deep: does a dynamic"
+            " function wire itself without end?",
             field="step",
-            hint="Does a dynamic function wire itself without end? Use ms.iterate with a bound.",
+            hint="Use ms.iterate with a bound.",
         )
     for lot in lots:
         for node in lot.block.nodes:

@@ -34,15 +34,15 @@ def test_maps_branches_rounds_catches_sub_runs_waits_and_what_stops_them(shapes:
     assert shapes.result(shapes.start("everything", count=3)) == [5, 16, "KeyError", "large 25"]
     assert shapes.result(shapes.start("planned", count=3)) == 0 + 1 + 4
     assert shapes.result(shapes.start("picked", number=2)) == "four 4"
-    shapes.break_("square-1")
+    shapes.break_("square-3")
     run = shapes.start("outer", number=2)
     assert "items failed" in shapes.error(run, "squares")
     tolerant = shapes.start("told_of", count=4, tolerate="25%", rest="stop")
-    assert shapes.result(tolerant)[1] == [[1, "each[1].square", "ValueError"]]
-    stopped = shapes.start("told_of", count=3, tolerate=0, rest="stop")
-    assert shapes.states(stopped)["each[2].square"] == "skipped"
-    shapes.break_("square-1", mend=True)
-    for again, result in ((run, 14**2), (stopped, [2 * (0 + 1 + 4), []])):
+    assert shapes.result(tolerant)[1] == [[3, "each[3].square", "ValueError"]]
+    stopped = shapes.start("told_of", count=5, tolerate=0, rest="stop")
+    assert shapes.states(stopped)["each[4].square"] == "skipped"
+    shapes.break_("square-3", mend=True)
+    for again, result in ((run, 14**2), (stopped, [2 * (0 + 1 + 4 + 9 + 16), []])):
         shapes.resume(again)
         assert shapes.result(again) == result
     beside = shapes.start("beside")

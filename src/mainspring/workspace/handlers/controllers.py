@@ -230,7 +230,7 @@ class Controllers:
         if controller.memo:
             broken = view.broken.get(0)
             if broken:
-                said = "; ".join(f"{one.step}: {one.error}" for one in broken[:3])
+                said = controls.told_of(broken)
                 raise self._failed(lease, controller, Fail(error=said, types=broken[0].types))
             return self.ended(controller, view, End(result=controller.memo["result"]))
         record = self._ws.read(Permission.WORK, lambda tx: experiments.get(tx, controller.run))
