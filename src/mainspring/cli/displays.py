@@ -130,7 +130,8 @@ def _line(step: str, state: str, note: str) -> None:
 def _note(one: dict[str, Any]) -> str:
     """Return what is said of a step beside its state."""
     if one["state"] == "done":
-        return f"{one['wall_s'] or _took(one):.2f} s"
+        lasted = f"{one['wall_s'] or _took(one):.2f} s"
+        return f"{lasted}, {one['why']}" if one["kind"] in ("approval", "event") else lasted
     if one["state"] == "failed":
         return str(one["error"]).partition("\n")[0]
     again = f"try {one['attempt']}. " if one["attempt"] > 1 else ""
