@@ -39,7 +39,7 @@ def test_maps_branches_rounds_catches_sub_runs_waits_and_what_stops_them(shapes:
     assert "items failed" in shapes.error(run, "squares")
     tolerant = shapes.start("told_of", count=4, tolerate="25%", rest="stop")
     assert shapes.result(tolerant)[1] == [[3, "each[3].square", "ValueError"]]
-    stopped = shapes.start("told_of", count=5, tolerate=0, rest="stop")
+    stopped = shapes.start("told_of", count=5, tolerate="0%", rest="stop")
     assert shapes.states(stopped)["each[4].square"] == "skipped"
     shapes.break_("square-3", mend=True)
     for again, result in ((run, 14**2), (stopped, [2 * (0 + 1 + 4 + 9 + 16), []])):
