@@ -159,7 +159,7 @@ def _handed_out(ws: Workspace, wanted: Wanted, place: Path, lease: Lease) -> Don
     root, notes = places.make(
         project, patch, place, ws.objects, was.started, ws.home, Path(ws.settings.root)
     )
-    past = Past(was, told, envs, listing, args)
+    past = Past(was, told, envs, listing)
     around = _surroundings(ws, was.id, past, wanted, place, lease)
     tags = {reproducing.TAG: f"run:{was.id}", captured.SEED: was.tags.get(captured.SEED, "0")}
     if around.lock is not None:
