@@ -91,7 +91,7 @@ class Warm:
     ) -> Begun | subprocess.Popen[bytes]:
         """Do as ``local.begin`` does, and quicker where it can be."""
         wanted = {name for names in command[-2:] for name in names.split(",") if name}
-        ours = list(command[:-3]) == [sys.executable, *local.SERVER]
+        ours = list(command[:-3]) == [sys.executable, *local.SERVER] and hasattr(os, "pidfd_open")
         if not ours or not wanted <= {*PRELOAD} or self._at_start(variables):
             return self._really(command, control, log, variables)
         order = {"variables": variables, "folder": str(Path.cwd()), "words": list(command[-3:])}

@@ -20,7 +20,7 @@ from mainspring.ground.loops import Phase, Reaction
 from mainspring.retraining import triggers
 
 ROOT = Path(__file__).parents[2]
-SEEDS = 20_000
+SEEDS = 8_000
 SOAK_SEEDS = 2_000_000  # about an hour of CPU; they begin where those of every day end
 PARTS = 2  # processes: CI has two cores
 

@@ -171,7 +171,7 @@ class CaptureWriter:
         """Return about how much memory they take."""
         return self._queued_bytes
 
-    def flush(self, timeout_s: float = 10.0) -> bool:
+    def flush(self, timeout_s: float = 60.0) -> bool:
         """Wait until everything taken so far is written; False if it was not in time."""
         self._hurry.set()
         if self._chore is not None:
