@@ -54,6 +54,7 @@ test: compiled clients system check
 deep: $(VENV)-torch/ready
 	$(VENV)-torch/bin/python -m pytest -q tests/deep/keras_and_lightning.py -W default
 	$(VENV)-torch/bin/python -m pytest -q tests/deep/torch_distributed.py -W default
+	$(VENV)-torch/bin/python -m pytest -q tests/deep/torch_reproduced.py -W default
 	TORCH_PYTHON=$(abspath $(VENV))-torch/bin/python $(BIN)/python -m pytest -q tests/deep/torch_served.py
 
 $(VENV)-torch/ready: $(VENV)/ready

@@ -31,7 +31,11 @@ _CALLS = {
     ),
 }
 _UNSEEDED = ("default_rng", "RandomState", "Random", "Generator", "SeedSequence", "PCG64")
-_JOBS = ("n_jobs", "num_threads", "nthread", "thread_count")
+_JOBS = ("n_jobs", "num_threads", "nthread", "thread_count", "num_workers")
+_TORCH = (
+    "kernels of torch that may add in any order (there is no"
+    " torch.use_deterministic_algorithms(True))"
+)
 _SORTS = ("sorted", "set", "len", "min", "max", "frozenset", "any", "all")
 
 
@@ -59,7 +63,22 @@ def hints(file: Path, function: str) -> list[str]:
         for hint in _of(known[name]):
             found[hint] = None
         waiting += [n.id for n in ast.walk(known[name]) if isinstance(n, ast.Name)]
+    if _uses_torch(tree) and "use_deterministic_algorithms" not in ast.unparse(tree):
+        found[_TORCH] = None
     return list(found)
+
+
+def _uses_torch(tree: ast.Module) -> bool:
+    return any(
+        name.split(".")[0] in ("torch", "lightning")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in (
+            [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else [one.name for one in node.names]
+        )
+    )
 
 
 def _of(node: ast.AST) -> Iterator[str]:

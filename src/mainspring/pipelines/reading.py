@@ -75,10 +75,14 @@ class _Spec(msgspec.Struct, frozen=True):
 def environment_of(tx: Tx, run: str) -> dict[str, str]:
     """Return what was installed where a run's steps were planned: distribution -> version.
 
-    Empty if only its digest was kept.
+    Environments of their own that steps asked for aside, unless all of them did. Empty if only
+    its digest was kept.
     """
-    env = select(steps.c.env).where(steps.c.run == run).limit(1)
-    row = tx.one(select(environments.c.listing).where(environments.c.digest.in_(env)))
+    rows = tx.all(select(steps.c.env, steps.c.options).where(steps.c.run == run).distinct())
+    shared = (r for r in rows if not msgspec.json.decode(r.options, type=Options).apart)
+    chosen = next(shared, rows[0] if rows else None)
+    digest = None if chosen is None else chosen.env
+    row = tx.one(select(environments.c.listing).where(environments.c.digest == digest))
     return {} if row is None else msgspec.json.decode(row.listing, type=dict[str, str])
 
 

@@ -18,6 +18,7 @@ from mainspring.ground.errors import BadInputError, NotFoundError
 from mainspring.ground.permissions import Permission
 from mainspring.ground.settings import Settings
 from mainspring.pipelines import project as projects
+from mainspring.pipelines import reading
 from mainspring.pipelines import runs as pipelines
 from mainspring.workspace import engines, environments, running
 from mainspring.workspace.opening import Workspace, open_workspace
@@ -106,6 +107,8 @@ def test_two_steps_see_two_versions_of_a_package_side_by_side(ws: Workspace) -> 
     digest, type_, metrics = ws.read(Permission.READ, look)
     from mainspring.pipelines import outputs
 
+    listing = ws.read(Permission.READ, lambda tx: reading.environment_of(tx, run))
+    assert "polars" in listing, "what the other steps ran in, and not what one asked for"
     old, new = outputs.decode(digest, type_, ws.objects, ws.home)
     assert (old["tide"], new) == ("1.0", ("2.0", 1.5))
     assert not old["sqlalchemy"], "nothing of ours is in the environment"

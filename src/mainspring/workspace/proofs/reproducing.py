@@ -269,7 +269,7 @@ def was_cancelled(ws: Workspace, payload: Mapping[str, Any]) -> bool:
 
 def changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
     """Return which packages differ, in words. Ours is always the one that runs."""
-    told = environment.differences(before, after)
+    told = environment.differences(before, after) if before else []
     return [one for one in told if not one.startswith(f"{OURS} ")]
 
 
