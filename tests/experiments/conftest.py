@@ -21,14 +21,21 @@ class EachTx:
         self.store, self.who = store, service("test")
         self.dialect = store.read(self.who, Permission.READ, lambda tx: tx.dialect)
 
-    def all(self, statement: Any) -> Sequence[Any]:
-        return self.store.read(self.who, Permission.READ, lambda tx: tx.all(statement))
+    def all(self, statement: Any, values: Any = None) -> Sequence[Any]:
+        return self.store.read(self.who, Permission.READ, lambda tx: tx.all(statement, values))
 
-    def one(self, statement: Any) -> Any | None:
-        return self.store.read(self.who, Permission.READ, lambda tx: tx.one(statement))
+    def one(self, statement: Any, values: Any = None) -> Any | None:
+        return self.store.read(self.who, Permission.READ, lambda tx: tx.one(statement, values))
 
-    def run(self, statement: Any, rows: Sequence[Mapping[str, Any]] | None = None) -> int:
-        return self.store.write(self.who, Permission.LOG, lambda tx: tx.run(statement, rows))
+    def run(
+        self,
+        statement: Any,
+        rows: Sequence[Mapping[str, Any]] | None = None,
+        values: Any = None,
+    ) -> int:
+        return self.store.write(
+            self.who, Permission.LOG, lambda tx: tx.run(statement, rows, values)
+        )
 
     def audit(self, *args: Any, **kwargs: Any) -> None:
         raise AssertionError("nothing here is audited")

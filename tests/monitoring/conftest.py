@@ -100,14 +100,19 @@ class MemoryTx:
     def who(self) -> Principal:
         return service("engine")
 
-    def all(self, statement: Any) -> Sequence[Any]:
-        return self._connection.execute(statement).all()
+    def all(self, statement: Any, values: Any = None) -> Sequence[Any]:
+        return self._connection.execute(statement, values).all()
 
-    def one(self, statement: Any) -> Any | None:
-        return self._connection.execute(statement).first()
+    def one(self, statement: Any, values: Any = None) -> Any | None:
+        return self._connection.execute(statement, values).first()
 
-    def run(self, statement: Any, rows: Sequence[Mapping[str, Any]] | None = None) -> int:
-        return self._connection.execute(statement, rows).rowcount
+    def run(
+        self,
+        statement: Any,
+        rows: Sequence[Mapping[str, Any]] | None = None,
+        values: Any = None,
+    ) -> int:
+        return self._connection.execute(statement, rows or values).rowcount
 
     def audit(self, action: str, subject: str, detail: Any, reason: str = "") -> None:
         raise NotImplementedError

@@ -32,15 +32,20 @@ class MemoryTx:
     def who(self) -> Principal:
         return owner()
 
-    def all(self, statement: Any) -> Sequence[Any]:
-        return list(self.connection.execute(statement).all())
+    def all(self, statement: Any, values: Any = None) -> Sequence[Any]:
+        return list(self.connection.execute(statement, values).all())
 
-    def one(self, statement: Any) -> Any | None:
-        return self.connection.execute(statement).first()
+    def one(self, statement: Any, values: Any = None) -> Any | None:
+        return self.connection.execute(statement, values).first()
 
-    def run(self, statement: Any, rows: Sequence[Mapping[str, Any]] | None = None) -> int:
+    def run(
+        self,
+        statement: Any,
+        rows: Sequence[Mapping[str, Any]] | None = None,
+        values: Any = None,
+    ) -> int:
         if rows is None:
-            return int(self.connection.execute(statement).rowcount)
+            return int(self.connection.execute(statement, values).rowcount)
         return int(self.connection.execute(statement, list(rows)).rowcount)
 
     def audit(

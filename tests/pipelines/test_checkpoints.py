@@ -28,11 +28,11 @@ class Tx:
         self._connection = engine.connect()
         self.close = engine.dispose
 
-    def all(self, statement: Any) -> Any:
-        return list(self._connection.execute(statement).all())
+    def all(self, statement: Any, values: Any = None) -> Any:
+        return list(self._connection.execute(statement, values).all())
 
-    def run(self, statement: Any) -> int:
-        return int(self._connection.execute(statement).rowcount)
+    def run(self, statement: Any, rows: Any = None, values: Any = None) -> int:
+        return int(self._connection.execute(statement, values).rowcount)
 
 
 @pytest.fixture

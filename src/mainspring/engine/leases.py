@@ -10,10 +10,11 @@ and decides only when a task is due.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from functools import cache, lru_cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, and_, not_, or_, select, update
+from sqlalchemy import ColumnElement, Float, and_, bindparam, not_, or_, select, update
 
 from mainspring.engine.tables import tasks
 from mainspring.engine.tasks import (
@@ -25,6 +26,7 @@ from mainspring.engine.tasks import (
     join,
     known,
     move,
+    moving,
     settle,
     submit,
     task_of,
@@ -35,6 +37,14 @@ from mainspring.ground.identity import canonical
 from mainspring.ground.ports import Tx
 
 BACKOFF_MAX_S = 300.0
+#: Places in statements that are built once.
+_NOW, _LEASE_NOW = bindparam("now_", type_=Float), bindparam("lease_now_", type_=Float)
+_HELD = and_(
+    tasks.c.id == bindparam("id_"),
+    tasks.c.owner == bindparam("owner_"),
+    tasks.c.attempt == bindparam("attempt_"),
+    tasks.c.state == "leased",
+)
 
 
 def claimable(
@@ -45,9 +55,15 @@ def claimable(
     leaves: Collection[str] = (),
 ) -> bool:
     """Return whether a worker that asks now would get a task; it writes nothing."""
-    free = or_(and_(tasks.c.state == "ready", due(now)), _expired(tx))
-    query = select(tasks.c.id).where(free, *_wanted(group, kinds, leaves))
-    return tx.one(query.limit(1)) is not None
+    query = _free(group is not None, None if kinds is None else tuple(kinds), tuple(leaves))
+    return tx.one(query, {**_clocks(tx, now), "group_": group}) is not None
+
+
+@lru_cache(64)
+def _free(grouped: bool, kinds: tuple[str, ...] | None, leaves: tuple[str, ...]) -> Any:
+    free = or_(and_(tasks.c.state == "ready", due(_NOW)), _expired(_LEASE_NOW))
+    query = select(tasks.c.id).where(free, *_wanted(grouped, kinds, leaves))
+    return query.limit(1)
 
 
 def claim(
@@ -65,31 +81,45 @@ def claim(
     Only one of ``group`` and of ``kinds``, where they are given, and none of the kinds that
     this worker ``leaves`` to others.
     """
-    again = tasks.c.attempt < tasks.c.last_attempt
-    move(tx, and_(_expired(tx), again, not_(tasks.c.stop)), ["leased"], "ready", owner=None)
-    query = select(tasks.c.id).where(
-        tasks.c.state == "ready", due(now), *_wanted(group, kinds, leaves)
-    )
-    query = query.order_by(tasks.c.priority.desc(), tasks.c.seq).limit(1)
-    # SKIP LOCKED: two workers on PostgreSQL take two tasks instead of waiting for one.
-    first = query.with_for_update(skip_locked=True).correlate(None).scalar_subquery()
-    taken = move(
-        tx,
-        tasks.c.id == first,
-        ["ready"],
-        "leased",
-        owner=owner,
-        attempt=tasks.c.attempt + 1,
-        lease_s=lease_s,
-        lease_until=tx.lease_now() + lease_s,
-        started=now,
-        ended=None,
-        stop=False,
-    )
+    clocks = _clocks(tx, now)
+    tx.all(_giving_back(), clocks)
+    taking = _taking(group is not None, None if kinds is None else tuple(kinds), tuple(leaves))
+    told = {"owner_": owner, "lease_s_": lease_s, "until_": clocks["lease_now_"] + lease_s}
+    taken = tx.all(taking, {**clocks, **told, "group_": group})
     if not taken:
         return None
     task = task_of(taken[0])
     return Lease(task=task, owner=owner, attempt=task.attempt)
+
+
+@cache
+def _giving_back() -> Any:
+    """Return what makes ready again what workers held that died, and have tries left."""
+    again = tasks.c.attempt < tasks.c.last_attempt
+    lost = and_(_expired(_LEASE_NOW), again, not_(tasks.c.stop))
+    return moving(lost, ["leased"], "ready", owner=None)
+
+
+@lru_cache(64)
+def _taking(grouped: bool, kinds: tuple[str, ...] | None, leaves: tuple[str, ...]) -> Any:
+    query = select(tasks.c.id).where(
+        tasks.c.state == "ready", due(_NOW), *_wanted(grouped, kinds, leaves)
+    )
+    query = query.order_by(tasks.c.priority.desc(), tasks.c.seq).limit(1)
+    # SKIP LOCKED: two workers on PostgreSQL take two tasks instead of waiting for one.
+    first = query.with_for_update(skip_locked=True).correlate(None).scalar_subquery()
+    return moving(
+        tasks.c.id == first,
+        ["ready"],
+        "leased",
+        owner=bindparam("owner_"),
+        attempt=tasks.c.attempt + 1,
+        lease_s=bindparam("lease_s_"),
+        lease_until=bindparam("until_"),
+        started=_NOW,
+        ended=None,
+        stop=False,
+    )
 
 
 def park(
@@ -126,7 +156,7 @@ def park(
     fresh = [task for task in new if task.id not in there]
     submit(tx, [msgspec.structs.replace(task, before=[*task.before, own]) for task in fresh])
     join(tx, own, [*there, *needs])
-    count_down(tx, tasks.c.id == own)
+    count_down(tx, own)
     return True
 
 
@@ -136,16 +166,16 @@ def renew(tx: Tx, lease: Lease) -> bool:
     Raises:
         LeaseLostError: if another worker owns the task by now.
     """
-    query = (
-        update(tasks)
-        .where(_held(lease))
-        .values(lease_until=tx.lease_now() + tasks.c.lease_s)
-        .returning(tasks.c.stop)
-    )
-    row = tx.one(query)
+    row = tx.one(_renewing(), {**_named(lease), "lease_now_": tx.lease_now()})
     if row is None:
         raise _lost(lease)
     return bool(row.stop)
+
+
+@cache
+def _renewing() -> Any:
+    longer = update(tasks).where(_HELD).values(lease_until=_LEASE_NOW + tasks.c.lease_s)
+    return longer.returning(tasks.c.stop)
 
 
 def asked_to_stop(tx: Tx, held: Sequence[Lease]) -> list[Lease]:
@@ -165,11 +195,16 @@ def finish(tx: Tx, lease: Lease, result: dict[str, Any], now: float) -> None:
             may stay.
     """
     kept = canonical(result).decode()
-    change = {"result": kept, "error": "", "trace": "", "ended": now, "due": None}
-    moved = move(tx, _held(lease), ["leased"], "done", **change)
+    moved = tx.all(_finishing(), {**_named(lease), "result_": kept, "now_": now})
     if not moved:
         raise _lost(lease)
     settle(tx, moved[0], good=True)
+
+
+@cache
+def _finishing() -> Any:
+    change = {"result": bindparam("result_"), "error": "", "trace": "", "ended": _NOW, "due": None}
+    return moving(_HELD, ["leased"], "done", **change)
 
 
 def fail(
@@ -224,13 +259,12 @@ def release(tx: Tx, lease: Lease, now: float) -> str:
 
 def expire(tx: Tx, now: float) -> list[Task]:
     """End the tasks whose last attempt's worker died, or died when asked to stop."""
+    lost = _expired(tx.lease_now())
     ended = [
-        *move(
-            tx, and_(_expired(tx), tasks.c.stop), ["leased"], "cancelled", owner=None, ended=now
-        ),
+        *move(tx, and_(lost, tasks.c.stop), ["leased"], "cancelled", owner=None, ended=now),
         *move(
             tx,
-            and_(_expired(tx), tasks.c.attempt >= tasks.c.last_attempt),
+            and_(lost, tasks.c.attempt >= tasks.c.last_attempt),
             ["leased"],
             "failed",
             error="Its worker died, on its last attempt.",
@@ -257,29 +291,37 @@ def orphan(tx: Tx, owners: Collection[str]) -> int:
 
 def held(tx: Tx, group: str) -> bool:
     """Return whether somebody who may be alive works on a task of a group."""
-    mine = and_(tasks.c.group == group, tasks.c.state == "leased", not_(_expired(tx)))
+    mine = and_(tasks.c.group == group, tasks.c.state == "leased", not_(_expired(tx.lease_now())))
     return tx.one(select(tasks.c.id).where(mine).limit(1)) is not None
 
 
 def expired(tx: Tx) -> bool:
     """Return whether any lease has run out."""
-    return tx.one(select(tasks.c.id).where(_expired(tx)).limit(1)) is not None
+    return tx.one(_any_expired(), {"lease_now_": tx.lease_now()}) is not None
 
 
-def _expired(tx: Tx) -> ColumnElement[bool]:
+@cache
+def _any_expired() -> Any:
+    return select(tasks.c.id).where(_expired(_LEASE_NOW)).limit(1)
+
+
+def _clocks(tx: Tx, now: float) -> dict[str, Any]:
+    return {"now_": now, "lease_now_": tx.lease_now()}
+
+
+def _expired(now: float | ColumnElement[float]) -> ColumnElement[bool]:
     """Leased, and the lease has run out or was given before the machine's last boot.
 
     The lease clock of SQLite starts at boot, so a lease that began in the future is an old one.
     """
-    now = tx.lease_now()
     begun = tasks.c.lease_until - tasks.c.lease_s
     return and_(tasks.c.state == "leased", or_(tasks.c.lease_until <= now, begun > now))
 
 
 def _wanted(
-    group: str | None, kinds: Collection[str] | None, leaves: Collection[str]
+    grouped: bool, kinds: Collection[str] | None, leaves: Collection[str]
 ) -> list[ColumnElement[bool]]:
-    found = [] if group is None else [tasks.c.group == group]
+    found = [tasks.c.group == bindparam("group_")] if grouped else []
     if kinds is not None:
         found.append(tasks.c.kind.in_(list(kinds)))
     if leaves:
@@ -294,6 +336,11 @@ def _held(lease: Lease) -> ColumnElement[bool]:
         tasks.c.attempt == lease.attempt,
         tasks.c.state == "leased",
     )
+
+
+def _named(lease: Lease) -> dict[str, Any]:
+    """Return what fills the places of ``_HELD``."""
+    return {"id_": lease.task.id, "owner_": lease.owner, "attempt_": lease.attempt}
 
 
 def _lost(lease: Lease) -> LeaseLostError:

@@ -8,17 +8,20 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, and_, func, not_, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, func, not_, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mainspring.engine import pools
 from mainspring.engine.moves import BROKEN as BROKEN
 from mainspring.engine.moves import FINAL as FINAL
+from mainspring.engine.moves import count_children_down
 from mainspring.engine.moves import count_down as count_down
 from mainspring.engine.moves import move as move
+from mainspring.engine.moves import moving as moving
 from mainspring.engine.tables import edges, tasks
 from mainspring.ground.errors import BadInputError, ConflictError
 from mainspring.ground.identity import canonical
@@ -307,8 +310,13 @@ def group_state(tx: Tx, group: str) -> dict[str, int]:
 
 def all_final(tx: Tx, group: str) -> bool:
     """Return whether nothing of a group is left to do."""
-    query = select(tasks.c.id).where(tasks.c.group == group, tasks.c.state.not_in(FINAL))
-    return tx.one(query.limit(1)) is None
+    return tx.one(_unended(), {"group_": group}) is None
+
+
+@cache
+def _unended() -> Any:
+    mine = tasks.c.group == bindparam("group_")
+    return select(tasks.c.id).where(mine, tasks.c.state.not_in(FINAL)).limit(1)
 
 
 def unsettled(tx: Tx, now: float, *, grouped: bool = True) -> bool:
@@ -374,8 +382,7 @@ def settle(tx: Tx, ended: Any, *, good: bool) -> None:
     """
     if not good:
         _skip_children(tx, ended.id)
-    children = select(edges.c.task).where(edges.c.needs == ended.id)
-    count_down(tx, tasks.c.id.in_(children))
+    count_children_down(tx, ended.id)
     pools.leave(tx, ended)
 
 
@@ -387,7 +394,7 @@ def _skip_children(tx: Tx, task_id: str) -> None:
         settle(tx, row, good=False)
 
 
-def due(now: float) -> ColumnElement[bool]:
+def due(now: float | ColumnElement[float]) -> ColumnElement[bool]:
     """Return the condition that a task may be taken at wall time ``now``."""
     return or_(tasks.c.due.is_(None), tasks.c.due <= now)
 

@@ -175,8 +175,9 @@ def log_gathered(tx: Tx, run: str, gathered: Sequence[Sequence[Any]]) -> None:
         NotFoundError: if there is no such run.
         BadInputError: if a value cannot be kept exactly.
     """
-    _row(tx, run)
-    points.log_gathered(tx, run, gathered)
+    if gathered:  # most steps log nothing
+        _row(tx, run)
+        points.log_gathered(tx, run, gathered)
 
 
 def set_params(tx: Tx, run: str, values: Mapping[str, Any]) -> None:

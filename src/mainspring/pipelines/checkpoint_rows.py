@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import cache
+from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import bindparam, delete, insert, select
 
 from mainspring.ground.identity import canonical, key_of
 from mainspring.ground.ports import Tx
@@ -40,9 +42,7 @@ def own_scope(scope: str, rank: int, workers: int) -> str:
 
 def newest(tx: Tx, scope: str) -> list[Kept]:
     """Return the checkpoints that are kept, the newest last."""
-    rows = tx.all(
-        select(checkpoints).where(checkpoints.c.scope == scope).order_by(checkpoints.c.number)
-    )
+    rows = tx.all(_of_scope(), {"scope_": scope})
     return [
         Kept(step=row.number, digest=row.digest, type=row.type, blobs=json.loads(row.blobs))
         for row in rows
@@ -108,5 +108,19 @@ def keep_one(
 
 def forget(tx: Tx, scope: str, workers: int = 1) -> int:
     """Forget all checkpoints of a step that is done; return how many there were."""
-    own = [own_scope(scope, rank, workers) for rank in range(workers)] if workers > 1 else []
-    return tx.run(delete(checkpoints).where(checkpoints.c.scope.in_([scope, *own])))
+    forgotten = tx.run(_forgetting(), values={"scope_": scope})
+    if workers > 1:
+        own = [own_scope(scope, rank, workers) for rank in range(workers)]
+        forgotten += tx.run(delete(checkpoints).where(checkpoints.c.scope.in_(own)))
+    return forgotten
+
+
+@cache
+def _of_scope() -> Any:
+    mine = checkpoints.c.scope == bindparam("scope_")
+    return select(checkpoints).where(mine).order_by(checkpoints.c.number)
+
+
+@cache
+def _forgetting() -> Any:
+    return delete(checkpoints).where(checkpoints.c.scope == bindparam("scope_"))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from functools import cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import bindparam, select, update
 
 from mainspring.ground.errors import ConflictError, NotFoundError
 from mainspring.ground.objects import StepRecord, StepState
@@ -169,6 +170,30 @@ def why(tx: Tx, run: str, step: str) -> dict[str, Any]:
     }
 
 
+#: One step of one run, in statements that are built once.
+ONE = (steps.c.run == bindparam("run_")) & (steps.c.step == bindparam("step_"))
+
+
+@cache
+def setting(*names: str, unless: tuple[str, ...] = ()) -> Any:
+    """Return the statement that sets these cells of one step, from ``name_`` each.
+
+    It leaves those alone whose state is in ``unless``, and returns the attempt.
+    """
+    which = ONE & steps.c.state.not_in(unless) if unless else ONE
+    cells = {name: bindparam(f"{name}_", type_=steps.c[name].type) for name in names}
+    return update(steps).where(which).values(**cells).returning(steps.c.attempt)
+
+
+def put(
+    tx: Tx, run: str, step: str, cells: Mapping[str, Any], unless: tuple[str, ...] = ()
+) -> bool:
+    """Set cells of one step, unless its state is one of these; return whether it was done."""
+    values = {f"{name}_": value for name, value in cells.items()}
+    statement = setting(*cells, unless=unless)
+    return tx.one(statement, {**values, "run_": run, "step_": step}) is not None
+
+
 def here(run: str, step: str) -> Any:
     """Return the condition that finds one step of one run."""
     return (steps.c.run == run) & (steps.c.step == step)
@@ -180,7 +205,7 @@ def row_of(tx: Tx, run: str, step: str) -> Any:
     Raises:
         NotFoundError: naming the steps there are.
     """
-    row = tx.one(select(steps).where(here(run, step)))
+    row = tx.one(_whole_row(), {"run_": run, "step_": step})
     if row is None:
         names = tx.all(select(steps.c.step).where(steps.c.run == run).order_by(steps.c.position))
         raise NotFoundError(
@@ -189,6 +214,11 @@ def row_of(tx: Tx, run: str, step: str) -> Any:
             hint=f"It has: {', '.join(r.step for r in names)}." if names else None,
         )
     return row
+
+
+@cache
+def _whole_row() -> Any:
+    return select(steps).where(ONE)
 
 
 def _record(row: Any) -> StepRecord:

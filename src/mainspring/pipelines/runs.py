@@ -8,11 +8,13 @@ key is looked up; a result that is there, with all its objects, is reused. Keys 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from sqlalchemy import insert, select, update
+from sqlalchemy import Float, bindparam, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from mainspring.ground.errors import BadInputError, ConflictError
 from mainspring.ground.identity import canonical
@@ -28,7 +30,7 @@ from mainspring.pipelines.outputs import usable
 from mainspring.pipelines.pinning import kept_from, recoded
 from mainspring.pipelines.planned import Output as Output
 from mainspring.pipelines.planned import StepPlan as StepPlan
-from mainspring.pipelines.reading import FINAL, here, row_of
+from mainspring.pipelines.reading import FINAL, ONE, here, put, row_of
 from mainspring.pipelines.reading import Summary as Summary
 from mainspring.pipelines.reading import args_of as args_of
 from mainspring.pipelines.reading import error_types as error_types
@@ -182,14 +184,25 @@ def started(tx: Tx, prepared: StepPlan, at: float) -> int:
     Raises:
         ConflictError: if it has ended already.
     """
-    cells = {"state": str(StepState.RUNNING), "attempt": steps.c.attempt + 1}
-    open_ = here(prepared.run, prepared.step) & steps.c.state.not_in(_KEPT)
-    change = update(steps).where(open_).values(**cells, error="", trace="", started=at, ended=None)
-    row = tx.one(change.returning(steps.c.attempt))
+    told = {"run_": prepared.run, "step_": prepared.step, "started_": at}
+    row = tx.one(_starting(), told)
     if row is None:
         now = row_of(tx, prepared.run, prepared.step).state
         raise ConflictError(f"Step {prepared.step} of run {prepared.run} is {now} already.")
     return int(row.attempt)
+
+
+@cache
+def _starting() -> Any:
+    cells = {"state": str(StepState.RUNNING), "attempt": steps.c.attempt + 1}
+    change = update(steps).where(ONE & steps.c.state.not_in(_KEPT))
+    begun = {
+        "error": "",
+        "trace": "",
+        "started": bindparam("started_", type_=Float),
+        "ended": None,
+    }
+    return change.values(**cells, **begun).returning(steps.c.attempt)
 
 
 def unstarted(tx: Tx, run: str, step: str) -> None:
@@ -204,9 +217,6 @@ def reused(tx: Tx, prepared: StepPlan, at: float) -> None:
 
     A step that had ended as done stays so: it was run, and is met again.
     """
-    row = row_of(tx, prepared.run, prepared.step)
-    if row.state in (StepState.DONE, StepState.REUSED):
-        return
     cells = {
         "state": str(StepState.REUSED),
         "output": prepared.output,
@@ -217,7 +227,8 @@ def reused(tx: Tx, prepared: StepPlan, at: float) -> None:
         "error": "",
         "trace": "",
     }
-    tx.run(update(steps).where(here(prepared.run, prepared.step)).values(**cells))
+    if not put(tx, prepared.run, prepared.step, cells, unless=_KEPT):
+        row_of(tx, prepared.run, prepared.step)  # it is there, or that is the error
 
 
 def finished(tx: Tx, prepared: StepPlan, output: Output, at: float) -> None:
@@ -236,11 +247,9 @@ def finished(tx: Tx, prepared: StepPlan, output: Output, at: float) -> None:
         "error": "",
         "trace": "",
     }
-    open_ = here(prepared.run, prepared.step) & steps.c.state.not_in(_KEPT)
-    if not tx.run(update(steps).where(open_).values(**cells)):
+    if not put(tx, prepared.run, prepared.step, cells, unless=_KEPT):
         row_of(tx, prepared.run, prepared.step)  # it is there, or that is the error
         return
-    tx.run(step_results.delete().where(step_results.c.key == prepared.key))
     kept = {
         "key": prepared.key,
         "output": output.digest,
@@ -252,7 +261,15 @@ def finished(tx: Tx, prepared: StepPlan, output: Output, at: float) -> None:
         "wall_s": output.wall_s,
         "metrics": _json(list({one[0]: one for one in output.metrics}.values())),
     }
-    tx.run(insert(step_results).values(**kept))
+    tx.run(_keeping(tx.dialect), values=kept)
+
+
+@cache
+def _keeping(dialect: str) -> Any:
+    """Return what keeps a result under its key, instead of one that is there."""
+    made = (postgresql if dialect == "postgresql" else sqlite).insert(step_results)
+    new = {one.name: made.excluded[one.name] for one in step_results.c if not one.primary_key}
+    return made.on_conflict_do_update(index_elements=[step_results.c.key], set_=new)
 
 
 def failed(
@@ -361,10 +378,22 @@ def _tasks(run: str, graph: Graph) -> list[dict[str, Any]]:
 
 def _outputs(tx: Tx, run: str, names: Collection[str]) -> dict[str, tuple[str, str, str]]:
     """Return digest and type of what steps returned, and how they came to it."""
-    columns = select(steps.c.step, steps.c.output, steps.c.output_type, steps.c.state)
-    there = columns.where(steps.c.run == run, steps.c.output.is_not(None))
-    found = growing.named(tx, there, names)
-    return {r.step: (r.output, r.output_type, r.state) for r in found}
+    if len(names) <= _FEW:
+        each = (tx.one(_of_one(), {"run_": run, "step_": name}) for name in names)
+        found = [row for row in each if row is not None and row.output is not None]
+    else:
+        there = select(*_OUTPUT).where(steps.c.run == run, steps.c.output.is_not(None))
+        found = growing.named(tx, there, names)
+    return {row.step: (row.output, row.output_type, row.state) for row in found}
+
+
+_FEW = 20  # steps that are asked for one by one, by a statement that is built once
+_OUTPUT = (steps.c.step, steps.c.output, steps.c.output_type, steps.c.state)
+
+
+@cache
+def _of_one() -> Any:
+    return select(*_OUTPUT).where(ONE)
 
 
 def _beside(tx: Tx, row: Any) -> Sequence[Any]:
@@ -383,7 +412,7 @@ def _beside(tx: Tx, row: Any) -> Sequence[Any]:
 def _result(
     tx: Tx, found: str, has: Callable[[str], bool], damaged: Collection[str], home: Path | None
 ) -> Any | None:
-    row = tx.one(select(step_results).where(step_results.c.key == found))
+    row = tx.one(_under_key(), {"key_": found})
     if row is None:
         return None
     blobs = msgspec.json.decode(row.blobs)
@@ -395,8 +424,7 @@ def _result(
 def _note(tx: Tx, prepared: StepPlan) -> None:
     """Write down what is to be done for a step."""
     told = {"key": prepared.key, "why": prepared.why, "parts": _json(prepared.parts)}
-    mine = update(steps).where(here(prepared.run, prepared.step))
-    tx.run(mine.values(**told, inputs=_json(prepared.inputs)))
+    put(tx, prepared.run, prepared.step, {**told, "inputs": _json(prepared.inputs)})
 
 
 def _taken_over(result: Any) -> dict[str, Any]:
@@ -415,6 +443,11 @@ def _too_old(made: float, options: Options, at: float | None) -> float | None:
     if options.max_age_s is None or at is None or at - made <= options.max_age_s:
         return None
     return at - made
+
+
+@cache
+def _under_key() -> Any:
+    return select(step_results).where(step_results.c.key == bindparam("key_"))
 
 
 def _resolved(argument: Argument, outputs: Mapping[str, tuple[str, str, str]]) -> Argument:

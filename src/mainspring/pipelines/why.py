@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from mainspring.ground import environment
 from mainspring.ground.durations import spoken
@@ -105,9 +106,15 @@ def _number(tx: Tx, told: list[str]) -> str:
 
 def _before(tx: Tx, row: Any) -> Any | None:
     """Return the row of the last time this step was looked at in another run."""
-    same = (steps.c.pipeline == row.pipeline) & (steps.c.step == row.step)
-    earlier = same & (steps.c.id < row.id) & steps.c.parts.is_not(None)
-    return tx.one(select(steps).where(earlier).order_by(steps.c.id.desc()).limit(1))
+    named = {"pipeline_": row.pipeline, "step_": row.step, "id_": row.id}
+    return tx.one(_last_look(), named)
+
+
+@cache
+def _last_look() -> Any:
+    same = (steps.c.pipeline == bindparam("pipeline_")) & (steps.c.step == bindparam("step_"))
+    earlier = same & (steps.c.id < bindparam("id_")) & steps.c.parts.is_not(None)
+    return select(steps).where(earlier).order_by(steps.c.id.desc()).limit(1)
 
 
 def _environment(tx: Tx, old: str, new: str) -> list[str]:

@@ -14,6 +14,8 @@ from mainspring.ground.clock import Clock
 from mainspring.ground.errors import BadInputError, StoreError
 from mainspring.ground.permissions import Principal
 
+_OPTIONS = {"preserve_rowcount": True}
+
 
 class AgainError(Exception):
     """The database undid the transaction by itself; its works have to run again."""
@@ -73,19 +75,25 @@ class SqlTx:
         """
         return self._machine.boot
 
-    def all(self, statement: Any) -> Sequence[Any]:
+    def all(self, statement: Any, values: Mapping[str, Any] | None = None) -> Sequence[Any]:
         """Return every row of a SELECT (or of a RETURNING)."""
-        return self._execute(statement).all()
+        return self._execute(statement, values).all()
 
-    def one(self, statement: Any) -> Any | None:
+    def one(self, statement: Any, values: Mapping[str, Any] | None = None) -> Any | None:
         """Return the first row, or None."""
-        return self._execute(statement).first()
+        return self._execute(statement, values).first()
 
-    def run(self, statement: Any, rows: Sequence[Mapping[str, Any]] | None = None) -> int:
+    def run(
+        self,
+        statement: Any,
+        rows: Sequence[Mapping[str, Any]] | None = None,
+        values: Mapping[str, Any] | None = None,
+    ) -> int:
         """Execute a change, once or for each of ``rows``; return how many rows changed."""
-        if rows is not None and not rows:
-            return 0
-        return max(0, self._execute(statement, rows).rowcount)
+        if rows is None:
+            return max(0, self._execute(statement, values).rowcount)
+        many = rows if isinstance(rows, list) else list(rows)
+        return max(0, self._execute(statement, many).rowcount) if many else 0
 
     def audit(
         self, action: str, subject: str, detail: Mapping[str, Any], reason: str = ""
@@ -103,14 +111,12 @@ class SqlTx:
             return self._machine.lease_now(self._connection)
 
     def _execute(
-        self, statement: Any, rows: Sequence[Mapping[str, Any]] | None = None
+        self,
+        statement: Any,
+        values: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
     ) -> CursorResult[Any]:
-        options = {"preserve_rowcount": True}
         with self._explained():
-            if rows is None:
-                return self._connection.execute(statement, execution_options=options)
-            many = rows if isinstance(rows, list) else list(rows)
-            return self._connection.execute(statement, many, execution_options=options)
+            return self._connection.execute(statement, values, execution_options=_OPTIONS)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
