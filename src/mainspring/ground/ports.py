@@ -201,6 +201,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     hide: list[str] = []  #: never in its log, in any of the forms a text may take
     memory: int | None = None  #: bytes it and its children may use; it is ended beyond
     python: str | None = None  #: an environment's interpreter to run it in; None: ours
+    light: bool = False  #: it needs neither tables nor models: run it where they are not loaded
     soon: bool = False  #: it needs little: begin, though what most calls use is not loaded yet
 
 

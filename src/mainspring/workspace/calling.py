@@ -16,6 +16,7 @@ from mainspring.ground.errors import (
 from mainspring.ground.ports import Call, Outcome
 from mainspring.workspace import checkouts
 from mainspring.workspace.logs.printed import taken
+from mainspring.workspace.warm import speaking
 
 if TYPE_CHECKING:
     from mainspring.engine.tasks import Lease
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 #: Functions that only read a project, and wait for nothing that steps alone need.
 _SOON = ("trace", "project", "target")
+#: Functions that need nothing but what a project's own code does.
+_ITS_OWN = ("step", "wire", "trace", "takes", "project")
 _BY_CODE = {
     kind.code: kind
     for kind in vars(errors).values()
@@ -135,9 +138,17 @@ def wanted(
         python=python,
         memory=memory,
         soon=function in _SOON,
+        light=python is None and root is not None and _light(ws, function, root),
         hide=list(hide),
         prefix=prefix,
     )
+
+
+def _light(ws: Workspace, function: str, root: str) -> bool:
+    """Return whether a call needs neither tables nor models, by what the project speaks of."""
+    if function not in _ITS_OWN:
+        return False
+    return ws.spoken.of(root, again=function == "trace") == speaking.PLAIN
 
 
 def _whereabouts(ws: Workspace) -> dict[str, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,7 @@ def trace(payload: dict[str, Any]) -> dict[str, Any]:
     from mainspring.pipelines import project, tracing
     from mainspring.pipelines.context import fired_at
     from mainspring.pipelines.parameters import parameters_of
+    from mainspring.workspace.warm import speaking
 
     found = project.load(Path(payload["root"]), payload["pipeline"])
     params = dict(payload["params"])
@@ -55,6 +57,7 @@ def trace(payload: dict[str, Any]) -> dict[str, Any]:
         "texts": texts,
         "environment": lock.listing,
         "lock": msgspec.to_builtins(lock),
+        "loads": any(name in sys.modules for name in speaking.HEAVY),
     }
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
@@ -14,6 +13,7 @@ from mainspring.ground.errors import BadInputError
 from mainspring.ground.permissions import Permission, Principal, owner
 from mainspring.ground.ports import Executor, Objects, Store, Tx
 from mainspring.ground.settings import Settings
+from mainspring.workspace.warm import speaking
 
 if TYPE_CHECKING:
     from sqlalchemy import MetaData
@@ -32,9 +32,24 @@ HEAVY = (
     "skops.io",
     "mainspring.workspace.warm.last",
 )
-#: What a project that fits models is bound to mention, and how many files are looked through.
-_OF_MODELS = (b"sklearn", b"Model", b"skops", b"joblib")
-_MOST_FILES = 300
+#: What every call needs of us, and what a project's file reaches by ``ms.step``. It brings
+#: neither numpy nor polars: see :mod:`mainspring.workspace.warm.speaking`.
+LIGHT = (
+    "mainspring.workspace.children",
+    "mainspring.pipelines.child",
+    "mainspring.pipelines.dynamics",
+    "mainspring.pipelines.shaping",
+    "mainspring.pipelines.tracing",
+    "mainspring.pipelines.texts",
+    "mainspring.workspace.codecs",
+    "mainspring.workspace.performing.keeping",
+    "mainspring.workspace.tracking.living",
+    "mainspring.workspace.tracking.verbs",
+    "mainspring.workspace.words",
+    "mainspring.backends.objects",
+    "mainspring.ground.locks",
+    "mainspring.workspace.warm.first",
+)
 #: Imported by the fork server before it forks, so that a step starts in milliseconds.
 PRELOAD = (
     "numpy",
@@ -55,25 +70,12 @@ PRELOAD = (
 )
 
 
-def _speaks_of_models(root: Path) -> bool:
-    """Return whether a file of a project may need what fits models: a guess that costs little."""
-    files = islice(chain(root.glob("*.py"), root.glob("[!.]*/*.py")), _MOST_FILES + 1)
-    for count, file in enumerate(files):
-        try:
-            text = file.read_bytes()
-        except OSError:
-            continue
-        if count == _MOST_FILES or any(word in text for word in _OF_MODELS):
-            return True
-    return False
-
-
 @runtime_checkable
 class Warms(Protocol):
     """An executor that can be started before it is needed."""
 
-    def warm(self) -> None:
-        """Start, so that the first call finds it ready."""
+    def warm(self, *, light: bool = False) -> None:
+        """Start, so that the first call (or the first that is ``light``) finds it ready."""
         ...
 
 
@@ -87,6 +89,7 @@ class Workspace:
         self.clock = clock
         self.who = owner()
         self._started: list[Executor] = []  # shared by all who act in this workspace
+        self.spoken = speaking.Spoken()
 
     @property
     def home(self) -> Path:
@@ -105,12 +108,13 @@ class Workspace:
     def warm(self) -> None:
         """Start what runs calls, so that it makes itself ready while we do something else.
 
-        It is for who runs this project and ends: where nothing of the project speaks of models,
-        what they need is not imported, and a step that does need it imports it itself.
+        It is for who runs this project and ends: where nothing of the project speaks of models
+        or of tables, what they need is not imported, and a step that does imports it itself.
         """
-        executor = self._executor(heavy=_speaks_of_models(Path(self.settings.root)))
+        found = self.spoken.of(self.settings.root)
+        executor = self._executor(heavy=found == speaking.MODELS)
         if isinstance(executor, Warms):
-            executor.warm()
+            executor.warm(light=found == speaking.PLAIN)
 
     def _executor(self, *, heavy: bool) -> Executor:
         with _STARTING:
@@ -119,14 +123,14 @@ class Workspace:
 
                 first = [name for name in PRELOAD if name not in HEAVY]
                 later = [name for name in PRELOAD if name in HEAVY] if heavy else []
-                self._started.append(Executors(self.home / "run", first, later))
+                self._started.append(Executors(self.home / "run", first, later, LIGHT))
             return self._started[0]
 
     def acting_as(self, who: Principal) -> Workspace:
         """Return the same workspace, asked by somebody else."""
         other = Workspace(self.settings, self.store, self.objects, self.clock)
         other.who = who
-        other._started = self._started
+        other._started, other.spoken = self._started, self.spoken
         return other
 
     def read(self, permission: Permission, work: Callable[[Tx], T]) -> T:

@@ -146,6 +146,8 @@ def plan(
         given |= {FIRE_AT: iso(fire_at)}
     asked |= {"offered": given, "fire_at": fire_at}
     found = calling.child(ws, "trace", asked, lease, root=root, python=python)
+    if found["loads"] and python is None:
+        ws.spoken.loads(root)
     graph = msgspec.convert(found["graph"], Graph)
     graph = pinning.pinned(ws, graph, before)
     room.check_all(ws.settings, graph.nodes)

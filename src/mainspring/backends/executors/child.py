@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 import time
 import traceback
 from contextlib import suppress
@@ -21,6 +22,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from mainspring.backends.executors import wire
+from mainspring.ground import structs
 from mainspring.ground.errors import MainspringError, StepFailedError
 from mainspring.ground.ports import Call, Outcome
 
@@ -32,8 +34,14 @@ _pools: Any = None  # the loaded BLAS libraries, found once before the forks
 
 
 def prepare() -> None:
-    """Look up in the fork server what every child will need."""
+    """Look up in the fork server what every child will need.
+
+    What a child works out for itself it works out on pages of its own, which costs twice.
+    """
     global _prctl, _pools
+    structs.prepare()
+    tempfile.gettempdir()  # it writes a file to see whether it may
+    importlib.invalidate_caches()  # all folders are read anew, by who asks for them
     if sys.platform == "linux":
         _prctl = ctypes.CDLL(None).prctl
     with suppress(ImportError):
@@ -107,10 +115,10 @@ def _die_with_owner(life: socket.socket, server: int) -> None:
 
 def _outcome(order: bytes) -> Outcome:
     started = time.perf_counter()
-    own: list[Path] = []
+    own: list[str] = []
     try:
         call = msgspec.json.decode(order, type=Call)
-        own = [Path(p).resolve() for p in (*call.path, call.cwd) if p]
+        own = [p for p in (*call.path, call.cwd) if p]
         _settle(call)
         value = msgspec.to_builtins(_find(call.target)(call.payload))
         outcome = Outcome(ok=True, value=value)
@@ -149,13 +157,16 @@ def _settle(call: Call) -> None:
     if call.cwd:
         os.chdir(call.cwd)
     os.environ.update(call.env)
+    if "TMPDIR" in call.env:
+        tempfile.tempdir = None
     sys.path[:0] = call.path
-    importlib.invalidate_caches()
     if "numpy.random" in sys.modules:  # or all children would draw the same numbers
         sys.modules["numpy.random"].seed()
     if _pools is not None:
         wanted = next((v for k in _THREAD_KEYS if (v := os.environ.get(k))), "")
-        _pools.limit(limits=int(wanted) if wanted.isdigit() else os.cpu_count())
+        count = int(wanted) if wanted.isdigit() else os.cpu_count()
+        for library in _pools.lib_controllers:  # limit() would ask each of them what it was
+            library.set_num_threads(count)
 
 
 def _find(target: str) -> Any:
@@ -178,8 +189,9 @@ def _line(text: str) -> str:
     return text.strip().splitlines()[0] if text.strip() else "failed without a word"
 
 
-def _trace(error: BaseException, own: list[Path]) -> str:
+def _trace(error: BaseException, folders: list[str]) -> str:
     """Return the traceback, from the first frame of the user's own files where there is one."""
+    own = [Path(folder).resolve() for folder in folders]
     frames = _skip(error.__traceback__, 1)
     first = frames
     while first and not _is_own(first.tb_frame.f_code.co_filename, own):

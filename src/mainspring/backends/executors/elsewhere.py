@@ -23,11 +23,22 @@ _NOT_THEIRS = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
 
 
 class Executors:
-    """A :class:`mainspring.ground.ports.Executor` with a warm server for each environment."""
+    """A :class:`mainspring.ground.ports.Executor` with a warm server for each environment.
 
-    def __init__(self, run_dir: Path, preload: Sequence[str], later: Sequence[str] = ()) -> None:
+    Calls that are ``light`` have one of their own, which has imported ``light`` only: a fork of
+    it has a fraction of the memory to map and to touch.
+    """
+
+    def __init__(
+        self,
+        run_dir: Path,
+        preload: Sequence[str],
+        later: Sequence[str] = (),
+        light: Sequence[str] = (),
+    ) -> None:
         self._run_dir = run_dir
         self._ours = local.LocalExecutor(run_dir, preload, later=later)
+        self._light = local.LocalExecutor(run_dir, light) if light else self._ours
         self._mutex = threading.Lock()
         self._others: dict[str, local.LocalExecutor] = {}  # by interpreter, used last comes last
         self._busy: dict[str, int] = {}
@@ -35,7 +46,7 @@ class Executors:
     def run(self, call: Call, cancelled: Callable[[], bool] | None = None) -> Outcome:
         """Run one call to its end; safe to use from several threads."""
         if call.python is None:
-            return self._ours.run(call, cancelled)
+            return (self._light if call.light else self._ours).run(call, cancelled)
         executor = self._taken(call.python)
         try:
             return executor.run(msgspec.structs.replace(call, python=None), cancelled)
@@ -43,13 +54,14 @@ class Executors:
             with self._mutex:
                 self._busy[call.python] -= 1
 
-    def warm(self) -> None:
+    def warm(self, *, light: bool = False) -> None:
         """Start our own server now, so that the first call finds it ready."""
-        self._ours.warm()
+        (self._light if light else self._ours).warm()
 
     def close(self) -> None:
         """End every child."""
         self._ours.close()
+        self._light.close()
         with self._mutex:
             for one in self._others.values():
                 one.close()
