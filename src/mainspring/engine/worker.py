@@ -75,7 +75,7 @@ class Engine:
         opens: Mapping[str, Opener] | None = None,
     ) -> None:
         self._store = store
-        self._handlers = dict(handlers)
+        self._handlers = handlers
         self._reactor = reacts
         self._clock = clock
         self._scans = tuple(scans)

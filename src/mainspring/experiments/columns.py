@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import Select, Table, func, select
 
 from mainspring.experiments.expressions import TEXTS, Kind
-from mainspring.experiments.metrics import from_cell
+from mainspring.experiments.latest import from_cell
 from mainspring.experiments.tables import metrics, params, runs, tags
 from mainspring.ground.objects import Run, RunStatus
 from mainspring.ground.ports import Tx

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import ColumnElement, func, select
 
-from mainspring.experiments.metrics import from_cell
+from mainspring.experiments.latest import from_cell
 from mainspring.experiments.reserved import GROUP
 from mainspring.experiments.tables import deleted_runs, metrics, runs, tags
 from mainspring.ground.ports import Tx

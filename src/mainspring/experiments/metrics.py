@@ -15,6 +15,7 @@ from mainspring.experiments import histories
 from mainspring.experiments.chunks import Ints, Series
 from mainspring.experiments.curves import thin
 from mainspring.experiments.exact import INT64, exact_float, exact_int, exact_key, exact_time
+from mainspring.experiments.latest import from_cell, to_cell
 from mainspring.experiments.tables import metric_points, metrics
 from mainspring.ground.errors import BadInputError
 from mainspring.ground.ports import Tx
@@ -279,26 +280,6 @@ def curves(
     if not 5 <= points <= 1_000_000:
         raise BadInputError(f"points must be 5 to 1,000,000, found {points}.", field="points")
     return {of: thin(found, points) for of, found in histories.several(tx, pairs).items()}
-
-
-def latest_of(tx: Tx, ids: Sequence[str]) -> dict[str, dict[str, float]]:
-    """Return the latest value of every metric, by run and key."""
-    out: dict[str, dict[str, float]] = {run: {} for run in ids}
-    statement = select(metrics.c.run, metrics.c.key, metrics.c.value)
-    statement = statement.where(metrics.c.run.in_(ids)).order_by(metrics.c.run, metrics.c.key)
-    for row in tx.all(statement):
-        out[row.run][row.key] = from_cell(row.value)
-    return out
-
-
-def to_cell(value: float) -> float | None:
-    """Return how a value is kept: NaN as NULL, all else as it is."""
-    return None if math.isnan(value) else value
-
-
-def from_cell(value: float | None) -> float:
-    """Return the value that a cell keeps."""
-    return math.nan if value is None else float(value)
 
 
 def _latest(tx: Tx, run: str, keys: Sequence[str]) -> dict[str, Point]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from sqlalchemy import Table, delete, func, insert, literal, select, tuple_, update
 
-from mainspring.experiments import groups, histories
-from mainspring.experiments import metrics as points
+from mainspring.experiments import groups
 from mainspring.experiments.exact import exact_key, exact_text, exact_time, param_text
-from mainspring.experiments.tables import deleted_runs, params, runs, tags
+from mainspring.experiments.latest import latest_of
+from mainspring.experiments.tables import deleted_runs, metric_points, params, runs, tags
 from mainspring.ground.errors import (
     AlreadyExistsError,
     BadInputError,
@@ -21,6 +21,9 @@ from mainspring.ground.errors import (
 from mainspring.ground.identity import check_name
 from mainspring.ground.objects import MOVES, Run, RunStatus
 from mainspring.ground.ports import Tx
+
+if TYPE_CHECKING:
+    from mainspring.experiments import metrics as points
 
 
 class Brief(msgspec.Struct, frozen=True):
@@ -62,6 +65,8 @@ def create(tx: Tx, run: Run) -> Run:
     set_params(tx, run.id, run.params)
     set_tags(tx, run.id, run.tags)
     if run.metrics:
+        from mainspring.experiments import metrics as points
+
         points.log(tx, run.id, run.metrics, at=run.started)
     return get(tx, run.id)
 
@@ -154,6 +159,8 @@ def log(
         BadInputError: if a value is no number or cannot be kept exactly.
     """
     _row(tx, run)
+    from mainspring.experiments import metrics as points
+
     points.log(tx, run, metrics, step, at=at)
 
 
@@ -165,6 +172,8 @@ def log_points(tx: Tx, run: str, several: Sequence[points.Point]) -> None:
         BadInputError: if a value cannot be kept exactly.
     """
     _row(tx, run)
+    from mainspring.experiments import metrics as points
+
     points.log_points(tx, run, several)
 
 
@@ -176,6 +185,8 @@ def log_gathered(tx: Tx, run: str, gathered: Sequence[Sequence[Any]]) -> None:
         BadInputError: if a value cannot be kept exactly.
     """
     if gathered:  # most steps log nothing
+        from mainspring.experiments import metrics as points
+
         _row(tx, run)
         points.log_gathered(tx, run, gathered)
 
@@ -287,7 +298,7 @@ def restate(
         if cells["ended"] is not None:
             exact_time(ended, "end_time")
         if status is not RunStatus.RUNNING:
-            histories.tidy(tx, run, least=histories.ENDED_TAIL)
+            _tidy(tx, run)
     if name is not None:
         cells["name"] = exact_key(name, "run name")
     if cells:
@@ -348,8 +359,17 @@ def _move(tx: Tx, run: str, wanted: RunStatus, ended: float | None) -> Run:
             raise ConflictError(f"Run {run} is {now} and cannot become {wanted}.", field="status")
         tx.run(update(runs).where(runs.c.id == run).values(status=str(wanted), ended=ended))
         if wanted is not RunStatus.RUNNING:
-            histories.tidy(tx, run, least=histories.ENDED_TAIL)
+            _tidy(tx, run)
     return get(tx, run)
+
+
+def _tidy(tx: Tx, run: str) -> None:
+    """Pack what an ended run logged point by point, if it did: numpy is loaded for that alone."""
+    if tx.one(select(metric_points.c.run).where(metric_points.c.run == run).limit(1)) is None:
+        return
+    from mainspring.experiments import histories
+
+    histories.tidy(tx, run, least=histories.ENDED_TAIL)
 
 
 def _row(tx: Tx, run: str) -> Any:
@@ -365,7 +385,7 @@ def _whole(tx: Tx, rows: Sequence[Any]) -> list[Run]:
     if not ids:
         return []
     of_params, of_tags = _pairs(tx, params, ids), _pairs(tx, tags, ids)
-    of_metrics = points.latest_of(tx, ids)
+    of_metrics = latest_of(tx, ids)
     return [
         Run(
             id=row.id,

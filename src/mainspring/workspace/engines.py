@@ -6,10 +6,11 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable, Collection, Iterator
+from typing import TYPE_CHECKING
 
 from mainspring.engine import freezes
 from mainspring.engine.reactor import Reactor
-from mainspring.engine.worker import Engine
+from mainspring.engine.worker import Engine, Scan, Settled
 from mainspring.experiments import families, runs
 from mainspring.ground import structs
 from mainspring.ground.identity import new_id
@@ -19,10 +20,11 @@ from mainspring.ground.ports import Tx
 from mainspring.monitoring import alarms
 from mainspring.readiness import decisions
 from mainspring.workspace import handlers, running
-from mainspring.workspace.families import kinds, summary
-from mainspring.workspace.families.summary import Progress
+from mainspring.workspace.families import kinds
 from mainspring.workspace.opening import Workspace
-from mainspring.workspace.scans import Scans
+
+if TYPE_CHECKING:
+    from mainspring.workspace.families.summary import Progress
 
 #: What takes long and is the user's: left to the slots, so that loops never wait for it.
 SLOTTED = (kinds.LANE, kinds.END, kinds.ENTRY, kinds.ENTRY_END)
@@ -41,24 +43,31 @@ def make_engine(
 
     ``only`` are the only kinds of task it takes, ``leaves`` those it leaves to others.
     """
-    structs.prepare()  # all handlers are imported by now
     own = ws.acting_as(service(name))
-    scans = Scans(own)
-    table, opens = handlers.table(own, drive_until)
+    scans, settled = _scans(own) if scanning else ([], None)
+    table, opens = handlers.table(own, drive_until, lazily=not scanning and only is None)
+    structs.prepare()  # the handlers are imported by now
     return Engine(
         ws.store,
         table,
         Reactor(decisions.record, _end_alarm, freezes.until),
         ws.clock,
-        [scans.all] if scanning else [],
+        scans,
         name=f"{name}:{os.getpid()}:{new_id('w')[-6:]}",
         workers=workers or ws.settings.workers,
         lease_s=ws.settings.lease_s,
-        settled=scans.settled if scanning else None,
+        settled=settled,
         kinds=only,
         leaves=leaves,
         opens=opens,
     )
+
+
+def _scans(ws: Workspace) -> tuple[list[Scan], Settled]:
+    from mainspring.workspace.scans import Scans
+
+    scans = Scans(ws)
+    return [scans.all], scans.settled
 
 
 def settle(ws: Workspace, group: str) -> None:
@@ -103,6 +112,8 @@ def drive_family(
     poll_s: float = 0.1,
 ) -> Progress:
     """Carry out a repeat or a tuning in this process and return what came of it."""
+    from mainspring.workspace.families import summary
+
     family = ws.read(Permission.READ, lambda tx: families.family_of(runs.get(tx, run)))
     engine = make_engine(ws, "worker", scanning=False, workers=family.parallel)
     seen = -1

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import polars as pl
 
 from mainspring.engine import leases, tasks
 from mainspring.experiments import runs as experiments
@@ -25,14 +24,14 @@ from mainspring.pipelines.code import digest_of
 from mainspring.pipelines.graph import Graph
 from mainspring.pipelines.reading import codes as codes
 from mainspring.pipelines.texts import CodeText, as_kept
-from mainspring.retraining.assemble import seconds
-from mainspring.scaling.models import package
 from mainspring.workspace import calling, captured, environments
 from mainspring.workspace.captured import Captured
 from mainspring.workspace.data import pinning
 from mainspring.workspace.performing import room
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from mainspring.engine.tasks import Lease
     from mainspring.workspace.opening import Workspace
 
@@ -303,6 +302,8 @@ def version_of(
     Raises:
         ConflictError: if the pipeline did not return a model.
     """
+    from mainspring.scaling.models import package
+
     made = experiments.get(tx, run)
     refuse_smoke(made)
     step = made.tags[RESULT]
@@ -350,6 +351,8 @@ def learnt_rows(ws: Workspace, data: Mapping[str, str], target: str) -> pl.DataF
 
     They are the input of the step that made it which holds the target.
     """
+    import polars as pl
+
     for digest in data.values():
         if not ws.objects.has(digest):
             continue
@@ -363,6 +366,8 @@ def learnt_rows(ws: Workspace, data: Mapping[str, str], target: str) -> pl.DataF
 
 def _newest(ws: Workspace, data: Mapping[str, str], signature: Signature) -> float | None:
     """Return the event time of the newest row a version learnt from, where rows have one."""
+    from mainspring.retraining.assemble import seconds
+
     rows = None if signature.time is None else learnt_rows(ws, data, signature.target)
     if rows is None or signature.time not in rows.columns:
         return None

@@ -42,7 +42,7 @@ from mainspring.workspace.handlers.trying_again import another_try
 from mainspring.workspace.performing import keeping, room
 from mainspring.workspace.performing import secrets as secrets_
 from mainspring.workspace.performing.step import perform
-from mainspring.workspace.proofs import parity, smoking
+from mainspring.workspace.proofs import smoking
 
 if TYPE_CHECKING:
     from mainspring.engine.tasks import Lease
@@ -365,6 +365,8 @@ class Steps:
 
     def register_version(self, lease: Lease) -> Done:
         """Register what a person's run made and put it through the gate."""
+        from mainspring.workspace.proofs import parity
+
         run, model = lease.task.payload["run"], lease.task.payload["model"]
 
         def look(tx: Tx) -> tuple[Any, Gate, float]:
