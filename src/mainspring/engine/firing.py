@@ -14,10 +14,10 @@ from typing import Any, Literal
 
 import msgspec
 from sqlalchemy import ColumnElement, and_, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from mainspring.engine import tasks
 from mainspring.engine.firetimes import Schedule, newest, times
+from mainspring.engine.inserting import insert
 from mainspring.engine.reactor import emit, view
 from mainspring.engine.schedules import Standing, get, standing_of
 from mainspring.engine.tables import firings, schedules
@@ -177,7 +177,6 @@ def _in_turn(tx: Tx, firing: Firing) -> Firing:
 
 
 def _insert(tx: Tx, firing: Firing, now: float) -> bool:
-    insert = postgresql.insert if tx.dialect == "postgresql" else sqlite.insert
     row = {
         "schedule": firing.schedule.name,
         "fire_at": firing.fire_at,
@@ -188,7 +187,7 @@ def _insert(tx: Tx, firing: Firing, now: float) -> bool:
         "by": firing.by,
         "open": firing.outcome == "fired",
     }
-    query = insert(firings).values(**row).on_conflict_do_nothing().returning(firings.c.fire_at)
+    query = insert(tx, firings).values(**row).on_conflict_do_nothing().returning(firings.c.fire_at)
     return tx.one(query) is not None
 
 

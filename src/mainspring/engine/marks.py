@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sqlalchemy import select
-from sqlalchemy.dialects import postgresql, sqlite
 
+from mainspring.engine.inserting import insert
 from mainspring.engine.tables import marks
 from mainspring.ground.ports import Tx
 
@@ -18,8 +18,7 @@ def read(tx: Tx) -> dict[str, float]:
 
 def note(tx: Tx, values: Mapping[str, float], now: float) -> None:
     """Set marks; ``now`` is wall time."""
-    insert = postgresql.insert if tx.dialect == "postgresql" else sqlite.insert
     for name, value in values.items():
         new = {"value": value, "at": now}
-        query = insert(marks).values(name=name, **new)
+        query = insert(tx, marks).values(name=name, **new)
         tx.run(query.on_conflict_do_update(index_elements=["name"], set_=new))

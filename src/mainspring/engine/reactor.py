@@ -7,10 +7,10 @@ from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy import select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from mainspring import loop as policy
 from mainspring.engine import tables as t
+from mainspring.engine.inserting import insert
 from mainspring.engine.tasks import NewTask, submit
 from mainspring.ground import messages as m
 from mainspring.ground.errors import ConflictError, NotFoundError, UnavailableError
@@ -51,9 +51,8 @@ def emit(tx: Tx, event: m.AnyEvent, key: str) -> bool:
     """
     if tx.one(select(t.views.c.loop).where(t.views.c.loop == event.loop)) is None:
         raise NotFoundError(f"There is no loop {event.loop!r}.", field="loop")
-    insert = postgresql.insert if tx.dialect == "postgresql" else sqlite.insert
     row = {"key": key, "loop": event.loop, "at": event.at, "body": m.encode(event)}
-    query = insert(t.events).values(**row).on_conflict_do_nothing().returning(t.events.c.seq)
+    query = insert(tx, t.events).values(**row).on_conflict_do_nothing().returning(t.events.c.seq)
     return tx.one(query) is not None
 
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from mainspring.engine.firetimes import Schedule as Schedule
 from mainspring.engine.firetimes import check
 from mainspring.engine.firetimes import last_before as last_before
 from mainspring.engine.firetimes import upcoming as upcoming
+from mainspring.engine.inserting import insert
 from mainspring.engine.tables import firings, schedules
 from mainspring.ground.errors import NotFoundError
 from mainspring.ground.identity import canonical, check_name
@@ -40,7 +40,6 @@ def put(tx: Tx, schedule: Schedule, now: float) -> None:
     """
     check_name(schedule.name, "schedule")
     check(schedule, now)
-    insert = postgresql.insert if tx.dialect == "postgresql" else sqlite.insert
     rules = {name: getattr(schedule, name) for name in _RULES}
     row = {
         "cron": schedule.cron,
@@ -50,7 +49,7 @@ def put(tx: Tx, schedule: Schedule, now: float) -> None:
         "since": now,
         "rules": canonical(rules).decode(),
     }
-    query = insert(schedules).values(name=schedule.name, **row)
+    query = insert(tx, schedules).values(name=schedule.name, **row)
     tx.run(query.on_conflict_do_update(index_elements=["name"], set_=row))
 
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import ColumnElement, and_, bindparam, func, not_, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from mainspring.engine import pools
+from mainspring.engine.inserting import insert_or_leave
 from mainspring.engine.moves import BROKEN as BROKEN
 from mainspring.engine.moves import FINAL as FINAL
 from mainspring.engine.moves import count_children_down
@@ -108,10 +108,10 @@ def submit(tx: Tx, new: Iterable[NewTask]) -> int:
     unknown = needed - there.keys() - {task.id for task in fresh}
     if unknown:
         raise BadInputError(f"Task {min(unknown)!r} is needed but does not exist.", field="needs")
-    tx.run(_insert_or_leave(tx, tasks), [_row(task, there) for task in fresh])
+    tx.run(insert_or_leave(tx, tasks), [_row(task, there) for task in fresh])
     pairs = [pair for task in fresh for pair in _pairs(task)]
     if pairs:
-        tx.run(_insert_or_leave(tx, edges), pairs)
+        tx.run(insert_or_leave(tx, edges), pairs)
     for one, more in Counter(one for task in fresh for one in set(task.before)).items():
         wait_more(tx, one, more)
     for need in (need for need, state in there.items() if state in BROKEN):
@@ -145,7 +145,7 @@ def join(tx: Tx, task_id: str, needs: Collection[str]) -> int:
     if unknown:
         raise BadInputError(f"Task {min(unknown)!r} is needed but does not exist.", field="needs")
     pairs = [{"task": task_id, "needs": need, "anyhow": True} for need in wanted]
-    tx.run(_insert_or_leave(tx, edges), pairs)
+    tx.run(insert_or_leave(tx, edges), pairs)
     open_ = sum(state not in FINAL for state in there.values())
     if open_:
         wait_more(tx, task_id, open_)
@@ -199,11 +199,6 @@ def _pairs(task: NewTask) -> list[dict[str, Any]]:
     loose = [{"task": task.id, "needs": n, "anyhow": True} for n in only]
     later = dict.fromkeys(task.before)
     return [*firm, *loose, *({"task": b, "needs": task.id, "anyhow": True} for b in later)]
-
-
-def _insert_or_leave(tx: Tx, table: Any) -> Any:
-    insert = postgresql.insert if tx.dialect == "postgresql" else sqlite.insert
-    return insert(table).on_conflict_do_nothing()
 
 
 def _row(task: NewTask, there: Mapping[str, str]) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 import msgspec
 from sqlalchemy import and_, delete, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
+from mainspring.engine import inserting
 from mainspring.engine.firetimes import Overlap
 from mainspring.engine.firing import at_work
 from mainspring.engine.tables import trigger_events, triggers
@@ -87,7 +87,6 @@ def put(
 ) -> None:
     """Keep a trigger, or keep it anew; ``baseline`` are the keys of what has happened already."""
     check_name(trigger.name, "trigger")
-    insert_ = postgresql.insert if tx.dialect == "postgresql" else sqlite.insert
     row = {
         "spec": canonical(trigger).decode(),
         "secret": secret,
@@ -96,7 +95,7 @@ def put(
         "paused": None,
         "why": "",
     }
-    query = insert_(triggers).values(name=trigger.name, **row)
+    query = inserting.insert(tx, triggers).values(name=trigger.name, **row)
     tx.run(query.on_conflict_do_update(index_elements=["name"], set_=row))
 
 
@@ -167,7 +166,6 @@ def known(tx: Tx, name: str, keys: Sequence[str]) -> set[str]:
 
 def note(tx: Tx, name: str, one: Happened, why_not: str, now: float) -> bool:
     """Note an event once; with ``why_not`` it starts nothing. Return whether it was new."""
-    insert_ = postgresql.insert if tx.dialect == "postgresql" else sqlite.insert
     row = {
         "trigger": name,
         "key": one.key[:500],
@@ -177,7 +175,7 @@ def note(tx: Tx, name: str, one: Happened, why_not: str, now: float) -> bool:
         "state": "skipped" if why_not else "waiting",
         "why": why_not,
     }
-    query = insert_(trigger_events).values(**row).on_conflict_do_nothing()
+    query = inserting.insert(tx, trigger_events).values(**row).on_conflict_do_nothing()
     return tx.one(query.returning(trigger_events.c.id)) is not None
 
 

@@ -9,17 +9,18 @@ unseen.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert as pg_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from mainspring.experiments import frames as f
 from mainspring.experiments.tables import journals, run_notes
-from mainspring.experiments.taking import Batch
 from mainspring.ground.errors import PermissionDeniedError
 from mainspring.ground.ports import Tx
+
+if TYPE_CHECKING:
+    from mainspring.experiments.taking import Batch
 
 
 class Stretch(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -57,6 +58,8 @@ def fold(tx: Tx, stretches: Sequence[Stretch], now: float) -> dict[str, Folded]:
         BadInputError: if a frame says something that cannot be.
     """
     known = standings(tx, [one.journal for one in stretches])
+    from mainspring.experiments.taking import Batch  # it loads numpy
+
     batch, told = Batch(), {}
     for one in stretches:
         before = known.get(one.journal) or Standing(owner=one.owner, position=0)
@@ -119,7 +122,10 @@ def _keep(
         "seen": now,
         "closed": closed,
     }
-    insert_ = pg_insert if tx.dialect == "postgresql" else sqlite_insert
+    if tx.dialect == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert as insert_
+    else:
+        from sqlalchemy.dialects.sqlite import insert as insert_  # type: ignore[assignment]
     statement = insert_(journals).values(**cells)
     change = {name: cells[name] for name in ("position", "open", "seen", "closed")}
     tx.run(statement.on_conflict_do_update(index_elements=["id"], set_=change))

@@ -16,7 +16,6 @@ from sqlalchemy import (
     Table,
     Text,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 METADATA = MetaData()
 
@@ -116,5 +115,7 @@ def start_monitor(dialect: str, endpoint: str) -> Any:
 def insert_once(table: Table, dialect: str, values: dict[str, Any]) -> Any:
     """Return an INSERT that does nothing if any unique key of the row is taken."""
     if dialect == "postgresql":
-        return postgresql.insert(table).values(values).on_conflict_do_nothing()
-    return sqlite.insert(table).values(values).on_conflict_do_nothing()
+        from sqlalchemy.dialects.postgresql import insert
+    else:
+        from sqlalchemy.dialects.sqlite import insert  # type: ignore[assignment]
+    return insert(table).values(values).on_conflict_do_nothing()

@@ -14,7 +14,6 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import Float, bindparam, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from mainspring.ground.errors import BadInputError, ConflictError
 from mainspring.ground.identity import canonical
@@ -267,7 +266,11 @@ def finished(tx: Tx, prepared: StepPlan, output: Output, at: float) -> None:
 @cache
 def _keeping(dialect: str) -> Any:
     """Return what keeps a result under its key, instead of one that is there."""
-    made = (postgresql if dialect == "postgresql" else sqlite).insert(step_results)
+    if dialect == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert as insert_
+    else:
+        from sqlalchemy.dialects.sqlite import insert as insert_  # type: ignore[assignment]
+    made = insert_(step_results)
     new = {one.name: made.excluded[one.name] for one in step_results.c if not one.primary_key}
     return made.on_conflict_do_update(index_elements=[step_results.c.key], set_=new)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import time
 from collections.abc import Callable, Collection, Iterator
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ from mainspring.workspace.opening import Workspace
 if TYPE_CHECKING:
     from mainspring.workspace.families.summary import Progress
 
+_LOOKING = 20  #: of so many seconds one is spent on looking how far the steps are
 #: What takes long and is the user's: left to the slots, so that loops never wait for it.
 SLOTTED = (kinds.LANE, kinds.END, kinds.ENTRY, kinds.ENTRY_END)
 
@@ -143,14 +145,17 @@ def drive(
     engine = make_engine(ws, "worker", scanning=False)
     told: list[StepRecord] = []
     seen: int | None = None
+    pause_s = poll_s
     with driving(engine, run) as ended:
-        while not ended.wait(poll_s if on_change is not None else None):
+        while not ended.wait(pause_s if on_change is not None else None):
             if on_change is not None and (moved := ws.store.changed()) != seen:
-                seen = moved
+                seen, began = moved, time.thread_time()
                 now, steps = ws.read(Permission.READ, lambda tx: running.state(tx, run))
                 if steps != told:
                     on_change(now, steps)
                 told = steps
+                # A look at thousands of steps takes long: it must not slow down their work.
+                pause_s = max(poll_s, _LOOKING * (time.thread_time() - began))
     now, steps = ws.read(Permission.READ, lambda tx: running.state(tx, run))
     if on_change is not None and steps != told:
         on_change(now, steps)

@@ -211,9 +211,11 @@ def import_quietly(names: Sequence[str]) -> None:
     """Import modules without their starting threads; what is not installed is passed over."""
     before = {key: os.environ.get(key) for key in QUIET}
     os.environ.update({k: v for k, v in QUIET.items() if k not in os.environ})
+    gc.disable()  # what is imported stays, and is looked through once at the end
     for name in names:
         with suppress(ImportError):
             importlib.import_module(name)
+    gc.enable()
     for key, value in before.items():
         if value is None:
             os.environ.pop(key, None)

@@ -9,7 +9,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from mainspring.ground.ports import Tx
 from mainspring.pipelines.data.manifest import Part
@@ -40,8 +39,11 @@ def note(tx: Tx, places: Mapping[str, Part]) -> None:
         for digest, part in sorted(places.items())  # neighbours in the index, so half the work
     ]
     if rows:
-        dialect: Any = postgresql if tx.dialect == "postgresql" else sqlite
-        added = dialect.insert(table)
+        if tx.dialect == "postgresql":
+            from sqlalchemy.dialects.postgresql import insert
+        else:
+            from sqlalchemy.dialects.sqlite import insert  # type: ignore[assignment]
+        added = insert(table)
         new = {name: added.excluded[name] for name in ("object", "start", "length")}
         tx.run(added.on_conflict_do_update(index_elements=["digest"], set_=new), rows)
 

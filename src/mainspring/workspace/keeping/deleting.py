@@ -16,7 +16,6 @@ from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.workspace.keeping.needs import in_parts, needed
 from mainspring.workspace.opening import Workspace
-from mainspring.workspace.tracking.catching_up import catch_up
 
 TOLD = 1000  #: ids in one line of the audit log
 
@@ -66,7 +65,7 @@ def delete_runs(
     """
     if not ids and not filter.strip():
         raise BadInputError("Name the runs to delete, or give a filter.", field="runs")
-    catch_up(ws)
+    _catch_up(ws)
     expression = filters.parse(filter, now=ws.clock.now()) if filter.strip() else None
 
     def work(tx: Tx) -> Deleted:
@@ -183,7 +182,7 @@ def rename_experiment(ws: Workspace, name: str, to: str) -> groups.Experiment:
         ConflictError: if it is deleted.
         BadInputError: if the new name cannot be kept.
     """
-    catch_up(ws)  # or runs that wait in a journal would make the old name again
+    _catch_up(ws)  # or runs that wait in a journal would make the old name again
 
     def work(tx: Tx) -> groups.Experiment:
         found = _experiment(tx, name)
@@ -236,3 +235,9 @@ def _experiment(tx: Tx, name: str) -> groups.Experiment:
     if found is None:
         raise NotFoundError(f"There is no experiment {name[:80]!r}.", field="name")
     return found
+
+
+def _catch_up(ws: Workspace) -> None:
+    from mainspring.workspace.tracking.catching_up import catch_up  # it loads numpy
+
+    catch_up(ws)

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from mainspring.experiments import folding, metrics, runs
+from mainspring.experiments import folding, runs
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.pipelines import picture
@@ -59,6 +59,7 @@ def run_metric(
     Raises:
         NotFoundError: if there is no such run.
     """
+    from mainspring.experiments import metrics  # it loads numpy
 
     def work(tx: Tx) -> MetricHistory:
         runs.get(tx, run)
