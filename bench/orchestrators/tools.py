@@ -202,9 +202,15 @@ def _prefect(bin_: str) -> dict[str, list[str] | None]:
 # ---------------------------------------------------------------- dagster
 
 _DAGSTER = _sized("""
-from dagster import Definitions, DynamicOut, DynamicOutput, job, op
+from dagster import Definitions, DynamicOut, DynamicOutput, job, multiprocess_executor, op
 
 import work
+
+# Each step in a process of its own, forked from one that has imported the jobs: what its
+# documentation advises where spawning a process a step, the default, takes too long.
+forked = multiprocess_executor.configured(
+    {"max_concurrent": 4, "start_method": {"forkserver": {"preload_modules": ["jobs"]}}}
+)
 
 
 def adding(number):
@@ -244,19 +250,19 @@ def waiting(number):
     return wait
 
 
-@job
+@job(executor_def=forked)
 def chain():
     value = begin()
     for number in range(1, STEPS):
         value = adding(number)(value)
 
 
-@job
+@job(executor_def=forked)
 def fan():
     total(numbers(begin()).map(each).collect())
 
 
-@job
+@job(executor_def=forked)
 def branches():
     total([waiting(number)() for number in range(BRANCHES)])
 

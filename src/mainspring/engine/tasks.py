@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, and_, bindparam, func, not_, or_, select, update
+from sqlalchemy import ColumnElement, String, and_, bindparam, func, not_, or_, select, update
 
 from mainspring.engine import pools
 from mainspring.engine.inserting import insert_or_leave
@@ -170,18 +170,23 @@ def awaited(tx: Tx, group: str) -> list[str]:
     """Return the other groups that a group's waiting tasks wait for, or those wait for."""
     found = [group]
     for one in found:
-        child, parent = tasks.alias(), tasks.alias()
-        query = (
-            select(parent.c.group)
-            .distinct()
-            .select_from(child)
-            .join(edges, edges.c.task == child.c.id)
-            .join(parent, parent.c.id == edges.c.needs)
-            .where(child.c.group == one, child.c.state == "waiting", parent.c.group != one)
-            .where(parent.c.state.not_in(FINAL))
-        )
-        found += [row.group for row in tx.all(query) if row.group not in found]
+        rows = tx.all(_awaiting(), {"group_": one})
+        found += [row.group for row in rows if row.group not in found]
     return found[1:]
+
+
+@cache
+def _awaiting() -> Any:
+    child, parent, mine = tasks.alias(), tasks.alias(), bindparam("group_", type_=String)
+    return (
+        select(parent.c.group)
+        .distinct()
+        .select_from(child)
+        .join(edges, edges.c.task == child.c.id)
+        .join(parent, parent.c.id == edges.c.needs)
+        .where(child.c.group == mine, child.c.state == "waiting", parent.c.group != mine)
+        .where(parent.c.state.not_in(FINAL))
+    )
 
 
 def asleep(tx: Tx, groups: Collection[str], now: float) -> bool:
