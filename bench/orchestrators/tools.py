@@ -544,7 +544,8 @@ TOOLS: dict[str, Tool] = {
             "dagster.yaml": "telemetry:\n  enabled: false\n",
         },
         _dagster,
-        {"DAGSTER_HOME": "{folder}"},
+        # The path, or its fork server would not find the jobs it is to import.
+        {"DAGSTER_HOME": "{folder}", "PYTHONPATH": "{folder}"},
     ),
     "zenml": Tool(
         "zenml",

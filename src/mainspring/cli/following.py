@@ -205,9 +205,15 @@ def _here(house: Local, watched: _Watched) -> dict[str, Any]:
         told = steps
 
     with engines.driving(engines.make_engine(ws, "worker", scanning=False), watched.name) as ended:
+        due = 0.0
         while not ended.wait(LOOK_S):
             watched.stop_if_wished()
+            if time.monotonic() < due:
+                continue
+            began = time.thread_time()
             look()
+            # A look at thousands of steps takes long: it must not slow down their work.
+            due = time.monotonic() + engines.LOOKING * (time.thread_time() - began)
     look(final=True)
     detail: dict[str, Any] = house.call("runs.get", run=watched.name)
     return detail

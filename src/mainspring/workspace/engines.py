@@ -27,7 +27,7 @@ from mainspring.workspace.opening import Workspace
 if TYPE_CHECKING:
     from mainspring.workspace.families.summary import Progress
 
-_LOOKING = 20  #: of so many seconds one is spent on looking how far the steps are
+LOOKING = 20  #: of so many seconds one is spent on looking how far the steps are
 #: What takes long and is the user's: left to the slots, so that loops never wait for it.
 SLOTTED = (kinds.LANE, kinds.END, kinds.ENTRY, kinds.ENTRY_END)
 
@@ -155,7 +155,7 @@ def drive(
                     on_change(now, steps)
                 told = steps
                 # A look at thousands of steps takes long: it must not slow down their work.
-                pause_s = max(poll_s, _LOOKING * (time.thread_time() - began))
+                pause_s = max(poll_s, LOOKING * (time.thread_time() - began))
     now, steps = ws.read(Permission.READ, lambda tx: running.state(tx, run))
     if on_change is not None and steps != told:
         on_change(now, steps)
