@@ -90,11 +90,11 @@ def compare(
         most = max(known[step].largest for step in differing if step not in blind)
         count = len(differing) - len(blind)
         whose = "its numbers" if count == 1 else f"the numbers of {count} steps"
-        told += f"; {whose} are at most {most:.2g} apart"
+        told += f"; {whose} are at most {most:.2g} apart" if most else ""
     if largest:
         name = max(largest, key=lambda one: largest[one] or 0.0)
         told += f"; {len(largest)} metrics are within {tolerance:.3g} of what they were{times}"
-        told += f", at most {largest[name]:.2g} apart ({name})"
+        told += f", at most {largest[name] or 0.0:.2g} apart ({name})"
     return _verdict("equal within tolerance", told, differing, largest)
 
 

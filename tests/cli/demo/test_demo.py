@@ -159,3 +159,28 @@ def test_the_page_shows_the_timeline_in_a_browser(demo: Demo) -> None:
     assert troubles == []
     assert "promoted" in text
     assert "rolled back" in text
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(7000)
+def test_every_run_of_the_year_is_made_again_to_the_byte_in_another_place(
+    demo: Demo, tmp_path: Path
+) -> None:
+    file, there = tmp_path / "all.msar", tmp_path / "a place of another name, Öl" / "project"
+    demo.ask("export", str(file))
+    there.mkdir(parents=True)
+    elsewhere = {"TZ": "Asia/Tokyo", "LANG": "de_DE.UTF-8", "LC_ALL": "C", "PYTHONHASHSEED": "77"}
+
+    def ask(*words: str) -> Any:
+        done = subprocess.run(
+            [sys.executable, "-m", "mainspring.cli.start", *words, "--json"],
+            cwd=there, env=os.environ | elsewhere, umask=0o027, capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
+        return json.loads(done.stdout)
+
+    ask("import", "archive", str(file))
+    runs = [one["id"] for one in ask("runs")["runs"] if one["status"] == "finished"]
+    assert len(runs) >= 3
+    found = {run: ask("reproduce", run)["found"] for run in runs}
+    assert set(found.values()) == {"all 5 steps gave the same bytes"}, found

@@ -221,6 +221,8 @@ def _surroundings(
         return own, others
 
     own, lock = ws.read(Permission.WORK, look)
+    for one in own.values():  # what cannot be had is refused before anything runs
+        venvs_ready(ws, one, lease)
     here = locks.installed()
     count = len(here.listing) - 2
     packages = past.told[0].packages if past.told else {}
