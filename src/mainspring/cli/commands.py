@@ -26,6 +26,8 @@ GROUPS: dict[str, list[Entry]] = {
          "mainspring stop"),
         ("status", "system:status", "Show processes, endpoints, loops and disk use.",
          "mainspring status"),
+        ("completion", "completing:completion", "Print what a shell reads to complete words.",
+         "mainspring completion bash"),
         ("logs", "logs:logs", "Search what the processes wrote, or follow it.",
          "mainspring logs 'took longer' --since 1h --process engine"),
         ("doctor", "doctor:doctor", "Check that everything is in order, and say what is not.",
@@ -196,7 +198,6 @@ def build() -> App:
         for entry in entries:
             add(nested, entry)
         app.command(nested)
-    app.register_install_completion_command()
     return app
 
 

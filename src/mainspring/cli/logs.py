@@ -38,7 +38,7 @@ def logs(
         str | None,
         Parameter(help="web, engine, supervisor, endpoint, endpoint-NAME, steps, cli, worker."),
     ] = None,
-    run: Annotated[str | None, Parameter(help="Only lines about a run.")] = None,
+    run: Annotated[str | None, Parameter(help="Only lines about a run; 'last' is it.")] = None,
     step: Annotated[str | None, Parameter(help="Only lines about a step.")] = None,
     endpoint: Annotated[str | None, Parameter(help="Only lines about an endpoint.")] = None,
     loop: Annotated[str | None, Parameter(help="Only lines about a loop.")] = None,
@@ -56,6 +56,8 @@ def logs(
     options: Everywhere = HERE,
 ) -> None:
     """Search what processes wrote, the newest last, or follow it."""
+    if run == "last":
+        run = _newest(options)
     asked = {
         "text": text or None, "process": process, "run": run, "step": step, "endpoint": endpoint,
         "loop": loop, "request": request, "prediction": prediction, "level": level,
@@ -69,6 +71,14 @@ def logs(
     for line in reversed(found):
         say(line)
     _follow(ask, found, say)
+
+
+def _newest(options: Everywhere) -> str:
+    from mainspring.cli.remote import asking
+    from mainspring.cli.runs import full_id
+
+    with asking(options) as house:
+        return full_id(house, "last")
 
 
 def asker(options: Everywhere, asked: dict[str, Any]) -> Ask:

@@ -72,6 +72,10 @@ def _without_settings(arguments: list[str]) -> list[str]:
 
 
 def _run(arguments: list[str]) -> int:
+    if arguments[:1] == ["--complete"]:  # a shell asks, with every press of the tab key
+        from mainspring.cli import completing
+
+        return completing.answer(arguments[1:])
     from cyclopts import CycloptsError
 
     from mainspring.cli.commands import build

@@ -22,6 +22,7 @@ import msgspec
 
 from mainspring.ground.errors import MainspringError, ProjectError
 from mainspring.ground.identity import sha256
+from mainspring.ground.nearest import nearest
 from mainspring.ground.objects import LoopSpec
 from mainspring.pipelines.declare import Pipeline
 from mainspring.pipelines.parameters import Parameter
@@ -216,7 +217,9 @@ def attribute(module: ModuleType, name: str) -> Any:
     for part in name.split("."):
         if not hasattr(found, part):
             raise ProjectError(
-                f"{module.__name__} has no {name[:80]!r}.", field="pipeline", hint=_choice(module)
+                f"{module.__name__} has no {name[:80]!r}.",
+                field="pipeline",
+                hint=_choice(module, part),
             )
         found = getattr(found, part)
     return found
@@ -369,8 +372,10 @@ def _check_name(root: Path, module: str) -> None:
         raise ProjectError(f"{first} is a module of Python itself; rename the file.")
 
 
-def _choice(module: ModuleType) -> str:
+def _choice(module: ModuleType, asked: str = "") -> str:
     names = [name for name, value in vars(module).items() if isinstance(value, Pipeline)]
+    if asked and (guess := nearest(asked, names)):
+        return f"Did you mean {guess!r}? {_choice(module)}"
     return f"It has: {', '.join(names)}." if names else "It has no @pipeline."
 
 

@@ -40,6 +40,7 @@ def gather(ws: Workspace, asked: Asked) -> dict[str, Any]:
         parallel.Line(run=run.id, name=run.name, colour=painted[run.id].lstrip("-"))
         for run in matrix.runs
     ]
+    pair = sorted(matrix.runs, key=lambda run: run.started)
     return {
         "runs": matrix.runs,
         "matrix": matrix,
@@ -50,7 +51,8 @@ def gather(ws: Workspace, asked: Asked) -> dict[str, Any]:
         "experiments": found.experiments,
         "running": any(run.status is RunStatus.RUNNING for run in matrix.runs),
         "beside": len(matrix.runs) <= BESIDE,
-        "steps": beside_steps.rows(ws, matrix.runs),
+        "steps": beside_steps.rows(ws, pair),
+        "pair": pair,
         "by": by,
         "axes": axes,
         "axes_shown": shown,

@@ -16,7 +16,7 @@ from mainspring.workspace.opening import Workspace
 
 _WIDTH, _HEIGHT = 176, 46  # of a box
 _ACROSS, _DOWN, _EDGE = 64, 16, 16  # gaps between columns and rows, and the margin
-_LETTERS = 24  # that fit into a box
+_LETTERS = 21  # that fit into a box
 _MOST = 200  # boxes; beyond that those of a kind in a column are folded
 _UNFOLDED = 5  # of a kind in a column stay
 _LOOK = {"failed": "failed", "deleted": "failed", "gone": "failed", "running": "running"}
