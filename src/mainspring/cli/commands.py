@@ -26,7 +26,7 @@ GROUPS: dict[str, list[Entry]] = {
          "mainspring stop"),
         ("status", "system:status", "Show processes, endpoints, loops and disk use.",
          "mainspring status"),
-        ("completion", "completing:completion", "Print what a shell reads to complete words.",
+        ("completion", "shells:completion", "Print what a shell reads to complete words.",
          "mainspring completion bash"),
         ("logs", "logs:logs", "Search what the processes wrote, or follow it.",
          "mainspring logs 'took longer' --since 1h --process engine"),

@@ -1,11 +1,10 @@
-"""Complete a word on the command line, for bash, zsh and fish; and the script that asks for it."""
+"""Complete a word on the command line. Nothing heavy is imported: a key was pressed."""
 
 from __future__ import annotations
 
 import itertools
 import sys
 from collections.abc import Sequence
-from typing import Literal
 
 #: What stands at the places of a command, by its name; with "*" all are like the first.
 _PLACES: dict[str, tuple[str, ...]] = {
@@ -27,33 +26,6 @@ _OPTIONS = {
     "-p": "param", "--param": "param", "--register": "model", "--pipeline": "pipeline",
 }  # fmt: skip
 _SWITCHES = {"--json", "--json-lines", "--quiet", "-q", "--smoke", "--follow", "-f", "--help"}
-
-_SCRIPTS = {
-    "bash": """_mainspring() {
-    local IFS=$'\\n'
-    COMPREPLY=($(mainspring --complete "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null))
-    [[ ${#COMPREPLY[@]} == 1 && ${COMPREPLY[0]} == *= ]] && compopt -o nospace
-}
-complete -o default -F _mainspring mainspring
-""",
-    "zsh": """#compdef mainspring
-_mainspring() {
-    local -a found
-    found=("${(@f)$(mainspring --complete "${(@)words[2,CURRENT]}" 2>/dev/null)}")
-    found=(${found:#})
-    if (( ${#found} )); then compadd -Q -a found; else _files; fi
-}
-compdef _mainspring mainspring
-""",
-    "fish": """complete -c mainspring -a \
-'(mainspring --complete (commandline -opc)[2..] (commandline -ct) 2>/dev/null)'
-""",
-}
-
-
-def completion(shell: Literal["bash", "zsh", "fish"], /) -> None:
-    """Print what a shell reads to complete commands, options, runs, steps, params and data."""
-    sys.stdout.write(_SCRIPTS[shell])
 
 
 def answer(words: Sequence[str]) -> int:
