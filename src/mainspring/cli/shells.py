@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from mainspring.cli import render
 from mainspring.cli.options import HERE, Everywhere
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _SCRIPTS = {
     "bash": """_mainspring() {
@@ -41,6 +44,8 @@ def completion(
 ) -> None:
     """Print what a shell reads to complete commands, options, runs, steps, params and data."""
     script = _SCRIPTS[shell]
-    render.answer(
-        options, {"shell": shell, "script": script}, lambda _: sys.stdout.write(script) and None
-    )
+
+    def draw(_: Console) -> None:
+        sys.stdout.write(script)
+
+    render.answer(options, {"shell": shell, "script": script}, draw)
