@@ -171,7 +171,8 @@ def _direct() -> dict[str, str]:
 def _told(told: dict[str, Any]) -> str:
     url, vcs = str(told.get("url", "")), told.get("vcs_info", {})
     if vcs.get("vcs") == "git" and vcs.get("commit_id") and "@" not in url:
-        return f"git+{url}@{vcs['commit_id']}"
+        inside = told.get("subdirectory")
+        return f"git+{url}@{vcs['commit_id']}" + (f"#subdirectory={inside}" if inside else "")
     if told.get("dir_info", {}).get("editable"):
         return f"installed for editing from {url}"
     return f"installed from {re.sub(r'(?<=://)[^/@]+@', '', url)}"

@@ -153,7 +153,7 @@ def ignored(folder: Path) -> list[str]:
 
 def ignores(folder: Path) -> bool:
     """Return whether the repository around a folder ignores all of it; False if there is none."""
-    if shutil.which("git") is None:
+    if (folder / ".git").exists() or shutil.which("git") is None:
         return False
     try:
         _Git(folder).bytes("check-ignore", "--quiet", ".")
