@@ -363,6 +363,23 @@ def _port(settings: Settings) -> Iterator[Finding]:
             yield ok("port", f"{settings.port} on {settings.host} is free")
 
 
+def _steps(_: Settings) -> Iterator[Finding]:
+    """Tell what holds here of that which systems other than Linux do not have."""
+    from mainspring.pipelines.programs import mounting
+
+    if sys.platform == "linux":
+        told = "looked at 50 times a second, without a control group; beyond its limit it ends"
+        yield ok("memory of steps", told)
+    else:
+        yield warn("memory of steps", "not bounded here", "Run what needs a limit on Linux.")
+    why = mounting.refusal()
+    if why:
+        advice = "Have scripts ask SM_MODEL_DIR and the like, or run the engine as root."
+        yield warn("/opt/ml", f"scripts that write it out do not run: {why}", advice)
+    else:
+        yield ok("/opt/ml", "scripts that write it out find it")
+
+
 def _locks(settings: Settings) -> Iterator[Finding]:
     run = Path(settings.home) / "run"
     stale = []
@@ -385,6 +402,7 @@ CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
     _home,
     _disk,
     _environments,
+    _steps,
     _clock,
     _database,
     _invariants,

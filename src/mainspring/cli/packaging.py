@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import msgspec
 from cyclopts import Parameter
@@ -17,9 +17,6 @@ from mainspring.cli import render
 from mainspring.cli.options import HERE, Everywhere
 from mainspring.cli.remote import asking
 from mainspring.ground.errors import BadInputError
-
-if TYPE_CHECKING:
-    from mainspring.workspace.packaging.building import Built
 
 _VERSION = re.compile(r"(?P<model>[^/@]+)(?:/(?P<number>\d+)|@(?P<alias>.+))")
 
@@ -53,6 +50,7 @@ def package(
         list[str] | None,
         Parameter(negative=(), help="An option that the tool's build is given; may be repeated."),
     ] = None,
+    push: Annotated[str | None, Parameter(help="Build, then push as REGISTRY/NAME:TAG.")] = None,
     artifact: Annotated[
         Path | None,
         Parameter(help="Write the version as a model.tar.gz for /opt/ml/model instead."),
@@ -70,14 +68,14 @@ def package(
         return
     from mainspring.workspace.packaging import building, digests, folders, telling, wheels
 
-    if build:
+    if build or push:
         tool = building.find_tool(tool)  # before anything is written
     folder = out or Path(f"image-{re.sub(r'[^A-Za-z0-9._-]+', '-', what)}")
     with _told(options) as tell:
         files, found = _asked(what, base, options)
         if not (found["pinned"] or unpinned):
             tools = [tool] if tool else building.TOOLS
-            pinned = digests.pinned(found["base"], tools, pull=build, tell=tell)
+            pinned = digests.pinned(found["base"], tools, pull=bool(build or push), tell=tell)
             files, found = _asked(what, pinned, options)
         if not (found["hashed"] or offline or unpinned):
             files = wheels.hashed(files, found["python"], tell)
@@ -85,9 +83,8 @@ def package(
         if offline:
             files = wheels.fetch(files, folder, found["python"], tell)
         found |= {"folder": str(folder), **telling.read_back(files), "built": None}
-        if build and tool is not None:
-            done = _built(folder, tag or found["tag"], found["created"], tool, tool_option, tell)
-            found["built"] = msgspec.to_builtins(done)
+        if (build or push) and tool is not None:
+            found["built"] = _built(folder, found, tag, tool, tool_option, push, tell)
     render.said(options, found, *_words(found))
 
 
@@ -116,15 +113,23 @@ def _artifact(what: str, file: Path, options: Everywhere) -> None:
 
 def _built(
     folder: Path,
-    tag: str,
-    created: float,
+    found: dict[str, Any],
+    tag: str | None,
     tool: str,
     more: list[str] | None,
+    push: str | None,
     tell: Callable[[str], None],
-) -> Built:
+) -> dict[str, Any]:
+    """Build the image of a folder, push it if asked, and return what it is."""
     from mainspring.workspace.packaging import building
 
-    return building.build(folder, tag, created, tool=tool, more=more or (), tell=tell)
+    name = tag or found["tag"]
+    done = building.build(folder, name, found["created"], tool=tool, more=more or (), tell=tell)
+    if push:
+        pushed = f"{push}@{building.push(name, push, tool, tell)}"
+        done = msgspec.structs.replace(done, pushed=pushed)
+    told: dict[str, Any] = msgspec.to_builtins(done)
+    return told
 
 
 def _told(options: Everywhere) -> AbstractContextManager[Callable[[str], None]]:
@@ -148,6 +153,7 @@ def _words(found: dict[str, Any]) -> list[str]:
     else:
         size = render.size(built["bytes"])
         lines.append(f"{built['image']} is built by {built['tool']}: {built['id'][:12]}, {size}")
+        lines += [f"It is pushed: {built['pushed']}"] if built["pushed"] else []
     return lines
 
 

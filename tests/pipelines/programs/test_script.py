@@ -19,6 +19,7 @@ from mainspring.ground.errors import BadInputError, ProjectError, StepFailedErro
 from mainspring.pipelines.checkpoints import Shelf
 from mainspring.pipelines.code import code_digest
 from mainspring.pipelines.context import StepContext, entered
+from mainspring.pipelines.programs import mounting
 from mainspring.pipelines.programs.following import Following
 
 TRAIN = """
@@ -210,6 +211,7 @@ def test_a_script_that_writes_the_path_out_finds_it_and_nobody_else(
     tmp_path: Path, literal: Any
 ) -> None:
     there = Path("/opt/ml").exists()
+    assert mounting.refusal() == ""
     made = in_a_step(tmp_path, literal, 3)
     assert (made["model"] / "model.txt").read_text() == "3 3 /opt/ml/code"
     assert (made["data"] / "seen").read_text() == f"/opt/ml/model {os.getuid()}"
@@ -233,6 +235,7 @@ def test_where_it_cannot_be_bound_it_is_said_before_the_script_begins(
     )
     fake.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(fake))
+    assert mounting.refusal() == "user name spaces are not allowed here"
     with pytest.raises(StepFailedError, match="user name spaces are not allowed here") as caught:
         in_a_step(tmp_path, literal, 3)
     assert "SM_MODEL_DIR" in (caught.value.hint or "")

@@ -30,7 +30,7 @@ from mainspring.scaling.serving.server import serve
 from mainspring.web.api import call
 from mainspring.workspace import processes
 from mainspring.workspace.opening import Workspace, open_workspace
-from mainspring.workspace.packaging import models
+from mainspring.workspace.packaging import building, models, registries
 from mainspring.workspace.peers import http_protocol
 
 _ID = re.compile(rb"[0-9a-f]{12}-\d+")
@@ -38,6 +38,15 @@ JSON, LINES = {"Content-Type": "application/json"}, {"Content-Type": "applicatio
 CSV = {"Content-Type": "text/csv", "Accept": "text/csv"}
 ROWS = [{"a": 0.25, "b": -1.5}, {"a": 1e-3, "b": 7}, {"a": -3.75, "b": 0.1}]
 SPLIT = {"columns": ["b", "a"], "data": [[0.5, 0.5]]}
+#: What SageMaker says when it starts a container to serve, beside the port.
+STARTED = [
+    "SAGEMAKER_SAFE_PORT_RANGE=21000-22000",
+    "SM_MODEL_DIR=/opt/ml/model",
+    "SM_CURRENT_HOST=algo-1",
+    'SM_HOSTS=["algo-1"]',
+    "SAGEMAKER_REGION=eu-west-1",
+    "MAINSPRING_UNHEARD_OF=1",
+]
 TENSORS = [
     {"name": "a", "shape": [2], "datatype": "FP64", "data": [0.1, 0.2]},
     {"name": "b", "shape": [2], "datatype": "FP64", "data": [0.3, -0.4]},
@@ -145,7 +154,8 @@ def test_a_mounted_model_is_served_instead(image: str, house: Workspace, tmp_pat
         unpack(tar, tmp_path / "model")
     mount = ("-v", f"{tmp_path / 'model'}:/opt/ml/model:ro")
     port = a_free_port()
-    with boxes.running(image, port, *mount, "-e", "MAINSPRING_RECORD=stdout") as box:
+    told = [f"-e={name}" for name in STARTED]
+    with boxes.running(image, port, *mount, *told, "-e", "MAINSPRING_RECORD=stdout") as box:
         status, _, body = boxes.ask(
             port, "POST", "/invocations", json.dumps({"instances": ROWS}).encode(), JSON
         )
@@ -161,7 +171,8 @@ def test_a_mounted_model_is_served_instead(image: str, house: Workspace, tmp_pat
 
 
 _LOOK = """
-import importlib.util, json, os, pathlib
+import importlib.util, json, os, pathlib, re
+from importlib import metadata
 places = ("/opt", "/root", "/home", "/build", "/var/cache", "/etc", "/run")
 found = [str(path) for top in places for path in pathlib.Path(top).rglob("*")]
 asides = (".whl", "pip.conf", ".crt")
@@ -170,13 +181,18 @@ try:
     written = True
 except OSError:
     written = False
+sbom = json.load(open("/opt/mainspring/sbom.cdx.json"))
+told = {one["name"]: one["version"] for one in sbom["components"] if one["type"] == "library"}
+held = {re.sub("[-_.]+", "-", one.metadata["Name"]).lower(): one.version
+        for one in metadata.distributions()}
 print(json.dumps({
+    "untold": sorted(set(held.items()) ^ set(told.items())),
     "uid": os.getuid(),
     "written": written,
     "there": [one for one in ("sklearn", "pip") if importlib.util.find_spec(one)],
     "left": [path for path in found if path.endswith(asides) or "/.cache" in path],
     "rows": [str(path) for path in pathlib.Path("/opt/mainspring/model").rglob("*.parquet")],
-    "sbom": json.load(open("/opt/mainspring/sbom.cdx.json"))["bomFormat"],
+    "sbom": sbom["bomFormat"],
 }))
 """
 
@@ -185,6 +201,7 @@ def test_it_holds_no_more_than_it_needs_and_has_no_rights(image: str) -> None:
     done = boxes.ran(image, "-c", _LOOK, entry="python")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {
+        "untold": [],
         "uid": 10_001,
         "written": False,
         "there": [],
@@ -198,6 +215,43 @@ def test_it_holds_no_more_than_it_needs_and_has_no_rights(image: str) -> None:
     assert told["Size"] < 520_000_000
     history = boxes.said(*boxes.PODMAN, "history", "--no-trunc", image)
     assert "secret=" not in history
+
+
+@pytest.mark.soak
+def test_mlflows_own_client_is_answered(image: str) -> None:
+    import pandas as pd
+    from mlflow.pyfunc.scoring_server.client import ScoringServerClient
+
+    port = a_free_port()
+    with boxes.running(image, port):
+        client = ScoringServerClient("127.0.0.1", port)
+        client.ping()
+        assert re.fullmatch(r"\d+\.\d+\.\d+", client.get_version())
+        rows = pd.DataFrame(ROWS)
+        found = client.invoke(rows).get_predictions()
+        asked = json.dumps({"dataframe_records": ROWS}).encode()
+        told = json.loads(boxes.ask(port, "POST", "/invocations", asked, JSON)[2])
+        assert found[0].tolist() == told["predictions"]
+
+
+@pytest.mark.soak
+def test_it_is_pushed_pulled_back_and_is_the_same(image: str, tmp_path: Path) -> None:
+    import shelves
+
+    with shelves.registry(tmp_path) as host:
+        name = f"{host}/team/tide:1"
+        first = building.push(image, name, "buildah")
+        assert building.push(image, name, "podman") == first
+        assert registries.digest(name) == first
+        before = boxes.said("podman", "image", "inspect", "--format", "{{.Id}}", image)
+        pulled = f"{host}/team/tide@{first}"
+        boxes.said("podman", "pull", "--quiet", "--tls-verify=false", pulled)
+        after = boxes.said("podman", "image", "inspect", "--format", "{{.Id}}", pulled)
+        assert after == before
+        with boxes.running(pulled, a_free_port()):
+            pass
+        boxes.said("podman", "untag", after)
+        boxes.said("podman", "tag", after, image)
 
 
 def test_more_memory_than_it_may_have_ends_it(image: str) -> None:

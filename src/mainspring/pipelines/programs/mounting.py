@@ -13,7 +13,10 @@ from __future__ import annotations
 
 import ctypes
 import os
+import subprocess
 import sys
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 _NEWNS, _NEWUSER = 0x00020000, 0x10000000
@@ -48,6 +51,23 @@ def main(words: list[str]) -> None:
     except OSError as error:
         sys.stderr.write(f"{command[0]}: {error.strerror}\n")
         os._exit(127)
+
+
+def command_in(folder: Path, view: Path, command: Sequence[str]) -> list[str]:
+    """Return the command that runs another one with ``folder`` at ``/opt/ml``."""
+    # Alone, whatever it is that the step's environment holds: it imports nothing else.
+    return [sys.executable, "-I", "-S", __file__, str(folder), str(view), *command]
+
+
+def refusal() -> str:
+    """Return why no folder can be at ``/opt/ml`` here; nothing if it can be, which is tried."""
+    with tempfile.TemporaryDirectory(prefix="mainspring-opt-") as place:
+        folder, view = Path(place, "ml"), Path(place, "view")
+        folder.mkdir()
+        view.mkdir()
+        command = command_in(folder, view, ["true"])
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    return "" if done.returncode == 0 else done.stderr.strip().removeprefix(f"{CANNOT}: ")
 
 
 def apart() -> None:

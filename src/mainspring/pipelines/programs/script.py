@@ -162,9 +162,7 @@ class ScriptRecipe(Recipe):
         if literal:
             view = place.root.with_name("view")
             view.mkdir()
-            # Alone, whatever it is that the step's environment holds: it imports nothing else.
-            own = [sys.executable, "-I", "-S", mounting.__file__, str(place.root), str(view)]
-            command = [*own, *command]
+            command = mounting.command_in(place.root, view, command)
         heard = self._heard if self.metrics else None
         with following.followed(place.checkpoints) as kept:
             code, last = launching.ended(command, place.code, env, self.entry_point, heard)

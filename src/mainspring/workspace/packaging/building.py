@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from mainspring.ground.errors import BadInputError, MainspringError, NotFoundError
-from mainspring.workspace.packaging import folders
+from mainspring.workspace.packaging import folders, registries
 from mainspring.workspace.packaging.settling import said, settle
 
 TOOLS = ("buildah", "podman", "docker")
@@ -30,6 +30,7 @@ class Built(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     tool: str
     bytes: int  #: as the tool counts them
+    pushed: str | None = None  #: its name in a registry, with the digest it has there
 
 
 def find_tool(asked: str | None = None) -> str:
@@ -98,6 +99,27 @@ def build(
     told = json.loads(said(_asker(tool), "image", "inspect", tag))
     one = told[0]
     return Built(image=tag, id=one["Id"].removeprefix("sha256:"), tool=tool, bytes=one["Size"])
+
+
+def push(tag: str, name: str, tool: str, tell: Tell = lambda _: None) -> str:
+    """Push an image to a registry and return the digest it has there: ``sha256:...``.
+
+    The tool shows what it was logged in with. A registry of this machine's own loopback is
+    spoken to without TLS.
+
+    Raises:
+        MainspringError: if the tool or the registry refuses, with its words.
+    """
+    tell(f"pushing {tag} to {name}")
+    host = registries.named(name).host
+    if tool == "docker":
+        said(tool, "tag", tag, name)
+        said(tool, "push", "--quiet", name)
+    else:
+        # docker's format: OCI's has no health check.
+        own = ["--format=v2s2", f"--tls-verify={str(not registries.is_loopback(host)).lower()}"]
+        said(tool, "push", "--quiet", *own, tag, f"docker://{name}")
+    return registries.digest(name)
 
 
 def command_of(
