@@ -48,6 +48,13 @@ def test_so_many_files_are_taken_to_speak_of_everything(tmp_path: Path) -> None:
     assert speaking.of(tmp_path) == MODELS
 
 
+def test_so_many_folders_are_taken_to_speak_of_everything(tmp_path: Path) -> None:
+    for number in range(301):
+        (tmp_path / f"part_{number}").mkdir()
+
+    assert speaking.of(tmp_path) == MODELS
+
+
 def test_an_environment_in_the_project_says_nothing_of_it(tmp_path: Path) -> None:
     (tmp_path / "env" / "lib").mkdir(parents=True)
     (tmp_path / "env" / "pyvenv.cfg").touch()

@@ -21,18 +21,23 @@ _OF_TABLES = (
 )
 _MOST_FILES = 300
 _MOST_FOLDERS = 300
+_MOST_BYTES = 1_000_000  # of a file
 #: Modules by which one sees, once a project is imported, that it needs tables.
 HEAVY = ("numpy", "polars", "pandas", "pyarrow")
 
 
 def of(root: Path) -> int:
-    """Return what a project's files speak of: PLAIN, TABLES or MODELS; MODELS for many files."""
+    """Return what a project's files speak of: PLAIN, TABLES or MODELS.
+
+    More files or folders than are looked at are taken to speak of everything.
+    """
     found = PLAIN
     for count, file in enumerate(_files(root)):
-        if count == _MOST_FILES:
+        if file is None or count == _MOST_FILES:
             return MODELS
         try:
-            text = file.read_bytes()
+            with file.open("rb") as opened:
+                text = opened.read(_MOST_BYTES)
         except OSError:
             continue
         if any(word in text for word in _OF_MODELS):
@@ -42,11 +47,15 @@ def of(root: Path) -> int:
     return found
 
 
-def _files(root: Path) -> Iterator[Path]:
-    """Return the Python files below a folder, without hidden folders and environments."""
+def _files(root: Path) -> Iterator[Path | None]:
+    """Return the Python files below a folder, without hidden folders and environments.
+
+    None stands for folders that are too many to look at.
+    """
     for count, (folder, folders, files) in enumerate(os.walk(root)):
         if count == _MOST_FOLDERS:
-            folders.clear()
+            yield None
+            return
         if "pyvenv.cfg" in files:
             folders.clear()
             continue
