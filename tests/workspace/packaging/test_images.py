@@ -218,6 +218,7 @@ def test_it_holds_no_more_than_it_needs_and_has_no_rights(image: str) -> None:
 
 
 @pytest.mark.soak
+@pytest.mark.filterwarnings("ignore")  # MLflow warns of its own types when it is imported
 def test_mlflows_own_client_is_answered(image: str) -> None:
     import pandas as pd
     from mlflow.pyfunc.scoring_server.client import ScoringServerClient
