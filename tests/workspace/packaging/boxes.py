@@ -105,7 +105,8 @@ def ran(image: str, *words: str, entry: str | None = None, options: tuple[str, .
     """Run an image until it ends; return how it ended."""
     own = ("--entrypoint", entry) if entry else ()
     command = (*PODMAN, "run", "--rm", *LIMITS, "--read-only", *own, *options, image, *words)
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    # Not here: who watches over a container leaves a file "oom" where it runs.
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=place())
 
 
 @contextmanager
