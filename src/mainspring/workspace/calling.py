@@ -130,7 +130,7 @@ def wanted(
         payload={**payload, "objects": ws.settings.objects_url},
         cwd=root,
         path=[root, *checkouts.paths_of(ws.home, root)] if root else [],
-        env={**_whereabouts(ws), **(env or {})},
+        env={**_whereabouts(ws), **checkouts.variables_of(ws.home, root), **(env or {})},
         log=None if log is None else str(log),
         timeout_s=timeout_s,
         beat=payload.get("beat") or None,

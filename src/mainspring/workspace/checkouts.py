@@ -6,13 +6,15 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 GIT_S = 600.0  #: a clone from far away takes its time
 
 
 AGAIN = "again"  #: of the home: where places are in which runs are made again
-_PATHS = "paths.json"  # of a place
+_PATHS, _VARIABLES = "paths.json", "variables.json"  # of a place
 
 
 class CannotError(Exception):
@@ -83,14 +85,27 @@ def say_paths(place: Path, paths: list[str]) -> None:
     (place / _PATHS).write_text(json.dumps(paths), "utf-8")
 
 
+def say_variables(place: Path, variables: Mapping[str, str]) -> None:
+    """Note which variables of the environment are to be as they were, for all that runs there."""
+    (place / _VARIABLES).write_text(json.dumps(dict(variables)), "utf-8")
+
+
 def paths_of(home: Path, root: str) -> list[str]:
     """Return what a project in a place is to import from besides itself; else nothing."""
+    return list(_said(home, root, _PATHS) or [])
+
+
+def variables_of(home: Path, root: str | None) -> dict[str, str]:
+    """Return which variables are to be as they were for a project in a place; else none."""
+    return dict(_said(home, root, _VARIABLES) or {}) if root else {}
+
+
+def _said(home: Path, root: str, name: str) -> Any:
     above = home / AGAIN
     if not Path(root).is_relative_to(above):
-        return []
-    file = above / Path(root).relative_to(above).parts[0] / _PATHS
-    found: list[str] = json.loads(file.read_text("utf-8")) if file.is_file() else []
-    return found
+        return None
+    file = above / Path(root).relative_to(above).parts[0] / name
+    return json.loads(file.read_text("utf-8")) if file.is_file() else None
 
 
 def link(root: Path, checkout: Path, name: str) -> None:

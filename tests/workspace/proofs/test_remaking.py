@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from homes import work_as_engine
 
@@ -23,12 +24,12 @@ from mainspring.ground.settings import Settings
 from mainspring.pipelines import environments as kept
 from mainspring.pipelines import project as projects
 from mainspring.pipelines.tables import steps as step_table
-from mainspring.workspace import captured, engines, running
+from mainspring.workspace import calling, captured, engines, running
 from mainspring.workspace.archive.taking import take_in
 from mainspring.workspace.archive.writing import export
 from mainspring.workspace.keeping import collecting
 from mainspring.workspace.opening import Workspace, open_workspace
-from mainspring.workspace.proofs import remaking, reproducing
+from mainspring.workspace.proofs import places, remaking, reproducing
 
 PROJECT = """
 import random
@@ -267,3 +268,25 @@ def test_the_command_ends_with_0_1_or_2_and_tells_it(
     assert "identical: all 2 steps gave the same bytes" in told.out
     assert "train                    done" in told.err
     assert commands.reproduce("last", options=options) == 0
+
+
+def test_the_zone_and_the_language_are_those_of_the_run_and_the_rest_is_told(
+    ws: Workspace, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = PROJECT.replace("return time.time()", "return time.localtime(0).tm_hour")
+    (root / "project.py").write_text(source)
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    planned = running.plan(ws, str(root), "tide", {"fickle": "true"})
+    told = msgspec.json.decode(
+        ws.objects.get(planned.captured.kept[captured.PROJECT][0]), type=captured.ProjectFile
+    )
+    monkeypatch.setenv("TZ", "America/Lima")
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    place = ws.home / remaking.FOLDER / "again_1"
+    clean, notes = places.make(told, b"", place, ws.objects, 0.0, ws.home, root)
+    assert notes == ["the variable OMP_NUM_THREADS was '2' and is not set"]
+    node = planned.graph.nodes[-1].target
+    asked = {"root": str(clean), "target": node, "args": {}}
+    call = calling.wanted(ws, "trace", asked, root=str(clean))
+    assert call.env["TZ"] == "Asia/Tokyo"

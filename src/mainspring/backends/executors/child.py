@@ -157,6 +157,8 @@ def _settle(call: Call) -> None:
     if call.cwd:
         os.chdir(call.cwd)
     os.environ.update(call.env)
+    if "TZ" in call.env:
+        time.tzset()  # the zone was read when the server began
     if "TMPDIR" in call.env:
         tempfile.tempdir = None
     sys.path[:0] = call.path

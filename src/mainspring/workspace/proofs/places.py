@@ -12,9 +12,11 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from mainspring.experiments.capture import source
 from mainspring.ground.ports import Objects
 from mainspring.workspace import checkouts
 from mainspring.workspace.brought import Package, Sources
@@ -22,6 +24,13 @@ from mainspring.workspace.captured import ProjectFile
 from mainspring.workspace.checkouts import CannotError
 from mainspring.workspace.proofs import mentions
 
+#: What decides how times and texts are read and written.
+_OF_WORDS = re.compile(r"TZ|LANG|LC_\w+")
+#: Variables that say where something is or who runs it; sets of text are in one order anyway.
+_OF_PLACES = (
+    *("PYTHONPATH", "PYTHONHASHSEED", "PYTHONWARNINGS", "VIRTUAL_ENV", "CONDA_DEFAULT_ENV"),
+    *("LC_CTYPE", "CI", "GITHUB_SHA", "HF_HOME", "SLURM_JOB_ID", "SLURM_JOB_NAME", "SLURM_PROCID"),
+)
 _MOST = 200  # files and folders that were not kept
 _TOLD = 5  # of those that are missing
 
@@ -48,7 +57,26 @@ def make(
     depth = 0 if told.git is None else len(Path(told.folder).parts)
     here = here.parents[depth - 1] if 0 < depth <= len(here.parents) else here
     was = Path(told.root if told.git is None else told.git.root)
-    return root, _linked(told, was, whole, began, home, here)
+    linked = _linked(told, was, whole, began, home, here)
+    return root, [*linked, *_variables(told, place)]
+
+
+def _variables(told: ProjectFile, place: Path) -> list[str]:
+    """Let the zone and the language be those of the run; say what else is not as it was."""
+    now = source.mattering(os.environ)
+    kept = {name: value for name, value in told.environment.items() if _OF_WORDS.fullmatch(name)}
+    checkouts.say_variables(place, kept)
+    names = sorted({*told.environment, *now} - {*kept, *_OF_PLACES})
+    pairs = [(name, told.environment.get(name), now.get(name)) for name in names]
+    return [
+        f"the variable {name} was {_or_none(was)} and is {_or_none(is_)}"
+        for name, was, is_ in pairs
+        if was != is_ and source.HIDDEN not in (was, is_)
+    ]
+
+
+def _or_none(value: str | None) -> str:
+    return "not set" if value is None else repr(value[:60])
 
 
 def bring(packages: Mapping[str, Package], place: Path, objects: Objects) -> None:
