@@ -302,20 +302,15 @@ def test_graphs_that_wire_themselves_without_end_end_with_a_reason(shapes: Shape
     assert "without end" in shapes.error(run, "endless")
 
 
-@pytest.mark.parametrize(
-    ("kind", "step", "told"),
-    [
+def test_a_map_over_what_is_no_list_fails_with_what_was_found(shapes: Shapes) -> None:
+    for kind, step, told in (
         ("dict", "square", "square goes over a list, found a dict"),
         ("text", "square", "square goes over a list, found a "),
         ("number", "square", "square goes over a list, found a int"),
         ("none", "square", "square goes over a list, found a NoneType"),
         ("generator", "strange", "generator"),
-    ],
-)
-def test_a_map_over_what_is_no_list_fails_with_what_was_found(
-    shapes: Shapes, kind: str, step: str, told: str
-) -> None:
-    assert told in shapes.error(shapes.start("over_what", kind=kind), step)
+    ):
+        assert told in shapes.error(shapes.start("over_what", kind=kind), step)
 
 
 @pytest.mark.parametrize(

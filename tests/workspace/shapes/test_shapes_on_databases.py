@@ -16,7 +16,11 @@ from mainspring.workspace import running, waiting
 from mainspring.workspace.opening import open_workspace
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+#: On SQLite each of these has a test of its own; the story as a whole is for the soak there.
+BOTH = [pytest.param("sqlite", marks=pytest.mark.soak), "postgresql"]
+
+
+@pytest.fixture(params=BOTH)
 def shapes(
     request: pytest.FixtureRequest, tmp_path: Path, new_database: Callable[..., str]
 ) -> Iterator[Shapes]:
