@@ -15,7 +15,6 @@ from mainspring.pipelines import project as projects
 from mainspring.workspace import running, waiting
 from mainspring.workspace.opening import open_workspace
 
-
 #: On SQLite each of these has a test of its own; the story as a whole is for the soak there.
 BOTH = [pytest.param("sqlite", marks=pytest.mark.soak), "postgresql"]
 
