@@ -24,7 +24,8 @@ KILLS = ["control.looked:2", "control.decided:1", "control.planted:2", "control.
 
 
 #: While a graph grows: wired and not kept; being written; kept and none of it begun. As a run
-#: starts another; in the second round of an iteration; within the other run.
+#: starts another; in the second round of an iteration; within the other run, and as its map
+#: decides and ends.
 DEEP = [
     "control.traced:1",
     "control.planted:1",
@@ -32,6 +33,8 @@ DEEP = [
     "control.child_planned:1",
     "step.started:7",
     "step.started:5",
+    "control.decided:1",
+    "control.ended:1",
 ]
 #: Where steps and controllers may be killed with nothing done twice.
 POINTS = (
@@ -51,6 +54,7 @@ def shapes(tmp_path: Path) -> Iterator[Shapes]:
     projects.close()
 
 
+@pytest.mark.soak
 def test_a_run_of_all_shapes_survives_kills_where_controllers_decide(shapes: Shapes) -> None:
     run = running.start_run(shapes.ws, "everything", {"count": 3})
     assert killed(shapes, run, KILLS) == [-9] * len(KILLS) + [0]
