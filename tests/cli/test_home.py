@@ -124,6 +124,15 @@ def test_an_endpoint_answers_and_takes_the_truth(home: Home, far: bool) -> None:
     assert home.ask("label", "rows", "truth.csv", far=far)["repeated"] == 2
     said = home.run("predict", "rows", "--rows", '{"x": "text", "g": "a"}', code=2)
     assert "x" in said
+    # From that answer up to the run that made the model, and down from the run to it.
+    one = found["prediction_ids"][0]
+    until(lambda: one in home.run("lineage", "predictions", "rows/1", "--most", "1000"))
+    up = home.ask("lineage", f"prediction:{one}", "--up", "--kind", "run", "--kind", "version",
+                  far=far)["things"]  # fmt: skip
+    assert [thing["ref"] for thing in up][:2] == [f"prediction:{one}", "version:rows/1"]
+    run = next(thing["ref"] for thing in up if thing["kind"] == "run")
+    told = home.ask("lineage", "predictions", run, "--since", "100000d", "--most", "1000", far=far)
+    assert one in told["answered"][0]["newest"]
 
 
 def test_a_killed_engine_comes_back_and_is_counted(home: Home) -> None:

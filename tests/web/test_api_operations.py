@@ -168,6 +168,7 @@ GOOD: dict[str, tuple[dict[str, Any], str | None]] = {
     "triggers.list": ({}, None),
     "lineage.export": ({}, None),
     "lineage.deliveries": ({}, "done"),
+    "lineage.predictions": ({"subject": "flights@champion", "since_s": 60.0}, "answered"),
     "lineage.get": ({"subject": "flights@champion"}, "things"),
     "runs.cause": ({"run": "run_1"}, "lines"),
     "queue.list": ({"every": True}, None),

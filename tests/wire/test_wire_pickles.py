@@ -30,12 +30,10 @@ INPUTS = '[{"type": "double", "name": "a"}, {"type": "double", "name": "b"}]'
 #: What each says of itself, and in which file the pickle lies.
 FLAVORS = {
     "model.pkl": "sklearn: {pickled_model: model.pkl, serialization_format: pickle}",
-    "model.cp": "sklearn: {pickled_model: model.cp, serialization_format: cloudpickle}",
     "model.skops": "sklearn: {pickled_model: model.skops, serialization_format: skops}",
     "python_model.pkl": "python_function: {loader_module: mlflow.pyfunc.model,"
     " python_model: python_model.pkl, cloudpickle_version: 3.0.0}",
     "model.xgb": "xgboost: {data: model.xgb, model_class: xgboost.sklearn.XGBClassifier}",
-    "model.onnx": "onnx: {data: model.onnx}",
 }
 
 

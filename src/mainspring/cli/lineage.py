@@ -12,6 +12,7 @@ from cyclopts import Parameter
 from mainspring.cli import render
 from mainspring.cli.options import HERE, Everywhere
 from mainspring.cli.remote import call
+from mainspring.ground.durations import seconds
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,16 +36,50 @@ def lineage(
     both: Annotated[bool, Parameter(help="Both, which is the default.", negative=())] = False,
     depth: Annotated[int, Parameter(help="So many steps away at most.")] = 12,
     most: Annotated[int, Parameter(help="So many things each way at most.")] = 500,
+    kind: Annotated[
+        list[str] | None,
+        Parameter(
+            help="Only things of this kind, such as endpoint; may be repeated.", negative=()
+        ),
+    ] = None,
     dot: Annotated[bool, Parameter(help="Print a graph for Graphviz.", negative=())] = False,
     options: Everywhere = HERE,
 ) -> None:
     """Show what a thing came from and what came of it, down to one prediction."""
     way = "both" if both or up == down else "up" if up else "down"
-    found = call(options, "lineage.get", subject=subject, direction=way, depth=depth, most=most)
+    asked = {"subject": subject, "direction": way, "depth": depth, "most": most}
+    found = call(options, "lineage.get", **asked, kinds=",".join(kind or ()))
     if dot and not options.json:
         sys.stdout.write(as_dot(found))
         return
-    render.answer(options, found, lambda out: _draw(out, found, way))
+    render.answer(options, found, lambda out: (_list if kind else _draw)(out, found, way))
+
+
+def predictions(
+    subject: Annotated[str, Parameter(help="dataset:NAME@VERSION, run:ID, NAME/7...")],
+    /,
+    *,
+    since: Annotated[
+        str, Parameter(help="How far back from the newest capture is counted: 12h, 7d.")
+    ] = "7d",
+    most: Annotated[int, Parameter(help="So many ids of each version at most.")] = 5,
+    options: Everywhere = HERE,
+) -> None:
+    """Count the captured predictions that came of a thing, and name the newest."""
+    since_s = seconds(since, "since")
+    found = call(options, "lineage.predictions", subject=subject, since_s=since_s, most=most)
+
+    def draw(out: Console) -> None:
+        rows = [
+            (one["endpoint"], one["version"], f"{one['predictions']:,}", render.when(one["last"]),
+             " ".join(one["newest"]))
+            for one in found["answered"]
+        ]  # fmt: skip
+        head = ("ENDPOINT", "VERSION", "PREDICTIONS", "LAST", "NEWEST")
+        none = f"None is captured; versions that came of it: {', '.join(found['versions']) or '-'}"
+        render.table(out, head, rows, none)
+
+    render.answer(options, found, draw)
 
 
 def export(
@@ -92,6 +127,17 @@ def _draw(out: Console, found: Found, way: str) -> None:
             continue
         out.print(f"  {title}", style="bold")
         _branches(out, start, beside, there, things, "  ", {start})
+    if found["left_out"]:
+        out.print(f"{found['left_out']} more things are left out; ask for more with --most.")
+
+
+def _list(out: Console, found: Found, _way: str) -> None:
+    rows = [
+        (f"{one['depth']:+}", one["ref"], one["detail"], one["state"])
+        for one in found["things"]
+        if one["ref"] != found["subject"]
+    ]
+    render.table(out, ("AWAY", "THING", "WHAT", "STATE"), rows, "Nothing of that kind.")
     if found["left_out"]:
         out.print(f"{found['left_out']} more things are left out; ask for more with --most.")
 

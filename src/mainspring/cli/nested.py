@@ -291,6 +291,8 @@ NESTED: dict[str, tuple[str, list[Entry]]] = {
          "mainspring log-rules remove errors"),
     ]),
     "lineage": ("Tell lineage to others.", [
+        ("predictions", "lineage:predictions", "Count predictions that came of a thing.",
+         "mainspring lineage predictions dataset:flights@3"),
         ("export", "lineage:export", "Write runs as OpenLineage events.",
          "mainspring lineage export --openlineage runs.ndjson"),
         ("deliveries", "lineage:deliveries", "Say how deliveries of OpenLineage events stand.",

@@ -85,7 +85,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str
     ] = []  #: hosts of this network that webhooks may go to, such as "ci:8080"
     openlineage_url: str | None = None  #: where events of runs go, such as http://marquez:5000
-    openlineage_key: str | None = None  #: the bearer token that it asks for
+    openlineage_key: str | None = None  #: the bearer token that it asks for; or secret:NAME
     openlineage_namespace: str = "mainspring"  #: of our jobs, at that receiver
     host_models: Count = 200  #: that the shared host keeps in memory; the oldest used go first
     host_memory_mb: Count = 2048  #: that they hold together

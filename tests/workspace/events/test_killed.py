@@ -37,13 +37,10 @@ def tell(x: str = "none") -> str:
 #: two fire times and their runs each is somewhere on the way at each of them.
 KILLS = [
     "scan.done:1",
-    "handler.before:1",
     "trigger.noted:1",
-    "finish.before_commit:2",
     "task.ended:1",
     "trigger.settled:1",
     "handler.after:2",
-    "claim.committed:2",
 ]
 
 

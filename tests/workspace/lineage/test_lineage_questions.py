@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 from homes import NOW, work_as_engine
 
@@ -31,8 +32,11 @@ from mainspring.pipelines.data import versions as data
 from mainspring.pipelines.tables import steps as step_table
 from mainspring.readiness import gate, registry
 from mainspring.scaling.serving import endpoints
+from mainspring.scaling.serving.recorder import CaptureWriter
+from mainspring.scaling.serving.segments import Batch
 from mainspring.workspace.lineage.asking import lineage_of
 from mainspring.workspace.lineage.shapes import Lineage
+from mainspring.workspace.lineage.touched import touched
 from mainspring.workspace.opening import Workspace, open_workspace
 
 OLD, NEW, FRAME, MODEL = "1" * 64, "3" * 64, "f" * 64, "ab" * 32
@@ -67,7 +71,7 @@ def furnish(tx: Tx) -> None:
     for digest in (OLD, NEW):
         new = data.DataVersion(
             name="flights", number=0, digest=digest, manifest="b" * 64, kind="file", created=NOW,
-            by="test", files=1, bytes=3,
+            by="test", files=1, bytes=3, source="/data/flights.csv" if digest == NEW else "",
         )  # fmt: skip
         data.add(tx, new)
     run(tx, "run_a", "p:train")
@@ -111,7 +115,9 @@ def test_which_data_did_this_prediction_come_from(known: Workspace) -> None:
     assert labels(found, "dataset") == ["flights@2", "weather@w"]
     assert labels(found, "version") == ["delays/1"]
     assert labels(found, "step") == ["fit", "load"]
-    assert labels(found, "file") == ["/data/flights.parquet", "s3://b/weather"]
+    assert labels(found, "file") == [
+        "/data/flights.csv", "/data/flights.parquet", "s3://b/weather",
+    ]  # fmt: skip
     assert "by endpoint arrivals" in found.things[0].detail
 
 
@@ -128,6 +134,61 @@ def test_which_runs_read_this_file(known: Workspace) -> None:
     for name in ("/data/flights.parquet", "flights.parquet"):
         found = lineage_of(known, f"file:{name}", "down", depth=2)
         assert sorted(labels(found, "run")) == ["run_a", "run_old"]
+
+
+def test_which_data_was_added_from_this_file(known: Workspace) -> None:
+    for name in ("/data/flights.csv", "flights.csv"):
+        found = lineage_of(known, f"file:{name}", "down")
+        assert labels(found, "dataset")[0] == "flights@2"
+        assert labels(found, "endpoint") == ["arrivals"]
+    with pytest.raises(NotFoundError, match="no data was added from it"):
+        lineage_of(known, "file:/data/nothing.csv")
+
+
+def test_things_of_some_kinds_alone_are_told_and_all_between_is_walked_through(
+    known: Workspace,
+) -> None:
+    found = lineage_of(known, "dataset:flights@2", "down", kinds=["endpoint", "alias"])
+    assert {one.kind for one in found.things[1:]} == {"endpoint", "alias"}
+    assert labels(found, "endpoint") == ["arrivals"]
+    refs = {one.ref for one in found.things}
+    assert all({one.up, one.down} <= refs for one in found.leads)
+    with pytest.raises(BadInputError, match="no things of the kind 'moon'") as caught:
+        lineage_of(known, "dataset:flights@2", kinds=["moon"])
+    assert caught.value.field == "kinds"
+
+
+def test_which_predictions_did_this_data_touch(known: Workspace) -> None:
+    writer = CaptureWriter(known.captures("arrivals"))
+    for number, count in ((1, 5), (2, 3), (7, 2)):  # 7: of a version that has gone
+        first = writer.reserve(count)
+        batch = Batch(
+            first=first, received=NOW, times=NOW - 10.0 * number + np.arange(count),
+            columns={"x": np.ones(count)}, types={"x": "float"},
+            versions=np.full(count, number), scores=np.full((count, 1), 0.5),
+            other_versions=None, other_scores=None,
+        )  # fmt: skip
+        assert writer.append(batch)
+    writer.close()
+    told = touched(known, "dataset:flights@2", most=2)
+    assert [(one.version, one.predictions) for one in told.answered] == [
+        ("delays/1", 5), ("delays/2", 3),
+    ]  # fmt: skip
+    assert (told.predictions, told.versions) == (8, ["delays/1", "delays/2"])
+    newest = told.answered[0].newest
+    assert len(newest) == 2
+    up = lineage_of(known, f"prediction:{newest[0]}", "up")
+    assert labels(up, "dataset")[0] == "flights@2"
+    # The newest capture was 6 s before NOW; version 2 answered 12 s before that.
+    assert [one.version for one in touched(known, "dataset:flights@2", since_s=9).answered] == [
+        "delays/1"
+    ]
+    assert touched(known, "dataset:flights@1").predictions == 0
+    assert touched(known, "delays/1", most=0).answered[0].newest == []
+    for wrong, field in (({"most": 1001}, "most"), ({"since_s": 0.0}, "since_s")):
+        with pytest.raises(BadInputError) as caught:
+            touched(known, "delays/1", **wrong)
+        assert caught.value.field == field
 
 
 def test_what_was_made_of_this_steps_output(known: Workspace) -> None:

@@ -22,11 +22,13 @@ from mainspring.experiments import datasets
 from mainspring.experiments.datasets import Dataset, Use
 from mainspring.ground.permissions import Permission, service
 from mainspring.ground.settings import load
+from mainspring.pipelines import secrets
 from mainspring.workspace import crons
 from mainspring.workspace.engines import make_engine
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.openlineage import delivering
 from mainspring.workspace.openlineage import events as openlineage
+from mainspring.workspace.vault import verbs as vault
 
 PROJECT = """
 import mainspring as ms
@@ -100,7 +102,8 @@ def place(ws: Workspace, executor: InProcess, receiver: Receiver) -> Workspace:
     Path(ws.settings.root).mkdir(exist_ok=True)
     (Path(ws.settings.root) / "project.py").write_text(PROJECT)
     url = f"http://127.0.0.1:{receiver.server_port}"
-    more = {"openlineage_url": url, "openlineage_key": "key"}
+    more = {"openlineage_url": url, "openlineage_key": "secret:RECEIVER_KEY"}
+    vault.put(ws, "RECEIVER_KEY", "the key itself")
     ws.settings = msgspec.structs.replace(ws.settings, **more)
     return ws
 
@@ -166,7 +169,7 @@ def test_a_run_and_its_steps_are_told_from_start_to_end(
         ("START", "project:add.load"),
         ("START", "project:add.total"),
     ]
-    assert (receiver.tokens, receiver.paths) == ({"Bearer key"}, {"/api/v1/lineage"})
+    assert (receiver.tokens, receiver.paths) == ({"Bearer the key itself"}, {"/api/v1/lineage"})
     own = openlineage.run_id(run)
     assert uuid.UUID(own).version == 5
     [end] = [one for one in events if told_of(one) == ("COMPLETE", "project:add.total")]
@@ -245,6 +248,22 @@ def test_a_receiver_that_is_ill_delays_no_run_and_is_told_all_once_it_is_well(
     assert len({json.dumps(one) for one in receiver.events}) == len(receiver.events)
     kinds = [told_of(one) for one in receiver.events]
     assert ("COMPLETE", "project:add") in kinds
+
+
+def test_events_wait_for_the_secret_that_the_receivers_key_is_kept_as(
+    place: Workspace, receiver: Receiver
+) -> None:
+    place.write(Permission.ADMIN, lambda tx: secrets.remove(tx, "RECEIVER_KEY"))
+    start(place, n=3)
+    told = delivering.deliveries(place)
+    assert (told.done, told.failed, receiver.events) == (0, 0, [])
+    assert "mainspring secret set RECEIVER_KEY" in told.error
+    vault.put(place, "RECEIVER_KEY", "the key itself")
+    for _ in range(12):
+        place.clock.turn(400.0)  # type: ignore[attr-defined]
+        work(place)
+    assert delivering.deliveries(place).waiting == 0
+    assert receiver.tokens == {"Bearer the key itself"}
 
 
 def test_what_waits_for_a_dead_receiver_is_bounded_and_without_an_address_nothing_waits(

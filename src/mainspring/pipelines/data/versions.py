@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, insert, or_, select, update
 
 from mainspring.ground.errors import BadInputError, ConflictError, NotFoundError
 from mainspring.ground.identity import canonical, check_digest, check_name
@@ -99,6 +99,23 @@ def older(tx: Tx, name: str, before: int | None, limit: int) -> list[DataVersion
     """Return the newest versions of a dataset that are older than a number; none if none are."""
     query = _of(name) if before is None else _of(name).where(table.c.number < before)
     return [_version(row) for row in tx.all(query.order_by(table.c.number.desc()).limit(limit))]
+
+
+def by_digest(tx: Tx, digests: Sequence[str]) -> list[DataVersion]:
+    """Return the versions of these contents, also those that were removed, oldest first."""
+    found = []
+    for start in range(0, len(digests), 500):  # SQLite takes a bounded number of variables
+        here = table.c.digest.in_(list(digests[start : start + 500]))
+        rows = tx.all(select(table).where(here).order_by(table.c.name, table.c.number))
+        found += [_version(row) for row in rows]
+    return found
+
+
+def added_from(tx: Tx, path: str) -> list[DataVersion]:
+    """Return the versions that were added from a path, oldest first."""
+    mine = or_(table.c.source == path, table.c.source.endswith(f"/{path}", autoescape=True))
+    query = select(table).where(mine).order_by(table.c.name, table.c.number)
+    return [_version(row) for row in tx.all(query)]
 
 
 def among(tx: Tx, name: str, digests: Sequence[str]) -> set[str]:

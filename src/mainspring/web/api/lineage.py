@@ -10,6 +10,7 @@ from mainspring.ground.permissions import Permission
 from mainspring.web.api.fields import Request
 from mainspring.web.api.operations import operation
 from mainspring.workspace.lineage.shapes import Lineage
+from mainspring.workspace.lineage.touched import Touched
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.openlineage.delivering import Deliveries
 
@@ -31,6 +32,14 @@ class AskLineage(Request, frozen=True, kw_only=True):
     ] = "both"
     depth: Annotated[int, Meta(ge=1, le=100, description="So many steps away at most.")] = 12
     most: Annotated[int, Meta(ge=1, le=5000, description="So many things each way at most.")] = 500
+    kinds: Annotated[
+        str,
+        Meta(
+            max_length=300,
+            description="Tell things of these kinds alone, with commas between.",
+            examples=["endpoint,window"],
+        ),
+    ] = ""
 
 
 @operation("lineage.get", "GET", "/api/v1/lineage", Permission.READ)
@@ -43,8 +52,41 @@ def get_lineage(ws: Workspace, request: AskLineage) -> Lineage:
     from mainspring.workspace.lineage.asking import lineage_of
 
     return lineage_of(
-        ws, request.subject, request.direction, depth=request.depth, most=request.most
+        ws,
+        request.subject,
+        request.direction,
+        depth=request.depth,
+        most=request.most,
+        kinds=[one.strip() for one in request.kinds.split(",") if one.strip()],
     )
+
+
+class AskTouched(Request, frozen=True, kw_only=True):
+    """About what, how far back, and how many ids."""
+
+    subject: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=2000,
+            description="kind:id, or a version as name/7 or name@champion.",
+            examples=["dataset:flights@3"],
+        ),
+    ]
+    since_s: Annotated[
+        float, Meta(gt=0, description="So many seconds back from an endpoint's newest capture.")
+    ] = 604_800.0
+    most: Annotated[
+        int, Meta(ge=0, le=1000, description="So many ids of each version, the newest.")
+    ] = 20
+
+
+@operation("lineage.predictions", "GET", "/api/v1/lineage/predictions", Permission.READ)
+def predictions_of(ws: Workspace, request: AskTouched) -> Touched:
+    """Count the captured predictions that came of a thing, by endpoint and version."""
+    from mainspring.workspace.lineage.touched import touched
+
+    return touched(ws, request.subject, since_s=request.since_s, most=request.most)
 
 
 class ExportLineage(Request, frozen=True, kw_only=True):

@@ -89,11 +89,13 @@ def lineage_of(
     *,
     depth: int = DEPTH,
     most: int = MOST,
+    kinds: Sequence[str] = (),
 ) -> Lineage:
     """Return what a thing came from and what came of it.
 
     ``subject`` is ``kind:id``, or a version as ``name/7`` or ``name@champion``. What a run that
-    was deleted did is told, as deleted.
+    was deleted did is told, as deleted. With ``kinds`` only things of those are told; all that
+    lies between is walked through all the same.
 
     Raises:
         BadInputError: if it is of no kind that can be asked about, or a limit cannot be.
@@ -103,6 +105,13 @@ def lineage_of(
         raise BadInputError(f"depth is from 1 to {MOST_DEPTH}, found {depth}.", field="depth")
     if not 1 <= most <= MOST_ASKED:
         raise BadInputError(f"most is from 1 to {MOST_ASKED}, found {most}.", field="most")
+    for kind in kinds:
+        if kind not in KINDS:
+            raise BadInputError(
+                f"There are no things of the kind {kind[:80]!r}.",
+                field="kinds",
+                hint=f"One of {', '.join(KINDS)}.",
+            )
     known, given = Known(ws), subject
     if subject.startswith("prediction:"):
         served = ws.read(Permission.READ, endpoints.list_endpoints)
@@ -131,7 +140,8 @@ def lineage_of(
             for one in kept
         ]
         order = sorted(things.values(), key=lambda one: (abs(one.depth), one.depth, one.ref))
-        return Lineage(subject=renamed[start], things=order, leads=told, left_out=left)
+        whole = Lineage(subject=renamed[start], things=order, leads=told, left_out=left)
+        return whole.only(kinds) if kinds else whole
 
     return caught_up(ws).read(Permission.READ, look)
 
@@ -178,13 +188,16 @@ def _file(tx: Tx, path: str) -> str:
     from mainspring.experiments import lineage as known_to_runs
 
     uris = {known_to_runs.uri_of(one.source) for one in known_to_runs.reads_from(tx, path)} - {""}
+    uris |= {one.source for one in data.added_from(tx, path)}
     exact = [one for one in uris if one == path or one.endswith(f"/{path}")]
     if len(exact) == 1:
         return exact[0]
     if exact:
         told = ", ".join(sorted(exact)[:5])
         raise BadInputError(f"{path[:200]!r} could be {told}.", field="subject")
-    raise NotFoundError(f"No run read a file {path[:200]!r}.", field="subject")
+    raise NotFoundError(
+        f"No run read a file {path[:200]!r}, and no data was added from it.", field="subject"
+    )
 
 
 def _dataset(tx: Tx, text: str) -> str:
@@ -279,7 +292,12 @@ def _absent(kind: str, text: str, see: str) -> NotFoundError:
 
 
 def lineage(
-    subject: str, direction: Direction = "both", *, depth: int = DEPTH, most: int = MOST
+    subject: str,
+    direction: Direction = "both",
+    *,
+    depth: int = DEPTH,
+    most: int = MOST,
+    kinds: Sequence[str] = (),
 ) -> Lineage:
     """Return where a thing came from and what came of it.
 
@@ -287,7 +305,7 @@ def lineage(
     ``prediction:3f9a-17`` or ``endpoint:flights``; a version is also ``name/7`` or
     ``name@champion``. ``direction`` is up, down or both. ``depth`` (1 to 100) bounds how far is
     looked, ``most`` (1 to 5,000) how many things are told each way; ``left_out`` says how many
-    would have come next.
+    would have come next. ``kinds`` such as ``["endpoint"]`` tells things of those alone.
 
     Raises:
         BadInputError: if it is of no kind that can be asked about.
@@ -305,8 +323,10 @@ def lineage(
         if isinstance(place, Server):
             query = {"subject": subject, "direction": direction, "depth": depth, "most": most}
             texts = {key: str(value) for key, value in query.items()}
+            if kinds:
+                texts["kinds"] = ",".join(kinds)
             return msgspec.convert(place.ask("GET", "/api/v1/lineage", query=texts), Lineage)
-        return lineage_of(place, subject, direction, depth=depth, most=most)
+        return lineage_of(place, subject, direction, depth=depth, most=most, kinds=kinds)
 
 
 def page_of(ref: str) -> str | None:

@@ -14,6 +14,7 @@ from mainspring.experiments.lineage import uri_of
 from mainspring.ground.ports import Tx
 from mainspring.monitoring import windows
 from mainspring.pipelines import lineage as steps
+from mainspring.pipelines.data import versions as data
 from mainspring.readiness import lineage as versions
 from mainspring.readiness import registry
 from mainspring.scaling.serving import endpoints, rollouts
@@ -90,11 +91,18 @@ class Edges:
     # ------------------------------------------------------------ data
 
     def _files_down(self, paths: list[str]) -> Found:
-        return [
+        logged = [
             Leads(up=f"file:{path}", down=dataset(one.name, one.digest), how="logged as")
             for path in paths
             for one in runs.reads_from(self._tx, path)
         ]
+        added = [
+            Leads(up=f"file:{path}", down=dataset(one.name, one.digest), how="added as")
+            for path in paths
+            for one in data.added_from(self._tx, path)
+            if one.source == path
+        ]
+        return [*logged, *added]
 
     def _datasets_down(self, several: list[str]) -> Found:
         wanted, whole = set(several), {one for one in several if "@" not in one}
@@ -121,6 +129,11 @@ class Edges:
             if one.name in wanted:
                 ref = dataset(one.name, one.digest)
                 found.append(Leads(up=ref, down=f"dataset:{one.name}", how="version"))
+        digests = [one.rpartition("@")[2] for one in several if "@" in one]
+        for version in data.by_digest(self._tx, digests):
+            if f"{version.name}@{version.digest}" in wanted and version.source:
+                ref = dataset(version.name, version.digest)
+                found.append(Leads(up=f"file:{version.source}", down=ref, how="added as"))
         return found
 
     # ------------------------------------------------------------ runs and steps

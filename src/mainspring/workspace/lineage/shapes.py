@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from mainspring.ground.records import Record
 
 #: What can be asked about, and how it is written.
@@ -52,6 +54,13 @@ class Lineage(Record, frozen=True, kw_only=True):
     def of(self, kind: str) -> list[Thing]:
         """Return the things of a kind, such as ``endpoint``, the nearest first."""
         return [one for one in self.things if one.kind == kind and one.ref != self.subject]
+
+    def only(self, kinds: Collection[str]) -> Lineage:
+        """Return the subject and the things of some kinds, and what leads from one to another."""
+        kept = [one for one in self.things if one.ref == self.subject or one.kind in kinds]
+        refs = {one.ref for one in kept}
+        leads = [one for one in self.leads if {one.up, one.down} <= refs]
+        return Lineage(subject=self.subject, things=kept, leads=leads, left_out=self.left_out)
 
     def up(self) -> list[Thing]:
         """Return what it came from, the nearest first."""

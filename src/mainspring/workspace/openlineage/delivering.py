@@ -17,12 +17,15 @@ from mainspring.engine import tasks
 from mainspring.engine.tasks import NewTask
 from mainspring.engine.worker import Done, Handler
 from mainspring.experiments import runs
-from mainspring.ground.errors import NotFoundError, UnavailableError
+from mainspring.ground.errors import NotFoundError, StoreError, UnavailableError
 from mainspring.ground.objects import Run, RunStatus
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
+from mainspring.ground.secrecy import hide
 from mainspring.pipelines import runs as pipelines
+from mainspring.pipelines import secrets
 from mainspring.workspace.openlineage import events as openlineage
+from mainspring.workspace.vault import sealed
 
 if TYPE_CHECKING:
     from mainspring.engine.tasks import Lease
@@ -36,6 +39,7 @@ TIMEOUT_S = 3.0
 _AGAIN_S = 30.0  #: a receiver that did not answer is left alone so long
 _SINCE_S = 86_400.0  #: runs that began longer ago are not told any more
 _RUNS = 200  #: the newest, that are looked at
+NAMED = "secret:"  #: begins a key that is the name of a kept secret
 MOST_WAITING = 500  #: events; beyond that nothing more is handed out until some are told
 _ENDED = ("done", "reused", "failed", "skipped")
 _log = logging.getLogger("mainspring.engine")
@@ -114,8 +118,9 @@ class Delivering:
         except NotFoundError:
             return Done(result={"sent": 0})
         try:
+            key = key_of(self._ws) if events else None
             for event in events:
-                send(settings, event)
+                send(settings, event, key)
         except UnavailableError as error:
             with self._lock:
                 self._silent_until, self._silent = now + _AGAIN_S, str(error)
@@ -137,7 +142,31 @@ class Delivering:
         return [] if step is None else openlineage.of_step(told, step, namespace)
 
 
-def send(settings: Settings, event: dict[str, Any]) -> None:
+def key_of(ws: Workspace) -> str | None:
+    """Return what the receiver asks for: as it is set, or of the kept secret that it names.
+
+    Raises:
+        UnavailableError: if there is no such secret, or it does not open; what waits is kept.
+    """
+    told = ws.settings.openlineage_key
+    if not told or not told.startswith(NAMED):
+        return told
+    name = told.removeprefix(NAMED)
+    kept = ws.read(Permission.WORK, lambda tx: secrets.values(tx, [name])).get(name)
+    if kept is None:
+        raise UnavailableError(
+            f"openlineage_key names the secret {name[:80]}, and none is kept by that name.",
+            hint=f"Keep it: mainspring secret set {name[:80]}",
+        )
+    try:
+        key = sealed.unseal(ws, "secret", name, kept)
+    except StoreError as error:
+        raise UnavailableError(str(error)) from error
+    hide(key)
+    return key
+
+
+def send(settings: Settings, event: dict[str, Any], key: str | None = None) -> None:
     """Post one event to the receiver of the settings.
 
     Raises:
@@ -147,9 +176,7 @@ def send(settings: Settings, event: dict[str, Any]) -> None:
     url = (settings.openlineage_url or "").rstrip("/")
     if not parts.path.strip("/"):
         url += "/api/v1/lineage"
-    headers = {}
-    if settings.openlineage_key:
-        headers["Authorization"] = f"Bearer {settings.openlineage_key}"
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
     # Whoever sets the address answers for it: it may be one of this network's.
     own = [*settings.webhook_hosts, parts.netloc.rpartition("@")[2], parts.hostname or ""]
     answer = posting.post(url, msgspec.json.encode(event), headers, own, TIMEOUT_S)
