@@ -17,7 +17,7 @@ lock() {
   rm -rf build/lock-venv
 }
 
-lock requirements-dev.lock --group dev '.[postgres]'
+lock requirements-dev.lock --group dev '.[postgres,s3]'
 # The clients that tests/wire/client_script.py runs with: the newest one, and an old one.
 lock requirements-mlflow-3.17.lock 'mlflow-skinny==3.17.*' scikit-learn pandas matplotlib skops optuna optuna-integration
 lock requirements-mlflow-3.10.lock 'mlflow-skinny==3.10.*' scikit-learn pandas

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mainspring.backends.objects.local import LocalObjects
+from mainspring.ground import extras
 from mainspring.ground.errors import BadInputError
 from mainspring.ground.ports import Objects
 
@@ -15,8 +16,10 @@ def open_objects(url: str) -> Objects:
     Raises:
         BadInputError: for any other URL.
         StoreError: if the folder cannot be used.
+        MissingExtraError: for a bucket, where the extra s3 is not installed.
     """
     if url.startswith("s3://"):
+        extras.need("obstore", extra="s3", purpose="Keeping objects in a bucket")
         from mainspring.backends.objects.s3 import S3Objects
 
         return S3Objects(url)
