@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import quote
 
 import httpx
@@ -15,6 +16,7 @@ from mainspring.ground.objects import Run, RunStatus
 from mainspring.ground.permissions import Permission, service
 from mainspring.ground.ports import Tx
 from mainspring.pipelines import growing
+from mainspring.pipelines import project as projects
 from mainspring.pipelines import runs as pipelines
 from mainspring.pipelines.declare import Options
 from mainspring.pipelines.graph import Graph, Node
@@ -155,3 +157,62 @@ def test_an_answer_that_cannot_be_given_is_refused(
         asked.post(f"/runs/run_1/steps/load/{verb}", data=given, headers=foreign).status_code
         == 403
     )
+
+
+DECLARED = '''
+import mainspring as ms
+
+@ms.step
+def one(data, rows: int) -> int: return rows
+
+@ms.pipeline
+def fresh(rows: int, title: str = "%s"):
+    """%s"""
+    return one(ms.data("tiny"), rows)
+'''
+
+
+def test_what_never_ran_has_a_form_for_those_who_may_run_it(
+    home: Workspace, asked: httpx.Client
+) -> None:
+    text = DECLARED % (HOSTILE.replace('"', "'"), HOSTILE.replace('"', "'"))
+    (Path(home.settings.root) / "project.py").write_text(text)
+    try:
+        listed = asked.get("/pipelines")
+        assert "project:fresh" in listed.text
+        assert "<script>window" not in listed.text
+        page = "/pipelines/project:fresh"
+        shown = asked.get(page).text
+        assert "It has never run." in shown
+        assert 'name="param.rows" placeholder="" type="number" step="1"' in shown
+        assert "<script>window" not in shown
+        ours = {"Sec-Fetch-Site": "same-origin"}
+        refused = asked.post(f"{page}/run", data={"param.rows": "many"}, headers=ours)
+        assert refused.status_code == 400
+        assert "Parameter rows of pipeline fresh must be int" in refused.text
+        token = call(home, "tokens.create", name="ann", role="viewer")["token"]
+        given = ours | {"Authorization": f"Bearer {token}"}
+        assert 'id="run-form"' in shown
+        assert 'id="run-form"' not in asked.get(page, headers=given).text
+        refused = asked.post(f"{page}/run", data={"param.rows": "1"}, headers=given)
+        assert refused.status_code == 403
+        assert asked.get("/pipelines/project:stale").status_code == 404
+    finally:
+        projects.close()
+
+
+def test_the_panel_lists_the_data_a_step_was_given_with_its_page(
+    home: Workspace, asked: httpx.Client
+) -> None:
+    told = {"name": "tiny", "number": 2, "digest": "d" * 64, "manifest": "m" * 64,
+            "kind": "folder", "frame": False}  # fmt: skip
+
+    def plan(tx: Tx) -> None:
+        node = Node(name="reads", target="project:reads", args={"data": {"data": told}},
+                    options=Options())  # fmt: skip
+        graph = Graph(pipeline=PIPELINE, params={}, nodes=[node], result=None)
+        pipelines.plan(tx, "run_1", graph, {"project:reads": ["d", {}]}, "env")
+
+    home.store.write(service("engine"), Permission.WORK, plan)
+    shown = asked.get("/runs/run_1?step=reads").text
+    assert '<a href="/data/tiny?version=2">tiny@2</a>' in shown
