@@ -39,7 +39,7 @@ def test_the_page_can_be_followed(
             assert main(shlex.split(line)[1:]) == 0, (line, capfd.readouterr())
             said += capfd.readouterr().out
     assert "flights@1 is new" in said
-    assert "why count: data flights: version 1 -> 2" in said
+    assert "data flights: version 1 -> 2" in said
     assert (here / "somewhere" / "else" / "may.csv").is_file()
     assert (here / "here.csv").is_symlink()
     assert "flights@1 is removed" in said

@@ -105,7 +105,7 @@ def test_braces_that_are_no_place_stay() -> None:
         (lambda: ms.shell("true", outputs={"out": "../x"}), "own folder"),
         (lambda: ms.shell("true", inputs={"rows": "rows.csv"}), "no place of the command"),
         (lambda: ms.shell("true", shell="fish"), "bash or sh"),
-        (lambda: ms.shell("true", retry=2), "no option 'retry'"),  # type: ignore[call-arg]
+        (lambda: ms.shell("true", again=2), "no option 'again'"),  # type: ignore[call-arg]
         (lambda: echo(None), "is None"),
         (lambda: ordered(rows={1, 2}, most=1), "no form as a file"),
     ],
