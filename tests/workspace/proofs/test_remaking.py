@@ -23,8 +23,9 @@ from mainspring.ground.permissions import Permission
 from mainspring.ground.settings import Settings
 from mainspring.pipelines import environments as kept
 from mainspring.pipelines import project as projects
+from mainspring.pipelines import reading
 from mainspring.pipelines.tables import steps as step_table
-from mainspring.workspace import calling, captured, engines, running
+from mainspring.workspace import calling, captured, engines, running, waiting
 from mainspring.workspace.archive.taking import take_in
 from mainspring.workspace.archive.writing import export
 from mainspring.workspace.keeping import collecting
@@ -128,6 +129,53 @@ def test_it_is_made_again_from_commit_and_changes_whatever_the_folder_holds_now(
     assert other.detail["differing"] == ["load", "train"]
     assert other.found.startswith("load gave other bytes (column b, row 0: ")
     assert "(5 of 5 cells)" in other.found
+
+
+WAITS = """
+import mainspring as ms
+
+
+@ms.step
+def told(yes: bool, news: dict, error: str) -> str:
+    return f"{yes} {news['rows']} {error}"
+
+
+@ms.step
+def words(error: dict) -> str:
+    return error["message"]
+
+
+@ms.pipeline
+def tide():
+    yes = ms.wait_for_approval("asked", on_rejection="continue")
+    no = ms.catch(lambda: ms.wait_for_approval("refused"), lambda error: words(error))
+    return ms.wait("1h", after=told(yes, ms.wait_for_event("rows"), no))
+"""
+
+
+def test_what_was_approved_refused_or_signalled_is_so_again_and_nobody_is_asked_twice(
+    ws: Workspace, root: Path
+) -> None:
+    (root / "project.py").write_text(WAITS)
+    run = running.start_run(ws, "tide", {})
+    assert engines.drive(ws, run).status == "running"
+    asked = {one.name: one.step for one in waiting.waiting(ws, run)}
+    waiting.reject(ws, run, asked["asked"], "Not today.")
+    waiting.reject(ws, run, asked["refused"], "Never.")
+    waiting.signal(ws, run, "rows", {"rows": 120})
+    engines.drive(ws, run)
+    ws.clock.turn(3601)
+    assert engines.drive(ws, run).status == "finished"
+    found = made_again(ws, run)
+    assert found.detail["verdict"] == "identical", found
+    [again] = [one.removeprefix("run:") for one in found.opens if one != f"run:{run}"]
+    whys = {
+        one.step: one.why or one.error
+        for one in ws.read(Permission.READ, lambda tx: reading.steps_of(tx, again))
+    }
+    assert whys["asked"] == f"as in run {run}: rejected by owner: Not today."
+    assert whys["rows"].startswith(f"as in run {run}: signalled by ")
+    assert whys[asked["refused"]] == "rejected by owner: Never."
 
 
 def test_data_that_nobody_kept_is_refused_before_anything_runs_where_it_is_missing(

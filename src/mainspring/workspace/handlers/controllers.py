@@ -31,7 +31,7 @@ from mainspring.pipelines.growing import Controller
 from mainspring.workspace import calling, running
 from mainspring.workspace import environments as building
 from mainspring.workspace.data import pinning
-from mainspring.workspace.handlers import stopping, subruns
+from mainspring.workspace.handlers import answered, stopping, subruns
 from mainspring.workspace.handlers.trying_again import another_try
 
 if TYPE_CHECKING:
@@ -98,7 +98,9 @@ class Controllers:
             special = self._kinds.get(controller.kind)
             if special is not None:
                 return special(lease, controller, view)
-            verdict = controls.decide(controller.kind, view)
+            verdict = answered.as_then(self._ws, controller)
+            if verdict is None:
+                verdict = controls.decide(controller.kind, view)
             here("control.decided")
             return self._carried_out(lease, controller, view, verdict)
         except _NotedError:
