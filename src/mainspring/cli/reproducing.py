@@ -62,7 +62,10 @@ def reproduce(
         raise BadInputError("--here and --rebuild are two ways; take one.", field="here")
     asked = {"runs": runs, "tolerance": tolerance, "here": here, "rebuild": rebuild}
     with asking(options) as house:
-        begun = _begun(house, what, asked)
+        try:
+            begun = _begun(house, what, asked)
+        except (ConflictError, NotFoundError) as error:  # exit code 1 would say that it differs
+            raise BadInputError(error.message, field=error.field, hint=error.hint) from error
         try:
             found = _followed(house, begun["task"], quiet=options.json)
         except KeyboardInterrupt:

@@ -1,6 +1,8 @@
 """Begin here: parse the command line, run one command, and word every error in a line."""
 
+import codecs
 import gc
+import io
 import json
 import os
 import sys
@@ -18,12 +20,17 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 _RARELY = 50_000  #: objects made between two looks for garbage
+_ESCAPED = "mainspring.escaped"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0, 1, 2 for bad input, 130 for Ctrl-C."""
     # Imports make objects that stay: looking through them for garbage took a fifth of a command.
     gc.set_threshold(_RARELY, *gc.get_threshold()[1:])
+    codecs.register_error(_ESCAPED, _escaped)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and not stream.encoding.lower().startswith("utf"):
+            stream.reconfigure(errors=_ESCAPED)
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given == ["--version"]:  # answered before anything is imported
         sys.stdout.write(f"{__version__}\n")
@@ -41,6 +48,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except Exception as error:  # noqa: BLE001  the outermost place: the trace goes to a file
         return _crash(error, "--json" in given)
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    """Write what a terminal has no letters for as JSON does, which ``--json`` may hold as well."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
 
 
 def _without_settings(arguments: list[str]) -> list[str]:

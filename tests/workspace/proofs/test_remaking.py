@@ -16,7 +16,7 @@ from mainspring.cli import reproducing as commands
 from mainspring.cli.options import Everywhere
 from mainspring.experiments import runs as experiments
 from mainspring.ground.environment import environment_digest
-from mainspring.ground.errors import ConflictError
+from mainspring.ground.errors import BadInputError, ConflictError
 from mainspring.ground.locks import Lock, installed
 from mainspring.ground.objects import Evidence, Run
 from mainspring.ground.permissions import Permission
@@ -316,6 +316,9 @@ def test_the_command_ends_with_0_1_or_2_and_tells_it(
     assert "identical: all 2 steps gave the same bytes" in told.out
     assert "train                    done" in told.err
     assert commands.reproduce("last", options=options) == 0
+    with pytest.raises(BadInputError, match="There is no run 'run_none'") as none:
+        commands.reproduce("run_none", options=options)
+    assert none.value.exit_code == 2, "1 says that something differs"
 
 
 def test_the_zone_and_the_language_are_those_of_the_run_and_the_rest_is_told(

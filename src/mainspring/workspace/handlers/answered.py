@@ -21,7 +21,7 @@ from mainspring.pipelines.growing import Controller
 from mainspring.workspace import running
 
 if TYPE_CHECKING:
-    from mainspring.pipelines.reading import StepRecord
+    from mainspring.ground.objects import StepRecord
     from mainspring.workspace.opening import Workspace
 
 

@@ -98,9 +98,8 @@ class Controllers:
             special = self._kinds.get(controller.kind)
             if special is not None:
                 return special(lease, controller, view)
-            verdict = answered.as_then(self._ws, controller)
-            if verdict is None:
-                verdict = controls.decide(controller.kind, view)
+            then = answered.as_then(self._ws, controller)
+            verdict = controls.decide(controller.kind, view) if then is None else then
             here("control.decided")
             return self._carried_out(lease, controller, view, verdict)
         except _NotedError:
