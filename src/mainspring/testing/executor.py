@@ -106,7 +106,8 @@ class ExecutorPromises:
         assert "executors" not in outcome.trace, "our own frames are of no use to the user"
         ours = executor.run(call("refuse", {"text": "this"}))
         assert (ours.ok, ours.code) == (False, "CONFLICT")
-        assert ours.error == "Cannot do this. Do something else."
+        assert ours.error == "Cannot do this.\nDo something else."
+        assert ours.trace == "", "an error of ours has its words; our frames say nothing more"
 
     def test_user_frames_alone_are_shown_where_there_are_any(
         self, executor: Executor, tmp_path: Path

@@ -130,7 +130,8 @@ def _outcome(order: bytes) -> Outcome:
             error="\n".join(_line(text) for text in (error.message, error.hint) if text),
             code=error.code,
             field=error.field,
-            trace=trace or _trace(error, own),
+            # Ours has its words: a trace that is all our own says no more to anybody.
+            trace=trace or _trace(error, own, theirs=True),
             # What the user's function raised, where it was put into one of ours.
             types=_types(error.__cause__ or error),
         )
@@ -191,13 +192,18 @@ def _line(text: str) -> str:
     return text.strip().splitlines()[0] if text.strip() else "failed without a word"
 
 
-def _trace(error: BaseException, folders: list[str]) -> str:
-    """Return the traceback, from the first frame of the user's own files where there is one."""
+def _trace(error: BaseException, folders: list[str], *, theirs: bool = False) -> str:
+    """Return the traceback, from the first frame of the user's own files where there is one.
+
+    ``theirs``: else nothing.
+    """
     own = [Path(folder).resolve() for folder in folders]
     frames = _skip(error.__traceback__, 1)
     first = frames
     while first and not _is_own(first.tb_frame.f_code.co_filename, own):
         first = first.tb_next
+    if theirs and first is None:
+        return ""
     return "".join(traceback.format_exception(type(error), error, first or frames))
 
 
