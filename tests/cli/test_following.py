@@ -13,8 +13,8 @@ from rich.console import Console
 
 from mainspring.cli import drawing
 from mainspring.cli.displays import Lines, Objects
-from mainspring.cli.ended import _where_time_went
-from mainspring.cli.following import Interrupts
+from mainspring.cli.ended import _code, _draw, _where_time_went
+from mainspring.cli.following import PLAIN, Interrupts
 from mainspring.cli.logs import Newest
 from mainspring.ground.objects import StepRecord, StepState
 from mainspring.pipelines.boxes import boxes
@@ -162,3 +162,34 @@ def test_two_ways_to_show_a_run_exclude_each_other(
     said = say("run", "chain", *words)
     assert said.code == 2
     assert f"{min(words)} and" in said.err
+
+
+@pytest.mark.parametrize(
+    ("failed", "code", "words"),
+    [
+        ({}, 1, "it cannot finish any more: fit failed; end it with: mainspring cancel run_1"),
+        ({"within": "map"}, 0, "run run_1 waits"),  # the map may still tolerate it
+        ({"within": "map", "handled": True}, 0, "run run_1 waits"),
+    ],
+)
+def test_a_run_that_waits_ends_well_unless_a_step_failed_that_nothing_minds(
+    failed: dict[str, Any], code: int, words: str
+) -> None:
+    run = {"id": "run_1", "status": "running", "metrics": {}, "started": 100.0, "ended": None}
+    steps = [step("fit", "failed", error="No.", **failed), step("asked", "running")]
+    detail = {"run": run, "steps": steps, "judged": [], "versions": []}
+    assert _code(detail) == code
+    out = Console(record=True, width=120)
+    _draw(out, detail, {"fit": []}, PLAIN)
+    told = out.export_text()
+    assert words in told
+    assert ("cannot finish" in told) == bool(code)
+
+
+def test_steps_that_were_caught_or_tolerated_are_not_counted_as_those_that_broke_a_run() -> None:
+    run = {"id": "run_1", "status": "failed", "metrics": {}, "tags": {}, "pipeline": "project:p"}
+    run |= {"started": 100.0, "ended": 101.0}
+    steps = [step(f"fit_{n}", "failed", within="map", handled=n > 0) for n in range(9)]
+    out = Console(record=True, width=120)
+    _draw(out, {"run": run, "steps": steps, "judged": []}, {"fit_0": []}, PLAIN)
+    assert "steps failed; see" not in out.export_text()

@@ -25,7 +25,8 @@ _NAMED = 4  #: steps that are named with the time they took
 def to_the_end(house: Local | Remote, name: str, options: Everywhere, view: View = PLAIN) -> int:
     """Follow a run to its end, or to where it waits, and tell what came of it.
 
-    Returns the exit code: 0 if it finished or waits, 130 if Ctrl-C stopped it, else 1.
+    Returns the exit code: 0 if it finished, or waits and may still finish, 130 if Ctrl-C stopped
+    it, else 1.
     """
     stopped = False
     try:
@@ -42,7 +43,21 @@ def to_the_end(house: Local | Remote, name: str, options: Everywhere, view: View
         _draw(render.console(), detail, printed, view)
     if stopped:
         return STOPPED
-    return 0 if detail["run"]["status"] in ("finished", "running") else 1
+    return _code(detail)
+
+
+def _code(detail: dict[str, Any]) -> int:
+    status = detail["run"]["status"]
+    return 0 if status == "finished" or (status == "running" and not _spoilt(detail)) else 1
+
+
+def _spoilt(detail: dict[str, Any]) -> list[str]:
+    """Return the steps for which a run cannot finish: failed, and planted by nobody who minds."""
+    return [one["step"] for one in _failed(detail) if one["within"] is None]
+
+
+def _failed(detail: dict[str, Any]) -> list[dict[str, Any]]:
+    return [one for one in detail["steps"] if one["state"] == "failed" and not one["handled"]]
 
 
 def _judged(house: Local | Remote, name: str) -> dict[str, Any]:
@@ -54,8 +69,7 @@ def _judged(house: Local | Remote, name: str) -> dict[str, Any]:
 
 def _broken(detail: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the steps that broke the run; a map that failed by its items is not told twice."""
-    failed = [one for one in detail["steps"] if one["state"] == "failed" and not one["handled"]]
-    return sorted(failed, key=lambda one: one["kind"] != "step")[:_MOST_BROKEN]
+    return sorted(_failed(detail), key=lambda one: one["kind"] != "step")[:_MOST_BROKEN]
 
 
 def _tail(run: str, step: str, options: Everywhere) -> list[str]:
@@ -72,9 +86,12 @@ def _draw(out: Console, detail: dict[str, Any], printed: dict[str, list[str]], v
             out.print("It printed last:")
             for line in lines:
                 out.print(render.plain(f"  {line}"), soft_wrap=True)
-    failed = sum(one["state"] == "failed" for one in detail["steps"])
+    failed = len(_failed(detail))
     if failed > _MOST_BROKEN:
         out.print(f"\n{failed:,} steps failed; see mainspring show {run['id']}")
+    if run["status"] == "running" and (spoilt := _spoilt(detail)):
+        told = f"it cannot finish any more: {', '.join(spoilt[:_NAMED])} failed"
+        out.print(render.plain(f"{told}; end it with: mainspring cancel {run['id']}"))
     if run["metrics"]:
         out.print(render.plain(f"metrics: {render.figures(run['metrics'], most=12)}"))
     _versions(out, detail["judged"])
