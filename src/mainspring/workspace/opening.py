@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -148,13 +149,18 @@ class Workspace:
         self.store.close()
 
 
+_UNWRITABLE = (
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EEXIST
+)  # fmt: skip
+
+
 def open_workspace(
     settings: Settings, *, clock: Clock | None = None, create: bool = True
 ) -> Workspace:
     """Return the workspace that the settings describe; its home is made if it is missing.
 
     Raises:
-        BadInputError: if ``create`` is False and there is no home yet.
+        BadInputError: if ``create`` is False and there is no home yet; if it cannot be written.
         StoreError: if the database cannot be opened or is newer than this version.
     """
     from mainspring.backends.objects import open_objects
@@ -169,9 +175,20 @@ def open_workspace(
             field="home",
             hint="Run: mainspring init, or name one with --home.",
         )
-    make_home(home)
     clock = clock or SystemClock()
-    store = open_store(settings.database_url, metadata(), clock, guards=guards(), steps=steps())
+    try:
+        make_home(home)
+        store = open_store(
+            settings.database_url, metadata(), clock, guards=guards(), steps=steps()
+        )
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        raise BadInputError(
+            f"The home {home} cannot be written: {error.filename}: {error.strerror}.",
+            field="home",
+            hint="It is to be a folder that you may write; name another with --home.",
+        ) from error
     structs.prepare()
     places.use(home / "cache")
     found = Workspace(settings, store, open_objects(settings.objects_url), clock)

@@ -37,10 +37,12 @@ def commit_of(root: Path, name: str) -> str:
     """Return the commit that a name stands for.
 
     Raises:
-        BadInputError: if git knows none by it.
+        BadInputError: if git knows none by it, or is not installed.
     """
     try:
         return _git(root, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
+    except BadInputError:
+        raise
     except MainspringError as error:
         raise BadInputError(
             f"git knows no commit {name[:200]!r} in {root}.",
@@ -118,7 +120,11 @@ def run(
 
 def _git(folder: Path, *words: str) -> str:
     if shutil.which("git") is None:
-        raise MainspringError("git is not installed, and both sides of a change come from it.")
+        raise BadInputError(
+            "git is not installed, and both sides of a change come from it.",
+            field="base",
+            hint="Install git, or run this where it is.",
+        )
     aside = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY")
     kept = {key: value for key, value in os.environ.items() if key not in aside}
     done = subprocess.run(  # noqa: S603
