@@ -53,7 +53,23 @@ def test_what_cannot_be_is_said(say: Callable[..., Any], place: Path) -> None:
         (("data", "remove", "x"), 2, "by its number, such as x@7"),
         (("data", "push", "gopher://x"), 2, "A remote is"),
         (("data", "pull", "nowhere"), 2, "no folder"),
-        (("data", "add", "flights", "--url", "http://127.0.0.1:9"), 2, "not on a server"),
+        (
+            (
+                "data",
+                "add",
+                "--query",
+                "select 1",
+                "--from",
+                "sqlite:///x",
+                "--name",
+                "x",
+                "--url",
+                "http://127.0.0.1:9",
+            ),
+            2,
+            "not on a server",
+        ),
+        (("data", "get", "x", "--url", "http://127.0.0.1:9"), 1, "No server answers"),
     ):
         said = say(*words)
         assert (said.code, told in said.err) == (code, True), (words, said.err)

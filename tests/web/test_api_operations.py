@@ -185,6 +185,10 @@ APART = {
     "datasets.profile",
     "data.log",  # tests/workspace/data
     "data.show",
+    "pieces.lacking",  # tests/workspace/data/test_over_http.py
+    "pieces.send",
+    "pieces.commit",
+    "pieces.read",
     "contents.diff",
     "contents.show",
     "data.remove",

@@ -64,14 +64,19 @@ def add(
     if query is not None and name is None:
         raise BadInputError("What a query answers needs a --name.", field="name")
     written = None
-    with here(options, "add", create=True) as ws, progress_bar(options) as tell:
-        if path is None:
-            asked = (str(name), str(query), str(source))
+    if path is None:
+        asked = (str(name), str(query), str(source))
+        with here(options, "add --query", create=True) as ws, progress_bar(options) as tell:
             found = tables.add_query(ws, *asked, message=message, again=again, tell=tell)
-        else:
-            found = adding.added(ws, path, name=name, message=message, tell=tell)
-            place = path.expanduser().absolute()
-            written = pointers.write(place, found.version) if pointer else None
+    else:
+        with asking(options, create=True) as house, progress_bar(options) as tell:
+            given: dict[str, Any] = {"name": name, "message": message, "tell": tell}
+            if isinstance(house, Local):
+                found = adding.added(house.workspace, path, **given)
+            else:
+                found = house.data.added(path, **given)
+        place = path.expanduser().absolute()
+        written = pointers.write(place, found.version) if pointer else None
     version = found.version
     told = msgspec.to_builtins(found) | {"pointer": None if written is None else str(written)}
     size = f"{version.files:,} file{'s' * (version.files != 1)}, {render.size(version.bytes)}"
@@ -103,15 +108,12 @@ def status(
 
     from mainspring.workspace.data import looking
 
-    local = Local(_settings(options, "status"))
-    try:
-        with progress_bar(options) as tell:
-            found = [
-                looking.status(Path(local.settings.home), place, lambda: local.workspace, tell)
-                for place in _places(what)
-            ]
-    finally:
-        local.close()
+    with asking(options) as house, progress_bar(options) as tell:
+        if isinstance(house, Local):
+            home, held_of = Path(house.settings.home), looking.in_home(lambda: house.workspace)
+            found = [looking.status(home, place, held_of, tell) for place in _places(what)]
+        else:
+            found = [house.data.status(place, tell) for place in _places(what)]
 
     def draw(out: Console) -> None:
         for one in found:
@@ -224,18 +226,23 @@ def get(
 
     from mainspring.workspace.data import getting
 
-    with here(options, "get") as ws, progress_bar(options) as tell:
-        if version is None:
-            found = getting.by_pointers(ws, Path.cwd(), force=force, link=link, tell=tell)
-        else:
-            found = [getting.get(ws, version, target, force=force, link=link, tell=tell)]
+    with asking(options) as house, progress_bar(options) as tell:
+
+        def one(reference: str, place: Path | None) -> getting.Got:
+            given: dict[str, Any] = {"force": force, "link": link, "tell": tell}
+            if isinstance(house, Local):
+                return getting.get(house.workspace, reference, place, **given)
+            return house.data.get(reference, place, **given)
+
+        here_below = Path.cwd()
+        found = [one(version, target)] if version else getting.by_pointers(here_below, one)
     lines = []
-    for one in found:
-        gone = f", {one.removed:,} removed" if one.removed else ""
-        extra = f", {one.extra:,} of your own left alone" if one.extra else ""
+    for got in found:
+        gone = f", {got.removed:,} removed" if got.removed else ""
+        extra = f", {got.extra:,} of your own left alone" if got.extra else ""
         lines.append(
-            f"{one.version.reference} is in {one.path}:"
-            f" {one.written:,} written, {one.kept:,} there already{gone}{extra}"
+            f"{got.version.reference} is in {got.path}:"
+            f" {got.written:,} written, {got.kept:,} there already{gone}{extra}"
         )
     render.said(options, msgspec.to_builtins(found), *lines)
 
@@ -327,21 +334,17 @@ def gc(
     )
 
 
-def _settings(options: Everywhere, verb: str) -> Any:
+@contextmanager
+def here(options: Everywhere, verb: str, *, create: bool = False) -> Iterator[Workspace]:
+    """Open the home for what works on it alone."""
     settings = settings_of(options)
     if settings.url:
         raise BadInputError(
-            f"data {verb} works on files of this machine and on its home, not on a server.",
+            f"data {verb} works on this machine's home, not on a server.",
             field="url",
             hint="Leave the URL out, and bring versions to the server's home by push or pull.",
         )
-    return settings
-
-
-@contextmanager
-def here(options: Everywhere, verb: str, *, create: bool = False) -> Iterator[Workspace]:
-    """Open the home for what works on files of this machine."""
-    local = Local(_settings(options, verb), create=create)
+    local = Local(settings, create=create)
     try:
         yield local.workspace
     finally:

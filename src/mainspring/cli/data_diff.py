@@ -10,13 +10,14 @@ from cyclopts import Parameter
 from mainspring.cli import render
 from mainspring.cli.data import progress_bar
 from mainspring.cli.options import HERE, Everywhere
-from mainspring.cli.remote import Local, asking
+from mainspring.cli.remote import Local, Remote, asking
 from mainspring.ground.errors import BadInputError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from mainspring.workspace.data.comparing import DataChanges, TableChanges
+    from mainspring.workspace.data.places import Tell
 
 _TOLD = 20
 
@@ -60,18 +61,35 @@ def diff(
                     ws, sides[0], sides[1], key=keys, statistics=not files_only, tell=tell
                 )
         else:
-            told = house.call(
-                "contents.diff",
-                before=before,
-                after=after or f"{before.partition('@')[0]}@latest",
-                key=keys,
-                files_only=files_only,
-            )
-            found = msgspec.convert(told, DataChanges)
+            one, other = _two(before, after)
+            if Path(one).exists() or Path(other).exists():
+                with progress_bar(options) as tell:
+                    found = _files_alone(house, (one, other), files_only, tell)
+            else:
+                told = house.call(
+                    "contents.diff", before=one, after=other, key=keys, files_only=files_only
+                )
+                found = msgspec.convert(told, DataChanges)
     if markdown is not None:
         markdown.write_text(telling.markdown(found), "utf-8")
     render.answer(options, msgspec.to_builtins(found), lambda out: _draw(out, found))
     return 0 if found.same else 1
+
+
+def _files_alone(
+    house: Remote, sides: tuple[str, str], files_only: bool, tell: Tell
+) -> DataChanges:
+    """Compare the files of what lies here and of a server's version by their digests."""
+    from mainspring.workspace.data import comparing, sending
+
+    if not files_only:
+        raise BadInputError(
+            "What lies here and a server's version are compared by their files alone.",
+            field="files-only",
+            hint="Say --files-only, or add it and compare the two versions.",
+        )
+    two = [sending.side(house.data, one, tell) for one in sides]
+    return comparing.compare_files(*two)
 
 
 def _two(before: str, after: str | None) -> tuple[str, str]:

@@ -12,6 +12,7 @@ from mainspring.ground.settings import Settings, load
 
 if TYPE_CHECKING:
     from mainspring.cli.options import Everywhere
+    from mainspring.workspace.data.sending import There
     from mainspring.workspace.opening import Workspace
 
 
@@ -98,6 +99,13 @@ class Remote:
         wanted = find(name)
         path, query, _ = wanted.split(fields)
         return self._server.ask(wanted.method, path, query=query, file=file, tell=tell)
+
+    @property
+    def data(self) -> There:
+        """Return the server's data versions, for files of this machine."""
+        from mainspring.workspace.data.sending import There
+
+        return There(self._server, Path(self.settings.home))
 
     def close(self) -> None:
         """Let go of the connection."""

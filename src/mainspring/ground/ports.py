@@ -185,6 +185,22 @@ class Objects(Protocol):
         ...
 
 
+class Readable(Protocol):
+    """Of :class:`Objects` what reading needs: what lies on a server has no more."""
+
+    def get(self, digest: str) -> bytes:
+        """Return the bytes, verified."""
+        ...
+
+    def fetch(self, digest: str, target: Path | None) -> None:
+        """Write the bytes to a file, verified."""
+        ...
+
+    def part(self, digest: str, start: int, count: int) -> bytes:
+        """Return some of the bytes, not verified."""
+        ...
+
+
 class Call(msgspec.Struct, frozen=True, kw_only=True):
     """Work for a process of its own: a function of ours and its JSON-like payload."""
 

@@ -41,9 +41,10 @@ class Server:
         body: dict[str, Any] | None = None,
         as_json: bool = True,
         file: Path | None = None,
+        data: bytes | None = None,
         tell: Callable[[int], None] | None = None,
     ) -> Any:
-        """Return what the server answers. The body is JSON, or the bytes of a file.
+        """Return what the server answers. The body is JSON, or bytes: of a file, or ``data``.
 
         Raises:
             UnavailableError: if no server answers.
@@ -52,12 +53,12 @@ class Server:
         import httpx
 
         try:
-            if file is not None:
+            if file is not None or data is not None:
                 reply = self._client.request(
                     method,
                     path,
                     params=query,
-                    content=_bytes_of(file, tell),
+                    content=data if file is None else _bytes_of(file, tell),
                     headers={"Content-Type": "application/octet-stream"},
                 )
             else:

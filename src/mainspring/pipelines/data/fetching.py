@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mainspring.ground.errors import DamagedError, StoreError
 from mainspring.ground.killpoints import here
-from mainspring.ground.ports import Objects
+from mainspring.ground.ports import Readable
 from mainspring.pipelines.data.manifest import Entry
 from mainspring.pipelines.data.reading import SMALL
 from mainspring.pipelines.data.walk import PARTIAL
@@ -22,7 +22,7 @@ _RUN = 16 << 20  # bytes of an object that are read at once for the small files 
 _AT_ONCE = 4
 
 
-def contents(entry: Entry, objects: Objects) -> Iterator[bytes]:
+def contents(entry: Entry, objects: Readable) -> Iterator[bytes]:
     """Return a file's bytes piece by piece; whoever takes them all checks their digest.
 
     Raises:
@@ -34,7 +34,7 @@ def contents(entry: Entry, objects: Objects) -> Iterator[bytes]:
             yield objects.part(part.object, part.offset + start, count)
 
 
-def read(entry: Entry, objects: Objects) -> bytes:
+def read(entry: Entry, objects: Readable) -> bytes:
     """Return a file's bytes, verified.
 
     Raises:
@@ -45,7 +45,7 @@ def read(entry: Entry, objects: Objects) -> bytes:
     return data
 
 
-def fetch(entry: Entry, objects: Objects, target: Path, mode: int = 0o644) -> None:
+def fetch(entry: Entry, objects: Readable, target: Path, mode: int = 0o644) -> None:
     """Write a file, verified, in one step; what stood there under its name is replaced.
 
     Raises:
@@ -66,7 +66,7 @@ def fetch(entry: Entry, objects: Objects, target: Path, mode: int = 0o644) -> No
 
 def fetch_all(
     entries: Sequence[Entry],
-    objects: Objects,
+    objects: Readable,
     root: Path,
     *,
     mode: int = 0o644,
@@ -97,13 +97,13 @@ def fetch_all(
             done([one])
 
 
-def _fetch_one(entry: Entry, objects: Objects, root: Path, mode: int) -> Entry:
+def _fetch_one(entry: Entry, objects: Readable, root: Path, mode: int) -> Entry:
     fetch(entry, objects, root / entry.path, mode)
     here("data.fetched")
     return entry
 
 
-def _fetch_run(run: Sequence[Entry], objects: Objects, root: Path, mode: int) -> Sequence[Entry]:
+def _fetch_run(run: Sequence[Entry], objects: Readable, root: Path, mode: int) -> Sequence[Entry]:
     first, last = run[0].parts[0], run[-1].parts[0]
     data = objects.part(first.object, first.offset, last.offset + last.length - first.offset)
     for entry in run:

@@ -17,7 +17,7 @@ import msgspec
 
 from mainspring.ground.errors import BadInputError, DamagedError
 from mainspring.ground.identity import canonical
-from mainspring.ground.ports import Objects
+from mainspring.ground.ports import Objects, Readable
 
 FORMAT = 1
 LEAF = 2_000  #: entries of one leaf, about: what is written anew when one file changes
@@ -186,7 +186,7 @@ def write(manifest: Manifest, objects: Objects) -> str:
     return objects.put(canonical(_Kept(format=FORMAT, kind=manifest.kind, leaves=kept)))
 
 
-def leaves(digest: str, objects: Objects) -> list[str]:
+def leaves(digest: str, objects: Readable) -> list[str]:
     """Return the objects that a manifest is kept in besides its own.
 
     Raises:
@@ -195,7 +195,7 @@ def leaves(digest: str, objects: Objects) -> list[str]:
     return [leaf.object for leaf in _kept(digest, objects).leaves]
 
 
-def read(digest: str, objects: Objects) -> Manifest:
+def read(digest: str, objects: Readable) -> Manifest:
     """Return a manifest that is kept.
 
     Raises:
@@ -213,7 +213,7 @@ def read(digest: str, objects: Objects) -> Manifest:
         raise _unreadable(digest, error) from error
 
 
-def _kept(digest: str, objects: Objects) -> _Kept:
+def _kept(digest: str, objects: Readable) -> _Kept:
     try:
         kept = msgspec.json.decode(objects.get(digest), type=_Kept)
     except msgspec.MsgspecError as error:

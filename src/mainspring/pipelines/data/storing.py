@@ -105,7 +105,7 @@ class Storing:
         total = sum(file.size for file in files)
         at = total - sum(file.size for file in todo)
         small = [file for file in todo if file.size < SMALL]
-        for batch, read in _read_ahead(root, small):
+        for batch, read in read_ahead(root, small):
             self._pack(batch, read, before, done)
             at += sum(file.size for file in batch)
             tell(at, total)
@@ -130,17 +130,18 @@ class Storing:
     def _same(self, file: Found, digest: str, before: Mapping[str, Entry]) -> Entry | None:
         """Return the entry of the version before, if it holds what the file holds."""
         entry = before.get(file.path)
-        if entry is None or entry.sha256 != digest or not self._whole(entry):
+        if entry is None or entry.sha256 != digest or not self.whole(entry):
             return None
         if entry.executable == file.executable:
             return entry
         return msgspec.structs.replace(entry, executable=file.executable)
 
-    def _whole(self, entry: Entry) -> bool:
+    def whole(self, entry: Entry) -> bool:
+        """Return whether all that a file is kept in is there, and let it stay."""
         listed = entry.chunks is None or self.is_there(entry.chunks)
         return listed and all(self.is_there(part.object) for part in entry.places)
 
-    def _find(self, digests: Iterable[str]) -> dict[str, Part]:
+    def find(self, digests: Iterable[str]) -> dict[str, Part]:
         """Return where files or chunks are kept, of those that are there."""
         wanted = set(digests)
         found = {one: self.notes[one] for one in wanted if one in self.notes}
@@ -153,7 +154,7 @@ class Storing:
         """Make entries of files that are known by digest alone; return the others."""
         if not files:
             return []
-        found = self._find(digests[file.path] for file in files)
+        found = self.find(digests[file.path] for file in files)
         rest = []
         for file in files:
             digest = digests[file.path]
@@ -179,7 +180,14 @@ class Storing:
                 done[file.path] = same
             elif data:
                 held[digest] = data
-        found = self._find(held)
+        found = self.keep(held)
+        for file, (data, digest) in zip(files, read, strict=True):
+            if file.path not in done:
+                done[file.path] = _entry(file, len(data), digest, found.get(digest))
+
+    def keep(self, held: Mapping[str, bytes | memoryview]) -> dict[str, Part]:
+        """Keep what is new of some bytes, by digest, in one object; return where all are."""
+        found = self.find(held)
         new = [digest for digest in held if digest not in found]
         if new:
             pack = b"".join([held[digest] for digest in new])
@@ -193,9 +201,7 @@ class Storing:
                 self.notes[digest] = found[digest] = Part(digest_of_pack, start, length)
                 start += length
             here("data.packed")
-        for file, (data, digest) in zip(files, read, strict=True):
-            if file.path not in done:
-                done[file.path] = _entry(file, len(data), digest, found.get(digest))
+        return found
 
     # ------------------------------------------------------------ large files
 
@@ -208,7 +214,7 @@ class Storing:
                 kept = self._whole_file(source, None, tell)
             elif self._near:
                 kept = self._beside(source, file, base, tell)
-            elif (listed := self._chunks(base)) or self._known_of(self._first(source)):
+            elif (listed := self._chunks(base)) or self._begins_as_known(source):
                 kept = self._changed(source, base, listed, tell)
             else:
                 kept = self._whole_file(source, [], tell)
@@ -222,41 +228,37 @@ class Storing:
 
         So it is compared with what it resembles, and not cut if it resembles nothing.
         """
-        if base is None or base.size < LARGE or not self._whole(base):
-            first = self._first(source)
-            base = None
-            if (part := self._known_of(first)) is not None and part.offset == 0:
-                base = Entry(file.path, self._objects.size(part.object), part.object)
-            elif part is not None:
-                return self._changed(source, None, [], tell)
-        if base is not None:
+        if base is not None and base.size >= LARGE and self.whole(base):
             return self._compared(source, base, tell)
+        data = os.pread(source.fileno(), _PROBE * MOST, 0)
+        first = _first(data)
+        part = self._known_of(first)
+        if part is not None and part.offset == 0:
+            base = Entry(file.path, self._objects.size(part.object), part.object)
+            return self._compared(source, base, tell)
+        if part is not None:
+            return self._changed(source, None, [], tell)
         kept = self._whole_file(source, None, tell)
-        start = 0
-        for chunk in first:
-            self.notes[chunk.sha256] = Part(kept.sha256, start, chunk.length)
-            start += chunk.length
+        if self._objects.part(kept.sha256, 0, len(data)) == data:  # not changed in between
+            start = 0
+            for chunk in first:
+                self.notes[chunk.sha256] = Part(kept.sha256, start, chunk.length)
+                start += chunk.length
         return kept
 
     def _chunks(self, base: Entry | None) -> list[Chunk]:
-        if base is None or base.chunks is None or not self._whole(base):
+        if base is None or base.chunks is None or not self.whole(base):
             return []
         data = self._objects.get(base.chunks)
         return msgspec.json.decode(data, type=list[Chunk])
 
-    def _first(self, source: BinaryIO) -> list[Chunk]:
-        """Return the chunks that a file begins with."""
-        first: list[Chunk] = []
-        cutter = Cutter(lambda _at, chunk, _data: first.append(chunk))
-        data = os.pread(source.fileno(), _PROBE * MOST, 0)
-        cutter.feed(bytearray(data), 0, len(data))
-        cutter.end()
-        # The last of them ends where the reading did, unless all was read.
-        return first[:_PROBE]
+    def _begins_as_known(self, source: BinaryIO) -> bool:
+        first = _first(os.pread(source.fileno(), _PROBE * MOST, 0))
+        return self._known_of(first) is not None
 
     def _known_of(self, chunks: Sequence[Chunk]) -> Part | None:
         """Return where one of some chunks is kept: the file was renamed, or has grown."""
-        found = self._find(chunk.sha256 for chunk in chunks)
+        found = self.find(chunk.sha256 for chunk in chunks)
         return next((found[one.sha256] for one in chunks if one.sha256 in found), None)
 
     def _whole_file(
@@ -347,7 +349,7 @@ class Storing:
     def _taking(self, places: Mapping[str, Part]) -> Taking:
         return Taking(
             self._keep_pack,
-            lambda digest: self._find([digest]).get(digest),
+            lambda digest: self.find([digest]).get(digest),
             self.notes.__setitem__,
             places,
         )
@@ -363,6 +365,13 @@ class Storing:
         self.stored += len(pack)
         self._there.add(digest)
         return digest
+
+
+def _first(data: bytes) -> list[Chunk]:
+    """Return the chunks that a file begins with, which begins with some bytes."""
+    found: list[Chunk] = []
+    cut_all([data], lambda _at, chunk, _data: found.append(chunk))
+    return found[:_PROBE]  # one more ends where the reading did, unless all was read
 
 
 def _parts(parts: list[Part], digest: str, size: int) -> tuple[Part, ...]:
@@ -424,7 +433,7 @@ def _cut_beside(source: BinaryIO, cutter: Cutter) -> Iterator[memoryview]:
         pool.submit(cutter.end).result()
 
 
-def _read_ahead(
+def read_ahead(
     root: Path, files: Sequence[Found]
 ) -> Iterator[tuple[list[Found], list[tuple[bytes, str]]]]:
     """Read small files batch by batch, the next while one is kept: bytes and digests."""

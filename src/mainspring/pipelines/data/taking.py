@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
 
 from mainspring.ground.errors import StoreError
@@ -69,16 +69,10 @@ class Taking:
     def end(self) -> list[Part]:
         """Return where the whole file is, in as few parts as can be."""
         self._flush()
-        joined: list[Part] = []
-        for part in self._parts:
-            if isinstance(part, int):
-                raise StoreError("A chunk was not kept.")
-            last = joined[-1] if joined else None
-            if last and last.object == part.object and last.offset + last.length == part.offset:
-                joined[-1] = Part(last.object, last.offset, last.length + part.length)
-            else:
-                joined.append(part)
-        return joined
+        parts = [part for part in self._parts if isinstance(part, Part)]
+        if len(parts) != len(self._parts):
+            raise StoreError("A chunk was not kept.")
+        return joined(parts)
 
     def _flush(self) -> None:
         """Keep the pack under way, and say of its chunks where they are."""
@@ -93,6 +87,18 @@ class Taking:
         self._pack.clear()
         self._held.clear()
         self._packed.clear()
+
+
+def joined(parts: Iterable[Part]) -> list[Part]:
+    """Return the same places with those made one that lie behind each other."""
+    found: list[Part] = []
+    for part in parts:
+        last = found[-1] if found else None
+        if last and last.object == part.object and last.offset + last.length == part.offset:
+            found[-1] = Part(last.object, last.offset, last.length + part.length)
+        else:
+            found.append(part)
+    return found
 
 
 class Laid:

@@ -39,6 +39,7 @@ ROOMS = {
     "datasets": "datasets",
     "data": "data",
     "contents": "data_diff",
+    "pieces": "data_sending",
     "pipelines": "pipelines",
     "schedules": "schedules",
     "triggers": "triggers",

@@ -24,7 +24,7 @@ from mainspring.pipelines.data.stats import State
 from mainspring.pipelines.data.storing import Storing
 from mainspring.pipelines.data.versions import DataVersion
 from mainspring.pipelines.data.walk import refuse
-from mainspring.workspace.data.places import Hints, Tell, quiet, stats_folder, trees_folder
+from mainspring.workspace.data.places import Hints, Tell, apart, quiet, stats_folder, trees_folder
 from mainspring.workspace.opening import Workspace
 
 
@@ -82,18 +82,17 @@ def added(
     """Do what :func:`add` does, and return what it did."""
     authorise(ws.who, Permission.LOG)
     path = path.expanduser().absolute()
-    named = check_name(name) if name else slug(path.stem if path.is_file() else path.name, "data")
-    is_kind = _kind(path, kind)
+    named, is_kind = named_at(path, name), kind_of(path, kind)
     seen_ns = stats.now_ns()
     tell("looking", 0, 0)
     state = stats.load(stats_folder(ws.home), path)
-    seen = Seen(path, state, apart=[ws.home], ours=trees_folder(ws.home))
+    seen = Seen(path, state, apart=apart(ws.home), ours=trees_folder(ws.home))
     refuse(seen.refused)
     last = ws.read(Permission.LOG, lambda tx: versions.newest(tx, named))
     if last is not None and last.kind == is_kind and seen.content(is_kind) == last.digest:
         return Added(version=last, new=False, stored=0, read=0)
     files, digests = seen.files(), seen.known()
-    before = _entries(ws, last)
+    before = entries_of(ws, last)
     hints = Hints(ws)
     storing = Storing(ws.objects, hints)
     entries = storing.entries(path, files, digests, before, lambda at, of: tell("keeping", at, of))
@@ -102,9 +101,14 @@ def added(
     tell("writing down", 0, 0)
     version = keep(ws, named, held, **{**given, "source": given.get("source") or str(path)})
     here("data.added")
-    remember(ws, path, version, held, seen, seen_ns)
+    remember(ws.home, path, version, {e.path: e.sha256 for e in entries}, seen, seen_ns)
     new = last is None or version.number != last.number
     return Added(version=version, new=new, stored=storing.stored, read=len(files) - len(digests))
+
+
+def named_at(path: Path, name: str | None) -> str:
+    """Return what the dataset at a path is called, unless it was said."""
+    return check_name(name) if name else slug(path.stem if path.is_file() else path.name, "data")
 
 
 def keep(
@@ -137,14 +141,16 @@ def keep(
 
 
 def remember(
-    ws: Workspace, path: Path, version: DataVersion, held: Manifest, seen: Seen, seen_ns: int
+    home: Path,
+    path: Path,
+    version: DataVersion,
+    digests: Mapping[str, str],
+    seen: Seen,
+    seen_ns: int,
 ) -> None:
     """Note which version lies at a place, and what was seen of its files."""
-    if held.kind == "folder":
-        seen.learn({entry.path: entry.sha256 for entry in held.entries})
-    else:  # the file may have another name by now
-        seen.learn({file.path: held.entries[0].sha256 for file in seen.files()})
-    content, folders = seen.to_remember(held.kind, seen_ns)
+    seen.learn(digests)
+    content, folders = seen.to_remember(version.kind, seen_ns)
     state = State(
         place=str(path),
         name=version.name,
@@ -155,10 +161,10 @@ def remember(
         content=content,
         folders=folders,
     )
-    stats.save(stats_folder(ws.home), state)
+    stats.save(stats_folder(home), state)
 
 
-def _kind(path: Path, kind: Kind | None) -> Kind:
+def kind_of(path: Path, kind: Kind | None) -> Kind:
     """Return what kind of data lies at a path, if it can be of the kind that is wanted."""
     if not path.exists():
         raise BadInputError(f"There is no file or folder {path}.", field="path")
@@ -173,7 +179,8 @@ def _kind(path: Path, kind: Kind | None) -> Kind:
     return kind or "file"
 
 
-def _entries(ws: Workspace, last: DataVersion | None) -> dict[str, Entry]:
+def entries_of(ws: Workspace, last: DataVersion | None) -> dict[str, Entry]:
+    """Return the files of a version by path; none of none."""
     if last is None or last.manifest is None:
         return {}
     return {entry.path: entry for entry in manifest.read(last.manifest, ws.objects).entries}

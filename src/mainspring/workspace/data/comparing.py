@@ -101,7 +101,7 @@ def side(ws: Workspace, text: str, tell: Tell = quiet) -> Side:
     """
     place = Path(text).expanduser()
     if "@" not in text and place.exists():
-        return place_side(ws, place.absolute(), text, tell)
+        return place_side(ws.home, place.absolute(), text, tell)
     return version_side(ws, text)
 
 
@@ -121,9 +121,9 @@ def version_side(ws: Workspace, text: str) -> Side:
     )
 
 
-def place_side(ws: Workspace, place: Path, name: str, tell: Tell = quiet) -> Side:
+def place_side(home: Path, place: Path, name: str, tell: Tell = quiet) -> Side:
     """Return what lies at a place in the file system."""
-    found = looking.plain(looking.look(ws.home, place, tell))
+    found = looking.plain(looking.look(home, place, tell))
     digests = found.seen.known()
     entries = [
         Entry(file.path, file.size, digests[file.path], file.executable)
@@ -154,6 +154,22 @@ def compare(
     Raises:
         BadInputError: if no table has the columns of the key.
     """
+    before, files = _compared(before, after)
+    tables = _tables(ws, before, after, files, key, tell) if statistics else []
+    if key and statistics and tables and not any(one.rows for one in tables):
+        reasons = [one.why for one in tables if one.why]
+        if reasons:
+            raise BadInputError(f"The key says nothing here: {reasons[0]}", field="key")
+    return _changes(before, after, files, tables)
+
+
+def compare_files(before: Side, after: Side) -> DataChanges:
+    """Return what differs between the files of two, by their digests; nothing is read."""
+    before, files = _compared(before, after)
+    return _changes(before, after, files, [])
+
+
+def _compared(before: Side, after: Side) -> tuple[Side, FileChanges]:
     if len(before.entries) == len(after.entries) == 1:  # a file is compared whatever it is called
         only = msgspec.structs.replace(before.entries[0], path=after.entries[0].path)
         named = {only.path: before.entries[0]}
@@ -161,12 +177,12 @@ def compare(
         before = msgspec.structs.replace(
             before, entries=[only], open=lambda one, folder: kept(named[one.path], folder)
         )
-    files = differing.differences(before.entries, after.entries)
-    tables = _tables(ws, before, after, files, key, tell) if statistics else []
-    if key and statistics and tables and not any(one.rows for one in tables):
-        reasons = [one.why for one in tables if one.why]
-        if reasons:
-            raise BadInputError(f"The key says nothing here: {reasons[0]}", field="key")
+    return before, differing.differences(before.entries, after.entries)
+
+
+def _changes(
+    before: Side, after: Side, files: FileChanges, tables: Sequence[TableChanges]
+) -> DataChanges:
     counts = {
         name: len(getattr(files, name)) for name in ("added", "removed", "changed", "renamed")
     }
@@ -176,7 +192,7 @@ def compare(
         after=_told(after),
         files=msgspec.structs.replace(files, **cut),
         counts={**counts, "same": files.same},
-        tables=tables[:MOST],
+        tables=list(tables[:MOST]),
         tables_left=max(len(tables) - MOST, 0),
     )
 

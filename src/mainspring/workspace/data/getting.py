@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import msgspec
@@ -26,7 +27,7 @@ from mainspring.pipelines.data.stats import State
 from mainspring.pipelines.data.versions import DataVersion
 from mainspring.pipelines.data.walk import PARTIAL
 from mainspring.workspace.data import looking
-from mainspring.workspace.data.places import Tell, quiet, stats_folder, trees_folder
+from mainspring.workspace.data.places import Store, Tell, quiet, stats_folder, trees_folder
 from mainspring.workspace.opening import Workspace
 
 LINKS = ("auto", "reflink", "copy", "hardlink", "symlink")
@@ -69,13 +70,34 @@ def get(
     if link not in LINKS:
         raise BadInputError(f"There is no link {link[:40]!r}: {', '.join(LINKS)}.", field="link")
     version = ws.read(Permission.READ, lambda tx: versions.resolve(tx, reference))
-    held = manifest.read(version.manifest or "", ws.objects)
+    source = tree(ws, version, tell) if link in ("hardlink", "symlink") else None
+    return bring(ws, version, target, force=force, link=link, source=source, tell=tell)
+
+
+def bring(
+    store: Store,
+    version: DataVersion,
+    target: Path | None = None,
+    *,
+    force: bool = False,
+    link: str = "auto",
+    source: Path | None = None,
+    before: Callable[[State], Manifest | None] | None = None,
+    tell: Tell = quiet,
+) -> Got:
+    """Do what :func:`get` does with a version that was found, from wherever its bytes are.
+
+    ``before`` tells what the version holds that was last at a place, where the store's own
+    objects do not.
+    """
+    held = manifest.read(version.manifest or "", store.objects)
     place = (target or Path(_name(version, held))).expanduser().absolute()
     if target is not None and version.kind != "folder" and place.is_dir():
         place /= held.entries[0].path
-    source = tree(ws, version, tell) if link in ("hardlink", "symlink") else None
-    with _alone(ws, place):
-        return _Getting(ws, version, held, place, tell).get(force, link, source)
+    with _alone(store, place):
+        getting = _Getting(store, version, held, place, tell)
+        getting.held_before = before or getting.held_before
+        return getting.get(force, link, source)
 
 
 def tree(ws: Workspace, version: DataVersion, tell: Tell = quiet) -> Path:
@@ -97,17 +119,18 @@ class _Getting:
 
     def __init__(
         self,
-        ws: Workspace,
+        store: Store,
         version: DataVersion,
         held: Manifest,
         place: Path,
         tell: Tell,
         mode: int | None = None,
     ) -> None:
-        self._ws, self._version, self._held, self._place = ws, version, held, place
+        self._store, self._version, self._held, self._place = store, version, held, place
         self._tell = tell
         self._mode = _usual_mode() if mode is None else mode
         self._single = held.kind != "folder"
+        self.held_before: Callable[[State], Manifest | None] = partial(looking.held_at, store)
 
     def get(self, force: bool, link: str, source: Path | None) -> Got:
         there, state = self._there()
@@ -145,13 +168,13 @@ class _Getting:
         if self._place.is_dir() == self._single:
             what = "folder" if self._place.is_dir() else "file"
             raise ConflictError(f"{self._place} is a {what} already.", field="target")
-        found = looking.look(self._ws.home, self._place, self._tell)
-        for partial in _partials(self._place):
-            partial.unlink(missing_ok=True)
+        found = looking.look(self._store.home, self._place, self._tell)
+        for left in _partials(self._place):
+            left.unlink(missing_ok=True)
         return found.seen.known(), found.state
 
     def _before(self, state: State) -> dict[str, str]:
-        held = looking.held_at(self._ws, state)
+        held = self.held_before(state)
         if held is None:
             return {}
         if held.kind != "folder":
@@ -198,9 +221,9 @@ class _Getting:
                 self._link(entry, link, source)
         elif self._single:
             for entry in todo:
-                fetching.fetch(entry, self._ws.objects, self._place, self._mode)
+                fetching.fetch(entry, self._store.objects, self._place, self._mode)
         else:
-            fetching.fetch_all(todo, self._ws.objects, self._place, mode=self._mode, tell=tell)
+            fetching.fetch_all(todo, self._store.objects, self._place, mode=self._mode, tell=tell)
 
     def _link(self, entry: Entry, link: str, source: Path) -> None:
         target = self._place if self._single else self._place / entry.path
@@ -251,7 +274,7 @@ class _Getting:
             folders=only(state, same),
         )
         if kept != state:
-            stats.save(stats_folder(self._ws.home), kept)
+            stats.save(stats_folder(self._store.home), kept)
 
 
 def _partials(place: Path) -> Iterator[Path]:
@@ -263,9 +286,9 @@ def _partials(place: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _alone(ws: Workspace, place: Path) -> Iterator[None]:
+def _alone(store: Store, place: Path) -> Iterator[None]:
     """Keep two from bringing to one place at once."""
-    folder = stats_folder(ws.home)
+    folder = stats_folder(store.home)
     file = folder / f"{sha256(os.fsencode(place))[:32]}.lock"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -290,9 +313,7 @@ def _name(version: DataVersion, held: Manifest) -> str:
     return version.name if version.kind == "folder" else held.entries[0].path
 
 
-def by_pointers(
-    ws: Workspace, folder: Path, *, force: bool = False, link: str = "auto", tell: Tell = quiet
-) -> list[Got]:
+def by_pointers(folder: Path, get_one: Callable[[str, Path], Got]) -> list[Got]:
     """Bring everything that pointers below a folder name to where they stand.
 
     Raises:
@@ -306,7 +327,4 @@ def by_pointers(
             hint="Name a version: mainspring data get NAME@7 TARGET",
         )
     read = [(pointers.read(file), place) for file, place in found]  # all of them, before any
-    return [
-        get(ws, pointer.reference, place, force=force, link=link, tell=tell)
-        for pointer, place in read
-    ]
+    return [get_one(pointer.reference, place) for pointer, place in read]

@@ -20,7 +20,7 @@ from mainspring.pipelines.data.reading import digests_of
 from mainspring.pipelines.data.seen import Seen
 from mainspring.pipelines.data.stats import State
 from mainspring.pipelines.data.walk import refuse, shown
-from mainspring.workspace.data.places import Tell, quiet, stats_folder, trees_folder
+from mainspring.workspace.data.places import Store, Tell, apart, quiet, stats_folder, trees_folder
 
 if TYPE_CHECKING:
     from mainspring.workspace.opening import Workspace
@@ -65,7 +65,7 @@ def look(home: Path, place: Path, tell: Tell = quiet) -> Look:
     folder = stats_folder(home)
     state = stats.load(folder, place)
     tell("looking", 0, 0)
-    seen = Seen(place, state, apart=[home], ours=trees_folder(home))
+    seen = Seen(place, state, apart=apart(home), ours=trees_folder(home))
     if seen.as_before:
         return Look(seen=seen, read=0, state=state)
     todo = seen.files(unknown=True)
@@ -79,11 +79,15 @@ def look(home: Path, place: Path, tell: Tell = quiet) -> Look:
     return Look(seen=seen, read=len(todo), state=state)
 
 
-def status(home: Path, place: Path, opened: Callable[[], Workspace], tell: Tell = quiet) -> Status:
+Held = Callable[[str, str, State], Manifest]
+"""Tells what a version holds, by the dataset and its digest; the state may name it too."""
+
+
+def status(home: Path, place: Path, held_of: Held, tell: Tell = quiet) -> Status:
     """Return how a place differs from the version that belongs there.
 
     That is the version its pointer names, else the one that was last added from it or brought
-    to it. ``opened`` opens the workspace, which is needed only to tell what differs.
+    to it. ``held_of`` is asked only to tell what differs; see :func:`in_home`.
 
     Raises:
         NotFoundError: if the version is not in the home, and something differs.
@@ -112,11 +116,11 @@ def status(home: Path, place: Path, opened: Callable[[], Workspace], tell: Tell 
         return told
     if found.seen.content(kind) == wanted and not found.seen.refused:
         return msgspec.structs.replace(told, state="clean")
-    held = _held(opened(), name, wanted, state)
+    held = held_of(name, wanted, state)
     return msgspec.structs.replace(told, state="changed", **_differences(found, held))
 
 
-def held_at(ws: Workspace, state: State) -> Manifest | None:
+def held_at(ws: Store, state: State) -> Manifest | None:
     """Return what the version holds that was last at a place, if it is kept still."""
     if not state.manifest:
         return None
@@ -136,13 +140,19 @@ def plain(found: Look) -> Look:
     return found
 
 
-def _held(ws: Workspace, name: str, digest: str, state: State) -> Manifest:
-    if state.digest == digest and (found := held_at(ws, state)) is not None:
-        return found
-    from mainspring.pipelines.data import versions
+def in_home(opened: Callable[[], Workspace]) -> Held:
+    """Return what tells what a version of a home holds, which is opened only when asked."""
 
-    version = ws.read(Permission.READ, lambda tx: versions.resolve(tx, f"{name}@{digest}"))
-    return manifest.read(version.manifest or "", ws.objects)
+    def held_of(name: str, digest: str, state: State) -> Manifest:
+        ws = opened()
+        if state.digest == digest and (found := held_at(ws, state)) is not None:
+            return found
+        from mainspring.pipelines.data import versions
+
+        version = ws.read(Permission.READ, lambda tx: versions.resolve(tx, f"{name}@{digest}"))
+        return manifest.read(version.manifest or "", ws.objects)
+
+    return held_of
 
 
 def _differences(found: Look, held: Manifest) -> dict[str, list[str]]:

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
+from mainspring.ground.identity import sha256
 from mainspring.ground.permissions import Permission
 
 if TYPE_CHECKING:
+    from mainspring.ground.ports import Readable
     from mainspring.pipelines.data.manifest import Part
     from mainspring.workspace.opening import Workspace
+
+_FAR = "far"
 
 Tell = Callable[[str, int, int], None]
 """Is told what is being done, how far it is, and how far it goes."""
@@ -29,6 +33,30 @@ def stats_folder(home: Path) -> Path:
 def trees_folder(home: Path) -> Path:
     """Return where versions lie that runs read, read-only."""
     return home / "data" / "trees"
+
+
+class Store(Protocol):
+    """What bringing data needs of a workspace, or of a server."""
+
+    @property
+    def home(self) -> Path:
+        """Return where is kept what is known of places in the file system."""
+        ...
+
+    @property
+    def objects(self) -> Readable:
+        """Return where bytes are."""
+        ...
+
+
+def far_home(home: Path, url: str) -> Path:
+    """Return where is kept what is known of places whose versions are a server's."""
+    return home / _FAR / sha256(url.rstrip("/").encode())[:16]
+
+
+def apart(home: Path) -> list[Path]:
+    """Return the folders that are nobody's data: the home, also of what is known of a server."""
+    return [home.parents[1] if home.parent.name == _FAR else home]
 
 
 class Hints:
