@@ -3,9 +3,9 @@
 ``--envs`` holds the environment of dvc (``ENVS/dvc``), made on first use. Each figure is a
 command of its own, its start included, and for ours also the same work within a process that
 is up. Walls rise with other load on the machine: read the CPU (of the command and of its
-children) and the ratios. ``--files`` makes more small files, 600,000 for the soak;
-``--megabytes`` the large one. dvc flushes nothing to the disk and ours does, which a machine
-with a slow disk shows.
+children) and the ratios. ``--files 600000 --megabytes 0 --only ours`` is the soak of many small
+files (some 4 GB of disk; dvc takes minutes); ``--megabytes`` makes the large one. dvc flushes
+nothing to the disk and ours does, which a machine with a slow disk shows.
 """
 
 from __future__ import annotations
@@ -25,27 +25,43 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 SMALL = 1000  #: bytes of a small file
+PEAKS: list[float] = []  #: MB, of the commands since the last figure
 
 
 class Figure:
-    """CPU and wall of one thing, and what it added to the store."""
+    """CPU and wall of one thing, the most memory it had, and what it added to the store."""
 
-    def __init__(self, cpu_s: float, wall_s: float, more_mb: float) -> None:
-        self.cpu_s, self.wall_s, self.more_mb = cpu_s, wall_s, more_mb
+    def __init__(self, cpu_s: float, wall_s: float, peak_mb: float, more_mb: float) -> None:
+        self.cpu_s, self.wall_s, self.peak_mb, self.more_mb = cpu_s, wall_s, peak_mb, more_mb
 
     def __str__(self) -> str:
         more = f", {self.more_mb:,.1f} MB more" if self.more_mb >= 0.05 else ""
-        return f"{self.cpu_s:6.2f} s CPU {self.wall_s:6.2f} s wall{more}"
+        peak = f", {self.peak_mb:,.0f} MB of memory" if self.peak_mb else ""
+        return f"{self.cpu_s:6.2f} s CPU {self.wall_s:6.2f} s wall{peak}{more}"
 
 
 def measured(work: Callable[[], object], store: Path, *, own: bool) -> Figure:
     """Do something and say what it cost, in this process or in its children."""
+    PEAKS.clear()
     who = resource.RUSAGE_SELF if own else resource.RUSAGE_CHILDREN
     before, size, begun = resource.getrusage(who), size_of(store), time.perf_counter()
     work()
     wall, after = time.perf_counter() - begun, resource.getrusage(who)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Figure(cpu, wall, (size_of(store) - size) / 1e6)
+    return Figure(cpu, wall, max(PEAKS, default=0.0), (size_of(store) - size) / 1e6)
+
+
+def run(command: list[str], cwd: Path, env: dict[str, str]) -> str:
+    """Run a command, note the most memory it had, and return what it said."""
+    with subprocess.Popen(command, cwd=cwd, env=env, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        said = process.stdout.read()
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    PEAKS.append(used.ru_maxrss / 1024)
+    if process.returncode not in (0, 1):  # 1: something differs
+        raise SystemExit(f"{command} ended with {process.returncode}")
+    return said
 
 
 def size_of(folder: Path) -> int:
@@ -75,11 +91,7 @@ class Ours:
         self._run("data", "status", path)
 
     def _run(self, *args: str) -> str:
-        command = [sys.executable, "-m", "mainspring", *args]
-        done = subprocess.run(
-            command, cwd=self.place, env=self._env, check=True, capture_output=True, text=True
-        )
-        return done.stdout
+        return run([sys.executable, "-m", "mainspring", *args], self.place, self._env)
 
 
 class OursWithin:
@@ -107,7 +119,7 @@ class OursWithin:
     def check(self, path: str) -> None:
         from mainspring.workspace.data import looking
 
-        looking.status(self._ws.home, self.place / path, lambda: self._ws)
+        looking.status(self._ws.home, self.place / path, looking.in_home(lambda: self._ws))
 
 
 class Dvc:
@@ -136,15 +148,7 @@ class Dvc:
         self._run("status", f"{path}.dvc")
 
     def _run(self, *args: str) -> str:
-        done = subprocess.run(
-            [str(self._program), *args],
-            cwd=self.place,
-            env=self._env,
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-        return done.stdout
+        return run([str(self._program), *args], self.place, self._env)
 
 
 def small_files(place: Path, count: int) -> None:
@@ -200,6 +204,7 @@ def tried(kind: type[Ours | OursWithin | Dvc], args: argparse.Namespace, folder:
         note(f"{args.files:,} x 1 kB added", lambda: one.add("small"))
         note("re-checked", lambda: one.check("small"))
         (place / "small" / "000" / "000007.bin").write_bytes(b"changed")
+        note("looked at, one of them changed", lambda: one.check("small"))
         note("re-added, one of them changed", lambda: one.add("small"))
         shutil.rmtree(place / "small")
     if args.megabytes:

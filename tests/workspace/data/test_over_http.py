@@ -22,6 +22,7 @@ from mainspring.cli.start import main
 from mainspring.ground.errors import (
     BadInputError,
     NotFoundError,
+    PermissionDeniedError,
     UnavailableError,
 )
 from mainspring.ground.killpoints import ENVIRONMENT
