@@ -232,6 +232,7 @@ def test_no_lie_about_pieces_is_kept(client: httpx.Client, ws: Workspace) -> Non
         ([bytes((4 << 20) + 1)], None, "body"),
         (["text"], None, "body"),
         ([[b"x"]], None, "body"),
+        ([b"x"] * 20_001, None, "body"),
     ):
         body = msgspec.msgpack.encode(pieces)
         digest = digest or hashlib.sha256(body).hexdigest()

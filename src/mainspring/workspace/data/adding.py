@@ -101,7 +101,8 @@ def added(
     tell("writing down", 0, 0)
     version = keep(ws, named, held, **{**given, "source": given.get("source") or str(path)})
     here("data.added")
-    remember(ws.home, path, version, {e.path: e.sha256 for e in entries}, seen, seen_ns)
+    learnt = {one.path: one.sha256 for one in entries if one.path not in digests}
+    remember(ws.home, path, version, learnt, seen, seen_ns)
     new = last is None or version.number != last.number
     return Added(version=version, new=new, stored=storing.stored, read=len(files) - len(digests))
 
@@ -148,7 +149,10 @@ def remember(
     seen: Seen,
     seen_ns: int,
 ) -> None:
-    """Note which version lies at a place, and what was seen of its files."""
+    """Note which version lies at a place, and what was seen of its files.
+
+    ``digests`` are those of files that were not known.
+    """
     seen.learn(digests)
     content, folders = seen.to_remember(version.kind, seen_ns)
     state = State(

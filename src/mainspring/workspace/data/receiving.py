@@ -37,6 +37,8 @@ MOST_ASKED = 5_000  #: digests asked for at once
 MAX_PIECES = 64 << 20  #: bytes of a body of pieces
 MAX_FILES = 256 << 20  #: bytes of a version's list of files: some three million
 MAX_PART = 16 << 20  #: bytes read at once
+_MOST_PIECES = 20_000  # of one body: what is made of each takes memory, however short it is
+_MOST_FILES = 3_000_000
 _TOLD = 100_000  # pieces named as missing at once
 _NOTHING = hashlib.sha256(b"").digest()
 
@@ -53,6 +55,10 @@ class SentFile(msgspec.Struct, frozen=True, array_like=True, gc=False, forbid_un
     executable: bool = False
     #: of a file of a megabyte and more: length and digest of each; none if it is kept already
     chunks: tuple[tuple[Count, Digest], ...] = ()
+
+
+_PIECES = Annotated[list[memoryview], Meta(max_length=_MOST_PIECES)]
+_FILES = Annotated[list[SentFile], Meta(max_length=_MOST_FILES)]
 
 
 class Lacking(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,7 +104,7 @@ def take(ws: Workspace, digest: str, body: Path) -> Taken:
     if found != digest:
         raise BadInputError(f"The body has the digest {found}, not {digest}.", field="digest")
     try:
-        pieces = msgspec.msgpack.decode(data, type=list[memoryview])
+        pieces = msgspec.msgpack.decode(data, type=_PIECES)
     except msgspec.MsgspecError as error:
         raise BadInputError(f"The body is no array of pieces: {error}.", field="body") from error
     for number, piece in enumerate(pieces):
@@ -199,7 +205,7 @@ def _objects_of(one: _Hashed) -> frozenset[str]:
 
 def _files(body: Path) -> list[SentFile]:
     try:
-        files = msgspec.msgpack.decode(body.read_bytes(), type=list[SentFile])
+        files = msgspec.msgpack.decode(body.read_bytes(), type=_FILES)
     except msgspec.MsgspecError as error:
         raise BadInputError(f"The body is no list of files: {error}.", field="body") from error
     for file in files:
