@@ -18,7 +18,6 @@ import msgspec
 import pytest
 from kept_data import Opener, bytes_of, settle
 
-from mainspring.cli.start import main
 from mainspring.ground.errors import (
     BadInputError,
     NotFoundError,
@@ -109,41 +108,6 @@ def test_a_folder_goes_there_and_comes_back(
         there.get("flights@3", out)
     with pytest.raises(BadInputError, match="files are copied"):
         there.get("flights", out, link="symlink")
-
-
-def test_the_commands_work_with_a_url(
-    url: str,
-    folder: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MAINSPRING_URL", url)
-    monkeypatch.setenv("MAINSPRING_HOME", str(tmp_path / "here"))
-    said = []
-    for code, words in (
-        (0, "data add flights -m May"),
-        (0, "data status flights"),
-        (0, "data log flights"),
-        (1, "data diff flights@1 middle.bin --files-only"),
-        (2, "data diff flights"),
-        (1, "data diff flights --files-only"),
-        (1, "data status"),
-        (0, "data add flights"),
-        (0, "data diff flights --files-only"),
-        (1, "data diff flights@1 flights@2"),
-        (0, "data get flights@1 before"),
-        (0, "data get"),
-    ):
-        if words == "data diff flights@1 middle.bin --files-only":
-            (folder / "sub" / "deep" / "middle.bin").replace(tmp_path / "middle.bin")
-        assert main(words.split()) == code, (words, capfd.readouterr())
-        said.append(capfd.readouterr().out)
-    assert "flights@1 is new, 10.5 MB" in said[0]
-    assert "flights@2 is new, 0 B" in said[7]
-    assert not (tmp_path / "here" / "mainspring.db").exists()
-    assert (tmp_path / "before" / "large.bin").exists()
 
 
 def test_what_the_server_lost_is_sent_again(
