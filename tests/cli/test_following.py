@@ -42,12 +42,13 @@ def test_a_pipe_gets_a_line_for_each_change_with_the_reason_and_what_was_printed
     before = [step("load", "reused", why=reason), step("fit", "running", attempt=2)]
     shown.show([*before, step("score", "waiting")])
     shown.printed("fit", "epoch 1\x1b[31m")
-    shown.show([before[0], step("fit", "done", attempt=2), step("score", "waiting")])
+    shown.show([before[0], step("fit", "done", attempt=2), step("score", "done")])
     assert capsys.readouterr().out.splitlines() == [
         f"load                     reused   {reason}",
         "fit                      running  try 2. first time",
         "fit | epoch 1?[31m",
         "fit                      done     2.50 s",
+        "score                    done     2.50 s, first time",  # done when it was first seen
     ]
 
 

@@ -105,8 +105,9 @@ class Lines(Display):
                 continue
             now = one["state"], one["attempt"]
             if one["state"] != "waiting" and now != self._told.get(one["step"]):
+                fresh = one["step"] not in self._told  # a quick one is done when it is first seen
                 self._told[one["step"]] = now
-                _line(one["step"], one["state"], _note(one))
+                _line(one["step"], one["state"], _note(one, fresh=fresh))
         for name in sorted(large):
             self._map(name, [one for one in steps if one["step"].startswith(f"{name}[")])
         sys.stdout.flush()
@@ -127,11 +128,12 @@ def _line(step: str, state: str, note: str) -> None:
     sys.stdout.write(render.plain(f"{step:<24} {state:<8} {note}".rstrip()) + "\n")
 
 
-def _note(one: dict[str, Any]) -> str:
-    """Return what is said of a step beside its state."""
+def _note(one: dict[str, Any], *, fresh: bool) -> str:
+    """Return what is said of a step beside its state; ``fresh``: nothing was said of it yet."""
     if one["state"] == "done":
         lasted = f"{one['wall_s'] or _took(one):.2f} s"
-        return f"{lasted}, {one['why']}" if one["kind"] in ("approval", "event") else lasted
+        unsaid = fresh or one["kind"] in ("approval", "event")
+        return f"{lasted}, {one['why']}" if unsaid else lasted
     if one["state"] == "failed":
         return str(one["error"]).partition("\n")[0]
     again = f"try {one['attempt']}. " if one["attempt"] > 1 else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from mainspring.workspace.opening import Workspace
 
 
 def state(ws: Workspace, place: Path) -> str:
-    return looking.status(ws.home, place, lambda: ws).state
+    return looking.status(ws.home, place, looking.in_home(lambda: ws)).state
 
 
 @pytest.fixture
@@ -171,13 +172,13 @@ def test_pointers_bring_what_a_clone_lacks(
     clone = tmp_path / "clone" / "data"
     clone.mkdir(parents=True)
     pointers.write(clone / "flights", version)
-    missing = looking.status(ws.home, clone / "flights", lambda: ws)
+    missing = looking.status(ws.home, clone / "flights", looking.in_home(lambda: ws))
     assert (missing.state, missing.name, missing.number) == ("missing", "flights", 1)
-    [got] = getting.by_pointers(ws, tmp_path / "clone")
+    [got] = getting.by_pointers(tmp_path / "clone", partial(getting.get, ws))
     assert bytes_of(clone / "flights") == bytes_of(folder)
     assert (got.version.number, state(ws, clone / "flights")) == (1, "clean")
     with pytest.raises(BadInputError, match="There is no pointer below"):
-        getting.by_pointers(ws, folder)
+        getting.by_pointers(folder, partial(getting.get, ws))
 
 
 def test_status_names_every_difference(ws: Workspace, folder: Path) -> None:
@@ -188,7 +189,7 @@ def test_status_names_every_difference(ws: Workspace, folder: Path) -> None:
     (folder / "sub" / "04.csv").unlink()
     (folder / "new").write_text("x")
     (folder / "link").symlink_to("new")
-    told = looking.status(ws.home, folder, lambda: ws)
+    told = looking.status(ws.home, folder, looking.in_home(lambda: ws))
     assert (told.state, told.added, told.removed) == ("changed", ["new"], ["sub/04.csv"])
     assert told.changed == ["run.sh", "sub/03.csv"]
     assert told.refused == ["link is a symbolic link: put the file itself there"]

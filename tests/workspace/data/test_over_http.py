@@ -18,6 +18,7 @@ import msgspec
 import pytest
 from kept_data import Opener, bytes_of, settle
 
+from mainspring.cli.start import main
 from mainspring.ground.errors import (
     BadInputError,
     NotFoundError,
@@ -80,6 +81,35 @@ def there(url: str, tmp_path: Path) -> Iterator[There]:
     server = Server(url, None)
     yield There(server, tmp_path / "here")
     server.close()
+
+
+def test_the_commands_say_there_what_they_say_here(
+    url: str,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MAINSPRING_URL", url)
+    settle(folder)
+
+    def said(code: int, *words: str) -> str:
+        assert main(["data", *words]) == code, capsys.readouterr()
+        told = capsys.readouterr()
+        return told.out + told.err
+
+    assert "flights@1 is new" in said(0, "add", str(folder))
+    assert "clean, flights@1" in said(0, "status", str(folder))
+    (folder / "new").write_text("new")
+    assert "1 added" in said(1, "diff", "flights@1", str(folder), "--files-only")
+    assert "flights@2 is new" in said(0, "add", str(folder))
+    assert "1 added" in said(1, "diff", "flights@1", "flights@2", "--files-only")
+    (folder / "new").unlink()
+    assert "0 there already" in said(0, "get", "flights@1", "out")
+    assert bytes_of(tmp_path / "out") == bytes_of(folder)
+    assert "nope" in said(1, "get", "nope@1")
+    assert "flights@2" in said(0, "log", "flights")
 
 
 def test_a_folder_goes_there_and_comes_back(
