@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -139,3 +141,27 @@ def test_where_blocks_can_be_shared_nothing_is_copied_and_all_is_verified(
     with pytest.raises(DamagedError):
         objects.fetch(digest, tmp_path / "other")
     assert not (tmp_path / "other").exists()
+
+
+AT_THE_END = """
+import sys, threading
+from pathlib import Path
+from mainspring.backends.objects.local import LocalObjects
+
+def late() -> None:
+    threading.main_thread().join()  # no thread pool can be made from here on
+    pieces = [Path(sys.argv[2]).read_bytes()]
+    sys.stdout.write(LocalObjects(Path(sys.argv[1])).put_file(pieces))
+
+threading.Thread(target=late).start()
+"""
+
+
+def test_what_comes_as_an_interpreter_ends_is_kept_as_well(tmp_path: Path) -> None:
+    large = os.urandom(3 << 20)
+    (tmp_path / "large").write_bytes(large)
+    words = [sys.executable, "-c", AT_THE_END, str(tmp_path / "objects"), str(tmp_path / "large")]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == sha256(large)
+    assert LocalObjects(tmp_path / "objects").get(done.stdout) == large

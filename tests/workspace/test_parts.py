@@ -224,7 +224,8 @@ def test_a_step_that_is_always_killed_fails_with_that_reason(
 
 def test_a_step_whose_workers_died_says_so(ws: Workspace, project: Path) -> None:
     run = running.start_run(ws, "fit")
-    dead = {"state": "leased", "attempt": 10, "lease_until": 0.0, "lease_s": 1.0, "owner": "x"}
+    dead = {"state": "leased", "lease_until": 0.0, "lease_s": 1.0, "owner": "x"}
+    dead["attempt"] = task_rows.c.last_attempt
     first = task_rows.c.id == f"{run}:load"
     work_as_engine(ws, lambda tx: tx.run(task_rows.update().where(first).values(**dead)))
     settle(ws)

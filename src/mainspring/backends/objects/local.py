@@ -12,16 +12,18 @@ import fcntl
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from mainspring.ground.clock import Clock, SystemClock
 from mainspring.ground.errors import DamagedError, NotFoundError, StorageFullError, StoreError
 from mainspring.ground.identity import check_digest, is_digest
 from mainspring.ground.ports import Kept
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 _NAMED = 10_000  # names remembered as durable
 CHUNK = 1 << 20
@@ -64,16 +66,12 @@ class LocalObjects:
             return self._put_pieces(_pieces(opened))
 
     def _put_pieces(self, pieces: Iterable[bytes | memoryview]) -> str:
-        found = hashlib.sha256()
-        with self._new_file() as (file, temp), ThreadPoolExecutor(1, "hash") as pool:
+        with self._new_file() as (file, temp), ExitStack() as stack:
+            found = _Hashing(stack)
             for piece in pieces:
-                if len(piece) < _BESIDE:
-                    found.update(piece)
-                    write_all(file, piece)
-                else:
-                    hashed = pool.submit(found.update, piece)
-                    write_all(file, piece)
-                    hashed.result()  # before the next is asked for: it may take its place
+                hashed = found.add(piece)
+                write_all(file, piece)
+                hashed()  # before the next is asked for: it may take its place
             digest = found.hexdigest()
             if not self._hit(digest, file.tell()):
                 self._keep(file, temp, digest)
@@ -251,6 +249,35 @@ class LocalObjects:
             with suppress(FileNotFoundError):
                 if entry.name != LOCK and entry.stat().st_mtime < before:
                     Path(entry.path).unlink()
+
+
+class _Hashing:
+    """A digest that grows in a thread beside what is done with the same bytes."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._found = hashlib.sha256()
+        self._stack = stack
+        self._threads: Executor | None = None
+
+    def add(self, piece: bytes | memoryview) -> Callable[[], None]:
+        """Begin with a piece; return what waits until it is in."""
+        if len(piece) >= _BESIDE:
+            try:
+                return self._beside().submit(self._found.update, piece).result
+            except RuntimeError:  # an interpreter that ends starts no thread, and imports none
+                pass
+        self._found.update(piece)
+        return lambda: None
+
+    def hexdigest(self) -> str:
+        return self._found.hexdigest()
+
+    def _beside(self) -> Executor:
+        if self._threads is None:
+            from concurrent.futures import ThreadPoolExecutor
+
+            self._threads = self._stack.enter_context(ThreadPoolExecutor(1, "hash"))
+        return self._threads
 
 
 def _in_folder(folder: Path, start: str) -> Iterator[Kept]:
