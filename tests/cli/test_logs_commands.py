@@ -13,6 +13,8 @@ from mainspring.cli.logged import command_of, hidden
 from mainspring.ground.clock import SystemClock
 from mainspring.ground.logs import line_of
 
+RUN = "run_01m8j64138ajfxdkn9bv403jc0"
+
 
 @pytest.fixture
 def told(say: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
@@ -24,7 +26,7 @@ def told(say: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
         line_of(now - 300 + number, level, "engine", 1, event, fields)
         for number, (level, event, fields) in enumerate(
             [
-                ("info", "step done", {"run": "run_1", "step": "train"}),
+                ("info", "step done", {"run": RUN, "step": "train"}),
                 ("warning", "slow", {"endpoint": "flights"}),
                 ("error", "broke\x1b[31m", {"trace": "Traceback\n  in here\nValueError: x"}),
             ]
@@ -39,7 +41,7 @@ def test_lines_are_shown_oldest_first_with_ids_and_traces_and_cannot_command_a_t
 ) -> None:
     said = told("logs").out
     assert said.index("step done") < said.index("slow") < said.index("broke")
-    assert "run=run_1" in said
+    assert f"run={RUN}" in said
     assert "in here" in said
     assert "\x1b" not in said
 
@@ -51,10 +53,12 @@ def test_lines_are_chosen(told: Callable[..., Any]) -> None:
     assert events("STEP") == ["step done"]
     assert events("--level", "warning") == ["broke\x1b[31m", "slow"]
     assert events("--endpoint", "flights") == ["slow"]
-    assert events("--run", "run_1", "--step", "train") == ["step done"]
+    assert events("--run", RUN, "--step", "train") == ["step done"]
     assert events("-n", "1") == ["broke\x1b[31m"]
     assert events("--since", "1m") == []
     assert "Nothing in the logs" in told("logs", "zzz").out
+    misspelt = told("logs", "--run", "run_01m8zz")
+    assert (misspelt.code, "There is no run 'run_01m8zz'" in misspelt.err) == (1, True)
 
 
 def test_what_cannot_be_asked_is_exit_code_two(told: Callable[..., Any]) -> None:

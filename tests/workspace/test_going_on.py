@@ -145,6 +145,9 @@ def test_a_run_is_resumed_with_newer_code_and_why_names_the_line(ws: Workspace) 
     )
     assert [str(one.state) for one in found.values()] == ["done"] * 3
     assert Path("loads").read_text() == "x"
+    with pytest.raises(ConflictError, match="nothing of it is left") as told:
+        going_on.resume(ws, run)
+    assert told.value.hint == f"Make it again: mainspring rerun {run}"
 
 
 def test_a_run_whose_pipeline_has_other_steps_by_now_is_not_resumed(ws: Workspace) -> None:

@@ -133,5 +133,6 @@ def test_values_of_every_kind_are_handed_on_and_pickles_stay_at_home(tmp_path: P
         assert broken[0] is RunStatus.FAILED
         error = broken[1]["wrong"].error
         assert error.startswith(
-            "Step wrong returned a str, and its function says that it returns polars.DataFrame."
+            "Step wrong returned a value of type str, and its function says that it returns"
+            " polars.DataFrame."
         )

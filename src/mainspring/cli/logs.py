@@ -38,7 +38,9 @@ def logs(
         str | None,
         Parameter(help="web, engine, supervisor, endpoint, endpoint-NAME, steps, cli, worker."),
     ] = None,
-    run: Annotated[str | None, Parameter(help="Only lines about a run; 'last' is it.")] = None,
+    run: Annotated[
+        str | None, Parameter(help="Only lines about a run: its first characters, or 'last'.")
+    ] = None,
     step: Annotated[str | None, Parameter(help="Only lines about a step.")] = None,
     endpoint: Annotated[str | None, Parameter(help="Only lines about an endpoint.")] = None,
     loop: Annotated[str | None, Parameter(help="Only lines about a loop.")] = None,
@@ -56,8 +58,8 @@ def logs(
     options: Everywhere = HERE,
 ) -> None:
     """Search what processes wrote, the newest last, or follow it."""
-    if run == "last":
-        run = _newest(options)
+    if run is not None:
+        run = _whole(run, options)
     asked = {
         "text": text or None, "process": process, "run": run, "step": step, "endpoint": endpoint,
         "loop": loop, "request": request, "prediction": prediction, "level": level,
@@ -73,12 +75,15 @@ def logs(
     _follow(ask, found, say)
 
 
-def _newest(options: Everywhere) -> str:
+def _whole(run: str, options: Everywhere) -> str:
+    from mainspring.cli.runs import full_id, is_full
+
+    if is_full(run):  # asks no database: the logs may be wanted because it fails
+        return run
     from mainspring.cli.remote import asking
-    from mainspring.cli.runs import full_id
 
     with asking(options) as house:
-        return full_id(house, "last")
+        return full_id(house, run)
 
 
 def asker(options: Everywhere, asked: dict[str, Any]) -> Ask:

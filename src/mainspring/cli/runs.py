@@ -167,6 +167,11 @@ def why(
     render.said(options, told, *began, *lines)
 
 
+def is_full(run: str) -> bool:
+    """Return whether this is the whole id of a run, by its looks."""
+    return len(run) == 30 and run.startswith("run_")
+
+
 def full_id(house: Local | Remote, run: str, *, deleted: bool = False) -> str:
     """Return the id of the newest run that begins with the given characters; ``last`` is it.
 
@@ -175,7 +180,7 @@ def full_id(house: Local | Remote, run: str, *, deleted: bool = False) -> str:
     Raises:
         NotFoundError: if there is none.
     """
-    if len(run) == 30 and run.startswith("run_"):
+    if is_full(run):
         return run
     asked: dict[str, Any] = {"deleted": True} if deleted else {}
     if run != "last":

@@ -99,7 +99,9 @@ def slug(text: str, fallback: str = "project") -> str:
 
     >>> slug("My churn data (2024)")
     'my-churn-data-2024'
+    >>> slug("Größe und Maß")
+    'grosse-und-mass'
     """
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    plain = unicodedata.normalize("NFKD", text.casefold()).encode("ascii", "ignore").decode()
     cut = re.sub(r"[^a-z0-9_]+", "-", plain).strip("-_")[:64].strip("-_")
     return cut or fallback

@@ -66,8 +66,8 @@ def check_result(function: Callable[..., Any], value: Any, step: str) -> None:
         return
     said = " | ".join(_told(one) for one in wanted)
     raise StepFailedError(
-        f"Step {step} returned a {_told(type(value))}, and its function says that it returns"
-        f" {said}.",
+        f"Step {step} returned a value of type {_told(type(value))}, and its function says that"
+        f" it returns {said}.",
         hint=f"Correct the hint (`-> {_told(type(value))}`) or what is returned.",
     )
 

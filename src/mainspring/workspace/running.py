@@ -263,6 +263,12 @@ def resume_in(tx: Tx, run: str, now: RunPlan | None = None) -> None:
         leases.orphan(tx, leases.orphaned(tx))
         if not leases.held(tx, run):
             return
+    if experiments.get(tx, run).status is RunStatus.FINISHED:
+        raise ConflictError(
+            f"Run {run} is finished: nothing of it is left to go on with.",
+            field="run",
+            hint=f"Make it again: mainspring rerun {run}",
+        )
     experiments.resume(tx, run)
     experiments.set_tags(tx, run, {CANCELLED: None})
     leave = [pipelines.task_id(run, one) for one in growing.handled(tx, run)]
