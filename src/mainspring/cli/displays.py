@@ -73,7 +73,7 @@ class Objects(Display):
                 continue
             self._told[one["step"]] = now
             kept = ("step", "state", "kind", "attempt", "why", "started", "ended", "error")
-            write({"event": "step", **{name: one[name] for name in kept}, "seconds": _took(one)})
+            write({"event": "step", **{name: one[name] for name in kept}, "seconds": took(one)})
 
     def printed(self, step: str, text: str) -> None:
         """Write an object for a line that a step printed."""
@@ -131,7 +131,7 @@ def _line(step: str, state: str, note: str) -> None:
 def _note(one: dict[str, Any], *, fresh: bool) -> str:
     """Return what is said of a step beside its state; ``fresh``: nothing was said of it yet."""
     if one["state"] == "done":
-        lasted = f"{one['wall_s'] or _took(one):.2f} s"
+        lasted = f"{one['wall_s'] or took(one):.2f} s"
         unsaid = fresh or one["kind"] in ("approval", "event")
         return f"{lasted}, {one['why']}" if unsaid else lasted
     if one["state"] == "failed":
@@ -140,12 +140,11 @@ def _note(one: dict[str, Any], *, fresh: bool) -> str:
     return f"{again}{one['why']}"
 
 
-def _took(one: dict[str, Any], now: float | None = None) -> float:
-    """Return the seconds from a step's start to its end, or to now."""
-    end = one["ended"] if one["ended"] is not None else now
-    if one["started"] is None or end is None or one["state"] == "reused":
+def took(one: dict[str, Any]) -> float:
+    """Return the seconds from a step's start to its end; 0 of one that has not ended."""
+    if one["started"] is None or one["ended"] is None or one["state"] == "reused":
         return 0.0
-    return max(float(end - one["started"]), 0.0)
+    return max(float(one["ended"] - one["started"]), 0.0)
 
 
 class Terminal(Display):

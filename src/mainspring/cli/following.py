@@ -151,6 +151,7 @@ class _Watched:
         self._asked = False
         self._looked = 0.0
         self._ended = 0  # steps
+        self._told_more = False
 
     def show(self, steps: Steps) -> None:
         """Show the steps, after all that those printed which have ended by now."""
@@ -168,7 +169,8 @@ class _Watched:
         found = [one for one in self._lines.look(PRINTED) if one["process"] == "steps"]
         for line in found:
             self._display.printed(line["step"] or "", line["event"])
-        if len(found) >= PRINTED:
+        if len(found) >= PRINTED and not self._told_more:
+            self._told_more = True
             self._display.say(f"more was printed: mainspring logs --run {self.name}")
 
     def stop_if_wished(self) -> None:

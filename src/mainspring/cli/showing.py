@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mainspring.cli import render
+from mainspring.cli.displays import took
 from mainspring.experiments.reserved import GROUP, USER
 
 if TYPE_CHECKING:
@@ -133,7 +134,12 @@ def _figures(run: dict[str, Any]) -> str:
 
 
 def _steps(out: Console, steps: list[dict[str, Any]]) -> None:
-    rows = [(s["step"], s["state"], f"{s['wall_s']:.2f} s", s["why"] or s["error"]) for s in steps]
+    # What decides or waits has no process whose time was taken.
+    seconds = {s["step"]: s["wall_s"] or took(s) for s in steps}
+    rows = [
+        (s["step"], s["state"], f"{seconds[s['step']]:.2f} s", s["why"] or s["error"])
+        for s in steps
+    ]
     _table(out, ("STEP", "STATE", "TOOK>", "WHY"), rows)
     for step in steps:
         if step["state"] == "failed":
