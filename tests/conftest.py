@@ -19,6 +19,7 @@ from sqlalchemy import MetaData
 from mainspring.backends.executors import local
 from mainspring.backends.sql import Guard, SqlStore, open_store, schema
 from mainspring.ground.clock import Clock, TurnedClock
+from mainspring.pipelines import project
 from mainspring.pipelines.outputs import pickled
 from mainspring.testing.postgres import PostgresServer
 from mainspring.workspace import opening
@@ -108,6 +109,18 @@ def _nothing_captured(monkeypatch: pytest.MonkeyPatch) -> None:
 def _in_no_home() -> None:
     """Begin in no home: a test whose steps ran in this process leaves its own behind."""
     pickled.leave()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _keep_the_tests() -> Iterator[None]:
+    """Let no project that is looked for in this repository drop the modules of the tests.
+
+    A class of theirs would be another one afterwards, and no pickle of it could be written.
+    """
+    ours, forget = Path(__file__).parents[1], project._forget_inside
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(project, "_forget_inside", lambda root: root == ours or forget(root))
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

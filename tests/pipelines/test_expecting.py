@@ -92,7 +92,7 @@ def test_a_step_in_a_process_of_its_own_fails_before_its_function_is_called(plac
     with pytest.raises(StepFailedError) as caught:
         child.execute({**given, "args": args}, place.objects)
     assert "Column 'x', range: found 1 of 2 values" in caught.value.message
-    assert "--from learn" in str(caught.value)
+    assert "Inputs: rows=" in str(caught.value)
     stored = outputs.encode(GOOD, place.objects, "rows")
     args = {"rows": {"digest": stored.digest, "type": stored.type}}
     with pytest.raises(StepFailedError, match="RuntimeError: called"):

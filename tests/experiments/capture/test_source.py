@@ -177,9 +177,9 @@ def test_load_includes_children() -> None:
     load = machine.Load()
     alone = load.read()["system/memory_mb"]
     with subprocess.Popen(
-        [sys.executable, "-c", "x = bytes(200_000_000); print(1, flush=True); input()"],
+        [sys.executable, "-c", "x = b'x' * 200_000_000; print(1, flush=True); input()"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     ) as child:  # fmt: skip
         child.stdout.readline()
-        assert load.read()["system/memory_mb"] > alone + 1
+        assert load.read()["system/memory_mb"] > alone + 100  # it may shrink itself
         child.communicate(b"\n")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
+import pytest
 from homes import LOOP, NOW, settle, work_as_engine
 
 from mainspring.ground.objects import DAY_S, Finding, Window
@@ -31,7 +34,10 @@ def decided(ws: Workspace) -> list[str]:
     return [one.reason for one in found]
 
 
-def test_a_rule_asks_for_a_new_version_only_if_it_says_so(served: Workspace) -> None:
+def test_a_rule_asks_for_a_new_version_only_if_it_says_so(
+    served: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # where the loop's project would be looked for
     verbs.put_rule(served, AlarmRule(name="told", endpoint="tide", series="drift:a", above=0.1))
     keep(served, 0, ("a", 0.4))
     before = decided(served)

@@ -215,7 +215,7 @@ def test_the_environment_may_give_the_keys_and_no_file_is_made(
     monkeypatch.setenv(keys.VARIABLE, two)
     assert shown(ws) == [HUSH] * 4
     assert not keys.place(ws.settings).exists()
-    monkeypatch.setenv(keys.VARIABLE, "nothing")
+    monkeypatch.setenv(keys.VARIABLE, "not-32-bytes-in-base64")
     with pytest.raises(SecretKeyError, match="MAINSPRING_SECRET_KEY does not hold a key"):
         shown(ws)
     ws.close()
