@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mainspring.ground.errors import BadInputError
+from mainspring.ground.held import Held
 
 BACKLOG = 2048
 
@@ -116,23 +117,19 @@ def write(file: Path, value: dict[str, Any]) -> bool:
     return True
 
 
-def free_port(host: str, port: int) -> int:
-    """Return the port, or a free one for 0.
+def hold(host: str, port: int) -> Held:
+    """Hold the port, or a free one for 0, for the web process, also while that starts again.
 
     Raises:
         BadInputError: if another program listens there, or we may not.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as trial:
-        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            trial.bind((host, port))
-        except (OSError, OverflowError) as error:
-            taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
-            why = "is in use by another program" if taken else f"cannot be used: {error}"
-            raise BadInputError(
-                f"Port {port} on {host} {why}.",
-                field="port",
-                hint="Choose another with --port, or a free one with --port 0.",
-            ) from error
-        return int(trial.getsockname()[1])
+    try:
+        return Held(host, port)
+    except (OSError, OverflowError) as error:
+        taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+        why = "is in use by another program" if taken else f"cannot be used: {error}"
+        raise BadInputError(
+            f"Port {port} on {host} {why}.",
+            field="port",
+            hint="Choose another with --port, or a free one with --port 0.",
+        ) from error

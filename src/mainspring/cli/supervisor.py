@@ -24,7 +24,7 @@ from typing import Any
 from mainspring.cli.child import Child, Command
 from mainspring.cli.homes import is_ours, read_state, take_lock, write_state
 from mainspring.cli.outputs import Outputs
-from mainspring.cli.sockets import EndpointSocket, Ports, free_port
+from mainspring.cli.sockets import EndpointSocket, Ports, hold
 from mainspring.cli.workers import END_S, Workers
 from mainspring.ground import logs
 from mainspring.ground.clock import SystemClock
@@ -368,10 +368,11 @@ def supervise(home: Path, host: str, port: int, **options: Any) -> int:
         await_orphans(home)
         for folder in (home / "logs", home / "run" / "endpoints"):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = Supervisor(home, host, free_port(host, port), **options)
-        bounds = {"days": options.get("log_days", 14.0), "most_mb": options.get("log_mb", 256)}
-        with contextlib.closing(logs.begin(home, "supervisor", **bounds)):
-            return found.run()
+        with hold(host, port) as held:
+            found = Supervisor(home, host, held.port, **options)
+            bounds = {"days": options.get("log_days", 14.0), "most_mb": options.get("log_mb", 256)}
+            with contextlib.closing(logs.begin(home, "supervisor", **bounds)):
+                return found.run()
     finally:
         os.close(lock)
 

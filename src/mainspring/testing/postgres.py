@@ -12,7 +12,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import threading
@@ -23,6 +22,7 @@ from typing import Any
 
 from mainspring.ground.errors import UnavailableError
 from mainspring.ground.extras import need
+from mainspring.ground.held import Held
 
 PATIENCE_S = 60.0
 _OPTIONS = (
@@ -41,7 +41,8 @@ class PostgresServer:
         self._user = _unprivileged()
         self._folder = Path(tempfile.mkdtemp(prefix="mainspring-pg-"))
         self._data = self._folder / "data"
-        self.port = _free_port()
+        self._held = Held("127.0.0.1")
+        self.port = self._held.port
         self._templates: set[str] = set()
         self._mutex = threading.Lock()
         self._server: subprocess.Popen[bytes] | None = None
@@ -97,6 +98,7 @@ class PostgresServer:
         """Stop it and take its folder away."""
         atexit.unregister(self.stop)
         self._end(signal.SIGINT)  # "fast": open sessions are ended
+        self._held.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def create(self, database: str, template: str = "template0") -> str:
@@ -197,9 +199,3 @@ def _unprivileged() -> tuple[int, int] | None:
             continue
         return entry.pw_uid, entry.pw_gid
     raise UnavailableError("PostgreSQL refuses root, and there is no user postgres or nobody.")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from mainspring.ground.errors import UnavailableError
+from mainspring.ground.held import Held
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.processes import read_json
 
@@ -53,8 +54,8 @@ def _answers(url: str) -> bool:
 def _own(ws: Workspace) -> Iterator[str]:
     """Start the web process of a home for a while, as ``up`` would, on a free port."""
     ours, theirs = socket.socketpair()
-    port = _free_port()
-    told = {"MAINSPRING_HOME": ws.settings.home, "MAINSPRING_PORT": str(port)}
+    held = Held("127.0.0.1")
+    told = {"MAINSPRING_HOME": ws.settings.home, "MAINSPRING_PORT": str(held.port)}
     told |= {"MAINSPRING_HOST": "127.0.0.1", "MAINSPRING_URL": ""}
     words = ["-m", "mainspring.cli.processes", "web", "--link", str(theirs.fileno())]
     process = subprocess.Popen(  # noqa: S603  our own command
@@ -67,13 +68,14 @@ def _own(ws: Workspace) -> Iterator[str]:
     theirs.close()
     try:
         _wait(ours, process)
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://127.0.0.1:{held.port}"
     finally:
         ours.close()  # it drains and ends when its line is gone
         with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=10)
         process.kill()
         process.wait()
+        held.close()
 
 
 def _wait(line: socket.socket, process: subprocess.Popen[bytes]) -> None:
@@ -85,9 +87,3 @@ def _wait(line: socket.socket, process: subprocess.Popen[bytes]) -> None:
         if any(json.loads(one).get("ready") for one in heard.split(b"\n")[:-1]):
             return
     raise UnavailableError("The server for the script's MLflow client did not start.")
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
