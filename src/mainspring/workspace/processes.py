@@ -9,6 +9,7 @@ import json
 import os
 import socket
 import threading
+import time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,14 +70,15 @@ def _beat(ws: Workspace, engine: Engine, link: Link) -> None:
     from mainspring.scaling.serving import endpoints
 
     own = ws.acting_as(service("engine"))
-    seen, told, waited, ready = -1, None, BEAT_S, False
+    seen, told, due, ready = -1, None, 0.0, False
     while not link.stop.is_set():
-        if waited >= BEAT_S:
+        now = time.monotonic()  # a round may take long: its turns are no measure of time
+        if now >= due:
             write_json(
                 ws.home / "run" / "engine.json",
                 {"pid": os.getpid(), "at": ws.clock.now(), "troubles": engine.troubles},
             )
-            waited = 0.0
+            due = now + BEAT_S
             if not ready:
                 link.send({"ready": True})
                 ready = True
@@ -96,7 +98,6 @@ def _beat(ws: Workspace, engine: Engine, link: Link) -> None:
                 link.send({"endpoints": wanted})
                 told = wanted
         link.stop.wait(0.1)
-        waited += 0.1
 
 
 def run_endpoint(settings: Settings, name: str, link: Link, shared: int | None = None) -> None:
