@@ -95,17 +95,18 @@ def watermark(folder: Path) -> float | None:
     A row counts no further than :data:`AHEAD_S` past the moment it was received, so that one
     clock that jumped does not end every window (:func:`segments.mark_of`).
     """
-    newest = shelf.read_index(folder).newest
-    marks = [mark for span, mark in _segment_spans(folder) if span.rows]
-    if newest is not None:
-        marks.append(newest)
+    index, spans = _spans(folder)
+    marks = [mark for span, mark in spans if span.rows]
+    if index.newest is not None:
+        marks.append(index.newest)
     return max(marks, default=None)
 
 
 def oldest(folder: Path) -> float | None:
     """Return the oldest event time that can still be read, or None if there is no row."""
-    lows = [span.low for span, _ in _segment_spans(folder) if span.rows]
-    lows += [file.low for file in shelf.read_index(folder).files]
+    index, spans = _spans(folder)
+    lows = [span.low for span, _ in spans if span.rows]
+    lows += [file.low for file in index.files]
     return min(lows, default=None)
 
 
@@ -118,8 +119,9 @@ def times(folder: Path, since: float | None, until: float) -> npt.NDArray[np.flo
 def rows_since(folder: Path, since: float | None) -> int:
     """Return a bound on the rows from an event time on: never too few. Cheap to ask."""
     low = float("-inf") if since is None else since
-    kept = sum(file.rows for file in shelf.read_index(folder).files if file.high >= low)
-    return kept + sum(span.rows for span, _ in _segment_spans(folder) if span.high >= low)
+    index, spans = _spans(folder)
+    kept = sum(file.rows for file in index.files if file.high >= low)
+    return kept + sum(span.rows for span, _ in spans if span.high >= low)
 
 
 def came_late(folder: Path, before: float, received_after: float) -> npt.NDArray[np.float64]:
@@ -170,7 +172,7 @@ def _times_of(
 def _picked(
     folder: Path, wanted: pl.Expr, worth: Callable[[float, float, float | None], bool]
 ) -> npt.NDArray[np.float64]:
-    paths = sorted([*folder.glob(f"*{SEALED}"), *folder.glob(f"*{OPEN}")])
+    paths = _segments(folder)
     index = shelf.read_index(folder)
     parts = [
         pl.scan_parquet(folder / file.name).filter(wanted).select("_time").collect()
@@ -199,7 +201,7 @@ def _there(folder: Path, ids: pl.Series) -> pl.Series:
     found = pl.zeros(ids.len(), pl.Boolean, eager=True)
     if not folder.is_dir():
         return found
-    paths = sorted([*folder.glob(f"*{SEALED}"), *folder.glob(f"*{OPEN}")])
+    paths = _segments(folder)
     index = shelf.read_index(folder)
     boots = wanted["_boot"].unique()
     keys = ["_boot", "_n"]
@@ -246,7 +248,7 @@ def _read(
         return _finish([], columns, about=about)
     # Segments are listed before the index is read: one folded in between is then in both, and
     # the index says so. The other way round it would be in neither.
-    paths = sorted([*folder.glob(f"*{SEALED}"), *folder.glob(f"*{OPEN}")])
+    paths = _segments(folder)
     index = shelf.read_index(folder)
     wanted = pl.col("_time").is_between(low, high, closed="left")
     parts = [
@@ -310,13 +312,35 @@ def _finish(parts: list[pl.DataFrame], columns: list[str] | None, *, about: bool
     return rows.select(ids, *_OWN, *told, *raw)
 
 
-def _segment_spans(folder: Path) -> list[tuple[Span, float]]:
-    """Return how far each segment reaches, and how far it moves the watermark."""
-    if not folder.is_dir():
-        return []
-    folded = set(shelf.read_index(folder).folded)
-    found = [_sealed_span(path) for path in folder.glob(f"*{SEALED}") if path.name not in folded]
-    return found + [_open_span(path) for path in folder.glob(f"*{OPEN}")]
+def _segments(folder: Path) -> list[Path]:
+    """Return the segments that are there, those that are being written looked for first.
+
+    One that is sealed while we look is then found by both names, and opening it by the old one
+    says that it has to be looked for again. The other way round it would be found by neither,
+    and its rows would be missing in silence.
+    """
+    writing = list(folder.glob(f"*{OPEN}"))
+    return sorted([*folder.glob(f"*{SEALED}"), *writing])
+
+
+def _spans(folder: Path) -> tuple[shelf.Index, list[tuple[Span, float]]]:
+    """Return the index, and of each segment that is not folded how far it reaches and its mark.
+
+    A mark is how far a segment moves the watermark.
+    """
+    for _ in range(_TRIES):
+        paths = _segments(folder) if folder.is_dir() else []
+        index = shelf.read_index(folder)  # after the segments: see :func:`_read`
+        folded = set(index.folded)
+        try:
+            return index, [
+                (_open_span if path.suffix == OPEN else _sealed_span)(path)
+                for path in paths
+                if path.name not in folded
+            ]
+        except FileNotFoundError:  # sealed or folded meanwhile
+            continue
+    raise FileNotFoundError(folder)
 
 
 def _sealed_span(path: Path) -> tuple[Span, float]:
@@ -328,10 +352,7 @@ def _sealed_span(path: Path) -> tuple[Span, float]:
     with _lock:
         known = _marks.get(path.name)
     if known is None:
-        try:
-            known = segments.mark_of(segments.rows_of(path))
-        except FileNotFoundError:  # folded meanwhile: the index says it at the next look
-            return EMPTY, -np.inf
+        known = segments.mark_of(segments.rows_of(path))
         known = -np.inf if known is None else known
         with _lock:
             if len(_marks) > 1000:
@@ -348,10 +369,10 @@ def _open_span(path: Path) -> tuple[Span, float]:
         with path.open("rb") as file:
             file.seek(seen)
             data = file.read()
-    except FileNotFoundError:  # sealed meanwhile: its name says it at the next look
+    except FileNotFoundError:
         with _lock:
             _open_spans.pop(path, None)
-        return span, mark
+        raise
     end = 0
     for rows, behind in segments.frames(data):
         span = span.joined(segments.span_of([rows]))
