@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 READY_S = 60.0
-STOP_S = 12.0
+STOP_S = 60.0  #: the drain takes nine at most, and the rest is the machine's business
 POLL_S = 0.05
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 

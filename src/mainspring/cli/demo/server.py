@@ -21,6 +21,8 @@ from mainspring.ground.settings import load
 from mainspring.workspace.opening import Workspace, open_workspace
 
 PROJECT = Path(__file__).parent / "project" / "project.py"
+PATIENCE_S = 300  # a busy machine is slow, not broken
+STOP_S = 60.0
 
 
 class Server:
@@ -86,7 +88,7 @@ class Server:
             )
         from mainspring.workspace.processes import read_json
 
-        end = time.monotonic() + 60
+        end = time.monotonic() + PATIENCE_S
         while time.monotonic() < end:
             if self._process.poll() is not None:
                 break
@@ -159,7 +161,7 @@ class Server:
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
             try:
-                self._process.wait(timeout=20)
+                self._process.wait(timeout=STOP_S)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()

@@ -23,7 +23,7 @@ import numpy as np
 import polars as pl
 
 from mainspring.cli.demo.results import compare
-from mainspring.cli.demo.server import Server
+from mainspring.cli.demo.server import PATIENCE_S, Server
 from mainspring.cli.demo.show import Show
 from mainspring.cli.demo.traffic import DAY_S, Replay, Sent, Wire, flights
 from mainspring.ground.errors import UnavailableError
@@ -33,7 +33,6 @@ LOOP = "flights"
 MARCH = 1_362_114_000
 #: How far into the replay (in days) each interference comes.
 AGAIN_ON, KILL_ON, SLOW_ON, SABOTAGE_ON = 1, 60, 75, 110
-PATIENCE_S = 300  # a busy machine is slow, not broken
 
 
 class Story:
