@@ -204,22 +204,25 @@ def test_a_command_line_needs_no_heavy_package_before_its_command() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "most_s"),
+    ("code", "most"),
     [
-        ("import mainspring", 0.06),
-        ("from mainspring.cli.start import main; main(['--version'])", 0.12),
+        ("import mainspring", 5),
+        ("from mainspring.cli.start import main; main(['--version'])", 10),
     ],
 )
-def test_start_up_stays_within_its_budget(code: str, most_s: float, tmp_path: Path) -> None:
+def test_start_up_stays_within_its_budget(code: str, most: float, tmp_path: Path) -> None:
+    """60 and 120 ms where Python alone takes 12: however fast the machine, so many times that."""
     environ = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     environ["PYTHONPYCACHEPREFIX"] = str(tmp_path)
-    best = 9.0
-    for _ in range(6):
+
+    def cpu_s(code: str) -> float:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, check=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        best = min(best, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    assert best <= most_s
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    ours, alone = zip(*((cpu_s(code), cpu_s("pass")) for _ in range(6)), strict=True)
+    assert min(ours) <= most * min(alone)
 
 
 def test_any_setting_can_be_given_on_the_command_line(monkeypatch, tmp_path, capsys) -> None:
