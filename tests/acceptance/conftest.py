@@ -7,8 +7,7 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ import polars as pl
 import pytest
 
 from mainspring.cli.start import main
+from waiting import alive, until
 
 ROWS = 240
 
@@ -71,7 +71,7 @@ class Stranger:
     def endpoint(self, name: str) -> dict[str, Any]:
         """Return what an endpoint's process wrote of itself, once it is there."""
         file = self.home / "run" / "endpoints" / f"{name}.json"
-        until(file.exists, 120)
+        until(file.exists)
         found: dict[str, Any] = json.loads(file.read_text())
         return found
 
@@ -79,24 +79,6 @@ class Stranger:
         """Return every process that the home runs, the supervisor too."""
         state = json.loads((self.home / "run" / "supervisor.json").read_text())
         return {p["name"]: p["pid"] for p in state["processes"]} | {"supervisor": state["pid"]}
-
-
-def until(true: Callable[[], Any], within_s: float) -> Any:
-    """Wait for something to be true, and return it."""
-    end = time.monotonic() + within_s
-    while time.monotonic() < end:
-        if found := true():
-            return found
-        time.sleep(0.05)
-    raise AssertionError(f"not within {within_s} s")
-
-
-def lives(pid: int) -> bool:
-    """Return whether a process is there and no zombie."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def customers(rows: int = ROWS) -> pl.DataFrame:
@@ -138,9 +120,9 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stranger]:
         stranger.url = stranger.spawn("up", "--port", "0", "--detach")["url"]
         pids = stranger.pids()
         own = stranger.endpoint("customers")["url"]
-        until(lambda: httpx.get(f"{own}/v2/health/ready").status_code == 200, 60)
+        until(lambda: httpx.get(f"{own}/v2/health/ready").status_code == 200)
         pids = stranger.pids()
         yield stranger
     finally:
         stranger.say("stop")
-        until(lambda: not any(lives(pid) for pid in pids.values()), 10)
+        until(lambda: not any(alive(pid) for pid in pids.values()))

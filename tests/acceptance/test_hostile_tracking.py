@@ -16,9 +16,10 @@ import httpx
 import msgspec
 import psutil
 import pytest
-from tests.acceptance.conftest import Stranger, lives, until
+from tests.acceptance.conftest import Stranger
 
 from mainspring.ground.identity import new_id
+from waiting import alive, until
 
 BYTES = {"Content-Type": "application/octet-stream"}
 ALIKE = ["a\u200b", "a ", " a", "a\u00a0b", "a\u202eb", "a\u3164", "a\nb", "\u2800", " "]
@@ -37,7 +38,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stranger]:
         yield stranger
     finally:
         stranger.say("stop")
-        until(lambda: not any(lives(pid) for pid in pids.values()), 10)
+        until(lambda: not any(alive(pid) for pid in pids.values()))
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import polars as pl
 import pytest
 
 from mainspring.cli.start import main
+from waiting import alive, until
 
 ROWS = 400
 
@@ -56,15 +56,6 @@ class Home:
         return {p["name"]: p["pid"] for p in state["processes"] if p["pid"]}
 
 
-def until(true: Callable[[], Any], within_s: float = 60.0) -> Any:
-    end = time.monotonic() + within_s
-    while time.monotonic() < end:
-        if found := true():
-            return found
-        time.sleep(0.05)
-    raise AssertionError(f"not within {within_s} s")
-
-
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     """Return a home that is up, whose loop has promoted and serves its first version."""
@@ -85,13 +76,12 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     (made.folder / "project.py").write_text(text.replace("trees: int = 100", "trees: int = 20"))
     try:
         made.url = json.loads(made.spawn("up", "--port", "0", "--detach", "--json"))["url"]
-        until(lambda: (made.folder / ".mainspring/run/endpoints/rows.json").exists(), 90)
+        until((made.folder / ".mainspring/run/endpoints/rows.json").exists)
         yield made
     finally:
         pids = made.pids() if made.url else {}
         made.run("stop")
-        left = [pid for pid in pids.values() if Path(f"/proc/{pid}").exists()]
-        assert left == []
+        assert [name for name, pid in pids.items() if alive(pid)] == []
 
 
 @pytest.mark.parametrize("far", [False, True], ids=["home", "http"])
@@ -106,7 +96,7 @@ def test_every_question_has_an_answer_here_and_over_http(home: Home, far: bool) 
     assert home.ask("pipelines", far=far)["pipelines"][0]["name"] == "rows"
     assert home.ask("monitor", "rows", far=far) == []
     assert home.ask("alarms", "--open", far=far) == []
-    assert home.ask("status", far=far)["engine"] == "up"
+    until(lambda: home.ask("status", far=far)["engine"] == "up")  # another test kills it
 
 
 @pytest.mark.parametrize("far", [False, True], ids=["home", "http"])
@@ -173,7 +163,9 @@ def test_the_logs_tell_of_a_run_by_its_id_and_of_a_version_by_its_endpoint(home:
         assert {line["run"] for line in about} == {run}
         done = {line["step"] for line in about if line["event"] == "step done"}
         assert len(done) > 1
-        [serving, *_] = home.ask("logs", "serving", "--endpoint", "rows", far=far)
+        # Who answers requests does not wait for its lines to be written.
+        words = ("logs", "serving", "--endpoint", "rows")
+        [serving, *_] = until(lambda far=far, words=words: home.ask(*words, far=far))
         assert (serving["process"], serving["version"]) == ("endpoint-rows", "1")
     said = home.run("logs", "Step Done", "--run", run, "--process", "engine")
     assert f"run={run}" in said
@@ -188,7 +180,7 @@ def test_a_step_prints_into_the_logs_with_its_run_and_step(home: Home) -> None:
         "@pipeline\ndef talking():\n    return talk()\n"
     )
     home.run("run", "talks:talking")
-    [line] = home.ask("logs", "hello from talk")
+    [line] = until(lambda: home.ask("logs", "hello from talk"))
     assert (line["process"], line["step"], line["level"]) == ("steps", "talk", "info")
     assert line["run"].startswith("run_")
     *_, began = home.ask("logs", "talks:talking", "--process", "cli")

@@ -7,8 +7,9 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
+
+from waiting import until
 
 PROJECT = """
 import os
@@ -62,13 +63,10 @@ def command(*words: str, environ: dict[str, str], folder: Path) -> subprocess.Po
     )
 
 
-def until(held: Path, ran: subprocess.Popen[str]) -> None:
-    """Wait until a step of a run holds."""
-    end = time.monotonic() + 60
-    while not held.exists() and time.monotonic() < end:
-        assert ran.poll() is None, ran.stdout and ran.stdout.read()
-        time.sleep(0.05)
-    assert held.exists()
+def holds(held: Path, ran: subprocess.Popen[str]) -> bool:
+    """Return whether a step of a run holds."""
+    assert ran.poll() is None, ran.stdout and ran.stdout.read()
+    return held.exists()
 
 
 def test_a_killed_run_is_resumed_long_before_its_lease_ends(tmp_path: Path) -> None:
@@ -76,7 +74,7 @@ def test_a_killed_run_is_resumed_long_before_its_lease_ends(tmp_path: Path) -> N
     told, held = tmp_path / "told", tmp_path / "held"
     environ = {**os.environ, "TOLD": str(told), "MAINSPRING_LEASE_S": "3600"}
     first = command("run", "chain", environ={**environ, "HOLD": str(held)}, folder=tmp_path)
-    until(held, first)
+    until(lambda: holds(held, first))
     os.killpg(first.pid, signal.SIGKILL)
     first.communicate(timeout=60)
 
@@ -92,7 +90,7 @@ def test_ctrl_c_stops_the_run_and_its_steps_and_tells_programs_so(tmp_path: Path
     told, held = tmp_path / "told", tmp_path / "held"
     environ = {**os.environ, "TOLD": str(told), "HOLD": str(held)}
     ran = command("run", "chain", "--json-lines", environ=environ, folder=tmp_path)
-    until(held, ran)
+    until(lambda: holds(held, ran))
 
     os.kill(ran.pid, signal.SIGINT)
     said, _ = ran.communicate(timeout=120)

@@ -21,6 +21,8 @@ from mainspring.workspace.opening import open_workspace
 
 SCRIPT = (
     "import mainspring as ms\n"
+    "from mainspring.workspace.tracking import sending\n"
+    "sending.END_S = 300.0\n"  # the server is there, and is waited for however slow it is
     "with ms.run('far', name='one', params={'seed': 3}) as run:\n"
     "    run.log(loss=0.5)\n"
     "    run.log_table([{'x': 1}], 'rows.parquet')\n"
@@ -41,7 +43,7 @@ def url(tmp_path: Path) -> Iterator[str]:
         thread = threading.Thread(target=serve, args=(build_app(ws), listening, ready.set, stop))
         thread.start()
         try:
-            assert ready.wait(60)
+            assert ready.wait(120)
             yield f"http://127.0.0.1:{listening.getsockname()[1]}"
         finally:
             stop.set()

@@ -5,8 +5,7 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import polars as pl
 import pytest
 
 from mainspring.cli.start import main
+from waiting import until
 
 FIRST_DAY = 19_000  #: days since 1970
 LEARNT, WEEK, A_DAY = 50, 7, 30
@@ -84,15 +84,6 @@ class Project:
     def score(self) -> dict[str, Any]:
         found: dict[str, Any] = self.ask("readiness", "score", "rows")
         return found
-
-
-def until(true: Callable[[], Any], within_s: float = 120.0) -> None:
-    end = time.monotonic() + within_s
-    while time.monotonic() < end:
-        if true():
-            return
-        time.sleep(0.2)
-    raise AssertionError(f"not within {within_s} s")
 
 
 @pytest.fixture

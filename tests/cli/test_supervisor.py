@@ -6,28 +6,20 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from mainspring.ground.held import Held
+from mainspring.web.server import bind
 from mainspring.workspace.logs import asking
 from mainspring.workspace.logs.lines import Query
+from waiting import alive, until
 
 STAND_IN = Path(__file__).with_name("stand_in.py")
-
-
-def until(true: Callable[[], Any], within_s: float = 60.0) -> Any:
-    """Return the first true answer."""
-    end = time.monotonic() + within_s
-    while time.monotonic() < end:
-        if found := true():
-            return found
-        time.sleep(0.01)
-    raise AssertionError(f"not within {within_s} s")
 
 
 class Up:
@@ -75,13 +67,6 @@ def up(tmp_path: Path) -> Iterator[Up]:
         started.process.kill()
         started.process.communicate()
         until(lambda: not any(alive(pid) for pid in pids.values()))
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def want(up: Up, *names: str) -> None:
@@ -166,15 +151,25 @@ def test_a_port_in_use_is_said_with_what_to_do(tmp_path: Path) -> None:
 
 def test_after_a_killed_supervisor_the_home_is_up_again_at_once(up: Up) -> None:
     port = up.state()["port"]
-    up.process.kill()
-    up.process.wait()
-    again = Up(up.home, port)
-    try:
-        until(lambda: again.state().get("pid") == again.process.pid)
-        again.wait_for("web", "engine")
-    finally:
-        assert again.end() == 0
-        again.process.communicate()
+    with Held("127.0.0.1", port):  # or another program's connection might have it meanwhile
+        up.process.kill()
+        up.process.wait()
+        again = Up(up.home, port)
+        try:
+            until(lambda: again.state().get("pid") == again.process.pid)
+            again.wait_for("web", "engine")
+        finally:
+            assert again.end() == 0
+            again.process.communicate()
+
+
+def test_the_port_is_nobody_elses_while_the_web_process_is_not_there(up: Up) -> None:
+    port = up.state()["port"]  # on which a stand-in does not listen
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))
+    with socket.socket() as other, pytest.raises(OSError, match="in use"):
+        other.bind(("127.0.0.1", port))
+    bind("127.0.0.1", port).close()  # as the web process does
 
 
 def test_what_a_home_runs_is_its_owners_alone(up: Up) -> None:
@@ -187,6 +182,13 @@ def test_what_a_home_runs_is_its_owners_alone(up: Up) -> None:
 def lines_of(home: Path, text: str) -> list[dict[str, Any]]:
     found = asking.find(home, Query(text=text), limit=1000)
     return [msgspec.to_builtins(line) for line in reversed(found)]
+
+
+def noted(home: Path, name: str) -> bool:
+    """Return whether it is noted that all that a process printed was taken."""
+    file = home / "run/outputs.json"
+    taken = json.loads(file.read_text()) if file.exists() else {}
+    return bool(taken.get(name) == (home / f"logs/{name}.log").stat().st_size)
 
 
 def test_what_processes_print_and_how_they_end_is_in_the_logs(up: Up) -> None:
@@ -208,6 +210,7 @@ def test_what_processes_print_and_how_they_end_is_in_the_logs(up: Up) -> None:
 
 def test_the_last_words_under_a_killed_supervisor_are_taken_by_the_next_and_once(up: Up) -> None:
     until(lambda: lines_of(up.home, "web prints"))
+    until(lambda: noted(up.home, "web"))  # lines are taken, then it is noted how far
     pids = up.pids()
     up.process.kill()
     up.process.wait()

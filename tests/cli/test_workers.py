@@ -8,7 +8,9 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from tests.cli.test_supervisor import Up, alive, lines_of, until, up, want
+from tests.cli.test_supervisor import Up, lines_of, up, want
+
+from waiting import alive, held_port, until
 
 __all__ = ["up"]  # the fixture
 
@@ -67,8 +69,7 @@ def test_an_idle_endpoint_has_no_worker_and_the_next_request_is_answered(up: Up)
     scaled(up, fewest=0, most=2, idle_s=0.3)
     until(lambda: told(up).get("wanted") == 0)
     assert workers(up) == {}
-    first = ask(up)
-    assert alive(first)
+    first = ask(up)  # which may have ended already when it is looked at
     until(lambda: told(up)["wanted"] == 0 and not alive(first))
     answers: list[int] = []
     asking = [threading.Thread(target=lambda: answers.append(ask(up))) for _ in range(5)]
@@ -104,6 +105,7 @@ def test_connections_wait_while_the_only_worker_starts_again_and_find_the_same_p
     until(lambda: not alive(first))  # or it might accept once more, and never answer
     assert ask(up) != first
     assert told(up)["port"] == port
+    assert json.loads((up.home / "run/ports.json").read_text()) == {"flights": port}
 
 
 def test_one_of_two_workers_is_killed_and_the_other_answers(up: Up) -> None:
@@ -128,17 +130,21 @@ def test_an_endpoint_that_is_removed_refuses_connections(up: Up) -> None:
     assert not list((up.home / "run/endpoints").iterdir())
 
 
-def test_a_port_is_the_same_after_stop_and_up(up: Up, tmp_path: Path) -> None:
-    scaled(up)
-    port = until(lambda: told(up).get("port"))
-    assert up.end() == 0
-    assert told(up) == {}
-    again = Up(up.home)
-    try:
-        assert until(lambda: told(again).get("port")) == port
-    finally:
-        again.end()
-        again.process.communicate()
+def test_a_port_is_the_same_after_stop_and_up(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    (home / "run").mkdir(parents=True)
+    with held_port() as port:  # which nobody else is given while the home is down
+        (home / "run/ports.json").write_text(json.dumps({"flights": port}))
+        for _ in range(2):
+            turn = Up(home)
+            try:
+                scaled(turn)
+                assert until(lambda turn=turn: told(turn).get("port")) == port
+                ask(turn)
+            finally:
+                assert turn.end() == 0
+                turn.process.communicate()
+            assert told(turn) == {}
 
 
 def test_endpoints_that_share_a_process_have_one_for_all(up: Up) -> None:

@@ -19,7 +19,9 @@ import httpx
 import numpy as np
 import polars as pl
 import pytest
-from tests.acceptance.conftest import Stranger, lives, until
+from tests.acceptance.conftest import Stranger
+
+from waiting import alive, until
 
 TORCH = os.environ["TORCH_PYTHON"]
 NAMES = ["distance", "hour", "wind"]
@@ -155,12 +157,12 @@ def up(stranger: Stranger, torchs: dict[str, Any]) -> Iterator[Stranger]:
         yield stranger
     finally:
         say("stop")
-        until(lambda: not any(lives(pid) for pid in pids.values()), 60)
+        until(lambda: not any(alive(pid) for pid in pids.values()))
 
 
 def served(up: Stranger, name: str, rows: pl.DataFrame) -> Any:
     url = up.endpoint(name)["url"]
-    until(lambda: httpx.get(f"{url}/v2/health/ready", timeout=60).status_code == 200, 120)
+    until(lambda: httpx.get(f"{url}/v2/health/ready", timeout=60).status_code == 200)
     reply = httpx.post(
         f"{url}/invocations",
         json={"dataframe_records": rows.select(NAMES).to_dicts()},

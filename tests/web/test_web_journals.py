@@ -9,7 +9,6 @@ import struct
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mainspring.experiments import artifacts, frames, histories, journal, metrics
 from mainspring.ground.errors import UnavailableError
+from mainspring.ground.held import Held
 from mainspring.ground.identity import new_id, sha256
 from mainspring.ground.permissions import Permission
 from mainspring.ground.settings import Settings
@@ -30,6 +30,7 @@ from mainspring.workspace.tracking import spool, syncing
 from mainspring.workspace.tracking.courier import Courier
 from mainspring.workspace.views.runs import run_detail
 from mainspring.workspace.views.searching import run_page
+from waiting import until
 
 BYTES = {"Content-Type": "application/octet-stream"}
 
@@ -64,7 +65,7 @@ class Client:
     """A script of its own process that logs when it is told to."""
 
     def __init__(self, url: str, home: Path, **env: str) -> None:
-        given = {"MAINSPRING_URL": url, "MAINSPRING_HOME": str(home), "END_S": "20", **env}
+        given = {"MAINSPRING_URL": url, "MAINSPRING_HOME": str(home), "END_S": "300", **env}
         self._process = subprocess.Popen(
             [sys.executable, "-c", CLIENT],
             env={**os.environ, **given},
@@ -88,7 +89,7 @@ class Client:
 
     def leave(self) -> str:
         """Let it go to its end and return what it said on stderr."""
-        return self._process.communicate(timeout=60)[1]
+        return self._process.communicate()[1]
 
 
 class Place:
@@ -98,48 +99,43 @@ class Place:
         self, ws: Workspace, wrap: Callable[[ASGIApp], ASGIApp] = lambda app: app
     ) -> None:
         self.ws, self._wrap = ws, wrap
-        self._socket = bind("127.0.0.1", 0)
-        self.port = self._socket.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._socket.close()
+        self._held = Held("127.0.0.1")  # clients try it while nobody listens there
+        self.url = f"http://127.0.0.1:{self._held.port}"
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         self._stop.clear()
         ready = threading.Event()
-        self._socket = bind("127.0.0.1", self.port)
+        self._socket = bind("127.0.0.1", self._held.port)
         app = self._wrap(build_app(self.ws))
         given = (app, self._socket, ready.set, self._stop)
         self._thread = threading.Thread(target=serve, args=given)
         self._thread.start()
-        assert ready.wait(60)
+        assert ready.wait(120)
 
     def stop(self) -> None:
         self._stop.set()
         if self._thread is not None:
-            self._thread.join(60)
-        self._socket.close()
+            self._thread.join()
+            self._socket.close()
+            self._thread = None
+
+    def close(self) -> None:
+        self.stop()
+        self._held.close()
 
 
 @pytest.fixture
 def place(house: Workspace) -> Iterator[Place]:
     found = Place(house)
     yield found
-    found.stop()
+    found.close()
 
 
 @pytest.fixture
 def away(tmp_path: Path) -> Path:
     return tmp_path / "away"
-
-
-def until(asked: Callable[[], bool], seconds: float = 60.0) -> None:
-    """Wait for what another process brings about."""
-    end = time.monotonic() + seconds
-    while not asked():
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.02)
 
 
 def values(ws: Workspace, run: str) -> list[tuple[int, float]]:
@@ -241,7 +237,7 @@ def test_lost_answers_double_nothing(house: Workspace, away: Path) -> None:
         assert values(house, client.run) == numbered(250)
         assert len(lost) > 5
     finally:
-        place.stop()
+        place.close()
 
 
 def test_what_a_killed_client_logged_is_sent_later_and_its_run_is_crashed(
@@ -372,6 +368,8 @@ def test_a_run_of_a_server_goes_on_also_while_the_server_is_away(place: Place, a
 import sys
 import mainspring as ms
 from mainspring.ground.errors import ConflictError
+from mainspring.workspace.tracking import sending
+sending.END_S = 300.0  # a server that is there is waited for, however slow it is
 with ms.run(resume=sys.argv[1], capture=False) as run:
     run.log(loss=float(sys.argv[2]))
     try:
@@ -423,7 +421,7 @@ def test_a_server_that_refuses_is_told_of_once_and_the_spool_is_kept(
         sync(away, "--token", secrets["contributor"])
         assert values(house, client.run) == numbered(50)
     finally:
-        place.stop()
+        place.close()
 
 
 # ---------------------------------------------------------------- the operations themselves

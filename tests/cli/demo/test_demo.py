@@ -68,7 +68,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     server = json.loads((home / "run" / "supervisor.json").read_text())["pid"]
     yield played
     process.send_signal(signal.SIGTERM)
-    process.wait(timeout=60)
+    process.wait(timeout=120)
     process.stdout.close()
     with pytest.raises(ProcessLookupError):  # nothing is left running
         os.kill(server, 0)
@@ -150,6 +150,7 @@ def test_the_page_shows_the_timeline_in_a_browser(demo: Demo) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         page: Page = browser.new_page()
+        page.set_default_timeout(120_000)
         troubles: list[str] = []
         page.on("console", lambda m: troubles.append(m.text) if m.type == "error" else None)
         page.goto(f"{demo.url}/loops/flights")

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from mainspring.experiments.capture import git, machine, watching
+
 
 class Repo:
     """A git repository in a folder of its own."""
@@ -39,6 +41,15 @@ def _apart(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
     config.write_text("[user]\n  name = Tester\n  email = tester@example.org\n")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+
+
+@pytest.fixture(autouse=True)
+def _however_slow_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nothing be given up, and no reading fall due, that a test does not want so."""
+    monkeypatch.setattr(git, "PATIENCE_S", 300.0)
+    monkeypatch.setattr(machine, "_GPU_PATIENCE_S", 300.0)
+    monkeypatch.setattr(watching, "WAIT_S", 300.0)
+    monkeypatch.setattr(watching, "FIRST_S", 3600.0)
 
 
 @pytest.fixture

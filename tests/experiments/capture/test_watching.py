@@ -120,6 +120,7 @@ def test_runs_that_start_close_together_are_read_once(repo, monkeypatch) -> None
         return git.GitState(root="/", commit=None, branch=None, remote=None), b""
 
     monkeypatch.setattr(git, "read", counted)
+    monkeypatch.setattr(facts, "FRESH_S", 3600.0)
     all_kept = [_watched(repo.folder) for _ in range(5)]
     assert len(calls) == 1
     assert [one.tags["mainspring.nth"] for one in all_kept] == list("01234")

@@ -15,6 +15,7 @@ from mainspring.ground.ports import Tx
 from mainspring.readiness import decisions
 from mainspring.scaling.serving import endpoints
 from mainspring.workspace.opening import Workspace
+from waiting import held_port
 
 PATHS = ("/", "/loops/flights", "/endpoints/flights", "/runs", "/runs/run_001", "/models/flights")
 Write = Callable[[Callable[[Tx], object]], object]
@@ -148,12 +149,12 @@ def test_a_page_says_that_the_server_is_away_and_comes_back(
     opened, settle, home: Workspace, write: Write, story: ModuleType, serve_again
 ) -> None:  # type: ignore[no-untyped-def]
     write(story.furnish)
-    with opened() as (page, _):
-        with serve_again(home) as url:
+    with opened() as (page, _), held_port() as port:  # the page tries it all the time
+        with serve_again(home, port) as url:
             page.goto(url + "/")
             settle(page)
         expect(page.locator("#live")).to_have_text("reconnecting…", timeout=60_000)
-        with serve_again(home, int(url.rpartition(":")[2])):
+        with serve_again(home, port):
             settle(page)
 
 
