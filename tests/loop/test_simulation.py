@@ -52,7 +52,7 @@ def _play(first: int, seeds: int) -> None:
         subprocess.Popen(
             [sys.executable, "-m", "tests.loop.simulation", str(first + part * share), str(share)],
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": path},
+            env={**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": "0"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
