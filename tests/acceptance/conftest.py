@@ -19,6 +19,7 @@ import polars as pl
 import pytest
 
 from mainspring.cli.start import main
+from mainspring.workspace.views import endpoint_http
 from waiting import alive, until
 
 ROWS = 240
@@ -109,6 +110,12 @@ def begin(folder: Path) -> Stranger:
     # A busy machine must not decide these tests.
     project.write_text(text.replace('"auc": 0.55}', '"auc": 0.55}, max_latency_ms=5000'))
     return stranger
+
+
+@pytest.fixture(autouse=True)
+def _however_slow_an_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let an endpoint that is only slow not be taken for one that is down."""
+    monkeypatch.setattr(endpoint_http, "STATUS_TIMEOUT_S", 60.0)
 
 
 @pytest.fixture(scope="module")

@@ -35,8 +35,8 @@ def doors(up: Stranger) -> list[str]:
 def test_the_project_trained_passed_its_gate_and_is_served(up: Stranger) -> None:
     def ready() -> Any:
         told = up.ask("status")
-        processes = told["supervisor"]["processes"]
-        return all(p["ready"] for p in processes if "ready" in p) and told
+        ready = [p["ready"] for p in told["supervisor"]["processes"] if "ready" in p]
+        return all(ready) and told["engine"] == "up" and told
 
     found = until(ready)  # a process answers before the supervisor has heard that it does
     assert [(e["name"], e["state"]) for e in found["endpoints"]] == [("customers", "up")]
@@ -84,8 +84,8 @@ def test_what_is_captured_is_shown_beside_its_budget(up: Stranger) -> None:
     assert found["budget_bytes"] == 2**30
     assert found["dropped_rows"] == 0
     assert "of 1.0 GB" in up.say("status")
-    shown = httpx.get(f"{up.url}/metrics").text
-    assert 'mainspring_capture_dropped_rows{endpoint="customers"} 0' in shown
+    dropped = 'mainspring_capture_dropped_rows{endpoint="customers"} 0'
+    until(lambda: dropped in httpx.get(f"{up.url}/metrics").text)
 
 
 def test_one_port_has_all_the_paths(up: Stranger) -> None:

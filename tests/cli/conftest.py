@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from mainspring.cli.start import main
+from mainspring.workspace.views import endpoint_http
 
 
 class Said:
@@ -20,6 +21,12 @@ class Said:
     @property
     def json(self) -> Any:
         return json.loads(self.out)
+
+
+@pytest.fixture(autouse=True)
+def _however_slow_an_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let an endpoint that is only slow not be taken for one that is down."""
+    monkeypatch.setattr(endpoint_http, "STATUS_TIMEOUT_S", 60.0)
 
 
 @pytest.fixture

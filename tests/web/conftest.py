@@ -37,6 +37,7 @@ from mainspring.scaling.serving import endpoints
 from mainspring.web.app import build_app
 from mainspring.web.server import bind, serve
 from mainspring.workspace.opening import Workspace, open_workspace
+from mainspring.workspace.views import endpoint_http
 
 NOW = 1_700_000_000.0
 SPEC = LoopSpec(
@@ -141,6 +142,12 @@ def _alarm() -> Alarm:
 def _open(root: Path) -> Workspace:
     settings = load({"max_body_mb": 2}, start=root, environ={})
     return open_workspace(settings, clock=SystemClock())
+
+
+@pytest.fixture(autouse=True)
+def _however_slow_an_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let an endpoint that is only slow not be taken for one that is down."""
+    monkeypatch.setattr(endpoint_http, "STATUS_TIMEOUT_S", 60.0)
 
 
 @pytest.fixture(scope="session")

@@ -26,7 +26,7 @@ from mainspring.workspace.views.shapes import EndpointBoard
 #: The name under which every endpoint is reached by SageMaker's clients, as TargetModel.
 SHARED = "shared"
 _INDEX_BYTES = 65_536
-_TIMES = httpx.Timeout(60.0, connect=1.0)
+_TIMES = httpx.Timeout(60.0, connect=10.0)
 _ROOM = httpx.Limits(max_connections=256, max_keepalive_connections=64)
 
 #: Of one connection alone, or of this server alone.
