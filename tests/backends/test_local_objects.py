@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import errno
+import fcntl
+import mmap
 import os
 import stat
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mainspring.backends.objects import local
 from mainspring.backends.objects.local import LocalObjects
 from mainspring.ground.clock import TurnedClock
 from mainspring.ground.errors import DamagedError, StoreError
@@ -31,6 +36,40 @@ def test_files_and_folders_are_for_the_owner_alone(objects: LocalObjects, tmp_pa
     for folder in (path.parent, tmp_path / "objects" / "tmp"):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert list((tmp_path / "objects" / "tmp").iterdir()) == []
+
+
+@pytest.mark.parametrize("refused", ["nothing", "at once", "as it begins within a page", "at all"])
+def test_long_pieces_go_straight_to_the_disk_where_they_can(
+    objects: LocalObjects, monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    real, straight = fcntl.fcntl, []
+
+    def turn(number: object, command: int, flags: int = 0) -> int:
+        if command == fcntl.F_SETFL and flags & os.O_DIRECT:
+            if refused == "at once":
+                raise OSError(errno.EINVAL, "Invalid argument")
+            straight.append(refused)
+        return real(number, command, flags)
+
+    wrote = local.write_all
+
+    def write(file: BinaryIO, data: bytes | memoryview) -> None:
+        if real(file, fcntl.F_GETFL) & os.O_DIRECT and refused.startswith("as it"):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        wrote(file, data)
+
+    monkeypatch.setattr(fcntl, "fcntl", turn)
+    monkeypatch.setattr(local, "write_all", write)
+    data = os.urandom((3 << 20) + 77)
+    room = memoryview(mmap.mmap(-1, 4 << 20))
+    room[: len(data)] = data
+    first = 5 if refused == "at all" else 1 << 20  # what follows then begins within a block
+    cuts = [0, first, 2 << 20, 3 << 20, len(data)]
+    pieces = (room[low:high] for low, high in pairwise(cuts))
+    digest = objects.put_file(pieces)
+    assert (digest, objects.get(digest)) == (sha256(data), data)
+    assert bool(straight) == (refused not in ("at all", "at once"))
+    assert objects.part(digest, 7, 2 << 20) == data[7 : 7 + (2 << 20)]
 
 
 def test_bytes_are_flushed_before_their_name_and_the_name_before_the_answer(

@@ -39,6 +39,25 @@ def test_data_is_added_looked_at_and_brought_back(say: Callable[..., Any], place
     assert say("data", "gc", "--json").json["objects"] == 0  # all of it is young
 
 
+def test_the_folder_one_stands_in_is_added_without_a_pointer_or_from_above(
+    say: Callable[..., Any], place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(place / "flights")
+    for path, above in ((".", place), ("..", place.parent), ("sub/..", place)):
+        said = say("data", "add", path, "--home", "../home")
+        assert said.code == 2
+        assert f"would stand outside of it, in {above}" in said.err.replace("\n", " ")
+    assert list(place.glob("*.mainspring")) == []
+    assert not (place / "home").exists()  # nothing was begun
+    monkeypatch.chdir(place / "flights" / "sub")
+    added = say("data", "add", "..", "--no-pointer", "--home", "../../home", "--json").json
+    assert (added["version"]["name"], added["version"]["files"]) == ("flights", 2)
+    assert say("data", "status", "..", "--home", "../../home").code == 0
+    monkeypatch.chdir(place)
+    assert say("data", "add", "flights/sub", "--home", "home").code == 0
+    assert (place / "flights" / "sub.mainspring").exists()
+
+
 def test_what_cannot_be_is_said(say: Callable[..., Any], place: Path) -> None:
     (place / "flights" / "link").symlink_to("a.csv")
     for words, code, told in (

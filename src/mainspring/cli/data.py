@@ -56,6 +56,7 @@ def add(
 
     from mainspring.pipelines.data import pointers
     from mainspring.workspace.data import adding, tables
+    from mainspring.workspace.data.places import place_of
 
     if (path is None) == (query is None) or (query is None) != (source is None):
         raise BadInputError(
@@ -69,14 +70,15 @@ def add(
         with here(options, "add --query", create=True) as ws, progress_bar(options) as tell:
             found = tables.add_query(ws, *asked, message=message, again=again, tell=tell)
     else:
+        if pointer:
+            pointers.refuse_outside(path)
         with asking(options, create=True) as house, progress_bar(options) as tell:
             given: dict[str, Any] = {"name": name, "message": message, "tell": tell}
             if isinstance(house, Local):
                 found = adding.added(house.workspace, path, **given)
             else:
                 found = house.data.added(path, **given)
-        place = path.expanduser().absolute()
-        written = pointers.write(place, found.version) if pointer else None
+        written = pointers.write(place_of(path), found.version) if pointer else None
     version = found.version
     told = msgspec.to_builtins(found) | {"pointer": None if written is None else str(written)}
     size = f"{version.files:,} file{'s' * (version.files != 1)}, {render.size(version.bytes)}"
@@ -138,9 +140,12 @@ def _draw_status(out: Console, one: Any) -> None:
 def _places(what: str | None) -> list[Path]:
     """Return the places that are meant: a path, those of a dataset, or all below here."""
     from mainspring.pipelines.data import pointers
+    from mainspring.workspace.data.places import place_of
 
-    if what is not None and (Path(what).exists() or pointers.beside(Path(what)).exists()):
-        return [Path(what).expanduser().absolute()]
+    if what is not None:
+        place = place_of(Path(what))
+        if place.exists() or pointers.beside(place).exists():
+            return [place]
     found = [
         place
         for file, place in pointers.below(Path.cwd())

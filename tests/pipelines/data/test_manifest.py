@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from pathlib import Path
 
 import msgspec
@@ -61,6 +62,31 @@ def test_what_is_kept_comes_back(
     except BadInputError:  # a file and a folder at once, or a name of dots
         return
     assert manifest.read(manifest.write(held, objects), objects) == held
+
+
+@given(st.lists(st.lists(st.sampled_from(["a", "a!", "a.b", "b"]), min_size=1).map("/".join)))
+def test_paths_in_order_lie_in_one_folder_or_are_refused(paths: list[str]) -> None:
+    in_order = all(one < other for one, other in itertools.pairwise(paths))
+    clash = any(other.startswith(f"{one}/") for one in paths for other in paths)
+    entries = [Entry(path, 1, A) for path in paths]
+    if in_order and not clash:
+        assert list(manifest.checked(entries)) == entries
+    else:
+        with pytest.raises(BadInputError):
+            list(manifest.checked(entries))
+
+
+def test_what_is_kept_as_it_comes_says_what_it_holds(objects: Objects) -> None:
+    many = [Entry(f"{n:06}", n, A) for n in range(3 * LEAF)]
+    held = settled("folder", many)
+    told = manifest.stream("folder", iter(many), objects)
+    assert (told.digest, told.files, told.size) == (held.digest, len(many), held.size)
+    assert told.manifest == manifest.write(held, objects)
+    opened = manifest.Opened(told.manifest, objects)
+    assert (opened.kind, opened.count, list(opened.entries)) == ("folder", len(many), many)
+    assert manifest.stream("file", [many[1]], objects).digest == A
+    with pytest.raises(BadInputError, match="one file, found 2"):
+        manifest.stream("file", many[:2], objects)
 
 
 def test_one_new_file_writes_one_leaf_anew(objects: Objects) -> None:

@@ -31,12 +31,9 @@ def look(home: Path, place: Path) -> dict[str, str]:
     at = stats.now_ns()
     seen = Seen(place, stats.load(home, place))
     assert not seen.refused
-    seen.learn(
-        {
-            file.path: hashlib.sha256((place / file.path).read_bytes()).hexdigest()
-            for file in seen.files(unknown=True)
-        }
-    )
+    unknown = seen.files(unknown=True)
+    assert len(unknown) == seen.unknown
+    seen.learn(hashlib.sha256((place / file.path).read_bytes()).digest() for file in unknown)
     content, folders = seen.to_remember("folder", at)
     stats.save(home, State(place=str(place), content=content, folders=folders))
     lines = [(f.path, f.size, seen.known()[f.path], f.executable) for f in seen.files()]
@@ -93,7 +90,7 @@ def test_any_sign_of_change_counts_and_only_what_has_one_is_read_again(tmp_path:
     for name in "ab":
         (place / name).write_text(name)
     first = Seen(place, State(place=str(place)))
-    first.learn({"a": "aa" * 32, "b": "bb" * 32})
+    first.learn([b"\xaa" * 32, b"\xbb" * 32])
     content, folders = first.to_remember("folder", stats.now_ns() + 3 * SECOND)
     state = State(place=str(place), content=content, folders=folders)
     assert Seen(place, state).as_before

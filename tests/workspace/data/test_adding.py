@@ -182,7 +182,7 @@ def test_a_disk_that_cannot_be_read_is_told(
         yield memoryview(b"a part")
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr("mainspring.pipelines.data.storing.blocks", broken)
+    monkeypatch.setattr("mainspring.pipelines.data.large.blocks", broken)
     with pytest.raises(StoreError, match="Input/output error"):
         adding.add(ws, folder)
     assert ws.read(Permission.READ, versions.names) == []

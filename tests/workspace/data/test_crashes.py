@@ -15,7 +15,8 @@ from kept_data import Opener, bytes_of
 from mainspring.ground.killpoints import ENVIRONMENT
 from mainspring.ground.permissions import Permission
 from mainspring.pipelines.data import versions
-from mainspring.workspace.data import adding, getting, moving
+from mainspring.workspace.data import adding, getting, moving, trees
+from mainspring.workspace.data.places import trees_folder
 from mainspring.workspace.keeping import pruning
 from mainspring.workspace.opening import Workspace
 
@@ -23,7 +24,9 @@ CODE = """
 import sys
 from pathlib import Path
 from mainspring.ground.settings import Settings
-from mainspring.workspace.data import adding, getting, moving
+from mainspring.ground.permissions import Permission
+from mainspring.pipelines.data import versions
+from mainspring.workspace.data import adding, getting, moving, trees
 from mainspring.workspace.keeping import pruning
 from mainspring.workspace.opening import open_workspace
 
@@ -35,6 +38,7 @@ WORK = {
     "add": "adding.add(ws, root / 'flights')",
     "get": "getting.get(ws, 'flights@1', root / 'out')",
     "push": "moving.push(ws, str(root / 'remote'))",
+    "tree": "trees.tree(ws, ws.read(Permission.READ, lambda tx: versions.resolve(tx, 'flights')))",
     "gc": "pruning.prune(ws, young_s=-1e9)",
 }
 
@@ -82,6 +86,20 @@ def test_bringing(ws: Workspace, folder: Path, tmp_path: Path) -> None:
     got = getting.get(ws, "flights@1", out)
     assert got.kept >= 1
     assert bytes_of(out) == bytes_of(folder)
+
+
+@pytest.mark.parametrize(
+    "at", ["data.fetched:9", pytest.param("data.made:1", marks=pytest.mark.soak)]
+)
+def test_making_a_copy_that_runs_read(
+    ws: Workspace, folder: Path, tmp_path: Path, at: str
+) -> None:
+    version = adding.add(ws, folder)
+    killed(tmp_path, "tree", at)
+    assert [one.name[:8] for one in trees_folder(ws.home).iterdir()] == [".making-"]
+    tree = trees.tree(ws, version)  # no run sees a half
+    assert bytes_of(tree) == bytes_of(folder)
+    assert [one.name for one in trees_folder(ws.home).iterdir()] == [tree.name]
 
 
 def test_bringing_another_version(ws: Workspace, folder: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from kept_data import settle
 
 from mainspring.experiments import datasets
 from mainspring.ground.errors import NotFoundError, ProjectError
@@ -12,9 +13,9 @@ from mainspring.ground.objects import RunStatus
 from mainspring.ground.permissions import Permission, service
 from mainspring.pipelines import runs as pipelines
 from mainspring.pipelines.context import StepContext, entered
-from mainspring.pipelines.data import versions
+from mainspring.pipelines.data import fetching, versions
 from mainspring.workspace import engines, running
-from mainspring.workspace.data import adding, getting, pinning
+from mainspring.workspace.data import adding, looking, pinning, trees
 from mainspring.workspace.data.places import trees_folder
 from mainspring.workspace.data.verbs import data
 from mainspring.workspace.keeping import pruning
@@ -97,11 +98,33 @@ def test_a_run_pins_what_it_reads(ws: Workspace, place: Path) -> None:
 
 def test_a_copy_that_was_spoilt_is_brought_anew(ws: Workspace, place: Path) -> None:
     version = ws.read(Permission.READ, lambda tx: versions.resolve(tx, "folder"))
-    tree = getting.tree(ws, version)
+    tree = trees.tree(ws, version)
     assert not (tree / "a").stat().st_mode & 0o222
     (tree / "a").chmod(0o600)
     (tree / "a").write_text("spoil")
-    assert (getting.tree(ws, version) / "a").read_text() == "12345"
+    (tree / "more").write_text("as a step left it")
+    (tree / "link").symlink_to("a")
+    assert (trees.tree(ws, version) / "a").read_text() == "12345"
+    assert [file.name for file in tree.iterdir()] == ["a"]
+
+
+def test_a_copy_is_made_once_and_then_only_looked_at(
+    ws: Workspace, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = ws.read(Permission.READ, lambda tx: versions.resolve(tx, "folder"))
+    (trees_folder(ws.home) / f".making-folder-{version.digest}").mkdir(parents=True)  # one died
+    tree = trees.tree(ws, version)
+    settle(tree)
+    assert trees.tree(ws, version) == tree
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("nothing is read or written")
+
+    monkeypatch.setattr(fetching, "make", never)
+    monkeypatch.setattr(fetching, "fetch_all", never)
+    monkeypatch.setattr(looking, "digests_of", never)
+    assert trees.tree(ws, version) == tree
+    assert [one.name for one in trees_folder(ws.home).iterdir()] == [tree.name]
 
 
 def test_a_step_may_not_ask_for_whichever_is_the_newest(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import hashlib
+import mmap
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _NAMED = 10_000  # names remembered as durable
 CHUNK = 1 << 20
+_BLOCK = 4096  # bytes of a disk's block, at most
 _BESIDE = 1 << 20  # bytes of a piece; from here on hashing it beside writing it pays
 LOCK = "lock"  #: a file among the temporary ones; see ``_held``
 STALE_S = 3600.0  #: a temporary file this old belongs to a process that died
@@ -67,10 +69,10 @@ class LocalObjects:
 
     def _put_pieces(self, pieces: Iterable[bytes | memoryview]) -> str:
         with self._new_file() as (file, temp), ExitStack() as stack:
-            found = _Hashing(stack)
+            found, writing = _Hashing(stack), _Writing(file)
             for piece in pieces:
                 hashed = found.add(piece)
-                write_all(file, piece)
+                writing.write(piece)
                 hashed()  # before the next is asked for: it may take its place
             digest = found.hexdigest()
             if not self._hit(digest, file.tell()):
@@ -123,7 +125,10 @@ class LocalObjects:
     def part(self, digest: str, start: int, count: int) -> bytes:
         """Return some of the bytes, not verified."""
         with self._kept(digest) as file:
-            return os.pread(file.fileno(), count, start)
+            data = os.pread(file.fileno(), count, start)
+            if count >= _BESIDE:  # whoever reads so much reads on: the disk need not wait for it
+                os.posix_fadvise(file.fileno(), start + count, count, os.POSIX_FADV_WILLNEED)
+            return data
 
     def each(self) -> Iterator[Kept]:
         """Go through everything that is kept."""
@@ -251,6 +256,47 @@ class LocalObjects:
                     Path(entry.path).unlink()
 
 
+class _Writing:
+    """Writes long pieces straight to the disk, past the memory the system keeps files in.
+
+    They are flushed in any case, so nothing waits longer, and the disk works while the next is
+    read and hashed. Nor does a large object, which may not be read for days, drive out what is.
+    Where that cannot be (a file system without it, a piece that begins or ends within a block),
+    it goes the usual way.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._tried = self._straight = False
+
+    def write(self, piece: bytes | memoryview) -> None:
+        """Write a piece."""
+        fits = len(piece) >= _BESIDE and len(piece) % _BLOCK == 0
+        if fits and not self._tried:
+            self._turn(straight=True)
+        elif self._straight and not fits:
+            self._turn(straight=False)
+        self._tried = True  # what follows a piece that does not fit would begin within a block
+        if not self._straight:
+            write_all(self._file, piece)
+            return
+        begun = self._file.tell()
+        try:
+            write_all(self._file, piece)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            self._turn(straight=False)
+            write_all(self._file, memoryview(piece)[self._file.tell() - begun :])
+
+    def _turn(self, *, straight: bool) -> None:
+        flags = fcntl.fcntl(self._file, fcntl.F_GETFL)
+        flags = flags | os.O_DIRECT if straight else flags & ~os.O_DIRECT
+        with suppress(OSError):  # it stays as it is
+            fcntl.fcntl(self._file, fcntl.F_SETFL, flags)
+            self._straight = straight
+
+
 class _Hashing:
     """A digest that grows in a thread beside what is done with the same bytes."""
 
@@ -338,7 +384,8 @@ def write_all(file: BinaryIO, data: bytes | memoryview) -> None:
 
 
 def _pieces(source: BinaryIO) -> Iterator[memoryview]:
-    buffer = memoryview(bytearray(CHUNK))
+    # A mapping begins where a page does, which writing straight to the disk asks for.
+    buffer = memoryview(mmap.mmap(-1, CHUNK, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
     while count := source.readinto(buffer):  # type: ignore[attr-defined]
         yield buffer[:count]
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from typing import Literal
 
 import msgspec
@@ -116,14 +116,19 @@ def digest_of_lines(kind: str, lines: Iterable[Line]) -> str:
         [only] = lines
         return only[2]
     found = hashlib.sha256()
-    told: list[str] = []
-    for path, size, digest, executable in lines:
-        told.append(f"{path}\0{size}\0{digest}\0{'x' if executable else ''}\0\n")
-        if len(told) == LEAF:
-            found.update("".join(told).encode())
-            told = []
-    found.update("".join(told).encode())
+    each = iter(lines)
+    while some := list(islice(each, LEAF)):
+        found.update(_told(some))
     return found.hexdigest()
+
+
+def _told(lines: Iterable[Line]) -> bytes:
+    return "".join(
+        [
+            f"{path}\0{size}\0{digest}\0{'x' if executable else ''}\0\n"
+            for path, size, digest, executable in lines
+        ]
+    ).encode()
 
 
 def settled(kind: Kind, entries: Iterable[Entry]) -> Manifest:
@@ -134,26 +139,42 @@ def settled(kind: Kind, entries: Iterable[Entry]) -> Manifest:
             and a folder at once; or if a kind of one file has not one.
     """
     found = sorted(entries, key=lambda entry: entry.path)
+    _check_kind(kind, len(found))
+    return Manifest(kind=kind, entries=list(checked(found)))
+
+
+def _check_kind(kind: str, files: int) -> None:
     if kind not in KINDS:
         raise BadInputError(
             f"There is no kind {kind!r} of data: {', '.join(KINDS)}.", field="kind"
         )
-    if kind != "folder" and len(found) != 1:
-        raise BadInputError(f"A {kind} is one file, found {len(found)}.", field="path")
-    names = {entry.path for entry in found}
-    if len(names) != len(found):
-        twice = next(a.path for a, b in pairwise(found) if a.path == b.path)
-        raise BadInputError(f"{twice!r} is there twice.", field="path")
-    folders: set[str] = set()
-    for entry in found:
-        check_path(entry.path)
-        above = entry.path.rpartition("/")[0]
-        while above and above not in folders:
-            folders.add(above)
-            above = above.rpartition("/")[0]
-    for path in sorted(folders & names):
-        raise BadInputError(f"{path!r} is a file and a folder at once.", field="path")
-    return Manifest(kind=kind, entries=found)
+    if kind != "folder" and files != 1:
+        raise BadInputError(f"A {kind} is one file, found {files:,}.", field="path")
+
+
+def checked(entries: Iterable[Entry]) -> Iterator[Entry]:
+    """Go through files in the order of their paths, and see that they can lie in one folder.
+
+    Raises:
+        BadInputError: naming the path that leads outside, or stands there twice, or is a file
+            and a folder at once, or comes too late.
+    """
+    last = ""
+    above: list[str] = []  # files whose paths begin the next ones: all that a folder could be
+    for entry in entries:
+        path = entry.path
+        check_path(path)
+        if path <= last:
+            how = "there twice" if path == last else "not in its order"
+            raise BadInputError(f"{path!r} is {how}.", field="path")
+        while above and not path.startswith(above[-1]):
+            above.pop()
+        for file in above:
+            if path[len(file)] == "/":
+                raise BadInputError(f"{file!r} is a file and a folder at once.", field="path")
+        above.append(path)
+        last = path
+        yield entry
 
 
 def check_path(path: str) -> str:
@@ -180,10 +201,43 @@ def check_path(path: str) -> str:
     return path
 
 
+class Written(msgspec.Struct, frozen=True, kw_only=True):
+    """A manifest that was kept, and what it holds in all."""
+
+    manifest: str  #: the object
+    kind: Kind
+    digest: str  #: of the content; see :func:`digest_of`
+    files: int
+    size: int  #: bytes of them
+
+
 def write(manifest: Manifest, objects: Objects) -> str:
     """Keep a manifest and return the digest of its object."""
-    kept = [_Leaf(objects.put(canonical(part)), len(part)) for part in _cut(manifest.entries)]
-    return objects.put(canonical(_Kept(format=FORMAT, kind=manifest.kind, leaves=kept)))
+    return stream(manifest.kind, manifest.entries, objects).manifest
+
+
+def stream(kind: Kind, entries: Iterable[Entry], objects: Objects) -> Written:
+    """Keep a manifest of files that come in the order of their paths, and hold none for long.
+
+    Raises:
+        BadInputError: as :func:`settled`, or if they are not in order.
+    """
+    kept: list[_Leaf] = []
+    files = size = 0
+    only = ""
+    whole = hashlib.sha256()
+    for leaf in _cut(checked(entries)):
+        kept.append(_Leaf(objects.put(canonical(leaf)), len(leaf)))
+        files += len(leaf)
+        size += sum([entry.size for entry in leaf])
+        if kind == "folder":
+            whole.update(_told([(e.path, e.size, e.sha256, e.executable) for e in leaf]))
+        elif leaf:
+            only = leaf[0].sha256
+    _check_kind(kind, files)
+    digest = objects.put(canonical(_Kept(format=FORMAT, kind=kind, leaves=kept)))
+    content = whole.hexdigest() if kind == "folder" else only
+    return Written(manifest=digest, kind=kind, digest=content, files=files, size=size)
 
 
 def leaves(digest: str, objects: Readable) -> list[str]:
@@ -195,22 +249,56 @@ def leaves(digest: str, objects: Readable) -> list[str]:
     return [leaf.object for leaf in _kept(digest, objects).leaves]
 
 
+class Opened:
+    """A manifest that is kept, whose files are read a leaf at a time.
+
+    Raises:
+        NotFoundError, DamagedError: if its bytes are gone, changed or no manifest.
+    """
+
+    def __init__(self, digest: str, objects: Readable) -> None:
+        self._digest, self._objects = digest, objects
+        kept = _kept(digest, objects)
+        self.kind, self._leaves = kept.kind, kept.leaves
+        self.count = sum(leaf.count for leaf in kept.leaves)  #: files
+
+    @property
+    def entries(self) -> Iterator[Entry]:
+        """Go through the files in the order of their paths.
+
+        Raises:
+            NotFoundError, DamagedError: if bytes of the manifest are gone, or changed.
+        """
+        try:
+            _check_kind(self.kind, self.count)
+            yield from checked(chain.from_iterable(map(self._leaf, self._leaves)))
+        except BadInputError as error:
+            raise _unreadable(self._digest, error) from error
+
+    def _leaf(self, leaf: _Leaf) -> list[Entry]:
+        return leaf_of(leaf.object, self._objects)
+
+
+def leaf_of(digest: str, objects: Readable) -> list[Entry]:
+    """Return the files of one leaf; see :func:`leaves`.
+
+    Raises:
+        NotFoundError, DamagedError: if its bytes are gone, changed or none.
+    """
+    try:
+        return msgspec.json.decode(objects.get(digest), type=list[Entry])
+    except msgspec.MsgspecError as error:
+        raise _unreadable(digest, error) from error
+
+
 def read(digest: str, objects: Readable) -> Manifest:
     """Return a manifest that is kept.
 
     Raises:
         NotFoundError, DamagedError: if its bytes are gone, changed or no manifest.
     """
-    kept = _kept(digest, objects)
-    try:
-        entries = [
-            entry
-            for leaf in kept.leaves
-            for entry in msgspec.json.decode(objects.get(leaf.object), type=list[Entry])
-        ]
-        return settled(kept.kind, entries)
-    except (msgspec.MsgspecError, BadInputError) as error:
-        raise _unreadable(digest, error) from error
+    opened = Opened(digest, objects)
+    return Manifest(kind=opened.kind, entries=list(opened.entries))
 
 
 def _kept(digest: str, objects: Readable) -> _Kept:
@@ -230,14 +318,17 @@ def _unreadable(digest: str, why: object) -> DamagedError:
     )
 
 
-def _cut(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
+def _cut(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
     """Cut entries into leaves where a path itself says so: a new file moves no other cut."""
-    start = 0
-    for place, entry in enumerate(entries, 1):
-        count = place - start
-        chosen = count * 4 >= LEAF and zlib.crc32(entry.path.encode()) % LEAF == 0
-        if chosen or count >= 4 * LEAF:
-            yield entries[start:place]
-            start = place
-    if start < len(entries) or not entries:
-        yield entries[start:]
+    leaf: list[Entry] = []
+    cut = False
+    for entry in entries:
+        leaf.append(entry)
+        count = len(leaf)
+        if count * 4 < LEAF:
+            continue
+        if count >= 4 * LEAF or zlib.crc32(entry.path.encode()) % LEAF == 0:
+            yield leaf
+            leaf, cut = [], True
+    if leaf or not cut:
+        yield leaf

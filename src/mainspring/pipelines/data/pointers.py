@@ -47,6 +47,25 @@ def beside(place: Path) -> Path:
     return place.with_name(place.name + SUFFIX)
 
 
+def refuse_outside(path: Path) -> None:
+    """Refuse a path that names no folder of the one it is written down in: ``.``, ``..``.
+
+    Its pointer would stand where nobody looks for it, outside of the folder one stands in, or
+    even of the repository.
+
+    Raises:
+        BadInputError: saying where to stand instead.
+    """
+    if path.name in ("", ".."):
+        place = path.expanduser().resolve()
+        raise BadInputError(
+            f"The pointer of {path} would stand outside of it, in {place.parent}.",
+            field="path",
+            hint=f"Name the folder from there: cd {place.parent} && mainspring data add"
+            f" {place.name or '.'}, or write no pointer: --no-pointer",
+        )
+
+
 def of_version(version: DataVersion) -> Pointer:
     """Return the pointer to a version."""
     told = {name: getattr(version, name) for name in Pointer.__struct_fields__}

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import mmap
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import chain, repeat
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from mainspring.ground.errors import BadInputError
 from mainspring.pipelines.data.walk import Found, shown
 
 SMALL = 1 << 20  #: bytes; a file below this is packed
 TOGETHER = 500  #: small files that one thread reads before another is asked
+PACK = 16 << 20  #: bytes of a pack of small files, about
+BATCH = 5_000  #: small files that are looked up together
 AT_ONCE = 4  #: more than this machine may have cores: a disk that seeks answers several at once
+
+T = TypeVar("T")
+Read = tuple[bytes, str]
+"""What was read of a file, and its digest."""
 
 
 @contextmanager
@@ -92,41 +101,107 @@ def at(root: Path) -> str:
     return f"{root}/" if root.is_dir() else str(root)
 
 
-def digests_of(
-    root: Path, files: Sequence[Found], tell: Callable[[int, int], None]
-) -> dict[str, str]:
-    """Return the sha256 of files that were found, by path, several read side by side.
+def read_ahead(
+    root: Path, windows: Iterable[T], files_of: Callable[[T], Sequence[Found]]
+) -> Iterator[tuple[T, list[Read]]]:
+    """Read the small files of some windows, those of the next while one is kept.
 
     Raises:
         BadInputError: if one cannot be read.
     """
-    found: dict[str, str] = {}
-    small = [file for file in files if file.size < SMALL]
-    large = [file for file in files if file.size >= SMALL]
     where = at(root)
 
-    def some(start: int) -> list[tuple[str, str]]:
+    def some(files: Sequence[Found]) -> list[Read]:
+        read = (read_small(where, file) for file in files)
+        return [(data, hashlib.sha256(data).hexdigest()) for data in read]
+
+    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="read") as pool:
+        waiting: deque[tuple[T, list[Future[list[Read]]]]] = deque()
+        try:
+            for window in windows:
+                files = files_of(window)
+                cuts = range(0, len(files), TOGETHER)
+                waiting.append(
+                    (window, [pool.submit(some, files[at : at + TOGETHER]) for at in cuts])
+                )
+                if len(waiting) > 1:
+                    yield _taken(*waiting.popleft())
+            while waiting:
+                yield _taken(*waiting.popleft())
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _taken(window: T, asked: list[Future[list[Read]]]) -> tuple[T, list[Read]]:
+    return window, [one for future in asked for one in future.result()]
+
+
+def batches(files: Iterable[Found]) -> Iterator[list[Found]]:
+    """Cut small files into such as are kept, or sent, together."""
+    batch: list[Found] = []
+    size = 0
+    for file in files:
+        batch.append(file)
+        size += file.size
+        if size >= PACK or len(batch) >= BATCH:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def digests_of(
+    root: Path, files: Iterable[Found], tell: Callable[[int], None] = lambda _: None
+) -> Iterator[bytes]:
+    """Go through the sha256 of files that were found, in their order, several read side by side.
+
+    Raises:
+        BadInputError: if one cannot be read.
+    """
+    where = at(root)
+    done = 0
+
+    def some(files: Sequence[Found]) -> list[bytes]:
         return [
-            (file.path, hashlib.sha256(read_small(where, file)).hexdigest())
-            for file in small[start : start + TOGETHER]
+            hashlib.sha256(read_small(where, file)).digest()
+            if file.size < SMALL
+            else _digest_of(root, file)
+            for file in files
         ]
 
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="digest") as pool:
-        for told in pool.map(some, range(0, len(small), TOGETHER)):
-            found.update(told)
-            tell(len(found), len(files))
-        for path, digest in pool.map(lambda file: (file.path, _digest_of(root, file)), large):
-            found[path] = digest
-            tell(len(found), len(files))
-    return found
+        waiting: deque[Future[list[bytes]]] = deque()
+        try:
+            for group in chain(_groups(files), repeat(None, 2 * AT_ONCE)):
+                if group is not None:
+                    waiting.append(pool.submit(some, group))
+                if waiting and (group is None or len(waiting) >= 2 * AT_ONCE):
+                    for digest in waiting.popleft().result():
+                        done += 1
+                        yield digest
+                    tell(done)
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
-def _digest_of(root: Path, file: Found) -> str:
+def _groups(files: Iterable[Found]) -> Iterator[list[Found]]:
+    """Cut files into such as one thread reads: many small ones, or a large one."""
+    group: list[Found] = []
+    for file in files:
+        group.append(file)
+        if file.size >= SMALL or len(group) >= TOGETHER:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def _digest_of(root: Path, file: Found) -> bytes:
     found = hashlib.sha256()
     with opened(root, file) as source:
         for piece in blocks(source, SMALL):
             found.update(piece)
-    return found.hexdigest()
+    return found.digest()
 
 
 class Hashing:
@@ -159,7 +234,10 @@ class Hashing:
 
 
 def blocks(source: BinaryIO, size: int = SMALL) -> Iterator[memoryview]:
-    """Return the bytes of a file, block by block; a block is overwritten by the next."""
-    buffer = memoryview(bytearray(size))
+    """Return the bytes of a file, block by block; a block is overwritten by the next.
+
+    It begins where a page of memory does, so that objects may write it straight to a disk.
+    """
+    buffer = memoryview(mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
     while count := source.readinto(buffer):  # type: ignore[attr-defined]
         yield buffer[:count]

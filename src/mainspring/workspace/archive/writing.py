@@ -211,8 +211,11 @@ class _Writer:
         with ThreadPoolExecutor(reclaiming.AT_ONCE, thread_name_prefix="export") as pool:
             while todo:
                 new: set[bytes] = set()
-                for inside in pool.map(lambda one: reclaiming.named_in(self._ws, one), todo):
-                    new |= (inside & there.keys()) - needed
+                found = pool.map(
+                    lambda one: reclaiming.named_in(self._ws, one) & there.keys(), todo
+                )
+                for inside in found:
+                    new |= inside - needed
                 needed |= new
                 todo = [there[digest] for digest in new]
         return needed

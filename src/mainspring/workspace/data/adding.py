@@ -7,7 +7,7 @@ the files. What dies before (3) leaves objects that nothing names, which gc take
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,22 @@ from mainspring.ground.identity import check_name, slug
 from mainspring.ground.killpoints import here
 from mainspring.ground.permissions import Permission, authorise
 from mainspring.pipelines.data import manifest, stats, versions
-from mainspring.pipelines.data.manifest import Entry, Kind, Manifest
-from mainspring.pipelines.data.seen import Seen
+from mainspring.pipelines.data.keeping import Keeping
+from mainspring.pipelines.data.manifest import Entry, Kind, Opened, Written
+from mainspring.pipelines.data.seen import Seen, beside
 from mainspring.pipelines.data.stats import State
-from mainspring.pipelines.data.storing import Storing
+from mainspring.pipelines.data.storing import entries
 from mainspring.pipelines.data.versions import DataVersion
-from mainspring.pipelines.data.walk import refuse
-from mainspring.workspace.data.places import Hints, Tell, apart, quiet, stats_folder, trees_folder
+from mainspring.pipelines.data.walk import Found, refuse
+from mainspring.workspace.data.places import (
+    Hints,
+    Tell,
+    apart,
+    place_of,
+    quiet,
+    stats_folder,
+    trees_folder,
+)
 from mainspring.workspace.opening import Workspace
 
 
@@ -81,7 +90,7 @@ def added(
 ) -> Added:
     """Do what :func:`add` does, and return what it did."""
     authorise(ws.who, Permission.LOG)
-    path = path.expanduser().absolute()
+    path = place_of(path)
     named, is_kind = named_at(path, name), kind_of(path, kind)
     seen_ns = stats.now_ns()
     tell("looking", 0, 0)
@@ -91,20 +100,30 @@ def added(
     last = ws.read(Permission.LOG, lambda tx: versions.newest(tx, named))
     if last is not None and last.kind == is_kind and seen.content(is_kind) == last.digest:
         return Added(version=last, new=False, stored=0, read=0)
-    files, digests = seen.files(), seen.known()
-    before = entries_of(ws, last)
-    hints = Hints(ws)
-    storing = Storing(ws.objects, hints)
-    entries = storing.entries(path, files, digests, before, lambda at, of: tell("keeping", at, of))
-    held = manifest.settled(is_kind, entries)
-    hints.keep(storing.notes, storing.gone)
+    before = None if last is None or last.manifest is None else Opened(last.manifest, ws.objects)
+    read = seen.unknown
+    learnt = bytearray()  # the digests of what was unknown, in the order of the paths
+
+    def both() -> Iterator[tuple[Found | None, bytes, Entry | None]]:
+        return beside(seen.each(), before.entries if before else ())
+
+    def noted() -> Iterator[Entry]:
+        kept = entries(keeping, path, both, seen.size, lambda at, of: tell("keeping", at, of))
+        for entry, was_unknown in kept:
+            if was_unknown:
+                learnt.extend(bytes.fromhex(entry.sha256))
+            yield entry
+
+    keeping = Keeping(ws.objects, Hints(ws))
+    held = manifest.stream(is_kind, noted(), ws.objects)
+    keeping.end()
     tell("writing down", 0, 0)
     version = keep(ws, named, held, **{**given, "source": given.get("source") or str(path)})
     here("data.added")
-    learnt = {one.path: one.sha256 for one in entries if one.path not in digests}
-    remember(ws.home, path, version, learnt, seen, seen_ns)
+    digests = (bytes(learnt[at : at + 32]) for at in range(0, len(learnt), 32))
+    remember(ws.home, path, version, digests, seen, seen_ns)
     new = last is None or version.number != last.number
-    return Added(version=version, new=new, stored=storing.stored, read=len(files) - len(digests))
+    return Added(version=version, new=new, stored=keeping.stored, read=read)
 
 
 def named_at(path: Path, name: str | None) -> str:
@@ -115,25 +134,24 @@ def named_at(path: Path, name: str | None) -> str:
 def keep(
     ws: Workspace,
     name: str,
-    held: Manifest,
+    held: Written,
     *,
     message: str = "",
     source: str = "",
     meta: Mapping[str, Any] | None = None,
 ) -> DataVersion:
-    """Keep a manifest, whose bytes are kept already, as the next version of a dataset."""
-    kept = manifest.write(held, ws.objects)
+    """Make what was kept the next version of a dataset."""
     here("data.manifest")
     new = DataVersion(
         name=name,
         number=0,
         digest=held.digest,
-        manifest=kept,
+        manifest=held.manifest,
         kind=held.kind,
         created=ws.clock.now(),
         by=ws.who.name,
         message=message,
-        files=len(held.entries),
+        files=held.files,
         bytes=held.size,
         source=source,
         meta=msgspec.to_builtins(dict(meta or {})),
@@ -145,15 +163,15 @@ def remember(
     home: Path,
     path: Path,
     version: DataVersion,
-    digests: Mapping[str, str],
+    digests: Iterable[bytes],
     seen: Seen,
     seen_ns: int,
 ) -> None:
     """Note which version lies at a place, and what was seen of its files.
 
-    ``digests`` are those of files that were not known.
+    ``digests`` are those of files that were not known, in the order of their paths.
     """
-    seen.learn(digests)
+    seen.learn(digests, version.digest)
     content, folders = seen.to_remember(version.kind, seen_ns)
     state = State(
         place=str(path),

@@ -124,10 +124,9 @@ def version_side(ws: Workspace, text: str) -> Side:
 def place_side(home: Path, place: Path, name: str, tell: Tell = quiet) -> Side:
     """Return what lies at a place in the file system."""
     found = looking.plain(looking.look(home, place, tell))
-    digests = found.seen.known()
     entries = [
-        Entry(file.path, file.size, digests[file.path], file.executable)
-        for file in found.seen.files()
+        Entry(file.path, file.size, digest.hex(), file.executable)
+        for file, digest in found.seen.each()
     ]
     single = place.is_file()
     held = manifest.settled("file" if single else "folder", entries)

@@ -6,7 +6,6 @@ As long as nothing differs, neither the database nor a file that was not touched
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,9 +14,9 @@ import msgspec
 from mainspring.ground.errors import NotFoundError
 from mainspring.ground.permissions import Permission
 from mainspring.pipelines.data import manifest, pointers, stats
-from mainspring.pipelines.data.manifest import Kind, Manifest
+from mainspring.pipelines.data.manifest import Kind, Manifest, Opened
 from mainspring.pipelines.data.reading import digests_of
-from mainspring.pipelines.data.seen import Seen
+from mainspring.pipelines.data.seen import Seen, beside
 from mainspring.pipelines.data.stats import State
 from mainspring.pipelines.data.walk import refuse, shown
 from mainspring.workspace.data.places import Store, Tell, apart, quiet, stats_folder, trees_folder
@@ -68,18 +67,18 @@ def look(home: Path, place: Path, tell: Tell = quiet) -> Look:
     seen = Seen(place, state, apart=apart(home), ours=trees_folder(home))
     if seen.as_before:
         return Look(seen=seen, read=0, state=state)
-    todo = seen.files(unknown=True)
-    if todo:
-        told = partial(tell, "reading")
-        seen.learn(digests_of(place, todo, told))
+    read = seen.unknown
+    if read:
+        todo = (file for file, _ in seen.each(unknown=True))
+        seen.learn(digests_of(place, todo, lambda at: tell("reading", at, read)))
     content, folders = seen.to_remember(kind_at(place), seen_ns)
     if (content, folders) != (state.content, state.folders):
         state = msgspec.structs.replace(state, content=content, folders=folders)
         stats.save(folder, state)
-    return Look(seen=seen, read=len(todo), state=state)
+    return Look(seen=seen, read=read, state=state)
 
 
-Held = Callable[[str, str, State], Manifest]
+Held = Callable[[str, str, State], Manifest | Opened]
 """Tells what a version holds, by the dataset and its digest; the state may name it too."""
 
 
@@ -120,12 +119,15 @@ def status(home: Path, place: Path, held_of: Held, tell: Tell = quiet) -> Status
     return msgspec.structs.replace(told, state="changed", **_differences(found, held))
 
 
-def held_at(ws: Store, state: State) -> Manifest | None:
+def held_at(ws: Store, state: State) -> Opened | None:
     """Return what the version holds that was last at a place, if it is kept still."""
     if not state.manifest:
         return None
     try:
-        return manifest.read(state.manifest, ws.objects)
+        found = Opened(state.manifest, ws.objects)
+        for leaf in manifest.leaves(state.manifest, ws.objects):
+            ws.objects.part(leaf, 0, 1)
+        return found
     except NotFoundError:
         return None
 
@@ -143,26 +145,29 @@ def plain(found: Look) -> Look:
 def in_home(opened: Callable[[], Workspace]) -> Held:
     """Return what tells what a version of a home holds, which is opened only when asked."""
 
-    def held_of(name: str, digest: str, state: State) -> Manifest:
+    def held_of(name: str, digest: str, state: State) -> Opened:
         ws = opened()
         if state.digest == digest and (found := held_at(ws, state)) is not None:
             return found
         from mainspring.pipelines.data import versions
 
         version = ws.read(Permission.READ, lambda tx: versions.resolve(tx, f"{name}@{digest}"))
-        return manifest.read(version.manifest or "", ws.objects)
+        return Opened(version.manifest or "", ws.objects)
 
     return held_of
 
 
-def _differences(found: Look, held: Manifest) -> dict[str, list[str]]:
+def _differences(found: Look, held: Manifest | Opened) -> dict[str, list[str]]:
     if held.kind != "folder":
         return {"changed": [file.path for file in found.seen.files()]}
-    digests = found.seen.known()
-    wanted = {entry.path: (entry.sha256, entry.executable) for entry in held.entries}
-    here = {file.path: (digests[file.path], file.executable) for file in found.seen.files()}
-    return {
-        "added": sorted(here.keys() - wanted.keys()),
-        "changed": sorted(p for p in here.keys() & wanted.keys() if here[p] != wanted[p]),
-        "removed": sorted(wanted.keys() - here.keys()),
-    }
+    added: list[str] = []
+    changed: list[str] = []
+    removed: list[str] = []
+    for file, digest, entry in beside(found.seen.each(), held.entries):
+        if file is None:
+            removed.append(entry.path if entry else "")
+        elif entry is None:
+            added.append(file.path)
+        elif (digest.hex(), file.executable) != (entry.sha256, entry.executable):
+            changed.append(file.path)
+    return {"added": added, "changed": changed, "removed": removed}

@@ -23,7 +23,7 @@ from mainspring.pipelines import reading
 from mainspring.pipelines.data import naming, versions
 from mainspring.pipelines.data.versions import DataVersion
 from mainspring.pipelines.graph import Argument, Graph
-from mainspring.workspace.data import getting
+from mainspring.workspace.data import trees
 from mainspring.workspace.opening import Workspace
 
 SOURCE_TYPE = "data"  #: of a dataset that a run read as a version of ours
@@ -130,7 +130,7 @@ def placed(ws: Workspace, args: Mapping[str, Argument]) -> dict[str, Argument]:
     """
 
     def place(leaf: Argument) -> Argument:
-        return {**leaf, "place": str(getting.tree(ws, _version(leaf["data"])))}
+        return {**leaf, "place": str(trees.tree(ws, _version(leaf["data"])))}
 
     return _each(args, place)
 

@@ -25,6 +25,12 @@ def quiet(_what: str, _at: int, _of: int) -> None:
     """Tell nobody."""
 
 
+def place_of(path: Path) -> Path:
+    """Return a path in full, and without ``..``, so that a place has one name."""
+    path = path.expanduser().absolute()
+    return path.resolve() if ".." in path.parts else path
+
+
 def stats_folder(home: Path) -> Path:
     """Return where the states of places in the file system are kept."""
     return home / "data" / "stats"

@@ -9,9 +9,12 @@ unless a run names them.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import update
@@ -21,7 +24,8 @@ from mainspring.ground.objects import DAY_S
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.pipelines.data import known, manifest, stats, versions
-from mainspring.pipelines.data.manifest import Entry, Manifest, Part
+from mainspring.pipelines.data.living import Runs
+from mainspring.pipelines.data.manifest import Entry, Opened, Part, leaf_of
 from mainspring.pipelines.data.tables import data_versions
 from mainspring.pipelines.data.taking import PACK
 from mainspring.pipelines.data.versions import DataVersion
@@ -30,6 +34,7 @@ from mainspring.workspace.opening import Workspace
 
 UNUSED_S = 7 * DAY_S  #: a copy that no run asked for in this time goes
 _LEAST = 0.5  # of a pack must live
+_PIECE = 8 << 20  # bytes of a run that are copied at once
 
 
 class Tidied(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,25 +65,28 @@ def forget(ws: Workspace, objects: Iterable[str]) -> None:
 def repack(ws: Workspace, tell: Tell = quiet) -> int:
     """Pack anew what lives in packs that are mostly dead; return how many were.
 
-    Only packs, not files that are one object: those are gone when their last version is.
+    Only packs, not files that are one object: those are gone when their last version is. A
+    manifest is read a leaf at a time, and a leaf that many versions share once.
     """
-    every = ws.read(Permission.ADMIN, _all)
-    held = {one.manifest or "": manifest.read(one.manifest or "", ws.objects) for one in every}
-    live = _live(held.values())
+    manifests = sorted({one.manifest or "" for one in ws.read(Permission.ADMIN, _all)})
+    leaves = {one: manifest.leaves(one, ws.objects) for one in manifests}
+    packs, of_leaf = _live(ws, dict.fromkeys(leaf for some in leaves.values() for leaf in some))
     poor = {
-        digest
-        for digest, places in live.items()
-        if sum(part.length for part in places) < _LEAST * ws.objects.size(digest)
+        digest: runs
+        for digest, runs in packs.runs()
+        if sum(length for _, length in runs) < _LEAST * ws.objects.size(digest)
     }
-    moved: dict[Part, Part] = {}
+    moved: dict[str, _Moved] = {}
     for number, digest in enumerate(sorted(poor)):
         tell("packing anew", number, len(poor))
-        moved |= _packed(ws, sorted(live[digest], key=lambda part: part.offset))
-    for old, one in held.items():
-        if poor & one.objects:
-            new = manifest.write(_moved(one, moved), ws.objects)
+        moved[digest] = _packed(ws, digest, poor[digest])
+    for old in manifests:
+        if any(poor.keys() & of_leaf[leaf] for leaf in leaves[old]):
+            told = Opened(old, ws.objects)
+            entries = (_entry(one, moved) for one in told.entries)
+            new = manifest.stream(told.kind, entries, ws.objects).manifest
             here("data.repacked")
-            ws.write(Permission.ADMIN, lambda tx, old=old, new=new: _renamed(tx, old, new))  # type: ignore[misc]
+            ws.write(Permission.ADMIN, partial(_renamed, old=old, new=new))
     return len(poor)
 
 
@@ -86,44 +94,63 @@ def _all(tx: Tx) -> list[DataVersion]:
     return [one for each in versions.names(tx) for one in versions.every(tx, each.newest.name)]
 
 
-def _live(every: Iterable[Manifest]) -> dict[str, set[Part]]:
-    """Return which parts of each pack live; an object that is one whole file is no pack."""
-    found: dict[str, set[Part]] = {}
-    for one in every:
-        for entry in one.entries:
-            for part in entry.parts:
-                found.setdefault(part.object, set()).add(part)
-    return found
+def _live(ws: Workspace, leaves: Iterable[str]) -> tuple[Runs, dict[str, set[str]]]:
+    """Return what lives of each pack, and the packs of each leaf; a whole file is no pack."""
+    packs, of_leaf = Runs(), dict[str, set[str]]()
+    for leaf in leaves:
+        parts = [part for one in leaf_of(leaf, ws.objects) for part in one.parts]
+        packs.take(parts)
+        of_leaf[leaf] = {part.object for part in parts}
+    return packs, of_leaf
 
 
-def _packed(ws: Workspace, parts: list[Part]) -> dict[Part, Part]:
-    """Copy parts of an object into new ones; return where each went."""
-    moved: dict[Part, Part] = {}
-    batch: list[Part] = []
+class _Moved(NamedTuple):
+    """Where the runs of a pack went."""
+
+    starts: list[int]
+    places: list[Part]
+
+
+def _packed(ws: Workspace, digest: str, runs: Sequence[tuple[int, int]]) -> _Moved:
+    """Copy runs of an object, in their order, into new ones; return where each went."""
+    places: list[Part] = []
+    batch: list[tuple[int, int]] = []
     size = 0
-    for part in [*parts, None]:
-        if batch and (part is None or size + part.length > PACK):
-            data = b"".join(ws.objects.part(one.object, one.offset, one.length) for one in batch)
-            digest, start = ws.objects.put(data), 0
-            for one in batch:
-                moved[one] = Part(digest, start, one.length)
-                start += one.length
+    for following, (start, length) in enumerate(runs, 1):
+        batch.append((start, length))
+        size += length
+        if following == len(runs) or size + runs[following][1] > PACK:
+            pack = ws.objects.put_file(_bytes(ws, digest, batch))
+            at = 0
+            for _, count in batch:
+                places.append(Part(pack, at, count))
+                at += count
             batch, size = [], 0
-        if part is not None:
-            batch.append(part)
-            size += part.length
-    return moved
+    return _Moved([start for start, _ in runs], places)
 
 
-def _moved(one: Manifest, moved: Mapping[Part, Part]) -> Manifest:
-    def entry(old: Entry) -> Entry:
-        parts = tuple(moved.get(part, part) for part in old.parts)
-        return old if parts == old.parts else msgspec.structs.replace(old, parts=parts)
-
-    return msgspec.structs.replace(one, entries=[entry(old) for old in one.entries])
+def _bytes(ws: Workspace, digest: str, runs: Iterable[tuple[int, int]]) -> Iterator[bytes]:
+    for start, length in runs:
+        for at in range(start, start + length, _PIECE):
+            yield ws.objects.part(digest, at, min(_PIECE, start + length - at))
 
 
-def _renamed(tx: Tx, old: str, new: str) -> None:
+def _entry(old: Entry, moved: Mapping[str, _Moved]) -> Entry:
+    if not any(part.object in moved for part in old.parts):
+        return old
+    parts = tuple(_part(part, moved) for part in old.parts)
+    return msgspec.structs.replace(old, parts=parts)
+
+
+def _part(old: Part, moved: Mapping[str, _Moved]) -> Part:
+    if old.object not in moved:
+        return old
+    starts, places = moved[old.object]
+    run = bisect_right(starts, old.offset) - 1
+    return Part(places[run].object, places[run].offset + old.offset - starts[run], old.length)
+
+
+def _renamed(tx: Tx, *, old: str, new: str) -> None:
     tx.run(update(data_versions).where(data_versions.c.manifest == old).values(manifest=new))
 
 

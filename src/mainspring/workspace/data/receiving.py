@@ -24,9 +24,9 @@ from mainspring.ground.killpoints import here
 from mainspring.ground.permissions import Permission, authorise
 from mainspring.pipelines.data import known, manifest, versions
 from mainspring.pipelines.data.cuts import MOST
+from mainspring.pipelines.data.keeping import Keeping
 from mainspring.pipelines.data.manifest import Entry, Kind, Part
 from mainspring.pipelines.data.reading import SMALL
-from mainspring.pipelines.data.storing import Storing
 from mainspring.pipelines.data.taking import joined
 from mainspring.pipelines.data.versions import DataVersion
 from mainspring.workspace.data import adding
@@ -85,10 +85,9 @@ class Committed(msgspec.Struct, frozen=True, kw_only=True):
 def lacking(ws: Workspace, digests: Sequence[str]) -> Lacking:
     """Return which of some pieces are not kept; those that are stay for a day at least."""
     authorise(ws.who, Permission.LOG)
-    hints = Hints(ws)
-    storing = Storing(ws.objects, hints)
-    found = storing.find(digests)
-    hints.keep({}, storing.gone)
+    keeping = Keeping(ws.objects, Hints(ws))
+    found = keeping.find(digests)
+    keeping.end()
     return Lacking(lacking=[one for one in dict.fromkeys(digests) if one not in found])
 
 
@@ -112,12 +111,11 @@ def take(ws: Workspace, digest: str, body: Path) -> Taken:
             raise BadInputError(
                 f"Piece {number} has {len(piece):,} bytes; 1 to {MOST:,} are taken.", field="body"
             )
-    hints = Hints(ws)
-    storing = Storing(ws.objects, hints)
-    storing.keep({hashlib.sha256(piece).hexdigest(): piece for piece in pieces})
-    hints.keep(storing.notes, storing.gone)
+    keeping = Keeping(ws.objects, Hints(ws))
+    keeping.keep({hashlib.sha256(piece).hexdigest(): piece for piece in pieces})
+    keeping.end()
     here("data.received")
-    return Taken(pieces=len(pieces), bytes=storing.stored)
+    return Taken(pieces=len(pieces), bytes=keeping.stored)
 
 
 def commit(
@@ -145,11 +143,10 @@ def commit(
     files = _files(body)
     last = ws.read(Permission.LOG, lambda tx: versions.newest(tx, name))
     before = adding.entries_of(ws, last)
-    hints = Hints(ws)
-    storing = Storing(ws.objects, hints)
-    placing = _Placing(ws, storing, before, files)
+    keeping = Keeping(ws.objects, Hints(ws))
+    placing = _Placing(ws, keeping, before, files)
     entries = [entry for file in files if (entry := placing.entry(file)) is not None]
-    hints.keep({}, storing.gone)
+    keeping.end()
     if placing.missing:
         return Committed(missing=list(placing.missing)[:_TOLD])
     held = manifest.settled(kind, entries)
@@ -157,7 +154,8 @@ def commit(
         raise BadInputError(
             f"These files are the version {held.digest}, not {digest}.", field="digest"
         )
-    version = adding.keep(ws, name, held, message=message, source=source)
+    written = manifest.stream(held.kind, held.entries, ws.objects)
+    version = adding.keep(ws, name, written, message=message, source=source)
     new = last is None or version.number != last.number
     return Committed(version=version, new=new)
 
@@ -219,12 +217,12 @@ class _Placing:
     def __init__(
         self,
         ws: Workspace,
-        storing: Storing,
+        keeping: Keeping,
         before: Mapping[str, Entry],
         files: Collection[SentFile],
     ) -> None:
         self.missing: dict[str, None] = {}
-        self._ws, self._storing, self._before = ws, storing, before
+        self._ws, self._keeping, self._before = ws, keeping, before
         wanted: set[str] = set()
         for file in files:
             if not self._is_as_before(file):
@@ -233,7 +231,7 @@ class _Placing:
                     wanted.add(file.sha256.hex())
         self._places: dict[str, Part] = {}
         for some in known.in_parts(sorted(wanted), known.BATCH):
-            self._places |= storing.find(some)
+            self._places |= keeping.find(some)
 
     def entry(self, file: SentFile) -> Entry | None:
         """Return where a file is kept, verified; None if something of it lacks.
@@ -260,13 +258,13 @@ class _Placing:
         return (
             kept is not None
             and (kept.size, kept.sha256) == (file.size, file.sha256.hex())
-            and self._storing.whole(kept)
+            and self._keeping.whole(kept)
         )
 
     def _whole(self, file: SentFile, digest: str) -> tuple[Part, ...] | None:
         """Return where the bytes of a file's own digest are: in a pack, or as an object."""
         place = self._places.get(digest)
-        if place is None and file.size >= SMALL and self._storing.is_there(digest):
+        if place is None and file.size >= SMALL and self._keeping.is_there(digest):
             place = Part(digest, 0, self._ws.objects.size(digest))
         if place is None:
             self.missing[digest] = None

@@ -18,19 +18,18 @@ from mainspring.ground.identity import sha256
 from mainspring.ground.killpoints import here
 from mainspring.pipelines.data import manifest, stats
 from mainspring.pipelines.data.cuts import Chunk, cut_all
-from mainspring.pipelines.data.manifest import Entry, Manifest
+from mainspring.pipelines.data.manifest import Entry, Opened
 from mainspring.pipelines.data.naming import DataVersion
-from mainspring.pipelines.data.reading import SMALL, Hashing, opened
+from mainspring.pipelines.data.reading import SMALL, Hashing, batches, opened, read_ahead
 from mainspring.pipelines.data.seen import Seen
 from mainspring.pipelines.data.stats import State
-from mainspring.pipelines.data.storing import read_ahead
 from mainspring.pipelines.data.walk import Found, refuse
 from mainspring.workspace.asking import Server
 from mainspring.workspace.data import adding, comparing, getting, looking
 from mainspring.workspace.data.adding import Added
 from mainspring.workspace.data.getting import LINKS, Got
 from mainspring.workspace.data.looking import Status
-from mainspring.workspace.data.places import Tell, apart, far_home, quiet, stats_folder
+from mainspring.workspace.data.places import Tell, apart, far_home, place_of, quiet, stats_folder
 from mainspring.workspace.data.profiles import Side
 from mainspring.workspace.data.receiving import (
     MAX_FILES,
@@ -146,7 +145,7 @@ class There:
             )
         version = self.version(reference)
 
-        def before(state: State) -> Manifest | None:
+        def before(state: State) -> Opened | None:
             try:
                 if not state.digest:
                     return None
@@ -160,14 +159,14 @@ class There:
     def status(self, place: Path, tell: Tell = quiet) -> Status:
         """Return how a place differs from the server's version that belongs there."""
 
-        def held_of(name: str, digest: str, _state: State) -> Manifest:
+        def held_of(name: str, digest: str, _state: State) -> Opened:
             return self.held(self.version(f"{name}@{digest}"))
 
         return looking.status(self.home, place, held_of, tell)
 
-    def held(self, version: DataVersion) -> Manifest:
+    def held(self, version: DataVersion) -> Opened:
         """Return what a version holds."""
-        return manifest.read(version.manifest or "", self.read(version))
+        return Opened(version.manifest or "", self.read(version))
 
 
 class FarObjects:
@@ -230,7 +229,8 @@ def side(there: There, text: str, tell: Tell = quiet) -> Side:
     def nowhere(entry: Entry, _folder: Path) -> Path:
         raise NotFoundError(f"{entry.path} lies on the server.")
 
-    return Side(name=version.reference, digest=version.digest, entries=held.entries, open=nowhere)
+    entries = list(held.entries)
+    return Side(name=version.reference, digest=version.digest, entries=entries, open=nowhere)
 
 
 class _Brought:
@@ -241,7 +241,7 @@ class _Brought:
 
 
 def _added(there: There, path: Path, name: str | None, message: str, tell: Tell) -> Added:
-    path = path.expanduser().absolute()
+    path = place_of(path)
     named, is_kind = adding.named_at(path, name), adding.kind_of(path, None)
     seen_ns = stats.now_ns()
     tell("looking", 0, 0)
@@ -270,7 +270,9 @@ def _added(there: There, path: Path, name: str | None, message: str, tell: Tell)
             f"The server still lacks {len(done.missing):,} pieces of {named}.",
             hint="Something takes them away as they come: ask whoever runs it.",
         )
-    adding.remember(there.home, path, version, {one[0]: one[2] for one in lines}, seen, seen_ns)
+    by_path = {line[0]: line[2] for line in lines}
+    digests = (bytes.fromhex(by_path[file.path]) for file, _ in seen.each(unknown=True))
+    adding.remember(there.home, path, version, digests, seen, seen_ns)
     return Added(version=version, new=done.new, stored=sending.stored, read=sending.read)
 
 
@@ -295,7 +297,8 @@ class _Sending:
         """Send what the server lacks of all files that nothing was told of yet."""
         todo = [file for file in self._found if file.path not in self._sent]
         at = self._size - sum(file.size for file in todo)
-        for batch, read in read_ahead(self._root, [f for f in todo if f.size < SMALL]):
+        small = batches(file for file in todo if file.size < SMALL)
+        for batch, read in read_ahead(self._root, small, list):
             self.stored += self._there.send({digest: data for data, digest in read if data})
             for file, (data, digest) in zip(batch, read, strict=True):
                 told = file.path, len(data), bytes.fromhex(digest), file.executable

@@ -50,7 +50,7 @@ def _placed(reference: str) -> Path:
     from mainspring.ground.permissions import Permission
     from mainspring.ground.settings import load
     from mainspring.pipelines.data import versions
-    from mainspring.workspace.data import getting
+    from mainspring.workspace.data import trees
     from mainspring.workspace.data.pinning import SOURCE_TYPE
     from mainspring.workspace.opening import open_workspace
     from mainspring.workspace.tracking.joining import current_run
@@ -58,7 +58,7 @@ def _placed(reference: str) -> Path:
     ws = open_workspace(load(), create=False)
     try:
         version = ws.read(Permission.READ, lambda tx: versions.resolve(tx, reference))
-        place = getting.tree(ws, version)
+        place = trees.tree(ws, version)
     finally:
         ws.close()
     run = current_run()

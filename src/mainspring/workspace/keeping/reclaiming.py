@@ -71,8 +71,9 @@ def unneeded(
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="gc") as pool:
         while todo:
             part, todo = todo[: AT_ONCE * 64], todo[AT_ONCE * 64 :]
-            for inside in pool.map(lambda one: named_in(ws, one), part):
-                new = (inside & there.keys()) - needed
+            # What is no object goes at once: a manifest names the digests of thousands of files.
+            for inside in pool.map(lambda one: named_in(ws, one) & there.keys(), part):
+                new = inside - needed
                 needed |= new
                 todo += [there[digest] for digest in new]
             tell(len(needed) - len(todo))
