@@ -15,7 +15,8 @@ from mainspring.pipelines.data.manifest import Manifest, Opened
 from mainspring.pipelines.data.stats import State
 from mainspring.pipelines.data.versions import DataVersion
 from mainspring.workspace.data import trees
-from mainspring.workspace.data.bringing import Getting, Got, alone
+from mainspring.workspace.data.bringing import Getting, alone
+from mainspring.workspace.data.bringing import Got as Got
 from mainspring.workspace.data.places import Store, Tell, place_of, quiet
 from mainspring.workspace.opening import Workspace
 
