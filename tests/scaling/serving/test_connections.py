@@ -14,9 +14,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from mainspring.scaling.serving import body, connections
+from mainspring.scaling.serving import body, connections, server
 from mainspring.scaling.serving.connections import most_connections
 from mainspring.scaling.serving.cycles import Cycle
+from mainspring.web import proxy
+from waiting import until
 
 ROW = {"distance": 731.0, "hour": 18, "carrier": "B6", "weekend": False}
 BODY = json.dumps({"dataframe_records": [ROW]}).encode()
@@ -25,12 +27,7 @@ SOON_S = 0.3
 
 
 @pytest.fixture
-def here(stage, monkeypatch):
-    for module, name in [
-        *((connections, name) for name in ("HEAD_S", "WRITE_S", "REST_S")),
-        (body, "READ_S"),
-    ]:
-        monkeypatch.setattr(module, name, SOON_S)
+def here(stage):
     return stage()
 
 
@@ -67,20 +64,25 @@ def answered(here) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sent", "status"),
+    ("sent", "bound", "status"),
     [
-        (b"", b""),
-        (HEAD, b""),
-        (HEAD + b"content-length: 400\r\n\r\n{", b"HTTP/1.1 504"),
+        (b"", (connections, "HEAD_S"), b""),
+        (HEAD, (connections, "HEAD_S"), b""),
+        (HEAD + b"content-length: 400\r\n\r\n{", (body, "READ_S"), b"HTTP/1.1 504"),
         (
             b"GET /nothing HTTP/1.1\r\nhost: localhost\r\ncontent-length: 400\r\n\r\n{",
+            (connections, "REST_S"),
             b"HTTP/1.1 404",
         ),
     ],
     ids=["silent", "head", "body", "unread body"],
 )
-def test_a_client_that_sends_a_byte_now_and_then_is_hung_up_on(here, sent, status):
-    with link(here) as one:
+def test_a_client_that_sends_a_byte_now_and_then_is_hung_up_on(
+    here, monkeypatch, sent, bound, status
+):
+    # This bound alone: what comes as it should may be slow too, on a busy machine.
+    with monkeypatch.context() as patch, link(here) as one:
+        patch.setattr(*bound, SOON_S)
         one.sendall(sent)
         dripping = threading.Thread(target=drip, args=(one, b"x" * 400 if sent else b""))
         dripping.start()
@@ -91,7 +93,8 @@ def test_a_client_that_sends_a_byte_now_and_then_is_hung_up_on(here, sent, statu
     answered(here)
 
 
-def test_a_client_that_never_reads_is_hung_up_on(here):
+def test_a_client_that_never_reads_is_hung_up_on(here, monkeypatch):
+    monkeypatch.setattr(connections, "WRITE_S", SOON_S)
     rows = json.dumps({"dataframe_records": [ROW] * 900}).encode()
     asked = HEAD + b"content-length: %d\r\n\r\n%s" % (len(rows), rows)
     with link(here, SO_RCVBUF=4096) as one:
@@ -200,14 +203,14 @@ serve(app, "127.0.0.1", 0, lambda port: print(port, flush=True), stop)
 
 
 def test_a_process_out_of_descriptors_sheds_and_recovers():
-    server = subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-c", SERVER],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
     try:
-        port = int(server.stdout.readline())
+        port = int(process.stdout.readline())
         held = [socket.create_connection(("127.0.0.1", port), timeout=60) for _ in range(200)]
         turned = 0
         for one in held[-50:]:
@@ -215,22 +218,30 @@ def test_a_process_out_of_descriptors_sheds_and_recovers():
         assert turned == 50
         for one in held:
             one.close()
-        for _ in range(600):
-            with socket.create_connection(("127.0.0.1", port), timeout=60) as one:
+
+        def recovered() -> bool:
+            with (
+                contextlib.suppress(ConnectionError),
+                socket.create_connection(("127.0.0.1", port), timeout=60) as one,
+            ):
                 one.sendall(b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
-                if all_of(one).startswith(b"HTTP/1.1 204"):
-                    break
-            time.sleep(0.05)
-        else:
-            raise AssertionError("it never recovered")
+                return all_of(one).startswith(b"HTTP/1.1 204")
+            return False
+
+        until(recovered)
     finally:
-        server.communicate(timeout=60)
-    assert server.returncode == 0
+        process.communicate(timeout=60)
+    assert process.returncode == 0
 
 
 def test_connections_leave_descriptors_to_everything_else():
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     assert 0 < most_connections() < max(soft, 1 << 20)
+
+
+def test_an_idle_connection_is_kept_longer_than_the_main_port_keeps_its_end():
+    kept_s = server._server(None, None, lambda: None, None).config.timeout_keep_alive
+    assert kept_s > 2 * (proxy._ROOM.keepalive_expiry or kept_s)
 
 
 def test_an_answer_is_written_as_uvicorn_writes_it(here):

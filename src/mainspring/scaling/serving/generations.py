@@ -66,9 +66,9 @@ class Generations:
     def look(self) -> bool:
         """Bring ``current`` up to date; False if something could not be loaded."""
         with self._looking:
-            before = self.current
+            before = self.current.serial  # not the generation: it may leave while this one warms
             well = self._looked()
-        if self.current is not before:
+        if self.current.serial != before:
             self._warm()
         return well
 

@@ -15,6 +15,10 @@ from mainspring.scaling.serving.leaving import farewell
 
 DRAIN_S = 2  # requests under way have this long to finish; the supervisor kills after 3 s
 STOP_POLL_S = 0.05
+#: An idle connection is kept for so many seconds: longer than clients keep theirs (httpx, and with
+#: it the main port: 5 s). Who closes first must be the client. If both do at the same moment, a
+#: request that comes then is lost.
+KEEP_S = 30
 
 
 def serve(
@@ -97,6 +101,7 @@ def _server(
             log_config=None,
             server_header=False,
             proxy_headers=False,  # who asks is who is connected, whatever a header says
+            timeout_keep_alive=KEEP_S,
             timeout_graceful_shutdown=DRAIN_S,
             backlog=2048,
         )
