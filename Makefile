@@ -70,6 +70,7 @@ bench: $(VENV)/ready
 
 soak: compiled system
 	MAINSPRING_SOAK=1 $(BIN)/pytest -n 2 --dist loadfile -m soak --timeout 7200
+	MAINSPRING_SOAK=1 $(BIN)/pytest -n 2 --dist loadfile  # all others, with examples, seeds and order drawn anew
 
 docs: $(VENV)/ready
 	$(BIN)/python tools/reference.py
