@@ -20,6 +20,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -79,6 +80,7 @@ class Warm:
 
     def __init__(self) -> None:
         self._mothers: dict[str, tuple[subprocess.Popen[bytes], socket.socket]] = {}
+        self._one_at_a_time = threading.Lock()
         self._variables = {**local.without_keys(os.environ), **local.SETTLED}
         self._really = local.begin
 
@@ -95,11 +97,13 @@ class Warm:
         if not ours or not wanted <= {*PRELOAD} or self._at_start(variables):
             return self._really(command, control, log, variables)
         order = {"variables": variables, "folder": str(Path.cwd()), "words": list(command[-3:])}
-        talk = self._mother(LATER if wanted & {*HEAVY} else "")
         data = json.dumps(order).encode()
-        socket.send_fds(talk, [len(data).to_bytes(8, "big")], [control.fileno(), log.fileno()])
-        talk.sendall(data)
-        return Begun(int.from_bytes(talk.recv(8), "big"))
+        with self._one_at_a_time:  # homes of several threads may begin theirs at a time
+            talk = self._mother(LATER if wanted & {*HEAVY} else "")
+            files = [control.fileno(), log.fileno()]
+            socket.send_fds(talk, [len(data).to_bytes(8, "big")], files)
+            talk.sendall(data)
+            return Begun(int.from_bytes(talk.recv(8, socket.MSG_WAITALL), "big"))
 
     def close(self) -> None:
         """End the warm processes; the servers end with who owns them."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import socketserver
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from serving_in_a_thread import listening
 
 
 class Receiver:
@@ -44,14 +45,8 @@ def http_receiver() -> Iterator[Receiver]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     receiver.url = f"http://127.0.0.1:{server.server_address[1]}/in?token=hidden"
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    try:
+    with listening(server):
         yield receiver
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 class Post:
@@ -104,11 +99,5 @@ def smtp_receiver() -> Iterator[Post]:
     server.daemon_threads = True
     server.post = post  # type: ignore[attr-defined]
     post.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    try:
+    with listening(server):
         yield post
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -8,13 +8,14 @@ import threading
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from mainspring.backends.executors.beating import Beat
 from mainspring.backends.executors.local import LocalExecutor
 from mainspring.ground.errors import DeadlineError, UnavailableError
 from mainspring.ground.ports import Call
-from mainspring.testing.executor import all_gone, call, pids_in, wait_for
+from mainspring.testing.executor import all_gone, call, none_left, pids_in, wait_for
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def test_kill_9_of_the_fork_server_takes_its_children_along(executor, tmp_path: 
     os.kill(executor._server.pid, signal.SIGKILL)
     runner.join(60)
     assert outcomes[0].error == "ended because its fork server died"
-    assert wait_for(lambda: all_gone(pids), 2)
+    assert wait_for(lambda: all_gone(pids))
     assert executor.run(call("echo")).ok, "the next call finds a new server"
 
 
@@ -47,7 +48,7 @@ def test_a_call_that_gives_no_sign_of_life_is_ended_as_one_that_took_too_long(
     outcome = executor.run(call("sleep", {"file": str(tmp_path / "pids")}, **beat))
     assert outcome.error == "gave no sign of life for 0.3 s and was ended"
     assert (outcome.code, outcome.types[0]) == (DeadlineError.code, "HeartbeatError")
-    assert wait_for(lambda: all_gone(pids_in(tmp_path / "pids")), 60)
+    assert wait_for(lambda: none_left(tmp_path / "pids"))
 
 
 def test_each_sign_of_life_is_good_for_as_long_again(tmp_path: Path) -> None:
@@ -89,7 +90,7 @@ def test_kill_9_of_owner_and_server_together_leaves_nobody(tmp_path: Path) -> No
         pids = pids_in(tmp_path / "pids")
         os.kill(server, signal.SIGSTOP)  # it sees nothing and can do nothing
         os.kill(owner.pid, signal.SIGKILL)
-        assert wait_for(lambda: all_gone(pids), 2)
+        assert wait_for(lambda: all_gone(pids))
         os.kill(server, signal.SIGKILL)
 
 
@@ -124,12 +125,16 @@ def test_threads_of_the_numeric_libraries_follow_the_calls_environment(executor,
 
 def test_a_call_costs_milliseconds_once_warm(executor) -> None:
     executor.run(call("echo"))
-    times = []
+    server = psutil.Process(executor._server.pid)
+
+    def spent() -> float:
+        """Return the seconds of processor that we, the server and its children have used."""
+        return time.process_time() + sum(server.cpu_times()[:4])
+
+    before = spent()
     for _ in range(20):
-        began = time.perf_counter()
-        executor.run(call("echo"))
-        times.append(time.perf_counter() - began)
-    assert sorted(times)[5] < 0.1, "the budget is 30 ms; a loaded machine gets some slack"
+        assert executor.run(call("echo")).ok
+    assert (spent() - before) / 20 < 0.1, "the budget is 30 ms, and an interpreter's start more"
 
 
 def test_no_descriptor_and_no_process_is_left_over(executor) -> None:
@@ -139,6 +144,7 @@ def test_no_descriptor_and_no_process_is_left_over(executor) -> None:
     theirs = len(list(server.iterdir())) if server.exists() else 0
     for _ in range(5):
         executor.run(call("echo"))
-    assert (len(list(Path("/proc/self/fd").iterdir())) if before else 0) == before
+    # Fewer, where those of an earlier test were collected meanwhile.
+    assert (len(list(Path("/proc/self/fd").iterdir())) if before else 0) <= before
     # The server tells us of an end just before it closes its side.
     assert wait_for(lambda: (len(list(server.iterdir())) if theirs else 0) <= theirs)

@@ -7,9 +7,7 @@ import hmac
 import json
 import logging
 import socket
-import subprocess
 import sys
-import time
 from email.header import decode_header, make_header
 from pathlib import Path
 
@@ -23,6 +21,7 @@ from mainspring.backends.notify.command import CommandNotifier
 from mainspring.backends.notify.opening import host_of, open_notifier
 from mainspring.ground.errors import BadInputError, MissingExtraError, UnavailableError
 from mainspring.ground.rules import Message
+from waiting import alive, until
 
 HERE = ["127.0.0.1"]
 ALARM = Message(
@@ -177,16 +176,8 @@ def test_a_command_that_fails_or_takes_too_long_ends_with_all_it_started(tmp_pat
     # Long enough for it to begin on a busy machine: what is asked is that it ends.
     with pytest.raises(UnavailableError, match="took longer"):
         CommandNotifier([sys.executable, "-c", script], timeout_s=5.0).send(ALARM, 1.0)
-    if pid.exists():
-        until = time.monotonic() + 60
-        while _runs(int(pid.read_text())) and time.monotonic() < until:
-            time.sleep(0.02)
-        assert not _runs(int(pid.read_text()))
-
-
-def _runs(pid: int) -> bool:
-    found = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True)
-    return bool(found.stdout.strip()) and not found.stdout.strip().startswith("Z")
+    if pid.exists() and (told := pid.read_text()):
+        until(lambda: not alive(int(told)))
 
 
 def test_the_log_gets_a_line(caplog):

@@ -35,7 +35,7 @@ from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 
 T = TypeVar("T")
-LEASE_S = 30.0
+LEASE_S = 600.0  #: what no test waits for: those whose leases run out turn them back
 EFFECTS = MetaData()
 effects = Table(
     "effects",

@@ -21,6 +21,7 @@ from mainspring.engine.tables import tasks as table
 from mainspring.engine.tasks import NewTask
 from mainspring.ground import messages as m
 from mainspring.ground.objects import LoopSpec
+from waiting import WITHIN_S, until
 
 Home = Any
 WORKER = Path(__file__).parent / "crash_worker.py"
@@ -85,13 +86,13 @@ def test_killed_at_every_point_each_effect_still_happens_exactly_once(
     home: Home, engine_url: str
 ) -> None:
     wanted = submit(home, events=9)
-    points = random.Random().sample(POINTS, len(POINTS))
+    points = random.sample(POINTS, len(POINTS))
     print("killed at", points)
     for point in points:
         worker = start(engine_url, 0.5, kill_at=f"{point}:1")
         # It may find that an earlier one left nothing of the kind to do.
-        assert worker.wait(60) in (-signal.SIGKILL, 0)
-    assert start(engine_url, 0.5).wait(60) == 0
+        assert worker.wait(WITHIN_S) in (-signal.SIGKILL, 0)
+    assert start(engine_url, 0.5).wait(WITHIN_S) == 0
     assert effects(home) == wanted
     assert {row.state for row in home.read(lambda tx: tx.all(select(table.c.state)))} == {"done"}
 
@@ -107,8 +108,8 @@ def test_killed_after_any_number_of_points_each_effect_still_happens_exactly_onc
         # Two at a time, so that the survivor meets what the other left.
         workers = [start(engine_url, 0.5, kill_at=str(rng.randrange(1, 40))) for _ in range(2)]
         for worker in workers:
-            assert worker.wait(60) in (-signal.SIGKILL, 0)
-    assert start(engine_url, 0.5).wait(60) == 0
+            assert worker.wait(WITHIN_S) in (-signal.SIGKILL, 0)
+    assert start(engine_url, 0.5).wait(WITHIN_S) == 0
     assert effects(home) == wanted
 
 
@@ -119,7 +120,7 @@ def test_another_worker_goes_on_within_one_lease(
     gate = tmp_path / "gate"
     home.submit(NewTask(id="a", kind="k", group="g"))
     doomed = start(engine_url, lease_s, str(gate))
-    _wait_for(gate.with_suffix(".begun"))
+    until(gate.with_suffix(".begun").exists)
     heir = home.engine({"k": home.effect}, lease_s=lease_s)
     thread = threading.Thread(target=heir.run_group, args=("g",))
     thread.start()
@@ -130,7 +131,7 @@ def test_another_worker_goes_on_within_one_lease(
     # Much more, for a machine that is busy with other things.
     assert time.monotonic() - killed < lease_s + 60.0
     assert effects(home)["a"] == 1
-    assert home.get("a").attempt == 2
+    assert home.get("a").attempt >= 2  # more, where a lease ran out on a machine that stood still
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGSTOP is of POSIX")
@@ -141,13 +142,13 @@ def test_what_a_worker_brings_after_it_slept_through_its_lease_is_dropped(
     home.submit(NewTask(id="a", kind="k", group="g"))
     zombie = start(engine_url, 2.0, str(gate))
     try:
-        _wait_for(gate.with_suffix(".begun"))
+        until(gate.with_suffix(".begun").exists)
         _put_to_sleep(zombie, home)
         gate.touch()
         assert home.engine({"k": home.effect}, lease_s=2.0).run_group("g") == {"done": 1}
         owner = home.get("a").owner
         zombie.send_signal(signal.SIGCONT)
-        assert zombie.wait(60) == 0
+        assert zombie.wait(WITHIN_S) == 0
     finally:
         zombie.kill()
         zombie.wait()
@@ -170,11 +171,3 @@ def _put_to_sleep(process: subprocess.Popen[bytes], home: Home) -> None:
         process.send_signal(signal.SIGCONT)
         probe.join()
     raise AssertionError("it never stopped writing")
-
-
-def _wait_for(file: Path) -> None:
-    for _ in range(3000):
-        if file.exists():
-            return
-        time.sleep(0.01)
-    raise AssertionError(f"{file} never came")

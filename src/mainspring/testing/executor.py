@@ -20,7 +20,7 @@ import pytest
 from mainspring.ground.errors import MainspringError
 from mainspring.ground.ports import Call, Executor, Outcome
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0  #: for what comes about in a moment, on a machine that is busy
 
 
 class ExecutorPlace(msgspec.Struct, frozen=True):
@@ -61,6 +61,11 @@ def pids_in(file: Path) -> list[int]:
 def all_gone(pids: list[int]) -> bool:
     """Return whether none of the processes runs any more."""
     return not any(is_running(pid) for pid in pids)
+
+
+def none_left(file: Path) -> bool:
+    """Return whether nothing runs of what ``calls.sleep`` told; it may have been ended before."""
+    return not file.exists() or all_gone(pids_in(file))
 
 
 class ExecutorPromises:
@@ -161,25 +166,25 @@ class ExecutorPromises:
         outcome = executor.run(call("sleep", payload, timeout_s=1.2))
         assert (outcome.ok, outcome.code) == (False, "DEADLINE")
         assert "1.2 s" in outcome.error
-        assert wait_for(lambda: all_gone(pids_in(file)), 2)
+        assert wait_for(lambda: none_left(file))
 
     def test_a_cancelled_call_ends(self, executor: Executor, tmp_path: Path) -> None:
         """With its whole group."""
         file = tmp_path / "pids"
         outcome = executor.run(call("sleep", {"file": str(file)}), cancelled=file.exists)
         assert (outcome.ok, outcome.error) == (False, "cancelled")
-        assert wait_for(lambda: all_gone(pids_in(file)), 2)
+        assert wait_for(lambda: all_gone(pids_in(file)))
 
     def test_what_a_child_leaves_behind_is_ended(self, executor: Executor, tmp_path: Path) -> None:
         """A call is over when it is over."""
         file = tmp_path / "pids"
         assert executor.run(call("sleep", {"file": str(file), "leave": True})).ok
-        assert wait_for(lambda: all_gone(pids_in(file)), 2)
+        assert wait_for(lambda: all_gone(pids_in(file)))
 
     def test_kill_9_of_the_owner_takes_the_children_along(
         self, place: ExecutorPlace, tmp_path: Path
     ) -> None:
-        """Mortal: within two seconds, grandchildren too."""
+        """Mortal: in a moment, and grandchildren too."""
         file = tmp_path / "pids"
         script = place.source + (
             "\nfrom mainspring.testing.executor import call\n"
@@ -194,7 +199,7 @@ class ExecutorPromises:
         assert all(is_running(pid) for pid in pids)
         os.kill(child.pid, signal.SIGKILL)
         child.wait()
-        assert wait_for(lambda: all_gone(pids), 2)
+        assert wait_for(lambda: all_gone(pids))
 
     def test_both_streams_go_to_the_log(self, executor: Executor, tmp_path: Path) -> None:
         """Appended, for the owner alone."""
@@ -236,6 +241,6 @@ class ExecutorPromises:
         executor.close()
         runner.join(PATIENCE_S)
         assert not outcomes[0].ok
-        assert wait_for(lambda: all_gone(pids), 2)
+        assert wait_for(lambda: all_gone(pids))
         with pytest.raises(MainspringError, match="closed"):
             executor.run(call("echo"))

@@ -113,7 +113,7 @@ class StorePromises:
             before = tx.one(query)[0]  # type: ignore[index]
             writer = threading.Thread(target=store.write, args=(WHO, Permission.LOG, note("d", 1)))
             writer.start()
-            writer.join(20)
+            writer.join(60)
             assert not writer.is_alive(), "the reader held up the writer"
             return before, tx.one(query)[0]  # type: ignore[index]
 
