@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,8 @@ import pytest
 from mainspring.ground.clock import SystemClock
 from mainspring.ground.settings import load
 from mainspring.web.app import build_app
-from mainspring.web.server import bind, serve
 from mainspring.workspace.opening import open_workspace
+from serving_in_a_thread import served
 
 SCRIPT = (
     "import mainspring as ms\n"
@@ -35,20 +34,12 @@ def url(tmp_path: Path) -> Iterator[str]:
     place = tmp_path / "server"
     place.mkdir()
     (place / "mainspring.toml").write_text("")
-    stop, ready = threading.Event(), threading.Event()
-    listening = bind("127.0.0.1", 0)
-    with contextlib.closing(
-        open_workspace(load({}, start=place, environ={}), clock=SystemClock())
-    ) as ws:
-        thread = threading.Thread(target=serve, args=(build_app(ws), listening, ready.set, stop))
-        thread.start()
-        try:
-            assert ready.wait(120)
-            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        finally:
-            stop.set()
-            thread.join(60)
-            listening.close()
+    settings = load({}, start=place, environ={})
+    with (
+        contextlib.closing(open_workspace(settings, clock=SystemClock())) as ws,
+        served(build_app(ws)) as found,
+    ):
+        yield found
 
 
 def test_a_run_on_a_server_is_made_again_here(

@@ -1,24 +1,26 @@
 """Small models, objects in memory, a real server on loopback."""
 
 import hashlib
-import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
 
 from mainspring.ground.errors import DamagedError, NotFoundError
-from mainspring.ground.objects import Routing, Strategy
+from mainspring.ground.objects import EndpointLimits, Routing, Strategy
 from mainspring.ground.permissions import owner
 from mainspring.ground.settings import Settings
 from mainspring.scaling.models import load, package
 from mainspring.scaling.models.model import FittedModel, Model
 from mainspring.scaling.serving.app import EndpointApp
 from mainspring.scaling.serving.capture import CaptureWriter
-from mainspring.scaling.serving.server import serve
+from serving_in_a_thread import answering
+from waiting import until
 
 
 class MemoryObjects(dict[str, bytes]):
@@ -51,6 +53,8 @@ def flights(rows: int = 1500, seed: int = 0) -> pl.DataFrame:
     return frame.with_columns(late=pl.Series(np.where(late, "late", "on time")))
 
 
+#: A request of a test has its turn and its answer however late a busy machine comes to it.
+PATIENT = EndpointLimits(deadline_ms=60_000, timeout_ms=60_000)
 INPUTS = ["distance", "hour", "carrier", "weekend"]
 ROW = {"distance": 731.0, "hour": 18, "carrier": "B6", "weekend": False}
 
@@ -94,11 +98,19 @@ def second(rows: pl.DataFrame, objects: MemoryObjects) -> str:
     return package.write(model.fit(rows[:1000], rows[1000:]), objects)
 
 
+def patiently(routing: Routing) -> Routing:
+    """Return a routing whose requests are waited for, unless it says how long itself."""
+    if routing.options.limits != EndpointLimits():
+        return routing
+    options = msgspec.structs.replace(routing.options, limits=PATIENT)
+    return msgspec.structs.replace(routing, options=options)
+
+
 class Stage:
     """One endpoint that really serves, with a routing that a test may change."""
 
     def __init__(self, folder: Path, objects: MemoryObjects, routing: Routing, **options) -> None:
-        self.routing = routing
+        self.routing = patiently(routing)
         self.serial = 0
         self.objects = objects
         self.captures = CaptureWriter(folder, **options.pop("capture", {}))
@@ -114,36 +126,21 @@ class Stage:
             changed=lambda: self.serial,
             **options,
         )
-        self._stop = threading.Event()
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=self._serve)
-        self._thread.start()
-        assert self._ready.wait(30)
-        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=30)
+        self._serving = ExitStack()
+        self.port = self._serving.enter_context(answering(self.app))
+        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=60)
 
     def load(self, digest: str) -> load.Served:
         self.loaded.append(digest)
         return load.load(digest, self.objects)
 
-    def _serve(self) -> None:
-        serve(self.app, "127.0.0.1", 0, self._on_ready, self._stop)
-
-    def _on_ready(self, port: int) -> None:
-        self.port = port
-        self._ready.set()
-
     def route(self, **changes) -> None:
-        import msgspec
-
-        before = self.app.generations.current.serial
-        self.routing = msgspec.structs.replace(self.routing, **changes)
+        """Have another routing, and wait until it is followed or cannot be."""
+        now = self.app.generations
+        before = now.current.serial
+        self.routing = patiently(msgspec.structs.replace(self.routing, **changes))
         self.serial += 1
-        deadline = threading.Event()
-        for _ in range(200):
-            if self.app.generations.current.serial > before or self.app.generations.trouble:
-                return
-            deadline.wait(0.05)
-        raise AssertionError("the routing was never followed")
+        until(lambda: now.current.serial > before or now.trouble)
 
     def predict(self, rows: list[dict], **headers: str) -> dict:
         answer = self.client.post(
@@ -154,9 +151,7 @@ class Stage:
 
     def close(self) -> None:
         self.client.close()
-        self._stop.set()
-        self._thread.join(60)
-        assert not self._thread.is_alive()
+        self._serving.close()
 
 
 @pytest.fixture

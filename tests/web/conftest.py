@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -35,9 +34,9 @@ from mainspring.monitoring import alarms, windows
 from mainspring.readiness import decisions, gate, registry
 from mainspring.scaling.serving import endpoints
 from mainspring.web.app import build_app
-from mainspring.web.server import bind, serve
 from mainspring.workspace.opening import Workspace, open_workspace
 from mainspring.workspace.views import endpoint_http
+from serving_in_a_thread import served
 
 NOW = 1_700_000_000.0
 SPEC = LoopSpec(
@@ -182,34 +181,16 @@ def still_house(furnished: Path, tmp_path_factory: pytest.TempPathFactory) -> It
 def still_web(still_house: Workspace) -> Iterator[httpx.Client]:
     """A client of it as its owner, for tests that change nothing in it."""
     with (
-        served(still_house) as url,
+        served(build_app(still_house)) as url,
         httpx.Client(base_url=url, trust_env=False, timeout=60) as client,
     ):
         yield client
 
 
-@contextlib.contextmanager
-def served(ws: Workspace) -> Iterator[str]:
-    """Serve a workspace on a free port in a thread; yields its URL."""
-    stop, ready = threading.Event(), threading.Event()
-    listening = bind("127.0.0.1", 0)
-    port = listening.getsockname()[1]
-    thread = threading.Thread(target=serve, args=(build_app(ws), listening, ready.set, stop))
-    thread.start()
-    try:
-        assert ready.wait(60)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        stop.set()
-        thread.join(60)
-        listening.close()
-    assert not thread.is_alive()
-
-
 @pytest.fixture
 def url(house: Workspace) -> Iterator[str]:
     """The URL of the house, served."""
-    with served(house) as found:
+    with served(build_app(house)) as found:
         yield found
 
 

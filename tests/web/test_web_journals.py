@@ -8,8 +8,8 @@ import os
 import struct
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,12 @@ from mainspring.ground.identity import new_id, sha256
 from mainspring.ground.permissions import Permission
 from mainspring.ground.settings import Settings
 from mainspring.web.app import build_app
-from mainspring.web.server import bind, serve
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.tracking import spool, syncing
 from mainspring.workspace.tracking.courier import Courier
 from mainspring.workspace.views.runs import run_detail
 from mainspring.workspace.views.searching import run_page
+from serving_in_a_thread import served
 from waiting import until
 
 BYTES = {"Content-Type": "application/octet-stream"}
@@ -101,25 +101,14 @@ class Place:
         self.ws, self._wrap = ws, wrap
         self._held = Held("127.0.0.1")  # clients try it while nobody listens there
         self.url = f"http://127.0.0.1:{self._held.port}"
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._serving = ExitStack()
 
     def start(self) -> None:
-        self._stop.clear()
-        ready = threading.Event()
-        self._socket = bind("127.0.0.1", self._held.port)
         app = self._wrap(build_app(self.ws))
-        given = (app, self._socket, ready.set, self._stop)
-        self._thread = threading.Thread(target=serve, args=given)
-        self._thread.start()
-        assert ready.wait(120)
+        self._serving.enter_context(served(app, self._held.port))
 
     def stop(self) -> None:
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._socket.close()
-            self._thread = None
+        self._serving.close()
 
     def close(self) -> None:
         self.stop()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -30,6 +29,7 @@ from mainspring.web import watched
 from mainspring.web.dashboard import expressions, grafana
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.processes import write_json
+from serving_in_a_thread import listening
 
 NOW = 1_700_000_000.0
 HOUR = 3600.0
@@ -111,14 +111,10 @@ def endpoint(house: Workspace, tmp_path: Path) -> Iterator[Counts]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+    with listening(HTTPServer(("127.0.0.1", 0), Handler)) as server:
         file = house.home / "run" / "endpoints" / "flights.json"
         write_json(file, {"name": "flights", "pid": 1, "port": server.server_port})
         yield counts
-        server.shutdown()
-        thread.join()
     app.close()
 
 

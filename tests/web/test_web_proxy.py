@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,9 +13,9 @@ from mainspring.cli.start import main
 from mainspring.ground import errors as e
 from mainspring.scaling.serving.batching import Batcher
 from mainspring.web.api import call
-from mainspring.web.server import bind, serve
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.processes import write_json
+from serving_in_a_thread import served
 
 
 class Endpoint:
@@ -54,16 +52,11 @@ class Endpoint:
 @pytest.fixture
 def endpoint(house: Workspace) -> Iterator[Endpoint]:
     """The process behind the endpoint ``flights``."""
-    app, stop, ready = Endpoint(), threading.Event(), threading.Event()
-    with contextlib.closing(bind("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
-        thread = threading.Thread(target=serve, args=(app, listening, ready.set, stop))
-        thread.start()
-        assert ready.wait(60)
+    app = Endpoint()
+    with served(app) as url:
+        port = int(url.rpartition(":")[2])
         write_json(house.home / "run" / "endpoints" / "flights.json", {"port": port})
         yield app
-        stop.set()
-        thread.join(60)
 
 
 @pytest.mark.parametrize(

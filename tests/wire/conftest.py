@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,8 +20,8 @@ from mainspring.ground.ports import Tx
 from mainspring.ground.settings import load
 from mainspring.readiness import gate, registry
 from mainspring.web.app import build_app
-from mainspring.web.server import bind, serve
 from mainspring.workspace.opening import Workspace, open_workspace
+from serving_in_a_thread import served
 
 os.environ.update(
     MLFLOW_DISABLE_TELEMETRY="true",
@@ -45,26 +44,15 @@ def house(tmp_path: Path) -> Iterator[Workspace]:
 @pytest.fixture
 def url(house: Workspace) -> Iterator[str]:
     """The URL of the house, served by a thread."""
-    stop, ready = threading.Event(), threading.Event()
-    listening = bind("127.0.0.1", 0)
-    port = listening.getsockname()[1]
-    thread = threading.Thread(target=serve, args=(build_app(house), listening, ready.set, stop))
-    thread.start()
-    try:
-        assert ready.wait(60)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        stop.set()
-        thread.join(60)
-        listening.close()
-    assert not thread.is_alive()
+    with served(build_app(house)) as found:
+        yield found
 
 
 @pytest.fixture
 def web(url: str) -> Iterator[httpx.Client]:
     """A plain client of the wire."""
     base = f"{url}/api/2.0/mlflow"
-    with httpx.Client(base_url=base, trust_env=False, timeout=20) as client:
+    with httpx.Client(base_url=base, trust_env=False, timeout=60) as client:
         yield client
 
 

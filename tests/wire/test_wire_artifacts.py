@@ -45,7 +45,7 @@ def files(client: Any, url: str) -> Any:
     """A run's files, and a plain client of them."""
     run = client.create_run("0").info.run_id
     base = f"{url}/api/2.0/mlflow-artifacts/artifacts/0/{run}/artifacts"
-    with httpx.Client(base_url=base, trust_env=False, timeout=20) as found:
+    with httpx.Client(base_url=base, trust_env=False, timeout=60) as found:
         yield found
 
 
@@ -105,14 +105,14 @@ def test_files_of_deleted_and_unknown_runs_are_not_written(
     assert files.put("/a", content=b"x").status_code == 400
     for where in ("0/none/artifacts/a", f"1/{run}/artifacts/a", "x", "0"):
         path = f"{url}/api/2.0/mlflow-artifacts/artifacts/{where}"
-        assert httpx.put(path, content=b"x", trust_env=False).status_code in (400, 404)
+        assert httpx.put(path, content=b"x", trust_env=False, timeout=60).status_code in (400, 404)
 
 
 def test_mlflows_own_pages_write_and_read_one_file(client: Any, url: str) -> None:
     run = client.create_run("0").info.run_id
     write, read = f"{url}/ajax-api/2.0/mlflow/upload-artifact", f"{url}/get-artifact"
     asked = {"run_uuid": run, "path": "notes/a.txt"}
-    with httpx.Client(trust_env=False) as web:
+    with httpx.Client(trust_env=False, timeout=60) as web:
         assert web.post(write, params=asked, content=b"hello").status_code == 200
         found = web.get(read, params=asked)
         assert (found.text, found.headers["content-disposition"]) == ("hello", "attachment")
@@ -142,7 +142,7 @@ def test_a_part_of_a_file_is_given(files: httpx.Client) -> None:
 def test_parts_that_are_missing_or_changed_make_no_file(url: str, files: httpx.Client) -> None:
     where = files.base_url.path.partition("/artifacts/")[2].rstrip("/")
     base = f"{url}/api/2.0/mlflow-artifacts/mpu"
-    with httpx.Client(trust_env=False) as web:
+    with httpx.Client(trust_env=False, timeout=60) as web:
         asked = {"path": "/local/large.bin", "num_parts": 2}
         made = web.post(f"{base}/create/{where}", json=asked).json()
         one, two = (each["url"] for each in made["credentials"])
@@ -168,7 +168,7 @@ def test_one_file_of_a_version_is_given(client: Any, url: str) -> None:
     client.create_registered_model("kept")
     client.create_model_version("kept", f"runs:/{run}/model", run)
     asked = {"name": "kept", "version": "1", "path": "notes.txt"}
-    with httpx.Client(base_url=url, trust_env=False, timeout=20) as web:
+    with httpx.Client(base_url=url, trust_env=False, timeout=60) as web:
         found = web.get("/model-versions/get-artifact", params=asked)
         assert (found.text, found.headers["content-disposition"]) == ("hello", "attachment")
         for wrong in ({"path": "../x"}, {"version": "x"}, {"version": "2"}, {"name": "none"}):

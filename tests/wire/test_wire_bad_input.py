@@ -133,10 +133,14 @@ def test_an_experiment_keeps_its_files_here(web: httpx.Client, location: str) ->
 )
 def test_paths_of_files_lead_nowhere_else(url: str, run: str, path: str) -> None:
     base = f"{url}/api/2.0/mlflow-artifacts/artifacts/0/{run}/artifacts"
-    told(httpx.put(f"{base}/{path}", content=b"x", trust_env=False))
+    told(httpx.put(f"{base}/{path}", content=b"x", trust_env=False, timeout=60))
     asked = {"run_id": run, "path": httpx.URL(f"http://h/?p={path}").params["p"]}
-    told(httpx.get(f"{url}/api/2.0/mlflow/artifacts/list", params=asked, trust_env=False))
-    told(httpx.get(f"{url}/get-artifact", params=asked, trust_env=False))
+    told(
+        httpx.get(
+            f"{url}/api/2.0/mlflow/artifacts/list", params=asked, trust_env=False, timeout=60
+        )
+    )
+    told(httpx.get(f"{url}/get-artifact", params=asked, trust_env=False, timeout=60))
 
 
 def test_what_is_packed_is_not_unpacked(url: str, web: httpx.Client, run: str) -> None:
@@ -150,7 +154,7 @@ def test_what_is_packed_is_not_unpacked(url: str, web: httpx.Client, run: str) -
         ("POST", f"mpu/create/{where}"),
     ):
         answer = httpx.request(
-            method, f"{base}/{path}", content=bomb, headers=head, trust_env=False
+            method, f"{base}/{path}", content=bomb, headers=head, trust_env=False, timeout=60
         )
         assert "compressed" in told(answer)
 

@@ -52,7 +52,7 @@ def test_the_data_of_experiments_are_listed_once(client: Any, web: httpx.Client,
         run = client.create_run("0").info.run_id
         client.log_inputs(run, [use("flights")])
     path = f"{url}/ajax-api/2.0/mlflow/experiments/search-datasets"
-    found = httpx.post(path, json={"experiment_ids": ["0"]}, trust_env=False).json()
+    found = httpx.post(path, json={"experiment_ids": ["0"]}, trust_env=False, timeout=60).json()
     known = {"experiment_id": "0", "name": "flights", "digest": "d1", "context": "training"}
     assert found == {"dataset_summaries": [known]}
     many = {"experiment_ids": [str(n) for n in range(21)]}

@@ -115,7 +115,7 @@ def by_http(ws: Workspace, number: int, url: str, **_: Any) -> None:
         f"{url}/api/v1/models/flights/versions/{number}/promote",
         json={"reason": "Door."},
         trust_env=False,
-        timeout=20,
+        timeout=60,
     )
     assert answer.status_code == 409, answer.text
     assert answer.json()["error"] == "GATE_REFUSED"
@@ -223,7 +223,7 @@ def test_an_override_and_an_approval_need_the_role_over_http(
             json={"reason": "Door."},
             headers={"authorization": f"Bearer {made}"},
             trust_env=False,
-            timeout=20,
+            timeout=60,
         )
         assert answer.status_code == 403, (act, answer.text)
 
@@ -249,7 +249,7 @@ def test_two_tokens_make_four_eyes_over_http(doors: Workspace, url: str) -> None
             json={"reason": "The slices are fine."},
             headers={"authorization": f"Bearer {token}"},
             trust_env=False,
-            timeout=20,
+            timeout=60,
         )
 
     refused = ask(anna, "approve")
@@ -267,7 +267,7 @@ def test_what_an_override_did_is_shown_wherever_the_version_is(
     doors: Workspace, url: str, client: Any, capfd: Any, tmp_path: Path
 ) -> None:
     number = WRONG["overridden"]
-    with httpx.Client(base_url=url, trust_env=False, timeout=20) as web:
+    with httpx.Client(base_url=url, trust_env=False, timeout=60) as web:
         model = web.get("/api/v1/models/flights").json()
         version = web.get(f"/api/v1/models/flights/versions/{number}").json()
         ready = web.get(f"/api/v1/models/flights/versions/{number}/readiness").json()

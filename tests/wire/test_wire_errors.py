@@ -19,7 +19,7 @@ def told(answer: httpx.Response) -> tuple[int, str]:
 
 
 def test_the_version_keeps_clients_from_asking_for_more(url: str) -> None:
-    assert httpx.get(f"{url}/version", trust_env=False).text == "3.3.0"
+    assert httpx.get(f"{url}/version", trust_env=False, timeout=60).text == "3.3.0"
 
 
 def test_unknown_paths_and_methods_are_no_endpoints(web: httpx.Client) -> None:
@@ -37,7 +37,7 @@ def test_what_is_left_out_says_so(web: httpx.Client, path: str) -> None:
 
 def test_the_mirror_answers_alike(web: httpx.Client, url: str) -> None:
     path = "experiments/get?experiment_id=0"
-    mirror = httpx.get(f"{url}/ajax-api/2.0/mlflow/{path}", trust_env=False)
+    mirror = httpx.get(f"{url}/ajax-api/2.0/mlflow/{path}", trust_env=False, timeout=60)
     assert mirror.json() == web.get(path).json()
 
 

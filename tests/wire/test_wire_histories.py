@@ -11,7 +11,9 @@ import pytest
 @pytest.fixture
 def ajax(url: str) -> Any:
     """A client of the paths that MLflow's own pages use."""
-    with httpx.Client(base_url=f"{url}/ajax-api/2.0/mlflow", trust_env=False) as client:
+    with httpx.Client(
+        base_url=f"{url}/ajax-api/2.0/mlflow", trust_env=False, timeout=60
+    ) as client:
         yield client
 
 

@@ -110,7 +110,7 @@ def test_the_files_of_a_version_are_listed_and_read_and_never_written(
 ) -> None:
     keep(house, Model(LinearRegression(), "b", columns=["a"]).fit(rows_of()))
     root = f"{url}/api/2.0/mlflow-artifacts/artifacts"
-    with httpx.Client(trust_env=False) as web:
+    with httpx.Client(trust_env=False, timeout=60) as web:
         found = web.get(root, params={"path": "versions/tide/1"}).json()["files"]
         assert {"path": "code", "is_dir": True} in found
         assert {one["path"] for one in found} >= {"MLmodel", "model.skops", "signature.json"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,9 +19,9 @@ from mainspring.scaling.models import package
 from mainspring.scaling.serving.app import EndpointApp
 from mainspring.scaling.serving.capture import CaptureWriter
 from mainspring.scaling.serving.scorers import choosing
-from mainspring.scaling.serving.server import serve
 from mainspring.workspace import engines, registering
 from mainspring.workspace.opening import Workspace
+from serving_in_a_thread import answering
 
 CLIENT = Path(__file__).parents[2] / ".venv-mlflow-3.17"
 GATE = Gate(at_least={"auc": 0.9}, needs_card=False, max_latency_ms=60_000)
@@ -66,8 +65,6 @@ with mlflow.start_run():
 @contextmanager
 def endpoint(house: Workspace, digest: str, folder: Path) -> Iterator[httpx.Client]:
     """Serve one package as an endpoint of the house would."""
-    ports: list[int] = []
-    stop, ready = threading.Event(), threading.Event()
     app = EndpointApp(
         "tide",
         lambda: Routing(endpoint="tide", model="tide", champion=1, champion_package=digest),
@@ -77,19 +74,11 @@ def endpoint(house: Workspace, digest: str, folder: Path) -> Iterator[httpx.Clie
         house.settings,
     )
 
-    def started(port: int) -> None:
-        ports.append(port)
-        ready.set()
-
-    thread = threading.Thread(target=serve, args=(app, "127.0.0.1", 0, started, stop))
-    thread.start()
-    try:
-        assert ready.wait(60)
-        with httpx.Client(base_url=f"http://127.0.0.1:{ports[0]}", timeout=60) as client:
-            yield client
-    finally:
-        stop.set()
-        thread.join(60)
+    with (
+        answering(app) as port,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client,
+    ):
+        yield client
 
 
 def test_a_pyfunc_of_a_stranger_s_class_is_trusted_judged_and_served_in_its_environment(

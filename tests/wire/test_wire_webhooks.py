@@ -6,7 +6,6 @@ import base64
 import hashlib
 import hmac
 import json
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
@@ -19,6 +18,7 @@ from mainspring.ground.errors import BadInputError
 from mainspring.workspace import telling
 from mainspring.workspace.engines import make_engine
 from mainspring.workspace.opening import Workspace
+from serving_in_a_thread import listening
 
 
 class Receiver:
@@ -50,12 +50,8 @@ def receiver(house: Workspace) -> Iterator[Receiver]:
     """A receiver that the house may tell."""
     found = Receiver()
     house.settings = _allowing(house, f"127.0.0.1:{found.server.server_port}")
-    thread = threading.Thread(target=found.server.serve_forever, args=(0.05,))
-    thread.start()
-    yield found
-    found.server.shutdown()
-    thread.join()
-    found.server.server_close()
+    with listening(found.server):
+        yield found
 
 
 def _allowing(house: Workspace, *hosts: str) -> Any:

@@ -12,6 +12,7 @@ from mainspring.ground.errors import MainspringError
 from mainspring.ground.objects import (
     DAY_S,
     CheckResult,
+    EndpointLimits,
     LoopSpec,
     MonitorPolicy,
     RolloutPolicy,
@@ -26,6 +27,8 @@ from mainspring.workspace.opening import Workspace
 
 T = TypeVar("T")
 NOW = 1_800_000_000.0
+#: Of endpoints in tests: nobody is sent away because a busy machine is late.
+PATIENT = EndpointLimits(deadline_ms=60_000, timeout_ms=60_000)
 LOOP = LoopSpec(
     name="tide",
     model="tide",

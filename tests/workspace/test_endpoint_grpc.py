@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 import grpc
@@ -15,6 +13,7 @@ import httpx
 import numpy as np
 import pytest
 import tritonclient.grpc as triton
+from homes import PATIENT
 from tritonclient.utils import InferenceServerException
 
 from mainspring.ground.objects import EndpointOptions
@@ -23,14 +22,7 @@ from mainspring.scaling.serving import endpoints
 from mainspring.web.api import call
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.views import endpoint_http
-
-
-def wait_until(true: Callable[[], Any]) -> Any:
-    pause, until = threading.Event(), monotonic() + 60
-    while not (found := true()):
-        assert monotonic() < until
-        pause.wait(0.05)
-    return found
+from waiting import until
 
 
 @pytest.fixture
@@ -45,19 +37,19 @@ def process(served: Workspace) -> Iterator[subprocess.Popen[bytes]]:
 def test_a_port_for_grpc_is_opened_on_demand_and_asks_for_tokens(
     served: Workspace, process: subprocess.Popen[bytes]
 ) -> None:
-    url = wait_until(lambda: endpoint_http.address(served.home, "tide"))
+    url = until(lambda: endpoint_http.address(served.home, "tide"))
 
     def status() -> dict[str, Any]:
         return httpx.get(f"{url}/status", trust_env=False, timeout=60).json()
 
-    wait_until(lambda: status()["ready"])
+    until(lambda: status()["ready"])
     maps = Path(f"/proc/{process.pid}/maps")
     assert status()["grpc"] is None
     if maps.exists():
         assert "/grpc/" not in maps.read_text()
-    options = EndpointOptions(grpc=0)
+    options = EndpointOptions(grpc=0, limits=PATIENT)
     served.write(Permission.SERVE, lambda tx: endpoints.configure(tx, "tide", options))
-    port = wait_until(lambda: status()["grpc"])
+    port = until(lambda: status()["grpc"])
     inputs = []
     for name, value in (("a", 1.0), ("b", 0.5)):
         inputs.append(triton.InferInput(name, [1], "FP64"))
@@ -77,7 +69,7 @@ def test_a_port_for_grpc_is_opened_on_demand_and_asks_for_tokens(
                 return error.status() == str(grpc.StatusCode.UNAUTHENTICATED)
             return False
 
-        wait_until(refused)
+        until(refused)
         shown = {"authorization": f"Bearer {token}"}
         assert (
             client.infer("tide", inputs, headers=shown).as_numpy("scores").tolist()

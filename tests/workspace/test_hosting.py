@@ -4,15 +4,13 @@ import json
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from time import monotonic
 
 import httpx
 import msgspec
 import pytest
-from homes import LOOP, NOW, add_version, settle, work_as_engine
+from homes import LOOP, NOW, PATIENT, add_version, settle, work_as_engine
 from whole_loop import rows_of
 
 from mainspring.cli.start import main
@@ -29,15 +27,9 @@ from mainspring.workspace.routing import routing, shared_routings
 from mainspring.workspace.views import endpoint_http
 from mainspring.workspace.views.endpoints import endpoint_board, endpoint_boards
 from mainspring.workspace.views.shapes import EndpointBoard
+from waiting import until
 
-SHARED = EndpointOptions(place="shared")
-
-
-def wait_until(true: Callable[[], object]) -> None:
-    pause, until = threading.Event(), monotonic() + 60
-    while not true():
-        assert monotonic() < until
-        pause.wait(0.05)
+SHARED = EndpointOptions(place="shared", limits=PATIENT)
 
 
 @pytest.fixture
@@ -75,26 +67,28 @@ def test_one_process_serves_what_is_shared_and_says_where(served: Workspace, hos
     names = [f"m{n:02}" for n in range(40)]
     share(served, *names)
     process = host()
-    wait_until(lambda: all(told(served, name) for name in names))
+    until(lambda: all(told(served, name) for name in names))
     assert told(served, "tide") is None  # it has a process of its own
     found = told(served, "m07")
     assert found["pid"] == process.pid
     assert found["url"] == f"http://127.0.0.1:{found['port']}/e/m07"
     # A board is asked within half a second, which a busy machine may miss.
-    wait_until(lambda: endpoint_board(served, "m07").state == "up")
+    until(lambda: endpoint_board(served, "m07").state == "up")
     boards: dict[str, EndpointBoard] = {}
 
     def all_up() -> bool:
         boards.update({board.name: board for board in endpoint_boards(served)})
         return all(boards[name].state == "up" for name in names)
 
-    wait_until(all_up)
+    until(all_up)
     assert boards["m07"].serving["asleep"] is True
     assert boards["tide"].state == "down"
     row = {"a": 1.0, "b": 0.5}
     answers = [endpoint_http.predict(served, name, [row]) for name in names]
     assert {answer["model_version"] for answer in answers} == {"tide/1"}
-    host_says = httpx.get(f"http://127.0.0.1:{found['port']}/status", trust_env=False).json()
+    host_says = httpx.get(
+        f"http://127.0.0.1:{found['port']}/status", trust_env=False, timeout=60
+    ).json()
     assert (host_says["endpoints"], host_says["loads"], host_says["models"]) == (40, 1, 1)
     maps = Path(f"/proc/{process.pid}/maps")
     if maps.exists():
@@ -102,17 +96,17 @@ def test_one_process_serves_what_is_shared_and_says_where(served: Workspace, hos
 
     # A new champion is followed, an endpoint that is removed is gone, a new one is served.
     work_as_engine(served, lambda tx: registry.promote(tx, "tide", 2, reason="Next.", at=NOW))
-    wait_until(lambda: endpoint_http.predict(served, "m07", [row])["model_version"] == "tide/2")
+    until(lambda: endpoint_http.predict(served, "m07", [row])["model_version"] == "tide/2")
     acts.remove_endpoint(served, "m08")
     acts.create_endpoint(served, "new", "tide", shared=True)
-    wait_until(lambda: told(served, "m08") is None and told(served, "new"))
+    until(lambda: told(served, "m08") is None and told(served, "new"))
     assert endpoint_http.predict(served, "new", [row])["model_version"] == "tide/2"
 
     # What was killed comes back where it is started again, and an end takes the files away.
     process.kill()
     process.wait(60)
     second = host()
-    wait_until(lambda: told(served, "new")["pid"] == second.pid)
+    until(lambda: told(served, "new")["pid"] == second.pid)
     assert endpoint_http.predict(served, "new", [row])["model_version"] == "tide/2"
     second.terminate()
     assert second.wait(60) == 0
@@ -167,7 +161,7 @@ def test_of_two_models_in_one_host_the_one_that_drifts_alarms_alone(
         served, lambda tx: [endpoints.configure(tx, name, SHARED) for name in ("tide", "calm")]
     )
     host()
-    wait_until(lambda: told(served, "tide") and told(served, "calm"))
+    until(lambda: told(served, "tide") and told(served, "calm"))
     for name, shift in (("tide", 4.0), ("calm", 0.0)):
         for day in range(3):
             columns, _, times = rows_of(day)
@@ -184,7 +178,7 @@ def test_of_two_models_in_one_host_the_one_that_drifts_alarms_alone(
             for name in ("tide", "calm")
         )
 
-    wait_until(judged)
+    until(judged)
     raised = {
         name: served.read(Permission.READ, lambda tx, n=name: alarms.list_alarms(tx, n))
         for name in ("tide", "calm")

@@ -26,7 +26,14 @@ from mainspring.workspace.views.loops import loop_status
 from mainspring.workspace.views.shapes import LoopStatus
 
 PATIENCE_S = 90.0
-AT_ONCE = (Phase.PROMOTING, Phase.WITHDRAWING)  #: phases that are over in a moment
+#: Where an engine dies in the phases that end of themselves: looking for one from outside and
+#: killing then might come after its end. In the others a loop waits for traffic or for a person.
+DIES_AT = {
+    Phase.TRAINING: "train.planned:1",
+    Phase.JUDGING: "judge.measured:1",
+    Phase.PROMOTING: "react.committed:1",
+    Phase.WITHDRAWING: "react.committed:1",
+}
 
 
 class House:
@@ -55,11 +62,12 @@ class House:
 
     def until_phase(self, phase: Phase) -> None:
         """Have an engine at work until the loop is in a phase, and kill it there."""
-        # Of a reaction after a resume nobody would see the phase, so short it is: dying right
-        # after it is the same.
-        at_once = "react.committed:1" if phase in AT_ONCE else ""
-        pid = self._nursery.engine(self._story.settings, at_once, self._story.log)
-        self._wait(lambda: self.view().phase is phase or self._dead(pid), f"phase {phase}")
+        point = DIES_AT.get(phase, "")
+        pid = self._nursery.engine(self._story.settings, point, self._story.log)
+        if point:
+            self._wait(lambda: self._dead(pid), f"phase {phase}")
+        else:
+            self._wait(lambda: self.view().phase is phase, f"phase {phase}")
         self._kill(pid)
         assert self.view().phase is phase
 

@@ -25,7 +25,9 @@ from mainspring.workspace.opening import Workspace, open_workspace
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from trying import LIGHT, Watched, alive, every_run, kill, put_to_sleep, until
+from trying import LEASE_S, LIGHT, Watched, every_run, kill, put_to_sleep
+
+from waiting import alive, until
 
 #: Says in one write that it begins, waits for a file where one is named, says that it ends.
 SCRIPT = """
@@ -48,7 +50,7 @@ def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Watched:
     found = Watched(tmp_path / "project")
     (found.folder / "script.py").write_text(SCRIPT)
     monkeypatch.chdir(found.folder)
-    monkeypatch.setenv("MAINSPRING_LEASE_S", "1")
+    monkeypatch.setenv("MAINSPRING_LEASE_S", str(LEASE_S))
     monkeypatch.setattr(opening, "PRELOAD", LIGHT)
     return found
 
@@ -82,14 +84,16 @@ def log_of(ws: Workspace, run: str) -> str:
 def test_of_twenty_entries_never_more_than_four_run_at_once(
     watched: Watched, ws: Workspace
 ) -> None:
-    line = "echo begin >> order.txt; sleep 0.5; echo end >> order.txt"
+    # The first four wait for each other, so that it shows that four at once do run.
+    four = "while [ $(grep -c begin order.txt) -lt 4 ]; do sleep 0.05; done"
+    line = f"echo begin >> order.txt; {four}; sleep 0.1; echo end >> order.txt"
     added = [queue.add_command(ws, ["sh", "-c", line], folder=".") for _ in range(20)]
     drain(watched)
     at_once, most = 0, 0
     for word in (watched.folder / "order.txt").read_text().split():
         at_once += 1 if word == "begin" else -1
         most = max(most, at_once)
-    assert 1 < most <= 4
+    assert most == 4
     assert {str(run_of(ws, run).status) for run in added} == {"finished"}
 
 
@@ -153,10 +157,10 @@ def test_a_killed_workers_entry_is_taken_over_and_never_runs_twice_at_once(
 ) -> None:
     added = add(ws, "held", "go")
     with watched.command("queue", "work", "--slots", "1") as first:
-        until(lambda: "begin-held" in watched.calls(), "the first try")
+        until(lambda: "begin-held" in watched.calls())
         with watched.command("queue", "work", "--slots", "1", "--drain") as second:
             kill(first)
-            until(lambda: watched.calls().count("begin-held") == 2, "the second try")
+            until(lambda: watched.calls().count("begin-held") == 2)
             assert not alive(watched.pids()[0])
             watched.let_go()
             assert second.wait(60) == 0
@@ -169,13 +173,14 @@ def test_a_killed_workers_entry_is_taken_over_and_never_runs_twice_at_once(
 def test_a_worker_that_only_looked_dead_is_waited_for_and_its_end_is_taken(
     watched: Watched, ws: Workspace
 ) -> None:
+    watched.lease_s = 1.0
     added = add(ws, "held", "go")
     with watched.command("queue", "work", "--slots", "1") as first:
-        until(lambda: "begin-held" in watched.calls(), "the first try")
+        until(lambda: "begin-held" in watched.calls())
         put_to_sleep(first, ws)  # its lease runs out while its command goes on
         with watched.command("queue", "work", "--slots", "1", "--drain") as second:
             log = ws.home / "run" / "entries" / f"{added}.log"
-            until(lambda: "still runs" in log.read_text(), "the takeover")
+            until(lambda: "still runs" in log.read_text())
             assert watched.calls() == ["begin-held"]
             watched.let_go()
             assert second.wait(60) == 0
@@ -189,7 +194,7 @@ def test_a_worker_that_is_asked_to_end_gives_its_entry_back(
 ) -> None:
     added = add(ws, "held", "go")
     with watched.command("queue", "work", "--slots", "1") as first:
-        until(lambda: "begin-held" in watched.calls(), "the first try")
+        until(lambda: "begin-held" in watched.calls())
         first.send_signal(signal.SIGTERM)
         assert first.wait(60) == 0
     assert [one.state for one in queue.listed(ws)] == ["waiting"]
@@ -202,12 +207,12 @@ def test_a_worker_that_is_asked_to_end_gives_its_entry_back(
 def test_entries_are_cancelled_before_and_while_they_run(watched: Watched, ws: Workspace) -> None:
     held, waiting = add(ws, "held", "go"), add(ws, "waiting")
     with watched.command("queue", "work", "--slots", "1") as process:
-        until(lambda: "begin-held" in watched.calls(), "the first")
+        until(lambda: "begin-held" in watched.calls())
         assert [one.state for one in queue.listed(ws)] == ["running", "waiting"]
         queue.cancel(ws, waiting)
         assert str(run_of(ws, waiting).status) == "cancelled"
         queue.cancel(ws, held)
-        until(lambda: str(run_of(ws, held).status) == "cancelled", "the end of the first")
+        until(lambda: str(run_of(ws, held).status) == "cancelled")
         assert not alive(watched.pids()[0])
         os.kill(process.pid, signal.SIGTERM)
         assert process.wait(60) == 0

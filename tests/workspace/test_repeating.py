@@ -21,14 +21,16 @@ from mainspring.workspace.opening import Workspace, open_workspace
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from trying import LIGHT, Watched, alive, begun, every_run, kill, until
+from trying import LEASE_S, LIGHT, Watched, begun, every_run, kill
+
+from waiting import alive, until
 
 
 @pytest.fixture
 def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Watched:
     found = Watched(tmp_path / "project")
     monkeypatch.chdir(found.folder)
-    monkeypatch.setenv("MAINSPRING_LEASE_S", "1")
+    monkeypatch.setenv("MAINSPRING_LEASE_S", str(LEASE_S))
     monkeypatch.setattr(opening, "PRELOAD", LIGHT)
     return found
 
@@ -81,9 +83,9 @@ def test_the_same_seed_draws_the_same_numbers(watched: Watched) -> None:
 
 def test_a_killed_repeat_goes_on_and_does_no_seed_again(watched: Watched, ws: Workspace) -> None:
     with watched.command("repeat", "project:held", "--seeds", "5", "--parallel", "1") as process:
-        until(lambda: "seed-2" in watched.calls(), "seed 2")
+        until(lambda: "seed-2" in watched.calls())
         kill(process)
-    until(lambda: not any(alive(pid) for pid in watched.pids()), "the end of its children")
+    until(lambda: not any(alive(pid) for pid in watched.pids()))
     parent = begun(ws)
     watched.let_go()
     found = ms.repeat(resume=parent)
@@ -104,9 +106,9 @@ def test_a_killed_child_is_done_again(watched: Watched) -> None:
     import signal
 
     with watched.command("repeat", "project:held", "--seeds", "3", "--json") as process:
-        until(lambda: "seed-2" in watched.calls(), "seed 2")
+        until(lambda: "seed-2" in watched.calls())
         os.kill(watched.pids()[watched.calls().index("seed-2")], signal.SIGKILL)
-        until(lambda: watched.calls().count("seed-2") == 2, "seed 2 again")
+        until(lambda: watched.calls().count("seed-2") == 2)
         watched.let_go()
         assert process.wait(60) == 0
     assert watched.calls().count("seed-0") == 1

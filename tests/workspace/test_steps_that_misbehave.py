@@ -6,8 +6,7 @@ import os
 import resource
 import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from mainspring.ground.settings import Settings
 from mainspring.pipelines import runs as pipelines
 from mainspring.workspace import engines, opening, running
 from mainspring.workspace.opening import Workspace, open_workspace
+from waiting import until
 
 LIGHT = tuple(one for one in opening.PRELOAD if one not in opening.HEAVY)
 PROJECT = """
@@ -123,7 +123,7 @@ def opened(root: Path) -> Iterator[Workspace]:
     (root / "project.py").write_text(PROJECT)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(opening, "PRELOAD", LIGHT)
-        ws = open_workspace(Settings(root=str(root), home=str(root / "home"), lease_s=2.0))
+        ws = open_workspace(Settings(root=str(root), home=str(root / "home"), lease_s=30.0))
         try:
             yield ws
         finally:
@@ -145,13 +145,6 @@ def run(ws: Workspace, how: str) -> tuple[Run, StepRecord]:
 
 def step_of(ws: Workspace, name: str) -> StepRecord:
     return ws.read(Permission.READ, lambda tx: pipelines.get(tx, name, "misbehave"))
-
-
-def wait_for(what: Callable[[], bool]) -> None:
-    until = time.monotonic() + 60
-    while not what():
-        assert time.monotonic() < until
-        time.sleep(0.02)
 
 
 def gone(pid: str) -> bool:
@@ -203,12 +196,12 @@ def test_cancel_ends_all_that_a_step_began_though_it_will_not_listen(
     name = running.start_run(house, "main", {"how": "forever"})
     thread = threading.Thread(target=lambda: engines.drive(house, name))
     thread.start()
-    wait_for(lambda: pids.exists() and len(pids.read_text().split()) == 2)
+    until(lambda: pids.exists() and len(pids.read_text().split()) == 2)
     running.cancel(house, name)
     thread.join(60)
     assert house.read(Permission.READ, lambda tx: running.state(tx, name))[0].status == "cancelled"
     for pid in pids.read_text().split():
-        wait_for(lambda pid=pid: gone(pid))  # type: ignore[misc]
+        until(lambda pid=pid: gone(pid))  # type: ignore[misc]
 
 
 def test_a_step_that_prints_a_gigabyte_costs_megabytes(house: Workspace) -> None:
@@ -235,7 +228,7 @@ def test_a_full_disk_is_told_and_the_run_goes_on_when_there_is_room(tmp_path: Pa
             name = running.start_run(house, "main", {"how": "fill"})
             thread = threading.Thread(target=lambda: engines.drive(house, name))
             thread.start()
-            wait_for(lambda: "no room" in _task_error(house, name))
+            until(lambda: "no room" in _task_error(house, name))
             assert step_of(house, name).state != "failed"
             assert house.objects.has(_first_output(house, name))  # reading goes on
             ballast.unlink()

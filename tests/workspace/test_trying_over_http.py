@@ -12,7 +12,9 @@ from mainspring.workspace.opening import open_workspace
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from trying import Watched, every_run, until
+from trying import Watched, every_run
+
+from waiting import until
 
 
 def test_a_servers_engine_does_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,8 +41,8 @@ def test_a_servers_engine_does_the_work(tmp_path: Path, monkeypatch: pytest.Monk
         words = ("queue", "add", "--json", *url, "--", "sh", "-c", "echo done > made.txt")
         with watched.command(*words) as process:
             assert process.wait(60) == 0
-        until(lambda: (watched.folder / "made.txt").exists(), "the command's end")
-        until(lambda: watched.said("queue", "list", *url) == [], "the queue's end")
+        until(lambda: (watched.folder / "made.txt").exists())
+        until(lambda: watched.said("queue", "list", *url) == [])
         listed = watched.said("queue", "list", "--all", *url)
         assert {one["state"] for one in listed} == {"finished"}
         assert added in {one["run"] for one in listed}

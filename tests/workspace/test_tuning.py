@@ -25,7 +25,9 @@ from mainspring.workspace.opening import Workspace, open_workspace
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from trying import LIGHT, Watched, alive, begun, every_run, kill, until
+from trying import LEASE_S, LIGHT, Watched, begun, every_run, kill
+
+from waiting import alive, until
 
 SPACE = {"lr": "float(0,1)", "kind": ["a", "b"]}
 
@@ -34,7 +36,7 @@ SPACE = {"lr": "float(0,1)", "kind": ["a", "b"]}
 def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Watched:
     found = Watched(tmp_path / "project")
     monkeypatch.chdir(found.folder)
-    monkeypatch.setenv("MAINSPRING_LEASE_S", "1")
+    monkeypatch.setenv("MAINSPRING_LEASE_S", str(LEASE_S))
     monkeypatch.setattr(opening, "PRELOAD", LIGHT)
     return found
 
@@ -74,9 +76,9 @@ def test_a_killed_tuning_ends_as_an_unbroken_one(watched: Watched, ws: Workspace
     with watched.command(
         "tune", "project:curve", *space, *options, "-p", "hold=11"
     ) as process:  # past the first ten, which are drawn at random whatever was found
-        until(lambda: "trial-11" in watched.calls(), "trial 11")
+        until(lambda: "trial-11" in watched.calls())
         kill(process)
-    until(lambda: not any(alive(pid) for pid in watched.pids()), "the end of its children")
+    until(lambda: not any(alive(pid) for pid in watched.pids()))
     watched.let_go()
     broken = begun(ws)
     told = watched.said("tune", "--resume", broken)
@@ -100,9 +102,9 @@ def test_a_killed_tuning_ends_as_an_unbroken_one(watched: Watched, ws: Workspace
 def test_a_killed_trial_is_tried_again_with_its_params(watched: Watched, ws: Workspace) -> None:
     words = ("--space", "lr=float(0,1)", "--trials", "5", "--parallel", "2", "-p", "hold=2")
     with watched.command("tune", "project:curve", *words, "--json") as process:
-        until(lambda: "trial-2" in watched.calls(), "trial 2")
+        until(lambda: "trial-2" in watched.calls())
         os.kill(watched.pids()[watched.calls().index("trial-2")], signal.SIGKILL)
-        until(lambda: watched.calls().count("trial-2") == 2, "trial 2 again")
+        until(lambda: watched.calls().count("trial-2") == 2)
         watched.let_go()
         assert process.wait(60) == 0
     every = every_run(ws)
@@ -144,7 +146,7 @@ def test_a_killed_tuning_prunes_as_an_unbroken_one(
     with watched.command(
         "tune", "project:epochs", "--space", "level=float(0,1)", *words, "-p", "hold=3"
     ) as process:
-        until(lambda: "trial-3" in watched.calls(), "trial 3")
+        until(lambda: "trial-3" in watched.calls())
         kill(process)
     watched.let_go()
     told = watched.said("tune", "--resume", begun(ws))

@@ -8,29 +8,24 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from homes import PATIENT
 
+from mainspring.ground.objects import EndpointOptions
+from mainspring.ground.permissions import Permission
+from mainspring.scaling.serving import endpoints
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.views import endpoints as views
 from mainspring.workspace.views.shapes import EndpointBoard
+from waiting import until
 
 STAND_IN = Path(__file__).parents[1] / "cli" / "stand_in.py"
 ROW = {"dataframe_records": [{"a": 0.5, "b": -0.5}]}
-
-
-def until(true: Callable[[], Any], within_s: float = 60.0) -> Any:
-    end = time.monotonic() + within_s
-    while time.monotonic() < end:
-        if found := true():
-            return found
-        time.sleep(0.02)
-    raise AssertionError(f"not within {within_s} s")
 
 
 class Place:
@@ -64,6 +59,8 @@ class Place:
 
 @pytest.fixture
 def place(served: Workspace) -> Iterator[Place]:
+    options = EndpointOptions(limits=PATIENT)
+    served.write(Permission.SERVE, lambda tx: endpoints.configure(tx, "tide", options))
     found = Place(served)
     try:
         yield found

@@ -8,7 +8,6 @@ import re
 import shlex
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,10 +20,11 @@ from mainspring.ground.settings import load
 from mainspring.scaling.models import carried
 from mainspring.scaling.serving.rpc.door import Door
 from mainspring.web.app import build_app
-from mainspring.web.server import bind, serve
 from mainspring.workspace.opening import open_workspace
 from mainspring.workspace.peers import uid_of
 from mainspring.workspace.processes import write_json
+from serving_in_a_thread import served
+from waiting import until
 
 PAGE = Path(__file__).parents[3] / "docs" / "howto" / "call-an-endpoint.md"
 BLOCKS = re.findall(r"```(python|sh)\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
@@ -50,19 +50,9 @@ except Exception as error:
 def main_port(root: Path, port: int) -> Iterator[str]:
     (root / "mainspring.toml").write_text("")
     settings = load({"max_body_mb": 2}, start=root, environ={})
-    stop, ready = threading.Event(), threading.Event()
-    with (
-        contextlib.closing(open_workspace(settings)) as ws,
-        contextlib.closing(bind("127.0.0.1", 0)) as listening,
-    ):
+    with contextlib.closing(open_workspace(settings)) as ws, served(build_app(ws)) as url:
         write_json(ws.home / "run" / "endpoints" / "flights.json", {"port": port})
-        app = build_app(ws)
-        thread = threading.Thread(target=serve, args=(app, listening, ready.set, stop))
-        thread.start()
-        assert ready.wait(60)
-        yield f"127.0.0.1:{listening.getsockname()[1]}"
-        stop.set()
-        thread.join(60)
+        yield url.removeprefix("http://")
 
 
 def asked_by_curl(command: str) -> dict[str, Any]:
@@ -83,11 +73,7 @@ def test_the_page_can_be_followed(
     keeper = one.app.doorkeeper
     keeper.door = Door(one.app, uid_of, 2**20)
     one.route(options=EndpointOptions(grpc=0))
-    patience = threading.Event()
-    for _ in range(600):
-        if keeper.port is not None:
-            break
-        patience.wait(0.1)
+    until(lambda: keeper.port is not None)
     names: dict[str, Any] = {}
     told = []
     with main_port(tmp_path, one.port) as main:

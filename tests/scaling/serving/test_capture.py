@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from mainspring.scaling.serving import capture, losses, recorder, sampling, shelf
 from mainspring.scaling.serving.capture import Batch, CaptureWriter
+from waiting import until
 
 
 def batch(writer: CaptureWriter, rows: int, at: float, *, other: bool = False) -> Batch:
@@ -238,13 +239,6 @@ def full_disk(monkeypatch):
             monkeypatch.setattr("mainspring.scaling.serving.recorder.os.write", real)
 
     return Disk()
-
-
-def until(true) -> None:
-    ended = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < ended
-        time.sleep(0.01)
 
 
 def test_rows_wait_for_a_disk_that_is_full_and_none_is_lost(tmp_path, full_disk) -> None:

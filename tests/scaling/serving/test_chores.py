@@ -47,13 +47,15 @@ def test_what_one_raises_does_not_keep_another_from_its_turn(chores: Chores) -> 
 
 
 def test_a_nearer_time_wins_and_who_is_removed_has_no_turn(chores: Chores) -> None:
-    first, gone = threading.Event(), threading.Event()
+    go, first, gone = threading.Event(), threading.Event(), threading.Event()
+    chores.add(lambda: go.wait(60) and None, 0.0)  # nobody has a turn while this is under way
     late = chores.add(first.set, 3600.0)
     removed = chores.add(gone.set)
-    removed.wake(0.05)
+    removed.wake(0.0)
     removed.remove()
     removed.wake(0.0)
-    late.wake(0.1)
+    late.wake(0.05)
+    go.set()
     assert first.wait(60)
     assert not gone.is_set()
 
@@ -73,10 +75,10 @@ def _batch(first: int) -> Batch:
 def test_many_writers_and_tallies_share_one_thread_and_lose_nothing(
     chores: Chores, tmp_path: Path
 ) -> None:
-    before = threading.active_count()
+    before = set(threading.enumerate())
     writers = [CaptureWriter(tmp_path / str(n), chores=chores) for n in range(20)]
     counts = [tallies.Tallies(w.folder, w.boot, lambda: 60.0, chores=chores) for w in writers]
-    assert threading.active_count() == before
+    assert not set(threading.enumerate()) - before
     for writer, count in zip(writers, counts, strict=True):
         assert writer.append(_batch(writer.reserve(1)))
         count.add(1, 0.001, "answered")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -23,6 +22,7 @@ from mainspring.scaling.serving import capture
 from mainspring.scaling.serving.rpc import messages
 from mainspring.scaling.serving.rpc.door import Door
 from mainspring.workspace.peers import uid_of
+from waiting import until
 
 ROW = {"distance": 731.0, "hour": 18, "carrier": "B6", "weekend": False}
 TYPES = {"distance": "FP64", "hour": "INT64", "carrier": "BYTES", "weekend": "BOOL"}
@@ -40,12 +40,8 @@ def opened(stage: Any, port: int | None = 0) -> int | None:
     if keeper.door is None:
         keeper.door = Door(stage.app, uid_of, 2**20)
     stage.route(options=EndpointOptions(grpc=port))
-    patience = threading.Event()
-    for _ in range(600):
-        if keeper.trouble or (keeper.port is not None) is (port is not None):
-            return keeper.port
-        patience.wait(0.1)
-    raise AssertionError("the port was never opened or closed")
+    until(lambda: keeper.trouble or (keeper.port is not None) is (port is not None))
+    return keeper.port
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import gc
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
-from time import monotonic
 
 import httpx
 import pytest
@@ -25,7 +25,8 @@ from mainspring.scaling.serving.host import Host
 from mainspring.scaling.serving.library import Library
 from mainspring.scaling.serving.places import Places
 from mainspring.scaling.serving.scorers.isolated import Isolated
-from mainspring.scaling.serving.server import serve
+from serving_in_a_thread import answering
+from waiting import until
 
 ROW = {"distance": 731.0, "hour": 18, "carrier": "B6", "weekend": False}
 ILL = Path(__file__).parent / "scorers" / "ill_models.py"
@@ -39,13 +40,6 @@ TWO = Signature(
 
 def digest(number: int) -> str:
     return f"{number:064x}"
-
-
-def wait_until(true: Callable[[], bool]) -> None:
-    pause, until = threading.Event(), monotonic() + 60
-    while not true():
-        assert monotonic() < until
-        pause.wait(0.02)
 
 
 class Hosted:
@@ -65,11 +59,9 @@ class Hosted:
             most_bytes=bounds.get("most_bytes", 1 << 30),
         )
         self.host = Host(self.places, lambda _: owner(), create=self._create, begin=self._begin)
-        self._stop, self._ready = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._serve)
-        self._thread.start()
-        assert self._ready.wait(60)
-        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=60)
+        self._serving = ExitStack()
+        port = self._serving.enter_context(answering(self.host))
+        self.client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60)
 
     def _make(self, name, routing, loader) -> EndpointApp:
         return EndpointApp(
@@ -95,13 +87,6 @@ class Hosted:
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-
-    def _serve(self) -> None:
-        serve(self.host, "127.0.0.1", 0, self._on_ready, self._stop)
-
-    def _on_ready(self, port: int) -> None:
-        self.port = port
-        self._ready.set()
 
     def within(self, work: Callable[[], object]) -> object:
         """Do something in the host's event loop."""
@@ -140,11 +125,15 @@ class Hosted:
         for gate in self.gates.values():
             gate.set()
         self.client.close()
-        self._stop.set()
-        self._thread.join(60)
-        assert not self._thread.is_alive()
+        self._serving.close()
         self.writing.close()
         self.counting.close()
+
+
+def known(one: Hosted) -> list[str]:
+    """Return the models that are in memory."""
+    gc.collect()
+    return [scorer.digest for scorer in list(one.places.library._known.values())]
 
 
 @pytest.fixture
@@ -189,7 +178,7 @@ def test_first_requests_at_once_load_once_and_hold_up_nobody_else(hosted) -> Non
     one.route(slow=1, quick=2)
     with ThreadPoolExecutor(8) as pool:
         waiting = [pool.submit(one.ask, "slow") for _ in range(8)]
-        wait_until(lambda: digest(1) in one.loaded)
+        until(lambda: digest(1) in one.loaded)
         assert one.ask("quick").status_code == 200
         assert not any(answer.done() for answer in waiting)
         one.gates[digest(1)].set()
@@ -206,7 +195,8 @@ def test_a_load_that_takes_too_long_is_told_and_goes_on(hosted) -> None:
     assert "still being loaded" in late.json()["message"]
     assert late.headers["retry-after"] == "1"
     one.gates[digest(1)].set()
-    wait_until(lambda: one.ask("slow").status_code == 200)
+    one.route(slow=1)
+    until(lambda: one.ask("slow").status_code == 200)
     assert one.loaded == [digest(1)]
 
 
@@ -228,9 +218,7 @@ def test_what_is_let_go_of_leaves_the_memory(hosted) -> None:
     one.route(a=1, b=2)
     one.ask("a")
     one.ask("b")
-    gc.collect()
-    known = [s.digest for s in one.places.library._known.values()]
-    assert known == [digest(2)]
+    until(lambda: known(one) == [digest(2)])
 
 
 def test_bytes_are_bounded_as_the_number_is(hosted) -> None:
@@ -252,7 +240,8 @@ def test_a_model_with_a_request_under_way_stays(hosted) -> None:
     with ThreadPoolExecutor(1) as pool:
         # It hangs until its deadline; meanwhile there is no room but by letting go of it.
         stuck = pool.submit(one.ask, "held", {"a": 2, "b": 0})
-        wait_until(lambda: one.places.known["held"].app.counts.in_flight == 1)
+        held = one.places.known["held"].app.counts
+        until(lambda: held.in_flight == 1 or stuck.done())
         assert one.ask("other").status_code == 200
         assert stuck.result().status_code == 504
 
@@ -280,9 +269,8 @@ def test_a_new_champion_answers_and_the_one_before_leaves(hosted) -> None:
     one.route(a=1)
     assert one.ask("a").json()["model_version"] == "a/1"
     one.route(a=2)
-    wait_until(lambda: one.ask("a").json()["model_version"] == "a/2")
-    gc.collect()
-    assert [s.digest for s in one.places.library._known.values()] == [digest(2)]
+    until(lambda: one.ask("a").json()["model_version"] == "a/2")
+    until(lambda: known(one) == [digest(2)])  # once the last who held the first has gone
 
 
 def test_a_model_that_cannot_be_loaded_is_told_and_tried_again(hosted) -> None:
@@ -298,7 +286,7 @@ def test_a_model_that_cannot_be_loaded_is_told_and_tried_again(hosted) -> None:
     assert "its file is gone" in one.client.get("/e/a/status").json()["trouble"]
     assert one.ask("b").status_code == 200
     del one.ill[digest(1)]
-    wait_until(lambda: one.ask("a").status_code == 200)
+    until(lambda: one.ask("a").status_code == 200)
 
 
 def test_an_endpoint_that_is_taken_away_answers_no_more_and_keeps_what_it_captured(hosted) -> None:
@@ -307,7 +295,7 @@ def test_an_endpoint_that_is_taken_away_answers_no_more_and_keeps_what_it_captur
     assert one.ask("a").status_code == 200
     one.route(a=None)
     assert one.ask("a").status_code == 404
-    wait_until(lambda: capture.watermark(one.folder / "a") is not None)
+    until(lambda: capture.watermark(one.folder / "a") is not None)
     assert one.ask("b").status_code == 200
 
 
@@ -399,7 +387,7 @@ def test_models_that_hang_elsewhere_keep_no_thread_from_others(hosted) -> None:
         assert one.ask(name, {"a": 0, "b": 0}).status_code == 200
     with ThreadPoolExecutor(8) as pool:
         stuck = [pool.submit(one.ask, name, {"a": 2, "b": 0}) for name in names for _ in "ab"]
-        wait_until(
+        until(
             lambda: all(
                 one.places.known[name].app.status()["versions"][str(n + 1)]["process"]["busy"]
                 for n, name in enumerate(names)

@@ -4,6 +4,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import httpx
@@ -11,7 +12,8 @@ import pytest
 
 from mainspring.scaling.serving import leaving
 from mainspring.scaling.serving.pulse import Pulse
-from mainspring.scaling.serving.server import serve
+from serving_in_a_thread import answering
+from waiting import until
 
 
 class Told:
@@ -19,17 +21,11 @@ class Told:
 
     def __init__(self, name: str, shared: socket.socket) -> None:
         self.name, self.answered = name, 0
-        self.stop, self.ready = threading.Event(), threading.Event()
         self.state: Any = None
         self.loop: asyncio.AbstractEventLoop | None = None
         own = socket.socket(fileno=shared.dup().detach())
-        self.thread = threading.Thread(
-            target=serve,
-            args=(self, "127.0.0.1", 0, lambda _: self.ready.set(), self.stop),
-            kwargs={"shared": own, "on_start": self.on_start},
-        )
-        self.thread.start()
-        assert self.ready.wait(60)
+        self.serving = ExitStack()
+        self.serving.enter_context(answering(self, shared=own, on_start=self.on_start))
 
     def on_start(self, state: Any) -> None:
         self.state, self.loop = state, asyncio.get_running_loop()
@@ -47,9 +43,7 @@ class Told:
         self.answered += 1
 
     def end(self) -> None:
-        self.stop.set()
-        self.thread.join(60)
-        assert not self.thread.is_alive()
+        self.serving.close()
 
 
 @pytest.fixture
@@ -76,15 +70,6 @@ def clients(url: str, number: int, done: threading.Event) -> tuple[list[threadin
     return started, failed
 
 
-def until(true: Any) -> None:
-    waiting = threading.Event()
-    for _ in range(6000):
-        if true():
-            return
-        waiting.wait(0.01)
-    raise AssertionError("not within 60 s")
-
-
 def test_a_server_that_leaves_a_shared_socket_fails_no_request(shared: socket.socket) -> None:
     url = f"http://127.0.0.1:{shared.getsockname()[1]}"
     one, done = Told("one", shared), threading.Event()
@@ -99,7 +84,7 @@ def test_a_server_that_leaves_a_shared_socket_fails_no_request(shared: socket.so
         done.set()
         for thread in asking:
             thread.join(60)
-        one.stop.set()
+        one.end()
         two.end()
     assert failed == []
 

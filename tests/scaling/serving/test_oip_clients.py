@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,9 +18,9 @@ from mainspring.ground.settings import load
 from mainspring.scaling.models import package
 from mainspring.scaling.models.model import Model
 from mainspring.web.app import build_app
-from mainspring.web.server import bind, serve
 from mainspring.workspace.opening import open_workspace
 from mainspring.workspace.processes import write_json
+from serving_in_a_thread import served
 
 ROW = {"distance": 731.0, "hour": 18, "carrier": "B6", "weekend": False}
 TYPES = {"distance": "FP64", "hour": "INT64", "carrier": "BYTES", "weekend": "BOOL"}
@@ -35,24 +34,14 @@ def main_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[in
     """The main port of a home, whose endpoint ``flights`` answers at the port it is told."""
     root = tmp_path_factory.mktemp("main")
     (root / "mainspring.toml").write_text("")
-    stop, ready = threading.Event(), threading.Event()
     settings = load({"max_body_mb": 2}, start=root, environ={})
-    with (
-        contextlib.closing(open_workspace(settings)) as ws,
-        contextlib.closing(bind("127.0.0.1", 0)) as listening,
-    ):
-        app = build_app(ws)
-        thread = threading.Thread(target=serve, args=(app, listening, ready.set, stop))
-        thread.start()
-        assert ready.wait(60)
+    with contextlib.closing(open_workspace(settings)) as ws, served(build_app(ws)) as url:
 
         def told(port: int) -> str:
             write_json(ws.home / "run" / "endpoints" / "flights.json", {"port": port})
-            return f"127.0.0.1:{listening.getsockname()[1]}"
+            return url.removeprefix("http://")
 
         yield told
-        stop.set()
-        thread.join(60)
 
 
 @pytest.fixture(params=["own", "main"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +22,7 @@ from mainspring.scaling.models.served import opened
 from mainspring.scaling.serving import packaged
 from mainspring.scaling.serving.app import EndpointApp
 from mainspring.scaling.serving.recording import Printed, Unrecorded
-from mainspring.scaling.serving.server import serve
+from serving_in_a_thread import answering
 
 RANDOM = np.random.default_rng(5)
 ROWS = pl.DataFrame({"a": RANDOM.normal(size=80), "place": RANDOM.choice(["x", "y"], 80)})
@@ -91,7 +90,7 @@ def test_it_answers_records_and_asks_for_its_token(folder: Path, capfd) -> None:
     routing = Routing(
         endpoint="signs", model="signs", champion=4, champion_package=held.packed.package
     )
-    recorder, stop, ready, ports = Printed(), threading.Event(), threading.Event(), []
+    recorder = Printed()
     app = EndpointApp(
         "signs",
         lambda: routing,
@@ -102,27 +101,17 @@ def test_it_answers_records_and_asks_for_its_token(folder: Path, capfd) -> None:
         changed=lambda: 0,
     )
 
-    def begun(port: int) -> None:
-        ports.append(port)
-        ready.set()
-
-    thread = threading.Thread(target=serve, args=(app, "127.0.0.1", 0, begun, stop))
-    thread.start()
-    try:
-        assert ready.wait(60)
-        assert ask(ports[0], "GET", "/ping")[0] == 200
+    with answering(app) as port:
+        assert ask(port, "GET", "/ping")[0] == 200
         lines = b'{"a": 1.5, "place": "x"}\n\n{"a": -1.5, "place": "y"}\n'
         kind = {"Content-Type": "application/jsonlines", "Accept": "application/jsonlines"}
-        assert ask(ports[0], "POST", "/invocations", lines, kind)[0] == 401
+        assert ask(port, "POST", "/invocations", lines, kind)[0] == 401
         shown = {**kind, "Authorization": "Bearer open sesame"}
-        status, body = ask(ports[0], "POST", "/invocations", lines, shown)
+        status, body = ask(port, "POST", "/invocations", lines, shown)
         assert status == 200
         answers = [json.loads(line) for line in body.splitlines()]
         assert [one["prediction"] for one in answers] == [True, False]
-        assert ask(ports[0], "GET", "/metrics", headers=shown)[0] == 200
-    finally:
-        stop.set()
-        thread.join()
+        assert ask(port, "GET", "/metrics", headers=shown)[0] == 200
     told = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
     assert [one["columns"] for one in told] == [
         {"a": 1.5, "place": "x"},

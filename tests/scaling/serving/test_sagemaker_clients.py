@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,9 +20,10 @@ from mainspring.scaling.models import carried
 from mainspring.scaling.serving import capture
 from mainspring.web.api import call
 from mainspring.web.app import build_app
-from mainspring.web.server import bind, serve
 from mainspring.workspace.opening import Workspace, open_workspace
 from mainspring.workspace.processes import write_json
+from serving_in_a_thread import served
+from waiting import until
 
 ROW = {"distance": 731.0, "hour": 18, "carrier": "B6", "weekend": False}
 CANARY = {"challenger": 2, "strategy": Strategy.CANARY, "share": 0.0, "rollout": "r1"}
@@ -53,26 +53,16 @@ class Home:
 
 
 @contextlib.contextmanager
-def served(root: Path) -> Iterator[Home]:
+def home_in(root: Path) -> Iterator[Home]:
     (root / "mainspring.toml").write_text("")
     settings = load({"max_body_mb": 2}, start=root, environ={})
-    stop, ready = threading.Event(), threading.Event()
-    with (
-        contextlib.closing(open_workspace(settings)) as ws,
-        contextlib.closing(bind("127.0.0.1", 0)) as listening,
-    ):
-        app = build_app(ws)
-        thread = threading.Thread(target=serve, args=(app, listening, ready.set, stop))
-        thread.start()
-        assert ready.wait(60)
-        yield Home(ws, f"http://127.0.0.1:{listening.getsockname()[1]}")
-        stop.set()
-        thread.join(60)
+    with contextlib.closing(open_workspace(settings)) as ws, served(build_app(ws)) as url:
+        yield Home(ws, url)
 
 
 @pytest.fixture(scope="module")
 def open_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    with served(tmp_path_factory.mktemp("main")) as home:
+    with home_in(tmp_path_factory.mktemp("main")) as home:
         yield home
 
 
@@ -222,15 +212,12 @@ def test_a_model_that_fails_is_not_asked_again_by_its_client(stage, aws, first, 
 
 def test_a_token_is_shown_as_that_of_a_session(stage, tmp_path) -> None:
     one = stage()
-    with served(tmp_path) as home:
+    with home_in(tmp_path) as home:
         body = home.client(one).invoke_endpoint(EndpointName="flights", Body=JSON)["Body"]
         assert json.loads(body.read())["predictions"] == ["late"]
         token = call(home.ws, "tokens.create", name="caller", role="viewer")["token"]
-        patience = threading.Event()
-        for _ in range(600):  # it is known everywhere within a second
-            if httpx.get(f"{home.url}/api/v1/endpoints", trust_env=False).status_code == 401:
-                break
-            patience.wait(0.1)
+        asked = f"{home.url}/api/v1/endpoints"  # it is known everywhere within a second
+        until(lambda: httpx.get(asked, trust_env=False, timeout=60).status_code == 401)
         assert refused(home.client())[:2] == ("AccessDeniedException", 401)
         wrong = home.client(token="wrong")
         assert refused(wrong)[:2] == ("AccessDeniedException", 401)

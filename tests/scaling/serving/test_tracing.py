@@ -17,6 +17,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from mainspring.scaling.serving import tracing
+from serving_in_a_thread import listening
 
 ROW = {"distance": 731.0, "hour": 18, "carrier": "B6", "weekend": False}
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -46,7 +47,6 @@ class Collector:
                 pass
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_port}"
 
     def take(self, path: str, body: bytes) -> None:
@@ -65,6 +65,16 @@ class Collector:
             assert self.came.wait_for(lambda: len(self.spans) >= count, 60)
             return list(self.spans)
 
+    def requests(self, count: int = 1) -> list[Span]:
+        """Wait for the spans of so many requests; those of their steps may come before them."""
+
+        def found() -> list[Span]:
+            return [span for span in self.spans if span.kind == Span.SPAN_KIND_SERVER]
+
+        with self.came:
+            assert self.came.wait_for(lambda: len(found()) >= count, 60)
+            return found()
+
 
 def told(attributes: Any) -> dict[str, Any]:
     return {one.key: getattr(one.value, one.value.WhichOneof("value")) for one in attributes}
@@ -73,12 +83,8 @@ def told(attributes: Any) -> dict[str, Any]:
 @pytest.fixture
 def collector() -> Iterator[Collector]:
     found = Collector()
-    thread = threading.Thread(target=found.server.serve_forever)
-    thread.start()
-    yield found
-    found.server.shutdown()
-    thread.join()
-    found.server.server_close()
+    with listening(found.server):
+        yield found
 
 
 @pytest.fixture
@@ -124,8 +130,7 @@ def test_a_request_is_a_span_that_goes_on_the_callers_trace(
     one = traced(OTEL_EXPORTER_OTLP_ENDPOINT=collector.url, OTEL_SERVICE_NAME="checkout-models")
     headers = {"traceparent": f"00-{TRACE}-{PARENT}-01", "X-Request-Id": "order-17"}
     answer = one.predict([ROW, ROW], **headers)
-    spans = collector.wait(1)
-    [span] = [found for found in spans if found.kind == Span.SPAN_KIND_SERVER]
+    [span] = collector.requests()
     assert span.name == "POST /invocations"
     assert (span.trace_id.hex(), span.parent_span_id.hex()) == (TRACE, PARENT)
     found = told(span.attributes)
@@ -155,7 +160,7 @@ def test_a_request_without_a_trace_begins_one_and_a_failure_says_so(
     one = traced(OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=f"{collector.url}/v1/traces")
     refusal = one.client.post("/invocations", json={"instances": [{"hour": "x"}]})
     assert refusal.status_code == 400
-    [refused] = collector.wait(1)
+    [refused] = collector.requests()
     assert refused.parent_span_id == b""
     assert refused.status.code == 0  # the caller's doing is no error of ours
     assert told(refused.attributes)["error.type"] == refusal.json()["error"]
@@ -166,7 +171,7 @@ def test_a_request_without_a_trace_begins_one_and_a_failure_says_so(
 
     one.app.generations.current.champion.served.score = broken
     assert one.client.post("/invocations", json={"instances": [ROW]}).status_code == 500
-    failed = collector.wait(2)[-1]
+    failed = collector.requests(2)[-1]
     assert failed.status.code == 2
     assert told(failed.attributes)["error.type"] == "RuntimeError"
     assert collector.resources[0]["service.name"] == "mainspring"
@@ -184,8 +189,8 @@ def test_the_sampler_of_the_environment_and_the_callers_choice_are_obeyed(
     one.predict([ROW], traceparent=f"00-{TRACE}-{PARENT}-00")
     one.predict([ROW], traceparent=f"00-{TRACE}-{PARENT}-01")
     one.app._tracing._provider.force_flush()
-    assert {span.trace_id.hex() for span in collector.wait(1)} == {TRACE}
-    assert sum(span.kind == Span.SPAN_KIND_SERVER for span in collector.spans) == 1
+    assert len(collector.requests()) == 1
+    assert {span.trace_id.hex() for span in collector.spans} == {TRACE}
 
 
 @pytest.mark.parametrize("trouble", ["away", "refuses"])

@@ -6,8 +6,8 @@ import contextlib
 import importlib.util
 import shutil
 import sys
-import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import ModuleType
 
@@ -15,11 +15,11 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+import serving_in_a_thread
 from mainspring.ground.permissions import Permission, service
 from mainspring.ground.ports import Tx
 from mainspring.ground.settings import load
 from mainspring.web.app import build_app
-from mainspring.web.server import bind, serve
 from mainspring.workspace.opening import Workspace, open_workspace
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -56,20 +56,8 @@ def _opened(folder: Path) -> Iterator[Workspace]:
         ws.close()
 
 
-@contextlib.contextmanager
-def _served(ws: Workspace, port: int = 0) -> Iterator[str]:
-    stop, ready = threading.Event(), threading.Event()
-    listening = bind("127.0.0.1", port)
-    port = listening.getsockname()[1]
-    thread = threading.Thread(target=serve, args=(build_app(ws), listening, ready.set, stop))
-    thread.start()
-    try:
-        assert ready.wait(60)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        stop.set()
-        thread.join(60)
-        listening.close()
+def _served(ws: Workspace) -> AbstractContextManager[str]:
+    return serving_in_a_thread.served(build_app(ws))
 
 
 Write = Callable[[Callable[[Tx], object]], object]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,6 +15,7 @@ from mainspring.ground.logs import line_of
 from mainspring.ground.monitors import Pair, Tally
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.processes import write_json
+from serving_in_a_thread import listening
 
 EVIL = "<img src=x onerror=window.owned=1>\"'{{ 7*7 }}"
 MINUTE = 60.0
@@ -109,10 +109,7 @@ def process(ws: Workspace, told: dict[str, Any], endpoint: str = NAME) -> Iterat
         def log_message(self, *_: Any) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+    with listening(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as server:
         file = ws.home / "run" / "endpoints" / f"{endpoint}.json"
         file.parent.mkdir(parents=True, exist_ok=True)
         changes = [{"at": ws.clock.now() - 90, "before": 1, "after": 2, "why": EVIL}]
@@ -125,5 +122,3 @@ def process(ws: Workspace, told: dict[str, Any], endpoint: str = NAME) -> Iterat
             yield
         finally:
             file.unlink()
-            server.shutdown()
-            thread.join()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 
 import numpy as np
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from mainspring.monitoring import alarms
 from mainspring.scaling.serving import capture, losses, recorder
 from mainspring.scaling.serving.segments import Batch
+from waiting import until
 
 
 @pytest.fixture
@@ -93,10 +93,3 @@ def test_damaged_rows_are_an_alarm_as_long_as_their_file_lies_aside(home, folder
     writer.close()
     home.settle()
     assert home.state("capture", "damaged").state == "OK"
-
-
-def until(true) -> None:
-    ended = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < ended
-        time.sleep(0.01)

@@ -6,7 +6,6 @@ import contextlib
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,12 +24,12 @@ from mainspring.ground.ports import Tx
 from mainspring.pipelines import project
 from mainspring.readiness import decisions, registry
 from mainspring.web.app import build_app
-from mainspring.web.server import bind, serve
 from mainspring.workspace import acts, assembling
 from mainspring.workspace.around import declaring, running, trusting
 from mainspring.workspace.around.scripts import code_of
 from mainspring.workspace.children import trace
 from mainspring.workspace.opening import Workspace
+from serving_in_a_thread import served
 
 
 def champion(ws: Workspace) -> int | None:
@@ -48,17 +47,8 @@ def live(ws: Workspace, days: range) -> None:
 @pytest.fixture
 def url(ws: Workspace) -> Iterator[str]:
     """The home, served by a thread as ``mainspring up`` would."""
-    stop, ready = threading.Event(), threading.Event()
-    listening = bind("127.0.0.1", 0)
-    thread = threading.Thread(target=serve, args=(build_app(ws), listening, ready.set, stop))
-    thread.start()
-    try:
-        assert ready.wait(60)
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    finally:
-        stop.set()
-        thread.join(60)
-        listening.close()
+    with served(build_app(ws)) as found:
+        yield found
 
 
 def test_a_script_that_writes_a_file_is_retrained_when_its_world_turns(

@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,12 +28,12 @@ from mainspring.ground.killpoints import ENVIRONMENT
 from mainspring.ground.permissions import Permission
 from mainspring.pipelines.data import manifest, versions
 from mainspring.web.app import build_app
-from mainspring.web.server import bind, serve
 from mainspring.workspace.asking import Server
 from mainspring.workspace.data import adding
 from mainspring.workspace.data.sending import There
 from mainspring.workspace.keeping import pruning
 from mainspring.workspace.opening import Workspace
+from serving_in_a_thread import served
 
 SERVE = """
 import sys, threading
@@ -63,17 +62,8 @@ There(Server(sys.argv[1], None), Path(sys.argv[2])).added(Path(sys.argv[3]))
 @pytest.fixture
 def url(ws: Workspace) -> Iterator[str]:
     """A server on the home ``ws``."""
-    stop, ready = threading.Event(), threading.Event()
-    listening = bind("127.0.0.1", 0)
-    thread = threading.Thread(target=serve, args=(build_app(ws), listening, ready.set, stop))
-    thread.start()
-    try:
-        assert ready.wait(60)
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    finally:
-        stop.set()
-        thread.join(60)
-        listening.close()
+    with served(build_app(ws)) as found:
+        yield found
 
 
 @pytest.fixture
@@ -260,7 +250,9 @@ def test_only_what_a_version_holds_is_read(
 def test_a_viewer_brings_and_adds_nothing(url: str, ws: Workspace, folder: Path) -> None:
     adding.add(ws, folder)
     # The first token ends that whoever is on this machine is the owner.
-    made = httpx.post(f"{url}/api/v1/tokens", json={"name": "eve", "role": "viewer"}).json()
+    made = httpx.post(
+        f"{url}/api/v1/tokens", json={"name": "eve", "role": "viewer"}, timeout=60
+    ).json()
     server = Server(url, made["token"])
     with contextlib.closing(server):
         viewer = There(server, folder.parent / "here")
@@ -311,20 +303,9 @@ def test_a_server_that_is_killed_leaves_nothing_half_and_goes_on(
     ws = homes()
     assert ws.read(Permission.READ, versions.names) == []
     assert pruning.prune(ws).objects == 0
-    stop, ready = threading.Event(), threading.Event()
-    listening = bind("127.0.0.1", 0)
-    thread = threading.Thread(target=serve, args=(build_app(ws), listening, ready.set, stop))
-    thread.start()
-    try:
-        assert ready.wait(60)
-        server = Server(f"http://127.0.0.1:{listening.getsockname()[1]}", None)
-        with contextlib.closing(server):
-            there = There(server, tmp_path / "here")
-            again = there.added(folder)
-            assert (again.version.number, again.stored < again.version.bytes) == (1, True)
-            there.get("flights", tmp_path / "out")
-    finally:
-        stop.set()
-        thread.join(60)
-        listening.close()
+    with served(build_app(ws)) as url, contextlib.closing(Server(url, None)) as server:
+        there = There(server, tmp_path / "here")
+        again = there.added(folder)
+        assert (again.version.number, again.stored < again.version.bytes) == (1, True)
+        there.get("flights", tmp_path / "out")
     assert bytes_of(tmp_path / "out") == bytes_of(folder)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,9 @@ import pytest
 from mainspring.ground.clock import SystemClock
 from mainspring.ground.settings import Settings
 from mainspring.web.app import build_app
-from mainspring.web.server import bind, serve
 from mainspring.workspace.importing.bringing import bring, open_source
 from mainspring.workspace.opening import Workspace, open_workspace
+from serving_in_a_thread import served
 
 
 class Written:
@@ -73,22 +72,6 @@ def new_home(
         ws.close()
 
 
-@contextlib.contextmanager
-def served(ws: Workspace) -> Iterator[str]:
-    """Serve a home on loopback."""
-    stop, ready = threading.Event(), threading.Event()
-    listening = bind("127.0.0.1", 0)
-    thread = threading.Thread(target=serve, args=(build_app(ws), listening, ready.set, stop))
-    thread.start()
-    try:
-        assert ready.wait(60)
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    finally:
-        stop.set()
-        thread.join(60)
-        listening.close()
-
-
 @pytest.fixture
 def import_from() -> Callable[..., Any]:
     """Bring a store into a home and return the report."""
@@ -104,6 +87,6 @@ def import_from() -> Callable[..., Any]:
 
 
 @pytest.fixture
-def serving() -> Any:
-    """Return what serves a home."""
-    return served
+def serving() -> Callable[[Workspace], AbstractContextManager[str]]:
+    """Return what serves a home on loopback."""
+    return lambda ws: served(build_app(ws))

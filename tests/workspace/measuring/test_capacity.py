@@ -17,9 +17,11 @@ from mainspring.ground.permissions import Permission
 from mainspring.readiness import evidence
 from mainspring.readiness.measured import BatchStep, LoadStep
 from mainspring.workspace import load_tests
+from mainspring.workspace.measuring import hammer
 from mainspring.workspace.measuring.capacity import advised
 from mainspring.workspace.measuring.hammer import Hammer, request
 from mainspring.workspace.opening import Workspace
+from serving_in_a_thread import listening
 
 Said = tuple[int, bytes]
 
@@ -46,13 +48,15 @@ def server(answer: Callable[[int, bytes], Said | None]) -> Iterator[int]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as serving:
+    with listening(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as serving:
         serving.handle_error = lambda *_: None  # a client that has enough hangs up
-        thread = threading.Thread(target=serving.serve_forever)
-        thread.start()
         yield serving.server_port
-        serving.shutdown()
-        thread.join(60)
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for what is under way at the end of a step, however busy the machine is."""
+    monkeypatch.setattr(hammer, "GRACE_S", 60.0)
 
 
 BODIES = [request("/", json.dumps({"n": n}).encode(), "s") for n in range(3)]
@@ -67,8 +71,12 @@ def test_a_closed_load_asks_in_turn_and_counts_what_came() -> None:
         bodies.append(body)
         return strange.get(number, (200, b"{}"))
 
-    with server(answer) as port:
-        found = Hammer(port, BODIES).closed(2, 0.2)
+    for seconds in (0.2, 2.0, 20.0):  # as long as a busy machine needs for ten requests
+        bodies.clear()
+        with server(answer) as port:
+            found = Hammer(port, BODIES).closed(2, seconds)
+        if len(bodies) >= 10:
+            break
     assert (found.refused, found.errors) == (1, 2)
     assert found.told.startswith(("500", "the connection was lost"))  # whichever came first
     assert len(found.good_ms) >= 3

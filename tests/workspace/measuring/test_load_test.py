@@ -80,7 +80,7 @@ def test_the_process_answers_only_who_started_it_and_ends_with_its_input(
         port, _ = msgspec.json.decode(process.stdout.readline())
         body = b'{"dataframe_records": [{"a": 1.0, "b": 0.0}]}'
         for word, status in (("another", 401), ("a secret", 200)):
-            link = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+            link = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
             link.request(
                 "POST",
                 "/invocations",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import uuid
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -29,6 +28,7 @@ from mainspring.workspace.opening import Workspace
 from mainspring.workspace.openlineage import delivering
 from mainspring.workspace.openlineage import events as openlineage
 from mainspring.workspace.vault import verbs as vault
+from serving_in_a_thread import listening
 
 PROJECT = """
 import mainspring as ms
@@ -88,13 +88,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    found = Receiver()
-    thread = threading.Thread(target=found.serve_forever)
-    thread.start()
-    yield found
-    found.shutdown()
-    thread.join()
-    found.server_close()
+    with listening(Receiver()) as found:
+        yield found
 
 
 @pytest.fixture

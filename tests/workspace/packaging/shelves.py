@@ -7,7 +7,6 @@ import hashlib
 import json
 import shutil
 import subprocess
-import threading
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -17,6 +16,8 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+
+from serving_in_a_thread import listening
 
 PAIR = base64.b64encode(b"reader:letters").decode()  #: who is given tokens
 _OCI = "application/vnd.oci.image"
@@ -77,15 +78,8 @@ def tokens(folder: Path) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Giver)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    try:
+    with listening(ThreadingHTTPServer(("127.0.0.1", 0), Giver)) as server:
         yield f"http://127.0.0.1:{server.server_port}/token"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def _token(asked: Mapping[str, list[str]], der: str, key: Path) -> str:

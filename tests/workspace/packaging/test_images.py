@@ -7,10 +7,8 @@ import json
 import os
 import re
 import shutil
-import socket
 import sys
 import tarfile
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,12 +24,13 @@ from mainspring.ground.clock import TurnedClock
 from mainspring.ground.settings import Settings
 from mainspring.ground.unpacking import unpack
 from mainspring.readiness import registry
-from mainspring.scaling.serving.server import serve
 from mainspring.web.api import call
 from mainspring.workspace import processes
 from mainspring.workspace.opening import Workspace, open_workspace
 from mainspring.workspace.packaging import building, models, registries
 from mainspring.workspace.peers import http_protocol
+from serving_in_a_thread import answering
+from waiting import held_port
 
 _ID = re.compile(rb"[0-9a-f]{12}-\d+")
 JSON, LINES = {"Content-Type": "application/json"}, {"Content-Type": "application/jsonlines"}
@@ -109,32 +108,19 @@ def image(house: Workspace) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def at_home(house: Workspace) -> Iterator[int]:
     """The port of the endpoint at home, which serves the same version."""
-    ports, ready, stop = [], threading.Event(), threading.Event()
     app = processes._app(house, house.settings, "tide")
-
-    def begun(port: int) -> None:
-        ports.append(port)
-        ready.set()
-
-    thread = threading.Thread(
-        target=serve, args=(app, "127.0.0.1", 0, begun, stop, http_protocol())
-    )
-    thread.start()
-    assert ready.wait(60)
-    yield ports[0]
-    stop.set()
-    thread.join()
+    with answering(app, http=http_protocol()) as port:
+        yield port
 
 
-def a_free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
+@pytest.fixture
+def port() -> Iterator[int]:
+    """A port for a container."""
+    with held_port() as found:
+        yield found
 
 
-def test_the_image_answers_as_the_endpoint_at_home(image: str, at_home: int) -> None:
-    port = a_free_port()
+def test_the_image_answers_as_the_endpoint_at_home(image: str, at_home: int, port: int) -> None:
     with boxes.running(image, port, "--memory", "300m") as box:
         for method, path, body, headers in ASKED:
             theirs = boxes.ask(port, method, path, body, headers)
@@ -148,12 +134,13 @@ def test_the_image_answers_as_the_endpoint_at_home(image: str, at_home: int) -> 
         assert ended == "0", "SIGTERM ends it as it should"
 
 
-def test_a_mounted_model_is_served_instead(image: str, house: Workspace, tmp_path: Path) -> None:
+def test_a_mounted_model_is_served_instead(
+    image: str, house: Workspace, port: int, tmp_path: Path
+) -> None:
     _, data = models.artifact_of(house, "tide/2")
     with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as tar:
         unpack(tar, tmp_path / "model")
     mount = ("-v", f"{tmp_path / 'model'}:/opt/ml/model:ro")
-    port = a_free_port()
     told = [f"-e={name}" for name in STARTED]
     with boxes.running(image, port, *mount, *told, "-e", "MAINSPRING_RECORD=stdout") as box:
         status, _, body = boxes.ask(
@@ -219,11 +206,10 @@ def test_it_holds_no_more_than_it_needs_and_has_no_rights(image: str) -> None:
 
 @pytest.mark.soak
 @pytest.mark.filterwarnings("ignore")  # MLflow warns of its own types when it is imported
-def test_mlflows_own_client_is_answered(image: str) -> None:
+def test_mlflows_own_client_is_answered(image: str, port: int) -> None:
     import pandas as pd
     from mlflow.pyfunc.scoring_server.client import ScoringServerClient
 
-    port = a_free_port()
     with boxes.running(image, port):
         client = ScoringServerClient("127.0.0.1", port)
         client.ping()
@@ -236,7 +222,7 @@ def test_mlflows_own_client_is_answered(image: str) -> None:
 
 
 @pytest.mark.soak
-def test_it_is_pushed_pulled_back_and_is_the_same(image: str, tmp_path: Path) -> None:
+def test_it_is_pushed_pulled_back_and_is_the_same(image: str, port: int, tmp_path: Path) -> None:
     import shelves
 
     with shelves.registry(tmp_path) as host:
@@ -249,7 +235,7 @@ def test_it_is_pushed_pulled_back_and_is_the_same(image: str, tmp_path: Path) ->
         boxes.said("podman", "pull", "--quiet", "--tls-verify=false", pulled)
         after = boxes.said("podman", "image", "inspect", "--format", "{{.Id}}", pulled)
         assert after == before
-        with boxes.running(pulled, a_free_port()):
+        with boxes.running(pulled, port):
             pass
         boxes.said("podman", "untag", after)
         boxes.said("podman", "tag", after, image)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from mainspring.pipelines import outputs
 from mainspring.workspace import engines, running
 from mainspring.workspace.opening import Workspace, open_workspace
 from mainspring.workspace.performing import gang, ports
+from waiting import alive, until
 
 PROJECT = '''
 import os, signal, sys, time
@@ -226,11 +226,11 @@ def test_cancelling_a_run_ends_every_worker(home: Workspace) -> None:
     ended: list[Run] = []
     driver = threading.Thread(target=lambda: ended.append(engines.drive(home, run)))
     driver.start()
-    assert _until(lambda: all(one.exists() and one.read_text() for one in there))
+    until(lambda: all(one.exists() and one.read_text() for one in there))
     running.cancel(home, run)
     driver.join(60)
     assert ended[0].status is RunStatus.CANCELLED
-    assert _until(lambda: not any(_alive(int(one.read_text())) for one in there))
+    until(lambda: not any(alive(int(one.read_text())) for one in there))
 
 
 def test_a_shell_command_has_workers_too(home: Workspace, tmp_path: Path) -> None:
@@ -262,20 +262,3 @@ def test_every_worker_knows_which_it_is() -> None:
     assert (found["MASTER_ADDR"], found["MASTER_PORT"]) == ("127.0.0.1", "12345")
     assert found["SM_CURRENT_HOST"] == "algo-3"
     assert found["SM_HOSTS"].startswith('["algo-1", "algo-10", "algo-11", "algo-2"')
-
-
-def _until(wanted: object, seconds: float = 60.0) -> bool:
-    ready = threading.Event()
-    for _ in range(int(seconds / 0.05)):
-        if wanted():  # type: ignore[operator]
-            return True
-        ready.wait(0.05)
-    return False
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True

@@ -6,9 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +29,7 @@ from mainspring.pipelines.checkpoint_rows import (
 from mainspring.pipelines.tables import checkpoints
 from mainspring.workspace import engines, running
 from mainspring.workspace.opening import Workspace, open_workspace
+from waiting import until
 
 PROJECT = """
 import os, signal, time
@@ -137,7 +136,7 @@ from mainspring.ground.settings import Settings
 from mainspring.workspace import engines
 from mainspring.workspace.opening import open_workspace
 root, home, run = sys.argv[1:]
-settings = Settings(root=root, home=home, lease_s=1.0)
+settings = Settings(root=root, home=home, lease_s=30.0)
 engines.drive(open_workspace(settings), run)
 """
 
@@ -146,7 +145,7 @@ def opened(folder: Path, url: str | None = None) -> Workspace:
     (folder / "project.py").write_text(PROJECT)
     (folder / "train.sh").write_text(SCRIPT)
     return open_workspace(
-        Settings(root=str(folder), home=str(folder / "home"), database=url, lease_s=1.0)
+        Settings(root=str(folder), home=str(folder / "home"), database=url, lease_s=30.0)
     )
 
 
@@ -187,7 +186,7 @@ def test_when_engine_and_step_are_killed_another_run_of_the_same_goes_on(tmp_pat
     run = running.start_run(ws, "main", {"seed": 2, "how": "waits"})
     words = [str(tmp_path), str(tmp_path / "home"), run]
     engine = subprocess.Popen([sys.executable, "-c", DRIVE, *words], start_new_session=True)
-    assert _until((tmp_path / "waiting").exists)
+    until((tmp_path / "waiting").exists)
     assert left(ws) == 3
     os.kill(engine.pid, signal.SIGKILL)
     engine.wait()
@@ -264,12 +263,3 @@ def test_a_script_finds_what_it_left_at_its_last_attempt(tmp_path: Path) -> None
     assert (result(ws, run, tmp_path / "made") / "epoch").read_text() == "3\n"
     assert left(ws) == 0
     ws.close()
-
-
-def _until(wanted: Callable[[], bool], seconds: float = 60.0) -> bool:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if wanted():
-            return True
-        time.sleep(0.02)
-    return False

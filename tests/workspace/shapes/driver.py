@@ -20,7 +20,7 @@ from mainspring.workspace.opening import open_workspace
 
 def work(root: str, home: str, run: str, kill: str) -> None:
     killpoints.here.__self__.__init__(kill or None)  # type: ignore[attr-defined]
-    ws = open_workspace(Settings(root=root, home=home, lease_s=1.0))
+    ws = open_workspace(Settings(root=root, home=home, lease_s=30.0))
     ws._started.append(InProcess())
     make_engine(ws, "worker", scanning=False, workers=1).run_group(run)
     ws.close()

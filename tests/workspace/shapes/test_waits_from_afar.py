@@ -14,9 +14,9 @@ from mainspring.cli.start import main
 from mainspring.ground.errors import ConflictError, PermissionDeniedError
 from mainspring.ground.permissions import Permission
 from mainspring.web.app import build_app
-from mainspring.web.server import bind, serve
 from mainspring.workspace import tokens
 from mainspring.workspace.asking import Server
+from serving_in_a_thread import served
 
 Shapes = Any
 ROLES = ("viewer", "contributor", "approver")
@@ -25,18 +25,8 @@ ROLES = ("viewer", "contributor", "approver")
 @pytest.fixture
 def url(shapes: Shapes) -> Iterator[str]:
     """The home of shapes on the network; its steps are still carried out by the test."""
-    stop, ready = threading.Event(), threading.Event()
-    listening = bind("127.0.0.1", 0)
-    app = build_app(shapes.ws)
-    thread = threading.Thread(target=serve, args=(app, listening, ready.set, stop))
-    thread.start()
-    try:
-        assert ready.wait(60)
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    finally:
-        stop.set()
-        thread.join(60)
-        listening.close()
+    with served(build_app(shapes.ws)) as found:
+        yield found
 
 
 @pytest.fixture
@@ -110,10 +100,12 @@ def test_news_are_brought_by_command_line_http_and_python_alike(
     bearer = {"Authorization": f"Bearer {secret['contributor']}"}
     path = f"{url}/api/v1/runs/{run}/signal"
     bad = {"name": "labelled", "error": "nobody came", "error_type": "NotLabelled"}
-    assert httpx.post(path, json={**bad, "value": 1}, headers=bearer).status_code == 400
-    assert httpx.post(path, json=bad).status_code == 401
-    assert httpx.post(path, json=bad, headers=bearer).json() == {"steps": ["labelled"]}
-    assert httpx.post(path, json=bad, headers=bearer).status_code == 409
+    assert (
+        httpx.post(path, json={**bad, "value": 1}, headers=bearer, timeout=60).status_code == 400
+    )
+    assert httpx.post(path, json=bad, timeout=60).status_code == 401
+    assert httpx.post(path, json=bad, headers=bearer, timeout=60).json() == {"steps": ["labelled"]}
+    assert httpx.post(path, json=bad, headers=bearer, timeout=60).status_code == 409
     shapes.settle()
     assert shapes.result(run)["type"] == "NotLabelled"
 

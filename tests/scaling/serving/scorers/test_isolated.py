@@ -5,7 +5,6 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from time import monotonic
 
 import numpy as np
 import pytest
@@ -21,6 +20,7 @@ from mainspring.scaling.models.apart import child
 from mainspring.scaling.models.apart.spawned import Launch
 from mainspring.scaling.serving.scorers.breaker import Breaker
 from mainspring.scaling.serving.scorers.isolated import Isolated
+from waiting import alive, until
 
 ILL = Path(__file__).with_name("ill_models.py")
 TWO = Signature(
@@ -58,22 +58,16 @@ def rows(scorer: Isolated, a: float, count: int = 1):
     return scorer.check({"a": [float(a)] * count, "b": [2.0] * count})
 
 
-def wait_until(true: Callable[[], bool], seconds: float = 60.0) -> None:
-    pause, until = threading.Event(), monotonic() + seconds
-    while not true():
-        assert monotonic() < until
-        pause.wait(0.02)
-
-
 def answered_again(scorer: Isolated) -> float:
     """Return the answer of the next child that is there, however long it is waited for."""
-    until = monotonic() + 60
-    while True:
+
+    def answer() -> list[float]:
         try:
-            return float(scorer.score(rows(scorer, ANSWER))[0, 0])
+            return [float(scorer.score(rows(scorer, ANSWER))[0, 0])]
         except OverloadedError:
-            assert monotonic() < until
-            threading.Event().wait(0.05)
+            return []
+
+    return until(answer)[0]
 
 
 def test_a_child_answers_what_its_model_says(make: Make) -> None:
@@ -175,7 +169,7 @@ def test_after_several_crashes_calls_are_refused_at_once_until_one_try_goes_well
 ) -> None:
     scorer = make("by_order", breaker=Breaker(failures=2, window_s=600, open_s=1.0))
     for _ in range(2):
-        wait_until(lambda: scorer.account()["state"] == "up")
+        until(lambda: scorer.account()["state"] == "up")
         with pytest.raises(OverloadedError):
             scorer.score(rows(scorer, CRASH))
     assert scorer.account()["state"] in ("open", "half-open")
@@ -187,7 +181,7 @@ def test_after_several_crashes_calls_are_refused_at_once_until_one_try_goes_well
 def test_several_children_answer_side_by_side(make: Make) -> None:
     limits = {"timeout_ms": 2_000}
     scorer = make("by_order", children=2, limits=limits)
-    wait_until(lambda: len(scorer.account()["pids"]) == 2)
+    until(lambda: len(scorer.account()["pids"]) == 2)
     ended: list[str] = []
 
     def hang() -> None:
@@ -198,7 +192,7 @@ def test_several_children_answer_side_by_side(make: Make) -> None:
 
     stuck = threading.Thread(target=hang)
     stuck.start()
-    wait_until(lambda: scorer.account()["busy"] == 1)
+    until(lambda: scorer.account()["busy"] == 1 or ended)
     limits["timeout_ms"] = 60_000
     answered_again(scorer)
     stuck.join(60)
@@ -246,14 +240,7 @@ def test_children_die_with_their_parent_however_it_dies(tmp_path: Path) -> None:
         found = int(parent.stdout.readline())
         parent.kill()
 
-    def gone() -> bool:
-        try:
-            text = Path(f"/proc/{found}/stat").read_text()
-        except OSError:
-            return True
-        return text.rpartition(")")[2].split()[0] == "Z"
-
-    wait_until(gone)
+    until(lambda: not alive(found))
 
 
 def test_the_file_of_a_child_needs_the_standard_library_alone() -> None:

@@ -1,9 +1,6 @@
 """An endpoint whose versions are scored by child processes, over real HTTP."""
 
-import os
-import threading
 from pathlib import Path
-from time import monotonic
 
 import numpy as np
 
@@ -18,6 +15,7 @@ from mainspring.scaling.models import in_child, load, package
 from mainspring.scaling.models.apart.spawned import Launch
 from mainspring.scaling.serving.scorers.choosing import isolated, native_in_child
 from mainspring.scaling.serving.scorers.isolated import Isolated
+from waiting import alive, until
 
 ILL = Path(__file__).with_name("ill_models.py")
 TWO = Signature(
@@ -34,21 +32,6 @@ ROUTE = Routing(
     champion_package="1" * 64,
     options=PATIENT,
 )
-
-
-def wait_until(true) -> None:
-    pause, until = threading.Event(), monotonic() + 60
-    while not true():
-        assert monotonic() < until
-        pause.wait(0.02)
-
-
-def gone(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    return False
 
 
 def test_a_model_that_crashes_hangs_or_raises_is_answered_as_such_and_accounted_for(
@@ -68,7 +51,7 @@ def test_a_model_that_crashes_hangs_or_raises_is_answered_as_such_and_accounted_
         return one.client.post("/invocations", json={"instances": [{"a": order, "b": 0.0}]})
 
     def well() -> None:
-        wait_until(lambda: ask(ANSWER).status_code == 200)
+        until(lambda: ask(ANSWER).status_code == 200)
 
     well()
     crashed = ask(CRASH)
@@ -98,8 +81,8 @@ def test_the_children_of_a_version_end_once_another_answers(stage) -> None:
     one.route(champion=2, champion_package="2" * 64)
     second = int(one.predict([{"a": 0, "b": 0}])["predictions"][0])
     assert first != second
-    wait_until(lambda: gone(first))
-    assert not gone(second)
+    until(lambda: not Path(f"/proc/{first}").exists())  # and it was taken in: no zombie is left
+    assert alive(second)
 
 
 def test_a_package_gives_the_same_scores_in_a_child(tmp_path, rows, objects, second) -> None:
