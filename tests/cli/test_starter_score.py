@@ -98,6 +98,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project
         made.spawn("stop")
 
 
+@pytest.mark.timeout(1800)  # minutes on a busy machine: all of a project's life is in it
 def test_a_starter_project_reaches_three_by_doing(project: Project) -> None:
     project.ask("init", "rows.csv", "--target", "y", "--time", "day")
     file = project.folder / "project.py"
