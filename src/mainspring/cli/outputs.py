@@ -28,16 +28,23 @@ class Outputs:
         self._pids: dict[str, int] = {}
         self._places = self._read()
 
-    def follow(self, name: str, pid: int | None) -> None:
-        """Take what a process prints from now on; first what the one before it left."""
+    def prepare(self, name: str) -> None:
+        """Take what the process before left, so that a new one may start.
+
+        Before it starts and not after: what it prints at once is its own, and none of it is
+        taken for what an older release left.
+        """
         self.drain(name, final=True)
-        self._pids[name] = pid or 0
         if name not in self._tails:
             file = self._folder / f"{name}.log"
             # Without a note of how far it was taken, what is there is of an older release.
             there = file.stat().st_size if file.exists() else 0
             self._tails[name] = self._tail(name, file, self._places.get(name, there))
             self.drain(name, final=True)
+
+    def follow(self, name: str, pid: int | None) -> None:
+        """Take what a process prints from now on; :meth:`prepare` came before it started."""
+        self._pids[name] = pid or 0
 
     def drain(self, name: str | None = None, *, final: bool = False) -> None:
         """Take what was printed since the last time, by one process or by all."""

@@ -160,6 +160,7 @@ class Supervisor:
         self._print(line)
 
     def _start(self, child: Child) -> None:
+        self._outputs.prepare(child.name)
         child.start(self._environ)
         self._outputs.follow(child.name, child.pid)
         _log.info("%s started", child.name, extra={"child": child.pid, "restarts": child.restarts})
