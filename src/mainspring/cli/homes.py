@@ -5,38 +5,51 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
 LOCK = Path("run") / "up.lock"
 STATE = Path("run") / "supervisor.json"
+_LOOKS, _LOOK_S = 20, 0.01
 
 
 def take_lock(home: Path) -> int | None:
     """Return a descriptor that holds the home for this process, or None if another has it.
 
-    The kernel lets go of it when the process dies, so no lock is ever stale.
+    The kernel lets go of it when the process dies, so no lock is ever stale. Who only looks
+    whether the home is up (:func:`is_up`) holds it for a moment; that is waited out.
     """
     file = home / LOCK
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    return descriptor
+    for _ in range(_LOOKS):
+        if (held := _locked(file, fcntl.LOCK_EX)) is not None:
+            return held
+        time.sleep(_LOOK_S)
+    return None
 
 
 def is_up(home: Path) -> bool:
     """Return whether a supervisor holds the home."""
-    if not (home / LOCK).exists():
+    file = home / LOCK
+    if not file.exists():
         return False
-    descriptor = take_lock(home)
+    # Shared: of several who look at once none takes another for a supervisor.
+    descriptor = _locked(file, fcntl.LOCK_SH)
     if descriptor is None:
         return True
     os.close(descriptor)
     return False
+
+
+def _locked(file: Path, how: int) -> int | None:
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
 
 
 def read_state(home: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -177,7 +178,8 @@ def stop(*, options: Everywhere = HERE) -> None:
     if not homes.is_up(home) or not isinstance(pid, int):
         render.said(options, {"stopped": False, "pid": None}, f"{home} is not up.")
         return
-    os.kill(pid, signal.SIGTERM)
+    with contextlib.suppress(ProcessLookupError):  # it ended this moment
+        os.kill(pid, signal.SIGTERM)
     until = time.monotonic() + STOP_S
     while homes.is_up(home):
         if time.monotonic() > until:
