@@ -86,9 +86,7 @@ def test_one_that_is_damaged_is_passed_over_for_the_one_before(
             file.write_bytes(b"damaged")
     written: list[tuple[int, int, list[int]]] = []
 
-    def write(
-        step: int, stored: outputs.Stored, keep: int, drop: list[int], *, own: bool = False
-    ) -> None:
+    def write(step: int, stored: outputs.Stored, keep: int, drop: list[int], whose: str) -> None:
         written.append((step, keep, drop))
 
     shelf = Shelf(objects, there, tmp_path, write)

@@ -2,6 +2,7 @@
 
 Those that each of several workers keeps for itself are under a scope of the worker's own. All go
 on from the last that all of them have; what one has beyond it is of an attempt that was cut off.
+The folders of their scripts have scopes too: there each worker goes on from its own last one.
 """
 
 from __future__ import annotations
@@ -38,6 +39,21 @@ def own_scope(scope: str, rank: int, workers: int) -> str:
     False
     """
     return key_of("own checkpoints", scope, str(rank), str(workers))
+
+
+def folder_scope(scope: str, rank: int, workers: int) -> str:
+    """Return under what the folder of one worker's script is kept.
+
+    >>> folder_scope("key", 1, 2) == own_scope("key", 1, 2)
+    False
+    """
+    return key_of("own folders", scope, str(rank), str(workers))
+
+
+def folders(tx: Tx, scope: str, workers: int) -> list[list[Kept]]:
+    """Return by worker what is kept of its script's folder; the first one's is the step's."""
+    own = [newest(tx, folder_scope(scope, rank, workers)) for rank in range(1, workers)]
+    return [newest(tx, scope), *own]
 
 
 def newest(tx: Tx, scope: str) -> list[Kept]:
@@ -110,7 +126,8 @@ def forget(tx: Tx, scope: str, workers: int = 1) -> int:
     """Forget all checkpoints of a step that is done; return how many there were."""
     forgotten = tx.run(_forgetting(), values={"scope_": scope})
     if workers > 1:
-        own = [own_scope(scope, rank, workers) for rank in range(workers)]
+        kinds = (own_scope, folder_scope)
+        own = [of(scope, rank, workers) for of in kinds for rank in range(workers)]
         forgotten += tx.run(delete(checkpoints).where(checkpoints.c.scope.in_(own)))
     return forgotten
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -24,6 +24,9 @@ from mainspring.pipelines.context import current
 
 KEEP = 3  #: of one step, the newest
 MOST = 1_000_000_000  #: largest step number
+#: Whose a checkpoint is: the step's, one worker's own by steps that all count alike, or the folder
+#: of one worker's script, whose numbers say nothing to the others.
+Whose = Literal["step", "own", "folder"]
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
@@ -46,9 +49,9 @@ class Writer(Protocol):
     """Writes a checkpoint's row: for good, when it returns."""
 
     def __call__(
-        self, step: int, stored: outputs.Stored, keep: int, drop: list[int], *, own: bool = False
+        self, step: int, stored: outputs.Stored, keep: int, drop: list[int], whose: Whose
     ) -> None:
-        """Keep what is stored as the checkpoint of a step, or a worker's own; forget some."""
+        """Keep what is stored as the checkpoint of a step, or one worker's; forget some."""
         ...
 
 
@@ -61,10 +64,9 @@ class Shelf:
         there: Sequence[Kept],
         folder: Path,
         write: Writer | None,
-        *,
-        own: bool = False,
+        whose: Whose = "step",
     ) -> None:
-        self._objects, self._folder, self._write, self._own = objects, folder, write, own
+        self._objects, self._folder, self._write, self._whose = objects, folder, write, whose
         self._there = sorted(there, key=lambda one: one.step)
         self._damaged: list[int] = []
 
@@ -73,7 +75,7 @@ class Shelf:
         if self._write is None:
             return
         stored = outputs.encode(value, self._objects, "The checkpoint cannot be kept")
-        self._write(step, stored, keep, self._damaged, own=self._own)
+        self._write(step, stored, keep, self._damaged, self._whose)
         self._damaged = []
         kept = Kept(step=step, digest=stored.digest, type=stored.type)
         self._there = [*(one for one in self._there if one.step != step), kept][-keep:]
@@ -82,7 +84,7 @@ class Shelf:
         """Return the newest checkpoint whose bytes are what they were."""
         while self._there:
             newest = self._there[-1]
-            folder = self._folder / f"{'own-' if self._own else ''}checkpoint-{newest.step}"
+            folder = self._folder / f"{self._whose}-checkpoint-{newest.step}"
             try:
                 value = outputs.decode(newest.digest, newest.type, self._objects, folder)
             except (DamagedError, NotFoundError) as error:

@@ -40,6 +40,7 @@ class StepContext:
         kept: Path | None = None,
         shelf: Shelf | None = None,
         own_shelf: Shelf | None = None,
+        folder_shelf: Shelf | None = None,
         seed: int = 0,
         secrets: Sequence[str] = (),
         beat: Path | None = None,
@@ -53,9 +54,10 @@ class StepContext:
         self.folder = folder  #: for files of the step's own; gone when its output is kept
         self._kept = kept
         self.shelf = shelf  #: its checkpoints
-        self.own_shelf = (
-            own_shelf or shelf
-        )  #: those of this worker alone, where it is one of several
+        #: Those of this worker alone, where it is one of several.
+        self.own_shelf = own_shelf or shelf
+        #: Where its script's folder is kept: the first one's with the step's.
+        self.folder_shelf = folder_shelf or shelf
         self.seed = seed  #: for what it draws by chance
         self.hiding = Hiding(os.environ.get(name, "") for name in secrets)
         self._told = -math.inf

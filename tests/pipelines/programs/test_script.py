@@ -246,7 +246,7 @@ def test_checkpoints_are_kept_once_they_are_whole(tmp_path: Path) -> None:
     folder, kept = tmp_path / "checkpoints", []
     folder.mkdir()
 
-    def write(step: int, stored: Any, keep: int, drop: list[int], *, own: bool = False) -> None:
+    def write(step: int, stored: Any, keep: int, drop: list[int], whose: str) -> None:
         kept.append((step, stored.type))
 
     objects = open_objects(str(tmp_path / "objects"))

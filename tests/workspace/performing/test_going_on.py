@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -99,11 +100,17 @@ def learn_parts(seed: int) -> dict:
 
 
 scripted = ms.script("train.sh", outputs=("data",), retries=1)
+ganged = ms.script("gang.sh", outputs=(), workers=3, variables={"TOLD": str(HERE)})
 
 
 @ms.pipeline
 def trained():
     return scripted()
+
+
+@ms.pipeline
+def scripts():
+    return ganged()
 
 
 @ms.pipeline
@@ -130,6 +137,17 @@ else
   exit 4
 fi
 """
+# The last worker leaves nothing; the second one's process is killed once what is left is kept.
+GANG = """
+cd "$SM_CHECKPOINT_DIR"
+echo "rank $RANK found $(cat * 2> /dev/null)" >> "$TOLD/epochs"
+if [ ! -e "$TOLD/again" ]; then
+  if [ "$RANK" != 2 ]; then echo "what rank $RANK left" > epoch; fi
+  until [ -e "$TOLD/kept" ]; do sleep 0.05; done
+  if [ "$RANK" = 1 ]; then touch "$TOLD/again"; kill -9 $PPID; fi
+  sleep 600
+fi
+"""
 DRIVE = """
 import sys
 from mainspring.ground.settings import Settings
@@ -144,6 +162,7 @@ engines.drive(open_workspace(settings), run)
 def opened(folder: Path, url: str | None = None) -> Workspace:
     (folder / "project.py").write_text(PROJECT)
     (folder / "train.sh").write_text(SCRIPT)
+    (folder / "gang.sh").write_text(GANG)
     return open_workspace(
         Settings(root=str(folder), home=str(folder / "home"), database=url, lease_s=30.0)
     )
@@ -262,4 +281,27 @@ def test_a_script_finds_what_it_left_at_its_last_attempt(tmp_path: Path) -> None
     assert engines.drive(ws, run).status is RunStatus.FINISHED
     assert (result(ws, run, tmp_path / "made") / "epoch").read_text() == "3\n"
     assert left(ws) == 0
+    ws.close()
+
+
+def test_each_worker_of_a_script_finds_the_folder_it_left(tmp_path: Path) -> None:
+    ws = opened(tmp_path)
+    run = running.start_run(ws, "scripts")
+
+    def look() -> None:
+        try:
+            until(lambda: left(ws) == 2)
+        finally:  # the script waits for it
+            (tmp_path / "kept").touch()
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    assert engines.drive(ws, run).status is RunStatus.FINISHED
+    looking.join()
+    assert epochs(tmp_path) == Counter(
+        [f"rank {rank} found " for rank in range(3)]
+        + ["rank 0 found what rank 0 left", "rank 1 found what rank 1 left"]
+        + ["rank 2 found what rank 0 left"]  # as where the first one alone saves, and all read
+    )
+    assert left(ws) == 0, "they go when the step is done"
     ws.close()

@@ -16,7 +16,6 @@ from pathlib import Path
 from mainspring.ground.errors import MainspringError
 from mainspring.pipelines.checkpoints import Shelf
 from mainspring.pipelines.context import current
-from mainspring.pipelines.ranks import rank
 
 LOOK_S = 0.5  #: between looks
 _KEEP = 2
@@ -27,14 +26,14 @@ Signature = tuple[tuple[str, int, int], ...]
 def followed(folder: Path) -> Iterator[Following]:
     """Put the last checkpoint into a folder, and keep new ones as long as the program runs.
 
-    Of several workers the first one's folder is kept, and each begins with a copy of it.
+    Each of several workers has its own; one that has kept none begins with the first one's.
     """
     context = current()
-    shelf = None if context is None else context.shelf
+    shelf = None if context is None else context.folder_shelf
     following = Following(folder, shelf, folder.with_name("checkpoints-kept"))
-    following.restore()
+    following.restore(None if context is None else context.shelf)
     thread = threading.Thread(target=following.run, name="checkpoints", daemon=True)
-    if shelf is not None and rank() == 0:
+    if shelf is not None:
         thread.start()
     try:
         yield following
@@ -54,12 +53,14 @@ class Following:
         self._kept: Signature = ()
         self.over = threading.Event()
 
-    def restore(self) -> None:
-        """Put back what was kept last."""
+    def restore(self, other: Shelf | None = None) -> None:
+        """Put back what was kept last; what ``other`` has if that is nothing."""
         last = None if self._shelf is None else self._shelf.last()
+        self._step = 0 if last is None else last.step
+        if last is None and other is not self._shelf and other is not None:
+            last = other.last()
         if last is not None:
             shutil.copytree(last.value, self._folder, dirs_exist_ok=True)
-            self._step = last.step
             self._kept = self._seen = signature(self._folder)
 
     def run(self) -> None:
@@ -76,7 +77,7 @@ class Following:
 
     def closed(self) -> None:
         """Keep what a program left that ended by itself: its files are closed."""
-        if self._shelf is not None and rank() == 0:
+        if self._shelf is not None:
             self._seen = signature(self._folder)
             self.look()
 

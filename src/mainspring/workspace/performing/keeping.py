@@ -9,6 +9,7 @@ import msgspec
 
 from mainspring.ground.ports import Tx
 from mainspring.pipelines import outputs
+from mainspring.pipelines.checkpoints import Whose
 
 if TYPE_CHECKING:
     from mainspring.pipelines.runs import StepPlan
@@ -37,6 +38,19 @@ def own_of(ws: Workspace, plan: StepPlan, seen: Verified) -> list[Any]:
     return told
 
 
+def folders_of(ws: Workspace, plan: StepPlan) -> list[Any]:
+    """Return by worker what is kept of its script's folder; of a step with one worker nothing."""
+    from mainspring.ground.permissions import Permission
+    from mainspring.pipelines import checkpoint_rows
+
+    workers, scope = plan.options.workers, checkpoint_rows.scope_of(plan)
+    if workers == 1:
+        return []
+    there = ws.read(Permission.WORK, lambda tx: checkpoint_rows.folders(tx, scope, workers))
+    told: list[Any] = msgspec.to_builtins(there)
+    return told
+
+
 def _are_whole(ws: Workspace, seen: Verified, blobs: set[str]) -> bool:
     return all(map(ws.objects.has, blobs)) and not seen.damaged(blobs)
 
@@ -49,19 +63,22 @@ class Writer:
         self._opened: tuple[int, Any] | None = None
 
     def __call__(
-        self, step: int, stored: outputs.Stored, keep: int, drop: list[int], *, own: bool = False
+        self, step: int, stored: outputs.Stored, keep: int, drop: list[int], whose: Whose
     ) -> None:
         """Keep what is stored as the checkpoint of a step, or of this worker of it."""
         from mainspring.ground.permissions import Permission
         from mainspring.pipelines import checkpoint_rows
 
         ws, asked = self._workspace(), self._payload["checkpoints"]
-        whose = (int(self._payload.get("rank", 0)), len(asked["own"])) if own else None
+        worker = (int(self._payload.get("rank", 0)), len(asked["own"]))
+        scope = asked["scope"]
+        if whose == "folder":
+            scope = checkpoint_rows.folder_scope(scope, *worker)
 
         def work(tx: Tx) -> None:
             checkpoint_rows.keep_one(
                 tx,
-                asked["scope"],
+                scope,
                 step,
                 stored,
                 run=self._payload["run"],
@@ -69,7 +86,7 @@ class Writer:
                 at=ws.clock.now(),
                 keep=keep,
                 drop=drop,
-                own=whose,
+                own=worker if whose == "own" else None,
             )
 
         ws.write(Permission.WORK, work)
