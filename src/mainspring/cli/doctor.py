@@ -366,10 +366,10 @@ def _port(settings: Settings) -> Iterator[Finding]:
 def _steps(_: Settings) -> Iterator[Finding]:
     """Tell what holds here of that which systems other than Linux do not have."""
     from mainspring.pipelines.programs import mounting
+    from mainspring.workspace.performing import room
 
     if sys.platform == "linux":
-        told = "looked at 50 times a second, without a control group; beyond its limit it ends"
-        yield ok("memory of steps", told)
+        yield ok("memory of steps", room.bounded())
     else:
         yield warn("memory of steps", "not bounded here", "Run what needs a limit on Linux.")
     why = mounting.refusal()

@@ -216,6 +216,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     prefix: str = ""  #: before each line of what it prints; several calls may have one log
     hide: list[str] = []  #: never in its log, in any of the forms a text may take
     memory: int | None = None  #: bytes it and its children may use; it is ended beyond
+    cpus: int | None = None  #: that it and its children may use, where that can be bounded
+    groups: list[str] = []  #: control groups it is to join: the executor's own affair
     python: str | None = None  #: an environment's interpreter to run it in; None: ours
     light: bool = False  #: it needs neither tables nor models: run it where they are not loaded
     soon: bool = False  #: it needs little: begin, though what most calls use is not loaded yet

@@ -20,6 +20,7 @@ from mainspring.workspace.warm import speaking
 
 if TYPE_CHECKING:
     from mainspring.engine.tasks import Lease
+    from mainspring.pipelines.options import Resources
     from mainspring.workspace.opening import Workspace
 
 #: Functions that only read a project, and wait for nothing that steps alone need.
@@ -68,7 +69,7 @@ def call(
     beat_s: float | None = None,
     env: dict[str, str] | None = None,
     python: str | None = None,
-    memory: int | None = None,
+    resources: Resources | None = None,
     hide: Sequence[str] = (),
 ) -> Outcome:
     """Run a function of ``workspace.children`` to its end and return how it ended.
@@ -87,7 +88,7 @@ def call(
         beat_s=beat_s,
         env=env,
         python=python,
-        memory=memory,
+        resources=resources,
         hide=hide,
     )
     if log is None:
@@ -109,7 +110,7 @@ def wanted(
     beat_s: float | None = None,
     env: dict[str, str] | None = None,
     python: str | None = None,
-    memory: int | None = None,
+    resources: Resources | None = None,
     hide: Sequence[str] = (),
     prefix: str = "",
 ) -> Call:
@@ -136,7 +137,8 @@ def wanted(
         beat=payload.get("beat") or None,
         beat_s=beat_s,
         python=python,
-        memory=memory,
+        memory=None if resources is None else resources.memory,
+        cpus=None if resources is None else resources.cpus,
         soon=function in _SOON,
         light=python is None and root is not None and _light(ws, function, root),
         hide=list(hide),

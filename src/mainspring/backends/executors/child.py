@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from mainspring.backends.executors import wire
+from mainspring.backends.executors import groups, wire
 from mainspring.ground import structs
 from mainspring.ground.errors import MainspringError, StepFailedError
 from mainspring.ground.ports import Call, Outcome
@@ -155,6 +155,7 @@ def _print_to(number: int | None) -> None:
 
 def _settle(call: Call) -> None:
     """Take the call's place in the system: folder, environment, module path, threads."""
+    groups.join(call.groups)
     if call.cwd:
         os.chdir(call.cwd)
     os.environ.update(call.env)

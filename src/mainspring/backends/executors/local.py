@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from mainspring.backends.executors import wire
+from mainspring.backends.executors import groups, wire
 from mainspring.backends.executors.beating import Beat
 from mainspring.backends.executors.memory import LOOK_S, Watch
 from mainspring.backends.executors.printed import wide_pipe
@@ -72,10 +72,9 @@ class LocalExecutor:
 
     def run(self, call: Call, cancelled: Callable[[], bool] | None = None) -> Outcome:
         """Run one call to its end; safe to use from several threads."""
-        order = msgspec.json.encode(call)
         for _ in range(2):
             with self._counted(), _Running(call, cancelled, self) as running:
-                outcome = running.to_the_end(order)
+                outcome = running.to_the_end()
             if outcome is not None:
                 return outcome
             # The server was gone before the child existed: nothing has run, so try once more.
@@ -131,6 +130,7 @@ class LocalExecutor:
         if self._control is not None and self._server is not None and self._server.poll() is None:
             return self._control
         self._stop()
+        groups.sweep()  # of those before us, who may have been killed
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         program, variables = self._start_with or _ours()
@@ -211,7 +211,8 @@ class _Running:
         self._beat: Beat | None = None
         if call.beat is not None and call.beat_s is not None:
             self._beat = Beat(call.beat, call.beat_s, self._began + START_S)
-        self._watch = None if call.memory is None else Watch(call.memory)
+        self._group: groups.Group | None = None
+        self._watch: Watch | groups.Group | None = None
         self._end_wanted = ""  # why we want it to end
         self._end_code = ""  # of the error that it then is
         self._end_types: list[str] = []  # what the user's own words for it are
@@ -222,6 +223,7 @@ class _Running:
         self._life, life = socket.socketpair()
         theirs = []
         try:
+            self._bound()
             if self._call.log:
                 self._printed = open_sink(self._call)
                 self._pipe, out = wide_pipe()
@@ -247,12 +249,25 @@ class _Running:
             os.close(self._pipe)
             self._printed.close()
             self._printed = None
+        if self._group is not None:
+            self._group.remove()
+            self._group = None
 
-    def to_the_end(self, order: bytes) -> Outcome | None:
+    def _bound(self) -> None:
+        """Have the kernel keep the call's limits; else its memory is looked at."""
+        call = self._call
+        self._group = groups.of(call.memory, call.cpus)
+        if self._group is not None:
+            folders = [str(folder) for folder in self._group.folders]
+            self._call = msgspec.structs.replace(call, groups=folders)
+        if call.memory is not None:
+            self._watch = self._group or Watch(call.memory)
+
+    def to_the_end(self) -> Outcome | None:
         """Wait for the outcome; None if no child ever existed."""
         # A child that dies early leaves the rest unread.
         with suppress(OSError):
-            wire.send_piece(self._talk, order)
+            wire.send_piece(self._talk, msgspec.json.encode(self._call))
         poll = select.poll()
         poll.register(self._talk, select.POLLIN)
         while True:
@@ -364,6 +379,8 @@ class _Running:
             return Outcome(ok=False, error=told, killed=True, wall_s=wall_s)
         _, status, cpu_s, peak_mb = wire.END.unpack(end)
         outcome = _said(heard[wire.PID.size : -wire.END.size]) or _silent(status)
+        if not (outcome.ok or self._end_wanted):
+            self._too_much()  # the kernel ended it, or one of those that it waited for
         if self._end_wanted:
             why, code = self._end_wanted, self._end_code
             outcome = Outcome(ok=False, error=why, code=code, types=self._end_types)

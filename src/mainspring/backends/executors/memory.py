@@ -1,9 +1,9 @@
 """How much memory a call and all that it began use, asked of the system while it runs.
 
 A limit on addresses (RLIMIT_AS) would end steps that use little: libraries with threads reserve
-gigabytes that they never touch. A control group of its own needs rights that a process has only
-where somebody gave them. So what is really held is looked at, many times a second: private
-memory of every process below the call, and what they share once.
+gigabytes that they never touch. A control group (:mod:`groups`) needs rights that a process has
+only where somebody gave them. Without, what is really held is looked at, many times a second:
+private memory of every process below the call, and what they share once.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ def run(
                     beat_s=options.heartbeat_s,
                     env={**given[rank], **variables(rank, options.workers, port)},
                     python=python,
-                    memory=options.resources.memory,
+                    resources=options.resources,
                 )
                 for rank in range(options.workers)
             ]

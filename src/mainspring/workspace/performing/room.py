@@ -63,6 +63,18 @@ def memory() -> int | None:
     return min(found, default=None)
 
 
+def bounded() -> str:
+    """Return in words how a step is kept to its memory here."""
+    from mainspring.backends.executors import groups
+
+    place, why = groups.found()
+    if place is None:
+        told = f"looked at 50 times a second, without a control group: {why}"
+        return f"{told}; beyond its limit it ends"
+    what = "memory" if place.cpu is None else "memory and cpus"
+    return f"the kernel keeps each to its {what}, in a control group of version {place.version}"
+
+
 def gpus() -> list[str]:
     """Return the gpus we may use, by the names CUDA knows them by."""
     named = os.environ.get("CUDA_VISIBLE_DEVICES")

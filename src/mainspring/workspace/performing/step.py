@@ -54,7 +54,7 @@ def perform(
             beat_s=options.heartbeat_s,
             env=known[0],
             python=python,
-            memory=options.resources.memory,
+            resources=options.resources,
             hide=hide,
         )
     if not hide or outcome.ok:
