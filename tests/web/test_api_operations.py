@@ -232,6 +232,8 @@ APART = {
     "images.model",  # tests/workspace/packaging
     "images.artifact",
     "images.pipeline",
+    "images.attest",
+    "images.key",
     "endpoints.predict",
     "tokens.revoke",
     "repeats.start",

@@ -36,6 +36,12 @@ NESTED: dict[str, tuple[str, list[Entry]]] = {
         ("remove", "environments:remove", "Delete one; it is built again when needed.",
          "mainspring env remove 3f9a17"),
     ]),
+    "package": ("Write what an image is built from, build it, check it.", [
+        ("verify", "attested:verify", "Check that a folder or an image is what was signed.",
+         "mainspring package verify image-flights-7"),
+        ("key", "attested:key", "Show the key that checks what this home signs.",
+         "mainspring package key"),
+    ]),
     "loop": ("Look at loops, declare, pause, resume them, ask for a retraining.", [
         ("status", "loops:status", "Show where loops stand.",
          "mainspring loop status flights"),

@@ -18,7 +18,7 @@ from mainspring.cli.options import HERE, Everywhere
 from mainspring.cli.remote import asking
 from mainspring.ground.errors import BadInputError
 
-_VERSION = re.compile(r"(?P<model>[^/@]+)(?:/(?P<number>\d+)|@(?P<alias>.+))")
+VERSION = re.compile(r"(?P<model>[^/@]+)(?:/(?P<number>\d+)|@(?P<alias>.+))")
 
 
 def package(
@@ -61,11 +61,13 @@ def package(
 
     The same version always gives the same folder. Nothing of the home but the version's own files
     goes into it: no rows, no secrets. The base and each wheel are named by digest: what the locks
-    do not know is asked of the images that are here, the base's registry, and pip's index.
+    do not know is asked of the images that are here, the base's registry, and pip's index. Who
+    made it, and of what, is signed with the home's key: provenance.dsse.json.
     """
     if artifact is not None:
         _artifact(what, artifact, options)
         return
+    from mainspring.cli import attested
     from mainspring.workspace.packaging import building, digests, folders, telling, wheels
 
     if build or push:
@@ -83,6 +85,7 @@ def package(
         if offline:
             files = wheels.fetch(files, folder, found["python"], tell)
         found |= {"folder": str(folder), **telling.read_back(files), "built": None}
+        found["signed"] = attested.signed(what, folder, found["base"], options, tell)
         if (build or push) and tool is not None:
             found["built"] = _built(folder, found, tag, tool, tool_option, push, tell)
     render.said(options, found, *_words(found))
@@ -94,7 +97,7 @@ def _asked(
     """Return the files of a build folder, and what it is."""
     from mainspring.workspace.packaging import folders, telling
 
-    named = _VERSION.fullmatch(what)
+    named = VERSION.fullmatch(what)
     asked: dict[str, Any] = {"base": base} if base else {}
     asked |= {"reference": what} if named else {"pipeline": what}
     with asking(options, create=not named) as house:
@@ -147,6 +150,9 @@ def _words(found: dict[str, Any]) -> list[str]:
         )
     if not found["hashed"]:
         lines.append("Its wheels are named by version alone, without hashes.")
+    signed = found["signed"]
+    told = f"by {signed[:19]}" if signed else "by nobody: it takes the role of a contributor"
+    lines.append(f"provenance.dsse.json is signed {told}." if signed else f"Signed {told}.")
     built = found["built"]
     if built is None:
         lines.append(f"Build it: see {found['folder']}/README.md, or --build")

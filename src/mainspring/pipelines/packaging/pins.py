@@ -119,6 +119,20 @@ def lines(pins: Mapping[str, str], hashes: Hashes) -> str:
     return "".join(out)
 
 
+def versions(requirements: str) -> dict[str, str]:
+    r"""Return the version of each distribution in exact requirements.
+
+    >>> versions("--require-hashes\nsix==1.17.0 --hash=sha256:ab\n")
+    {'six': '1.17.0'}
+    """
+    found = {}
+    for line in requirements.splitlines():
+        name, equals, rest = line.partition("==")
+        if equals and rest.split():
+            found[name] = rest.split()[0]
+    return found
+
+
 def of_lines(requirements: Iterable[str]) -> dict[tuple[str, str], frozenset[str]]:
     """Return the hashes in exact requirements, by name and version.
 

@@ -101,7 +101,7 @@ def _ran(command: list[str], what: str, heard: Tell = lambda _: None) -> None:
 
 
 def _with_hashes(files: Mapping[str, bytes], hashes: pins.Hashes) -> dict[str, bytes]:
-    named = dict(_pins(files[_REQUIREMENTS].decode()))
+    named = pins.versions(files[_REQUIREMENTS].decode())
     strange = [name for name, version in named.items() if (name, version) not in hashes]
     if strange:
         raise UnavailableError(f"pip told no hash of {', '.join(strange)}.", hint=_HINT)
@@ -113,10 +113,3 @@ def _hashes(wheels: Path) -> Iterator[tuple[tuple[str, str], frozenset[str]]]:
         if file.name != wheel.NAME:
             name, version = file.name.split("-")[:2]
             yield (pins.normal(name), version), frozenset({f"sha256:{sha256_file(file)}"})
-
-
-def _pins(text: str) -> Iterator[tuple[str, str]]:
-    for line in text.splitlines():
-        name, equals, rest = line.partition("==")
-        if equals:
-            yield name, rest.split()[0]
