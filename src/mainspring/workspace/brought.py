@@ -1,15 +1,16 @@
 """Keep the packages that no index has, so that a run can be made again without them installed.
 
 A package installed for editing is code like the project's: its commit and what differs from it,
-or its own files where no repository has them. Any other, installed from a folder, a file or an
-address, is packed as a wheel of what is installed. Both are named in what the run keeps of its
-code (:mod:`mainspring.workspace.captured`), so they live and move as the run does.
+or its own files where no repository has them, and its compiled parts as they are. Any other,
+installed from a folder, a file or an address, is packed as a wheel of what is installed. Both
+are named in what the run keeps of its code (:mod:`mainspring.workspace.captured`), so they live
+and move as the run does.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,12 +20,14 @@ from mainspring.experiments.capture import files, git
 from mainspring.experiments.capture.git import GitState, LeftOut
 from mainspring.ground import locks, repacking
 from mainspring.ground.errors import BadInputError
-from mainspring.ground.identity import canonical, sha256
+from mainspring.ground.identity import canonical, sha256, sha256_file
+from mainspring.ground.sizes import size
 
 if TYPE_CHECKING:
     from mainspring.ground.ports import Objects
 
 _COMPILED = (".so", ".pyd", ".dylib")
+MOST_COMPILED = 50 << 20  #: bytes of them in one package
 _TEXTS = ("METADATA", "entry_points.txt", "top_level.txt", "WHEEL")
 
 
@@ -49,6 +52,8 @@ class Package(msgspec.Struct, frozen=True, kw_only=True):
     sources: Sources | None = None  #: of one installed for editing
     patch: str | None = None  #: digest of what differs from the commit
     paths: list[str] = []  #: folders that are imported from, from the root of its sources
+    #: Its compiled parts, from the root of its sources -> digest; for this Python and machine.
+    compiled: dict[str, str] = {}
     texts: dict[str, str] = {}  #: what its installation says of it: name of the file -> text
     why: str = ""  #: it could not be kept
 
@@ -88,15 +93,19 @@ def is_same(was: Package, name: str) -> bool:
         if was.sources is None:
             return was.wheel is not None and sha256(repacking.wheel(info)[1]) == was.wheel
         now = _read(info)
-        if now is None:
-            return False
-        state, old = now.sources.git, was.sources.git
-        patch = sha256(now.patch) if now.patch else None
-        if state is None or old is None:
-            return state is old and _digests(now.sources) == was.sources.files
-        return state.commit == old.commit and patch == was.patch
+        return now is not None and _is_same_tree(was, was.sources, now)
     except (BadInputError, git.CannotError, OSError, ValueError):
         return False
+
+
+def _is_same_tree(was: Package, old: Sources, now: _Read) -> bool:
+    top = Path(now.sources.git.root if now.sources.git else now.sources.root)
+    if {path: sha256_file(top / path) for path in _compiled(was.paths, top)} != was.compiled:
+        return False
+    if now.sources.git is None or old.git is None:
+        return now.sources.git is old.git and _digests(now.sources) == old.files
+    patch = sha256(now.patch) if now.patch else None
+    return now.sources.git.commit == old.git.commit and patch == was.patch
 
 
 def _editable(one: Package, info: Path, objects: Objects) -> Package | None:
@@ -108,10 +117,7 @@ def _editable(one: Package, info: Path, objects: Objects) -> Package | None:
     places = [Path(each) for each in imported_from(info)]
     if not places or not all(each.is_relative_to(top) for each in places):
         raise BadInputError("where it is imported from cannot be told")
-    for each in places:
-        for file in _compiled(each):
-            name = file.relative_to(top).as_posix()
-            raise BadInputError(f"it has the compiled part {name}, which is not kept")
+    compiled = _compiled([each.relative_to(top).as_posix() for each in places], top)
     kept = {
         path: objects.put((Path(now.sources.root) / path).read_bytes())
         for path in now.sources.files
@@ -121,6 +127,7 @@ def _editable(one: Package, info: Path, objects: Objects) -> Package | None:
         sources=msgspec.structs.replace(now.sources, files=kept),
         patch=objects.put(now.patch) if now.patch else None,
         paths=[each.relative_to(top).as_posix() for each in places],
+        compiled={path: objects.put((top / path).read_bytes()) for path in compiled},
         texts={
             name: (info / name).read_text("utf-8") for name in _TEXTS if (info / name).is_file()
         },
@@ -182,11 +189,27 @@ def _mapped(text: str) -> Iterator[str]:
                 yield os.fspath(Path(place).parents[name.count(".")])
 
 
-def _compiled(folder: Path) -> Iterator[Path]:
-    for place, folders, names in os.walk(folder):
-        folders[:] = [one for one in folders if not one.startswith(".") and one not in git.MADE]
-        folders[:] = [one for one in folders if not Path(place, one, "pyvenv.cfg").is_file()]
-        yield from (Path(place, one) for one in names if one.endswith(_COMPILED))
+def _compiled(paths: Sequence[str], top: Path) -> list[str]:
+    """Return the compiled parts below folders of a working tree, from its root.
+
+    Raises:
+        BadInputError: if they are more than is kept of one package.
+    """
+    found, total = set(), 0
+    for path in paths:
+        for place, folders, names in os.walk(top / path):
+            folders[:] = [
+                one for one in folders if not one.startswith(".") and one not in git.MADE
+            ]
+            folders[:] = [one for one in folders if not Path(place, one, "pyvenv.cfg").is_file()]
+            for file in (Path(place, one) for one in names if one.endswith(_COMPILED)):
+                found.add(file.relative_to(top).as_posix())
+                total += file.stat().st_size
+    if total > MOST_COMPILED:
+        raise BadInputError(
+            f"it has compiled parts of {size(total)}, and {size(MOST_COMPILED)} are kept at most"
+        )
+    return sorted(found)
 
 
 def _packed(one: Package, info: Path, objects: Objects, cache: Path) -> Package:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import _bz2
 import io
 import json
 import os
+import shutil
 import subprocess
 import zipfile
 from collections.abc import Iterator
@@ -15,6 +17,7 @@ import pytest
 from mainspring.backends.objects.local import LocalObjects
 from mainspring.ground import environment, repacking
 from mainspring.ground.errors import BadInputError
+from mainspring.ground.identity import sha256_file
 from mainspring.ground.objects import Evidence
 from mainspring.ground.permissions import Permission
 from mainspring.ground.settings import Settings
@@ -27,17 +30,20 @@ PROJECT = """
 import mainspring as ms
 import tide_tools
 import tide_twice
+from tide_parts import _bz2
 
 
 @ms.step
 def high() -> float:
-    return tide_twice.twice(tide_tools.level())
+    return tide_twice.twice(tide_tools.level()) * len(_bz2.BZ2Compressor().flush()[:1])
 
 
 @ms.pipeline
 def tide():
     return high()
 """
+
+FAST = f"src/tide_parts/{Path(str(_bz2.__file__)).name}"
 
 
 def git(folder: Path, *words: str) -> None:
@@ -66,7 +72,10 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     tools, site = tmp_path / "tools", tmp_path / "site-packages"
     (tools / "src").mkdir(parents=True)
     (tools / "src" / "tide_tools.py").write_text("def level():\n    return 1.5\n")
+    (tools / FAST).parent.mkdir()
+    shutil.copy(str(_bz2.__file__), tools / FAST)  # a compiled module, whichever
     git(tools, "init", "-q")
+    (tools / ".git" / "info" / "exclude").write_text("*.so\n")
     git(tools, "add", ".")
     git(tools, "commit", "-qm", "First")
     (tools / "src" / "tide_tools.py").write_text("def level():\n    return 2.5\n")
@@ -126,7 +135,11 @@ def test_they_are_kept_and_made_again_as_they_were(
     assert (twice.sources, twice.file) == (None, "tide_twice-1.0-py3-none-any.whl")
     assert brought.is_same(tools, "tide-tools")
     assert brought.is_same(twice, "tide-twice")
-    # The working tree goes on; the run is made again of what it was.
+    # The working tree goes on; the run is made again of what it was, compiled parts too.
+    fast = site.parent / "tools" / FAST
+    assert tools.compiled == {FAST: sha256_file(fast)}
+    fast.write_bytes(b"compiled anew")
+    assert not brought.is_same(tools, "tide-tools")
     source = Path(tools.sources.root) / "src" / "tide_tools.py"
     source.write_text("def level():\n    return 99\n")
     assert not brought.is_same(tools, "tide-tools")
@@ -146,13 +159,16 @@ def test_they_are_kept_and_made_again_as_they_were(
     assert found.found.endswith("or take what is installed here: --here")
 
 
-def test_what_cannot_be_kept_says_why(site: Path, tmp_path: Path) -> None:
-    (site.parent / "tools" / "src" / "fast.so").write_bytes(b"")
+def test_what_cannot_be_kept_says_why(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (site.parent / "tools" / FAST).write_bytes(b"compiled")
+    monkeypatch.setattr(brought, "MOST_COMPILED", 7)
     (site / "tide_twice.py").unlink()
     left = {"tide-tools": "installed for editing", "tide-twice": "installed", "lost": "installed"}
     found = brought.taken(left, {}, LocalObjects(tmp_path / "objects"), tmp_path / "cache")
     assert {name: one.why for name, one in found.items()} == {
-        "tide-tools": "it has the compiled part src/fast.so, which is not kept",
+        "tide-tools": "it has compiled parts of 8 B, and 7 B are kept at most",
         "tide-twice": "its file tide_twice.py is missing",
         "lost": "it is not to be found",
     }
