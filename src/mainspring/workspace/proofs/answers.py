@@ -37,7 +37,7 @@ def models(was: str, now: str, objects: Objects, tolerance: float) -> Apart:
     except MainspringError:  # of another tool's making, or it takes other columns by now
         return files
     relative = old.signature.kind == "regression"
-    found = _told(*answers, tolerance, f"of {len(rows):,} training rows", relative=relative)
+    found = apart(*answers, tolerance, f"of {len(rows):,} training rows", relative=relative)
     return msgspec.structs.replace(found, where=f"{files.where}: {found.where}")
 
 
@@ -61,16 +61,28 @@ def estimators(was: str, now: str, objects: Objects, tolerance: float) -> Apart:
         where = f"they cannot be asked about drawn rows: {error}"
         return Apart(verdict="unknown", where=where[:200])
     relative = ask != "predict_proba"
-    return _told(answers[0], answers[1], tolerance, f"of {ROWS} drawn rows", relative=relative)
+    return apart(answers[0], answers[1], tolerance, f"of {ROWS} drawn rows", relative=relative)
 
 
-def _told(was: Any, now: Any, tolerance: float, whose: str, *, relative: bool) -> Apart:
+def apart(was: Any, now: Any, tolerance: float, whose: str, *, relative: bool) -> Apart:
+    """Return how far two arrays of answers are apart; ``whose`` says what each is an answer to.
+
+    Differences are shares of the larger if ``relative``. What are no numbers must be the same.
+    """
     import numpy as np
 
     if was.shape != now.shape:
         where = f"its answers {list(was.shape)} became {list(now.shape)}"
         return Apart(verdict="beyond", where=where)
     a, b = was.ravel(), now.ravel()
+    if a.dtype.kind not in "fiub" or b.dtype.kind not in "fiub":
+        other = np.flatnonzero(a != b)
+        if not other.size:
+            return Apart(verdict="within", where=f"the answers to each {whose} are the same")
+        row = int(np.unravel_index(int(other[0]), was.shape)[0])
+        where = f"the answer to row {row} {whose}: {a[other[0]]!r} -> {b[other[0]]!r}"
+        return Apart(verdict="beyond", where=where, largest=math.inf)
+    a, b = a.astype(float), b.astype(float)
     with np.errstate(all="ignore"):
         far = np.abs(a - b)
         if relative:

@@ -66,9 +66,9 @@ def of(
 def in_child(payload: Mapping[str, Any], objects: Objects) -> dict[str, Any]:
     """Return, for each pair of outputs, the gravest difference; see :class:`Told`."""
     from mainspring.pipelines import differing, fickle, project
-    from mainspring.workspace.proofs import answers
+    from mainspring.workspace.proofs import answers, onnx_graphs
 
-    more = {"model": answers.models, "estimator": answers.estimators}
+    more = {"model": answers.models, "estimator": answers.estimators, "onnx": onnx_graphs.graphs}
     values = {}
     for pair in payload["pairs"]:
         was = differing.Kept(*pair["was"])
