@@ -11,20 +11,18 @@ from cyclopts import Parameter
 
 from mainspring.cli import render
 from mainspring.cli.options import HERE, Everywhere
-from mainspring.cli.packaging import VERSION
 from mainspring.cli.remote import asking
 from mainspring.ground.errors import BadInputError, NotFoundError, PermissionDeniedError
 
 
 def signed(
-    what: str, folder: Path, base: str, options: Everywhere, tell: Callable[[str], None]
+    what: dict[str, str], folder: Path, base: str, options: Everywhere, tell: Callable[[str], None]
 ) -> str | None:
     """Have the home sign a build folder; return the name of its key, None if it may not."""
     from mainspring.workspace.packaging import attesting
 
-    kind = "reference" if VERSION.fullmatch(what) else "pipeline"
     asked = {
-        kind: what,
+        **what,
         "base": base,
         "files": attesting.digests_of(folder),
         "requirements": (folder / attesting.ASKED).read_text("utf-8"),

@@ -10,6 +10,7 @@ from mainspring.cli.following import PLAIN, Stopped, View, followed
 from mainspring.cli.logs import asker
 from mainspring.cli.remote import Local, Remote
 from mainspring.cli.showing import failure, go_on
+from mainspring.pipelines import unsaid
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -92,10 +93,21 @@ def _draw(out: Console, detail: dict[str, Any], printed: dict[str, list[str]], v
     if run["status"] == "running" and (spoilt := _spoilt(detail)):
         told = f"it cannot finish any more: {', '.join(spoilt[:_NAMED])} failed"
         out.print(render.plain(f"{told}; end it with: mainspring cancel {run['id']}"))
+    _reads(out, detail["steps"])
     if run["metrics"]:
         out.print(render.plain(f"metrics: {render.figures(run['metrics'], most=12)}"))
     _versions(out, detail["judged"])
     _last(out, run, "" if view.quiet or sys.stdout.isatty() else _where_time_went(detail))
+
+
+def _reads(out: Console, steps: list[dict[str, Any]]) -> None:
+    """Warn of steps that read what they had not said, those of a map once."""
+    told: dict[str, list[str]] = {}
+    for one in steps:
+        if one.get("reads"):
+            told.setdefault(one["step"].partition("[")[0], one["reads"])
+    for step, reads in list(told.items())[:_NAMED]:
+        out.print(render.plain(f"warning: {step}{unsaid.words(reads)[1:]}"), soft_wrap=True)
 
 
 def _versions(out: Console, judged: list[dict[str, Any]]) -> None:

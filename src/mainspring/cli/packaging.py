@@ -13,12 +13,12 @@ from typing import Annotated, Any
 import msgspec
 from cyclopts import Parameter
 
-from mainspring.cli import render
+from mainspring.cli import attested, render
 from mainspring.cli.options import HERE, Everywhere
 from mainspring.cli.remote import asking
 from mainspring.ground.errors import BadInputError
 
-VERSION = re.compile(r"(?P<model>[^/@]+)(?:/(?P<number>\d+)|@(?P<alias>.+))")
+_VERSION = re.compile(r"(?P<model>[^/@]+)(?:/(?P<number>\d+)|@(?P<alias>.+))")
 
 
 def package(
@@ -67,7 +67,6 @@ def package(
     if artifact is not None:
         _artifact(what, artifact, options)
         return
-    from mainspring.cli import attested
     from mainspring.workspace.packaging import building, digests, folders, telling, wheels
 
     if build or push:
@@ -85,10 +84,15 @@ def package(
         if offline:
             files = wheels.fetch(files, folder, found["python"], tell)
         found |= {"folder": str(folder), **telling.read_back(files), "built": None}
-        found["signed"] = attested.signed(what, folder, found["base"], options, tell)
+        found["signed"] = attested.signed(_meant(what), folder, found["base"], options, tell)
         if (build or push) and tool is not None:
             found["built"] = _built(folder, found, tag, tool, tool_option, push, tell)
     render.said(options, found, *_words(found))
+
+
+def _meant(what: str) -> dict[str, str]:
+    """Return whether a version or a pipeline is meant, as a field of what is asked for."""
+    return {"reference" if _VERSION.fullmatch(what) else "pipeline": what}
 
 
 def _asked(
@@ -97,9 +101,9 @@ def _asked(
     """Return the files of a build folder, and what it is."""
     from mainspring.workspace.packaging import folders, telling
 
-    named = VERSION.fullmatch(what)
-    asked: dict[str, Any] = {"base": base} if base else {}
-    asked |= {"reference": what} if named else {"pipeline": what}
+    meant = _meant(what)
+    named = "reference" in meant
+    asked: dict[str, Any] = {**meant, "base": base} if base else dict(meant)
     with asking(options, create=not named) as house:
         data = house.call("images.model" if named else "images.pipeline", **asked)
     files = folders.unpacked(data)

@@ -11,6 +11,7 @@ from mainspring.cli import listing, render, showing, whynot
 from mainspring.cli.options import HERE, Everywhere
 from mainspring.cli.remote import Local, Remote, asking
 from mainspring.ground.errors import BadInputError, NotFoundError
+from mainspring.pipelines import unsaid
 
 if TYPE_CHECKING:
     pass
@@ -163,7 +164,9 @@ def why(
         raise NotFoundError(
             f"{run} has no step {step!r}.", field="step", hint=f"Its steps: {names}."
         )
-    lines = [f"{s['step']}: {s['state']}. {s['why']}" for s in chosen]
+    lines = [
+        f"{s['step']}: {s['state']}. {s['why']}{unsaid.words(s.get('reads', []))}" for s in chosen
+    ]
     render.said(options, told, *began, *lines)
 
 

@@ -138,6 +138,7 @@ class StepRecord(Record, frozen=True, kw_only=True):
     kind: str = "step"  #: or of a controller: map, when, iterate, catch, wait, ...
     within: str | None = None  #: the controller that planted it while the run went on
     handled: bool = False  #: it was not taken, or its failure was caught or tolerated
+    reads: list[str] = []  #: files that it opened and that are no part of its key
 
 
 # ---------------------------------------------------------------- versions, gate, decisions

@@ -21,8 +21,17 @@ from mainspring.ground.errors import (
     StepFailedError,
 )
 from mainspring.ground.ports import Objects
-from mainspring.pipelines import chance, expecting, hints, outputs, project, sampling, tracing
-from mainspring.pipelines.checkpoints import Kept, Shelf, Writer
+from mainspring.pipelines import (
+    chance,
+    expecting,
+    hints,
+    outputs,
+    project,
+    sampling,
+    tracing,
+    unsaid,
+)
+from mainspring.pipelines.checkpoints import Kept, Shelf, Whose, Writer
 from mainspring.pipelines.code import code_digest
 from mainspring.pipelines.context import StepContext, entered
 from mainspring.pipelines.data import asked
@@ -41,11 +50,12 @@ def execute(
     is told how far it is), ``kept`` (a folder for artifacts of the run) and ``rank`` (which
     worker it is: only the first keeps what it returns), ``secrets`` (names of variables whose
     values are in no file it keeps) and ``checkpoints`` (those that are
-    ``there``, as Kept; ``own``, of each of several workers). ``write`` writes
+    ``there``, as Kept; ``own`` and ``folders``, of each of several workers). ``write`` writes
     new ones; without it none is kept.
 
     Returns ``output``, ``output_type``, ``blobs``, ``metrics`` ([key, value, step, time], see
-    context.pack), ``wall_s`` and ``cpu_s`` of the call alone, and ``io_s`` of all around it.
+    context.pack), ``wall_s`` and ``cpu_s`` of the call alone, ``io_s`` of all around it, and
+    ``reads``: the files that it opened and had not said.
 
     Raises:
         StepFailedError: if the user's function raised; with the user's lines only.
@@ -65,7 +75,8 @@ def execute(
             secrets=payload.get("secrets", ()),
             beat=Path(payload["beat"]) if payload.get("beat") else None,
             shelf=Shelf(objects, _there(payload), folder, None if rank else write),
-            own_shelf=_own_shelf(payload, objects, folder, write),
+            own_shelf=_shelf_of(payload, "own", objects, folder, write),
+            folder_shelf=_shelf_of(payload, "folder", objects, folder, write) if rank else None,
             seed=chance.seed_of(int(payload.get("seed", 0)), str(payload["step"]), rank),
         )
         arguments = _decoded(function, payload["args"], objects, folder)
@@ -73,7 +84,11 @@ def execute(
         _kept(function, arguments, payload)
         wall, cpu = time.perf_counter(), time.process_time()
         chance.settle(context.seed)
-        with entered(context), _users_failure(payload):
+        with (
+            entered(context),
+            _users_failure(payload),
+            _listened(function, payload, folder) as reads,
+        ):
             value = called(function, arguments)
             if payload.get("sample") is not None:
                 value = sampling.cut(value, int(payload["sample"]), folder)
@@ -91,22 +106,35 @@ def execute(
         "wall_s": wall,
         "cpu_s": cpu,
         "io_s": time.perf_counter() - begun - wall,
+        "reads": reads.found() if reads is not None else [],
     }
+
+
+@contextmanager
+def _listened(
+    function: Callable[..., Any], payload: Mapping[str, Any], folder: Path
+) -> Iterator[unsaid.Reads | None]:
+    """Listen to what a function reads; a program has files of its own, and reads unseen."""
+    if not hasattr(function, "__code__"):
+        yield None
+        return
+    with unsaid.listened(payload, folder) as reads:
+        yield reads
 
 
 def _there(payload: Mapping[str, Any]) -> list[Kept]:
     return msgspec.convert((payload.get("checkpoints") or {}).get("there", []), list[Kept])
 
 
-def _own_shelf(
-    payload: Mapping[str, Any], objects: Objects, folder: Path, write: Writer | None
+def _shelf_of(
+    payload: Mapping[str, Any], whose: Whose, objects: Objects, folder: Path, write: Writer | None
 ) -> Shelf | None:
     """Return the checkpoints of this worker alone; None where it is the only one."""
-    every = (payload.get("checkpoints") or {}).get("own")
+    every = (payload.get("checkpoints") or {}).get("folders" if whose == "folder" else whose)
     if not every:
         return None
     there = msgspec.convert(every[int(payload.get("rank", 0))], list[Kept])
-    return Shelf(objects, there, folder, write, own=True)
+    return Shelf(objects, there, folder, write, whose)
 
 
 def wire(payload: Mapping[str, Any], objects: Objects) -> Block:

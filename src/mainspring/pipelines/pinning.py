@@ -62,6 +62,7 @@ def kept_from(
         reused_from=row.pinned,
         blobs=blobs,
         metrics=msgspec.json.decode(kept.metrics) if kept else [],
+        reads=msgspec.json.decode(then.reads) if then.reads else [],
     )
 
 

@@ -33,6 +33,7 @@ class StepPlan(msgspec.Struct, frozen=True, kw_only=True):
     blobs: list[str] = []  #: of a reused result: every object it needs
     reused_from: str | None = None
     metrics: list[list[Any]] = []  #: of a reused result: what the step had logged, last of each
+    reads: list[str] = []  #: of a reused result: see Output
 
     @property
     def reused(self) -> bool:
@@ -47,6 +48,7 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
     type: str
     blobs: list[str] = []
     metrics: list[list[Any]] = []  #: as the child gathered them; kept for runs that reuse it
+    reads: list[str] = []  #: files that the step opened and that are no part of its key
     log: str | None = None
     wall_s: float = 0.0
     cpu_s: float = 0.0

@@ -12,6 +12,7 @@ from sqlalchemy import bindparam, select, update
 from mainspring.ground.errors import ConflictError, NotFoundError
 from mainspring.ground.objects import StepRecord, StepState
 from mainspring.ground.ports import Tx
+from mainspring.pipelines import unsaid
 from mainspring.pipelines.graph import Argument
 from mainspring.pipelines.options import Options
 from mainspring.pipelines.tables import environments, step_results, steps
@@ -162,11 +163,12 @@ def why(tx: Tx, run: str, step: str) -> dict[str, Any]:
         "run": run,
         "step": step,
         "state": str(record.state),
-        "why": record.why or "it has not been looked at yet",
+        "why": (record.why or "it has not been looked at yet") + unsaid.words(record.reads),
         "key": record.key,
         "parts": record.parts,
         "inputs": record.inputs,
         "reused_from": record.reused_from,
+        "reads": record.reads,
     }
 
 
@@ -245,4 +247,5 @@ def _record(row: Any) -> StepRecord:
         kind=row.kind,
         within=row.within,
         handled=row.handled,
+        reads=msgspec.json.decode(row.reads) if row.reads else [],
     )

@@ -221,6 +221,7 @@ def reused(tx: Tx, prepared: StepPlan, at: float) -> None:
         "output": prepared.output,
         "output_type": prepared.output_type,
         "reused_from": prepared.reused_from,
+        "reads": _json(prepared.reads) if prepared.reads else None,
         "started": at,
         "ended": at,
         "error": "",
@@ -242,6 +243,7 @@ def finished(tx: Tx, prepared: StepPlan, output: Output, at: float) -> None:
         "log": output.log,
         "wall_s": output.wall_s,
         "cpu_s": output.cpu_s,
+        "reads": _json(output.reads) if output.reads else None,
         "ended": at,
         "error": "",
         "trace": "",
@@ -259,6 +261,7 @@ def finished(tx: Tx, prepared: StepPlan, output: Output, at: float) -> None:
         "made": at,
         "wall_s": output.wall_s,
         "metrics": _json(list({one[0]: one for one in output.metrics}.values())),
+        "reads": cells["reads"],
     }
     tx.run(_keeping(tx.dialect), values=kept)
 
@@ -438,6 +441,7 @@ def _taken_over(result: Any) -> dict[str, Any]:
         "reused_from": result.run,
         "blobs": msgspec.json.decode(result.blobs),
         "metrics": msgspec.json.decode(result.metrics),
+        "reads": msgspec.json.decode(result.reads) if result.reads else [],
     }
 
 

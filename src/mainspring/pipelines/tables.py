@@ -64,6 +64,7 @@ steps = Table(
     Column("memo", Text),  # JSON, of controllers: what one noted
     Column("stops", Integer),  # of controllers: more failed lots than that stop the others
     Column("error_types", Text, nullable=False, default="[]"),  # JSON: what was raised, its bases
+    Column("reads", Text),  # JSON: files that it read and had not said; None: no file
     Index("steps_of_run", "run", "step", unique=True),
     Index("steps_by_output", "output"),
     Index(
@@ -90,6 +91,7 @@ step_results = Table(
     Column("made", Float, nullable=False),
     Column("wall_s", Float, nullable=False, default=0.0),
     Column("metrics", Text, nullable=False, default="[]"),  # JSON: the last of each
+    Column("reads", Text),  # JSON: as in steps
 )
 
 checkpoints = Table(

@@ -290,7 +290,7 @@ def test_each_worker_of_a_script_finds_the_folder_it_left(tmp_path: Path) -> Non
 
     def look() -> None:
         try:
-            until(lambda: left(ws) == 2)
+            until(lambda: left(ws) == 2 and epochs(tmp_path).total() == 3)
         finally:  # the script waits for it
             (tmp_path / "kept").touch()
 

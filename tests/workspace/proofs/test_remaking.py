@@ -13,6 +13,7 @@ import pytest
 from homes import work_as_engine
 
 from mainspring.cli import reproducing as commands
+from mainspring.cli import runs
 from mainspring.cli.options import Everywhere
 from mainspring.experiments import runs as experiments
 from mainspring.ground.environment import environment_digest
@@ -208,6 +209,33 @@ def test_data_that_nobody_kept_is_refused_before_anything_runs_where_it_is_missi
         " since: data/rows.txt had 1 bytes and has 2",
         f"logs was not kept (git ignores it), and is not in {root}",
     ]
+
+
+def test_data_whose_name_the_code_puts_together_is_known_since_the_step_opened_it(
+    ws: Workspace, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (root / "project.py").write_text(PROJECT.replace('"data"', '("da" + "ta")'))
+    git(root, "init", "-q")
+    (root / ".gitignore").write_text("data/\n")
+    git(root, "add", ".")
+    git(root, "commit", "-qm", "First")
+    (root / "data").mkdir()
+    (root / "data" / "rows.txt").write_text("3")
+    first, run = ran(ws), ran(ws)
+    for one in (first, run):  # reused, it is said all the same
+        told = ws.read(Permission.READ, lambda tx, one=one: reading.why(tx, one, "load"))
+        assert told["reads"] == ["data/rows.txt"]
+        assert told["why"].endswith(
+            "; it read data/rows.txt, which is no part of its key: say so, files=, or make it an"
+            " input"
+        )
+    (root / "data").rename(tmp_path / "moved")
+    found = made_again(ws, run)
+    assert found.detail["verdict"] == "cannot"
+    assert "data (git ignores it; step load read data/rows.txt)" in found.found
+    ws.store.close()
+    runs.why(run, "load", options=Everywhere(home=str(ws.home)))
+    assert "it read data/rows.txt, which is no part of its key" in capsys.readouterr().out
 
 
 def test_another_release_of_python_is_told_beside_the_verdict(

@@ -156,6 +156,7 @@ class Steps:
                         "scope": checkpoints.scope_of(plan),
                         "there": msgspec.to_builtins(there),
                         "own": keeping.own_of(self._ws, plan, self._seen),
+                        "folders": keeping.folders_of(self._ws, plan),
                         "settings": _to_open(self._ws.settings),
                     },
                     "sample": None if plan.inputs else about.sample,
@@ -261,6 +262,7 @@ class Steps:
             blobs=value["blobs"],
             log=log,
             metrics=value["metrics"],
+            reads=value.get("reads", []),
             wall_s=value["wall_s"],
             cpu_s=value["cpu_s"],
         )

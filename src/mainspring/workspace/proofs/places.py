@@ -4,8 +4,8 @@
    they were. Both come out of the home's objects and the repository, nothing of the project's
    present folder.
 2. Data that neither has, such as what git ignores, is linked from where the run found it, or
-   from the project as it is now; what changed since is named, and what is nowhere, though the
-   code names it, is refused before anything runs.
+   from the project as it is now; what changed since is named, and what is nowhere, though a step
+   opened it or the code names it, is refused before anything runs.
 3. Packages that were installed for editing are made again beside it, where they differ by now.
 """
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from mainspring.experiments.capture import source
 from mainspring.ground.ports import Objects
@@ -43,11 +43,13 @@ def make(
     began: float,
     home: Path,
     here: Path,
+    reads: Mapping[str, str] | None = None,
 ) -> tuple[Path, list[str]]:
     """Make the project again below a new folder; return its root there, and what to know.
 
     ``began`` is when the run began: linked data that is newer is named. ``here`` is the project
     as it is now: data is taken from it where the run's own folder is not there, as elsewhere.
+    ``reads`` are the files that steps of the run opened and had not said, with the step.
 
     Raises:
         CannotError: if the code cannot be had.
@@ -57,7 +59,7 @@ def make(
     depth = 0 if told.git is None else len(Path(told.folder).parts)
     here = here.parents[depth - 1] if 0 < depth <= len(here.parents) else here
     was = Path(told.root if told.git is None else told.git.root)
-    linked = _linked(told, was, whole, began, home, here)
+    linked = _linked(told, was, whole, began, home, here, reads or {})
     return root, [*linked, *_variables(told, place)]
 
 
@@ -100,6 +102,11 @@ def bring(packages: Mapping[str, Package], place: Path, objects: Objects) -> Non
             whole, _ = _code(one.sources, patch, folder, objects)
         except CannotError as error:
             raise CannotError(f"package {name}: {error}") from error
+        for part, digest in one.compiled.items():
+            to = whole / part
+            to.parent.mkdir(parents=True, exist_ok=True)
+            objects.fetch(digest, to)
+            to.chmod(0o755)
         paths += [os.fspath(whole / path) for path in one.paths]
         info = above / f"{name.replace('-', '_')}-{one.version}.dist-info"
         info.mkdir()
@@ -134,12 +141,21 @@ def _code(told: Sources, patch: bytes, place: Path, objects: Objects) -> tuple[P
 
 
 def _linked(
-    told: ProjectFile, was: Path, now: Path, began: float, home: Path, here: Path
+    told: ProjectFile,
+    was: Path,
+    now: Path,
+    began: float,
+    home: Path,
+    here: Path,
+    reads: Mapping[str, str],
 ) -> list[str]:
     """Link what was not kept, and say what of it is gone or newer than the run.
 
+    ``reads`` are files that steps of the run had opened, with the step that did.
+
     Raises:
-        CannotError: if the code names something that is nowhere, before anything runs.
+        CannotError: if a step had opened, or the code names, something that is nowhere, before
+            anything runs.
     """
     left = [*told.left_out, *(told.git.left_out if told.git else [])]
     why = {**dict.fromkeys(told.ignored, "git ignores it"), **{one.path: one.why for one in left}}
@@ -152,14 +168,19 @@ def _linked(
         base = next((one for one in (was, here) if (one / path).exists()), None)
         if base is None:
             where = mentions.of(now / told.folder, path)
+            where = f"{where} names it" if where else _reader(told, path, reads)
             note = f"{path} was not kept ({reason}), and is not in {was}"
             notes.append(note)
-            missing += [f"{path} ({reason}; {where} names it)"] if where else []
+            missing += [f"{path} ({reason}; {where})"] if where else []
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
         target.symlink_to(base / path)
         changed = _changed(told, path, base, began, exact=base == was)
         notes.append(f"{path} was not kept ({reason}): it is linked from {base}{changed}")
+    outside = [one for one in reads if one.startswith("/")]
+    missing += [f"{one} (step {reads[one]} read it)" for one in outside if not Path(one).exists()]
+    there = [one for one in outside if Path(one).exists()]
+    notes += [f"{one} is none of the project's: step {reads[one]} reads it there" for one in there]
     if missing:
         more = f" and {len(missing) - _TOLD} more" if len(missing) > _TOLD else ""
         raise CannotError(
@@ -169,6 +190,15 @@ def _linked(
             " writes there, an empty folder will do.)"
         )
     return notes
+
+
+def _reader(told: ProjectFile, path: str, reads: Mapping[str, str]) -> str | None:
+    """Return who opened a file of this path, or below it, when the run was made."""
+    for name, step in reads.items():
+        whole = (PurePosixPath(told.folder if told.git else "") / name).as_posix()
+        if whole == path.rstrip("/") or whole.startswith(f"{path.rstrip('/')}/"):
+            return f"step {step} read {name}"
+    return None
 
 
 def _changed(told: ProjectFile, path: str, base: Path, began: float, *, exact: bool) -> str:

@@ -146,18 +146,19 @@ def forget(ws: Workspace, place: str | None) -> None:
 
 
 def _handed_out(ws: Workspace, wanted: Wanted, place: Path, lease: Lease) -> Done:
-    def look(tx: Tx) -> Past:
+    def look(tx: Tx) -> tuple[Past, dict[str, str]]:
         was = experiments.get(tx, wanted.run)
         envs = kept.of_steps(tx, was.id)
         told = captured.read(ws, tx, was.id)
-        return Past(was, told, envs, reading.environment_of(tx, was.id))
+        reads = {path: one.step for one in reading.steps_of(tx, was.id) for path in one.reads}
+        return Past(was, told, envs, reading.environment_of(tx, was.id)), reads
 
-    was, told, envs, listing = ws.read(Permission.WORK, look)
+    (was, told, envs, listing), reads = ws.read(Permission.WORK, look)
     if told is None:
         raise CannotError("its code was not kept (capture was off, or an older release ran it)")
     project, patch = told
     root, notes = places.make(
-        project, patch, place, ws.objects, was.started, ws.home, Path(ws.settings.root)
+        project, patch, place, ws.objects, was.started, ws.home, Path(ws.settings.root), reads
     )
     past = Past(was, told, envs, listing)
     around = _surroundings(ws, was.id, past, wanted, place, lease)

@@ -125,7 +125,10 @@ def compared(
     tolerance = float(payload["tolerance"])
     told = differing.of(ws, steps, tolerance, payload.get("place"), lease)
     found = reproductions.compare(before, again, tolerance, told.values)
-    blamed = _blamed(found, told.hints, payload)
+    unsaid = {one.step: one.reads for one in steps[0]}
+    first_ = found.differing[0] if found.differing else ""
+    hints = [*(f"{path}, which it had not said" for path in unsaid.get(first_, [])), *told.hints]
+    blamed = _blamed(found, hints, payload)
     first = Evidence(
         id=f"ev_again_{payload['runs'][-1]}",
         kind="reproduced",
@@ -156,7 +159,7 @@ def compared(
             "packages": list(payload["packages"]),
             "environment": payload.get("environment", ""),
             "notes": list(payload.get("notes", [])),
-            "hints": told.hints,
+            "hints": hints,
         },
         opens=[f"run:{was.id}", *(f"run:{one.run}" for one in again)],
     )
