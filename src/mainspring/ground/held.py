@@ -9,14 +9,13 @@ listen keeps the port from all of them, and whoever names the port may still lis
 from __future__ import annotations
 
 import socket
-import sys
 
 
 class Held:
     """A port that nobody is given by chance until :meth:`close`; ``port`` is its number.
 
-    Whoever listens on it must set ``SO_REUSEADDR``, as servers do. Where the system does not
-    know this way (it does on Linux), the port is only free at this moment.
+    Whoever listens on it must set ``SO_REUSEADDR``, as servers do. Where the system lets nobody
+    listen beside it (Linux does), it is let go of, and the port is only free at this moment.
 
     >>> with Held("127.0.0.1") as held, socket.socket() as server:
     ...     _ = server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -29,16 +28,12 @@ class Held:
     """
 
     def __init__(self, host: str, port: int = 0) -> None:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._socket = socket.socket(family, socket.SOCK_STREAM)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._socket = _bound(host, port)
+        self.port = int(self._socket.getsockname()[1])
         try:
-            self._socket.bind((host, port))
-            self.port = int(self._socket.getsockname()[1])
-        except BaseException:
-            self._socket.close()
-            raise
-        if sys.platform != "linux":
+            with _bound(host, self.port) as server:
+                server.listen()
+        except OSError:
             self._socket.close()
 
     def close(self) -> None:
@@ -50,3 +45,14 @@ class Held:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    found = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.bind((host, port))
+    except BaseException:
+        found.close()
+        raise
+    return found
