@@ -109,6 +109,32 @@ def test_files_outside_of_the_time_asked_for_are_not_read(tmp_path, monkeypatch)
     assert len(set(read)) == 1
 
 
+@pytest.mark.parametrize("opened", [False, True], ids=["before it is opened", "after"])
+def test_a_file_that_is_turned_over_during_a_search_is_searched_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened: bool
+) -> None:
+    said = [(START + n, "info", "web", f"line {n}", {}) for n in range(4)]
+    write(tmp_path, said, most=2)
+    file = tmp_path / "logs" / "web.jsonl"
+
+    def turn() -> None:
+        file.rename(turned_name(file, START + 10))
+        file.write_bytes(line_of(START + 20, "info", "web", 7, "new", {}))
+
+    searched = reading._in_file
+
+    def in_file(one: Path, query: Query, seen: set[int]) -> Any:
+        if one == file and not opened:
+            turn()
+        yield from searched(one, query, seen)
+        if one == file and opened:
+            turn()
+
+    monkeypatch.setattr(reading, "_in_file", in_file)
+    found = [line.event for line in reading.search(tmp_path / "logs", Query(), 100)]
+    assert found == [*([] if opened else ["new"]), "line 3", "line 2", "line 1", "line 0"]
+
+
 def test_torn_and_foreign_lines_are_passed_over(tmp_path) -> None:
     folder = tmp_path / "logs"
     folder.mkdir()

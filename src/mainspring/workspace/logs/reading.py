@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import glob
 import heapq
 import json
 import os
@@ -76,21 +77,38 @@ def processes(folder: Path) -> list[str]:
 
 def _chain(files: list[Path], query: Query) -> Iterator[_Found]:
     """Search the files of one process, each only when those after it gave all they have."""
+    searched: set[int] = set()
     # Without a stamp in its name comes the one that is written now; the stamps sort by time.
-    for file in sorted(files, key=lambda f: (f.name.count(".") == 1, f.name), reverse=True):
-        yield from _in_file(file, query)
+    written = [file for file in files if not _is_turned(file)]
+    for file in written:
+        yield from _in_file(file, query, searched)
+    # It may have been turned over since the folder was listed: then its name was another's.
+    turned = {file for file in files if _is_turned(file)}
+    for file in written:
+        names = file.parent.glob(f"{glob.escape(file.stem)}.*.jsonl")
+        turned |= {one for one in names if process_of(one) == process_of(file)}
+    for file in sorted(turned, key=lambda f: f.name, reverse=True):
+        yield from _in_file(file, query, searched)
 
 
-def _in_file(file: Path, query: Query) -> Iterator[_Found]:
+def _is_turned(file: Path) -> bool:
+    return process_of(file) != file.name.removesuffix(".jsonl")
+
+
+def _in_file(file: Path, query: Query, searched: set[int]) -> Iterator[_Found]:
+    """Search a file, unless it was searched by another name; remember it in ``searched``."""
     try:
         number = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:  # it was turned over or let go while we look
+    except FileNotFoundError:  # it was let go while we look
         return
     try:
-        size, changed = os.fstat(number).st_size, os.fstat(number).st_mtime
-        if query.since is not None and changed < query.since - SLACK_S:
+        about = os.fstat(number)
+        if about.st_ino in searched:
             return
-        first, last = _bounds(number, size, query)
+        searched.add(about.st_ino)
+        if query.since is not None and about.st_mtime < query.since - SLACK_S:
+            return
+        first, last = _bounds(number, about.st_size, query)
         yield from _back(number, first, last, query)
     finally:
         os.close(number)
