@@ -21,7 +21,7 @@ from mainspring.ground.settings import load
 from mainspring.workspace.opening import Workspace, open_workspace
 
 PROJECT = Path(__file__).parent / "project" / "project.py"
-PATIENCE_S = 300  # a busy machine is slow, not broken
+PATIENCE_S = 900  # a busy machine is slow, not broken
 STOP_S = 60.0
 
 
