@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-pytestmark = pytest.mark.timeout(1500)
+pytestmark = pytest.mark.timeout(3000)
 
 FLAGS = [
     "--headless",
@@ -59,7 +59,12 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     log = home.parent / "told.txt"
     with log.open("w") as told:
         process = subprocess.Popen(
-            [*command, "--home", str(home)], stdout=subprocess.PIPE, stderr=told, text=True
+            [*command, "--home", str(home)],
+            # Threads of a training that wait for each other take the cores from all others.
+            env=os.environ | {"OMP_WAIT_POLICY": "PASSIVE"},
+            stdout=subprocess.PIPE,
+            stderr=told,
+            text=True,
         )
     assert process.stdout is not None
     line = process.stdout.readline()
