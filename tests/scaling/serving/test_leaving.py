@@ -3,12 +3,15 @@
 import asyncio
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
+import uvloop
 
 from mainspring.scaling.serving import leaving
 from mainspring.scaling.serving.pulse import Pulse
@@ -107,6 +110,35 @@ def test_connections_that_are_shed_come_back_and_none_is_lost(shared: socket.soc
             thread.join(60)
         server.end()
     assert failed == []
+
+
+def test_a_client_that_stood_still_with_the_machine_is_waited_for_and_not_hung_up_on() -> None:
+    async def leave() -> None:
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            here = SimpleNamespace(default_headers=[])
+            connection = SimpleNamespace(server_state=here)
+            here.connections = [connection]
+
+            def answer() -> None:  # with its last answer the client goes
+                ours.recv(1)
+                here.connections.clear()
+
+            async def farewell() -> list[Any]:
+                await leaving.farewell([], here)
+                return list(here.connections)
+
+            asyncio.get_running_loop().add_reader(ours, answer)
+            leaves = asyncio.create_task(farewell())
+            await asyncio.sleep(0)
+            time.sleep(0.6)  # noqa: ASYNC251  nothing goes on: longer than a farewell takes
+            asyncio.get_running_loop().call_later(0.05, theirs.send, b"x")
+            hung_up_on = await leaves
+            asyncio.get_running_loop().remove_reader(ours)
+            assert hung_up_on == []
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(leave())
 
 
 def test_a_pulse_tells_what_happened_since_the_last() -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 #: A worker that ends looks so often, every :data:`TURN_S`, whether its clients were told. Who says
 #: nothing in that time is idle, and is hung up on. Looks are counted and not seconds: where a
-#: machine stalls, what clients sent meanwhile is read at the next look, and not cut off.
+#: machine stands still, so do the clients, and they get what is left of the time afterwards.
 LOOKS = 40
 TURN_S = 0.01
 _LAST = (b"connection", b"close")
