@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from mainspring.sdk import step as step
     from mainspring.sdk import wait as wait
     from mainspring.sdk import wait_for_approval as wait_for_approval
+    from mainspring.sdk import wait_for_callback as wait_for_callback
     from mainspring.sdk import wait_for_event as wait_for_event
     from mainspring.sdk import wait_until as wait_until
     from mainspring.sdk import when as when
@@ -181,6 +182,7 @@ _PUBLIC = (
     "versus",
     "wait",
     "wait_for_approval",
+    "wait_for_callback",
     "wait_for_event",
     "wait_until",
     "watch",
@@ -205,7 +207,8 @@ _LIGHT = {
     ),
     **dict.fromkeys(("Dynamic", "dynamic"), "mainspring.pipelines.dynamics"),
     **dict.fromkeys(
-        ("wait", "wait_for_approval", "wait_for_event", "wait_until"), "mainspring.pipelines.waits"
+        ("wait", "wait_for_approval", "wait_for_callback", "wait_for_event", "wait_until"),
+        "mainspring.pipelines.waits",
     ),
     **dict.fromkeys(("current_run", "log", "run"), "mainspring.workspace.tracking.verbs"),
     **dict.fromkeys(("Pruned", "trial"), "mainspring.experiments.trial"),

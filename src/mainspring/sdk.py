@@ -45,7 +45,13 @@ from mainspring.pipelines.shaping import (
     run_pipeline,
     when,
 )
-from mainspring.pipelines.waits import wait, wait_for_approval, wait_for_event, wait_until
+from mainspring.pipelines.waits import (
+    wait,
+    wait_for_approval,
+    wait_for_callback,
+    wait_for_event,
+    wait_until,
+)
 from mainspring.readiness.declaring import Gate
 from mainspring.retraining.declaring import Freeze, Retraining, Rollout
 from mainspring.scaling.models.directories import OnnxModel, Predictor
@@ -104,6 +110,7 @@ __all__ = [
     "step",
     "wait",
     "wait_for_approval",
+    "wait_for_callback",
     "wait_for_event",
     "wait_until",
     "when",

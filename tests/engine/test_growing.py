@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mainspring.engine import leases, tasks
+from mainspring.engine import again, leases, tasks
 from mainspring.engine.tasks import FINAL, NewTask
 from mainspring.engine.worker import Done, Parks
 from mainspring.ground.errors import BadInputError, ConflictError, LeaseLostError
@@ -121,7 +121,7 @@ def test_a_retry_leaves_what_others_dealt_with_and_keeps_when_news_are_due(home:
     home.fail(home.claim())
     home.write(lambda tx: tasks.cancel(tx, "g"))
     home.finish(home.claim())
-    assert home.write(lambda tx: tasks.retry(tx, "g", leave=["caught"])) == 3
+    assert home.write(lambda tx: again.retry(tx, "g", leave=["caught"])) == 3
     assert (home.state("caught"), home.get("news").due) == ("failed", FAR)
 
 
@@ -148,7 +148,7 @@ def test_a_lot_of_several_tasks_has_its_place_until_all_of_it_has_ended(home: Ho
     assert (home.state("a1"), home.state("b1"), home.state("a2")) == ("failed", "skipped", "ready")
     home.finish(home.claim())
     home.finish(home.claim())
-    assert home.write(lambda tx: tasks.retry(tx, "g")) == 2
+    assert home.write(lambda tx: again.retry(tx, "g")) == 2
     assert [home.claim().task.id, home.claim()] == ["a1", None]
 
 
@@ -157,7 +157,7 @@ def test_a_group_that_goes_on_lets_in_no_more_than_its_pool_takes(home: Home) ->
     first = home.claim()
     home.write(lambda tx: tasks.cancel(tx, "g"))
     home.finish(first)
-    assert home.write(lambda tx: tasks.retry(tx, "g")) == 4
+    assert home.write(lambda tx: again.retry(tx, "g")) == 4
     assert [one and one.task.id for one in (home.claim(), home.claim(), home.claim())] == [
         "p1", "p2", None,
     ]  # fmt: skip

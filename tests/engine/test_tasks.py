@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from mainspring.engine import leases, tasks
+from mainspring.engine import again, leases, tasks
 from mainspring.engine.tables import tasks as table
 from mainspring.engine.tasks import NewTask
 from mainspring.ground.errors import BadInputError, ConflictError, LeaseLostError
@@ -187,7 +187,7 @@ def test_retry_goes_on_from_the_failed_step_and_runs_the_end_again(home: Home) -
     home.fail(home.claim())
     home.finish(home.claim())
     assert [home.state(t) for t in ("a", "b", "c", "end")] == ["done", "failed", "skipped", "done"]
-    assert home.write(lambda tx: tasks.retry(tx, "g")) == 3
+    assert home.write(lambda tx: again.retry(tx, "g")) == 3
     assert [home.state(t) for t in ("a", "b", "c", "end")] == [
         "done", "ready", "waiting", "waiting",
     ]  # fmt: skip
@@ -201,7 +201,7 @@ def test_retry_goes_on_from_the_failed_step_and_runs_the_end_again(home: Home) -
 def test_what_is_still_at_work_is_not_retried(home: Home) -> None:
     home.submit(task("a"))
     with pytest.raises(ConflictError, match="still at work"):
-        home.write(lambda tx: tasks.retry(tx, "g"))
+        home.write(lambda tx: again.retry(tx, "g"))
 
 
 def test_a_move_that_the_table_of_moves_does_not_know_is_refused(home: Home) -> None:

@@ -201,6 +201,8 @@ APART = {
     "objects.put",
     "runs.cancel",
     "waits.signal",  # tests/workspace/shapes
+    "callbacks.answer",  # tests/workspace/shapes
+    "callbacks.alive",
     "waits.approve",  # tests/workspace/shapes
     "waits.reject",
     "runs.compare",

@@ -132,7 +132,7 @@ def _note(one: dict[str, Any], *, fresh: bool) -> str:
     """Return what is said of a step beside its state; ``fresh``: nothing was said of it yet."""
     if one["state"] == "done":
         lasted = f"{one['wall_s'] or took(one):.2f} s"
-        unsaid = fresh or one["kind"] in ("approval", "event")
+        unsaid = fresh or one["kind"] in ("approval", "event", "callback")
         return f"{lasted}, {one['why']}" if unsaid else lasted
     if one["state"] == "failed":
         return str(one["error"]).partition("\n")[0]

@@ -238,7 +238,7 @@ def _far(house: Remote, watched: _Watched) -> dict[str, Any]:
 def _only_waits(house: Remote, detail: dict[str, Any]) -> bool:
     """Return whether no step of a run works, and one waits for news or for more than a minute."""
     working = [one for one in detail["steps"] if one["state"] == "running"]
-    waits = [one for one in working if one["kind"] in ("approval", "event", "wait")]
+    waits = [one for one in working if one["kind"] in ("approval", "event", "callback", "wait")]
     if not waits or any(one["kind"] in ("step", "run", "dynamic") for one in working):
         return False
     found = house.call("waits.list", run=detail["run"]["id"])

@@ -6,7 +6,7 @@ import csv
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
-from mainspring.cli import render
+from mainspring.cli import halts, render
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,7 +28,7 @@ def draw(
         rows = [
             (
                 run["id"],
-                run["status"],
+                halts.word(run),
                 run["pipeline"] or run["name"],
                 render.when(run["started"]),
                 render.took(run["started"], run["ended"]),
@@ -41,10 +41,12 @@ def draw(
         chosen = [one for one in _chosen(columns) if one[0] not in ("id", "status")]
         heads = ["RUN", "STATUS", *(name for name, _ in chosen)]
         cells = [
-            [run["id"], run["status"], *(_shown(name, read(run)) for name, read in chosen)]
+            [run["id"], halts.word(run), *(_shown(name, read(run)) for name, read in chosen)]
             for run in page["runs"]
         ]
         render.table(out, heads, cells, empty)
+    for line in halts.lines(page["runs"]):
+        out.print(render.plain(line), soft_wrap=True)
     if page["total"] is not None:
         least = "more than " if page["more"] else ""
         out.print(f"There are {least}{page['total']:,}.")

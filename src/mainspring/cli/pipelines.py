@@ -102,7 +102,7 @@ def resume(
     view: View = PLAIN,
     options: Everywhere = HERE,
 ) -> int:
-    """Go on with a failed or cancelled run from where it broke. Exit code 1 if it fails again.
+    """Go on with a run that failed, was cancelled or interrupted. Exit code 1 if it fails again.
 
     Its code must be as it was, unless --code now says that what is left runs with the project
     as it is now; `why` then names the lines that differ.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 COLOURS = {
     "done": "green", "finished": "green", "reused": "cyan", "ok": "green", "up": "green",
     "promoted": "green", "running": "yellow", "waiting": "dim", "warn": "yellow",
-    "failed": "red", "crashed": "red", "bad": "red", "down": "red",
+    "interrupted": "yellow", "failed": "red", "crashed": "red", "bad": "red", "down": "red",
     "skipped": "dim", "cancelled": "dim",
 }  # fmt: skip
 

@@ -28,7 +28,10 @@ def runs(
     /,
     *,
     experiment: str | None = None,
-    status: Literal["running", "finished", "failed", "crashed", "cancelled"] | None = None,
+    status: Literal[
+        "running", "waiting", "interrupted", "finished", "failed", "crashed", "cancelled"
+    ]
+    | None = None,
     order: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     columns: str | None = None,
     deleted: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
@@ -45,7 +48,8 @@ def runs(
     experiment
         Only those of one experiment.
     status
-        Only those that are so far.
+        Only those that are so far. Running are all that have not ended: some of them are
+        waiting, or interrupted, for nobody drives them any more.
     order
         By what, parted by commas, a minus in front for falling: -metrics.auc,started
     columns

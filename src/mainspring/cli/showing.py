@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mainspring.cli import render
+from mainspring.cli import halts, render
 from mainspring.cli.displays import took
 from mainspring.experiments.reserved import GROUP, USER
 
@@ -64,7 +64,7 @@ def draw(out: Console, about: dict[str, Any]) -> None:
     _table(
         out,
         ("CHILD", "STATUS", "NAME", "METRICS"),
-        [(one["id"], one["status"], one["name"], _figures(one)) for one in about["children"]],
+        [(one["id"], halts.word(one), one["name"], _figures(one)) for one in about["children"]],
         about["child_count"],
     )
     _steps(out, about["steps"])
@@ -97,7 +97,8 @@ def _facts(about: dict[str, Any]) -> list[tuple[str, Any]]:
         ("run", run["id"]),
         ("name", run["name"]),
         ("experiment", run["experiment"]),
-        ("status", run["status"]),
+        ("status", halts.word(run)),
+        *halts.facts(run),
         ("pipeline", run["pipeline"]),
         ("parent", run["parent"]),
         ("started", f"{render.when(run['started'])} UTC"),

@@ -72,19 +72,28 @@ def signal(
     options: Everywhere = HERE,
 ) -> int:
     """Bring news of an event to a run that waits for it, and let it go on."""
+    told = json_of(value)
+    with asking(options) as house:
+        full = full_id(house, run)
+        news = {"error": error, "error_type": error_type} if error else {}
+        done = house.call("waits.signal", run=full, name=name, value=told, **news)
+        return _goes_on(house, full, done, options)
+
+
+def json_of(value: str | None) -> Any:
+    """Return what ``--value`` holds.
+
+    Raises:
+        BadInputError: if it is no JSON.
+    """
     try:
-        told = None if value is None else json.loads(value)
+        return None if value is None else json.loads(value)
     except ValueError as error:
         raise BadInputError(
             f"--value must be JSON, found {value!r:.80}.",
             field="value",
             hint="Text is written with quotes: --value '\"ready\"'.",
         ) from error
-    with asking(options) as house:
-        full = full_id(house, run)
-        news = {"error": error, "error_type": error_type} if error else {}
-        done = house.call("waits.signal", run=full, name=name, value=told, **news)
-        return _goes_on(house, full, done, options)
 
 
 def _answered(operation: str, run: str, step: str, reason: str, options: Everywhere) -> int:

@@ -14,6 +14,7 @@ from mainspring.ground.objects import MOVES
 from mainspring.ground.ports import Tx
 
 FINAL = ("done", "failed", "skipped", "cancelled")
+OPEN = ("waiting", "ready", "leased")
 BROKEN = ("failed", "skipped", "cancelled")
 
 

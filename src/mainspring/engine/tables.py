@@ -52,7 +52,7 @@ tasks = Table(
     Column("lot", Integer),  # which of them: see pools
     Column("held", Boolean),  # its lot has no place in the pool yet
     Index("tasks_by_state", "state", "priority", "seq"),
-    Index("tasks_by_group", "group"),
+    Index("tasks_by_group", "group", "state"),
     Index(
         "tasks_by_lot",
         "pool",

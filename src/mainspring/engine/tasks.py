@@ -18,6 +18,7 @@ from mainspring.engine import pools
 from mainspring.engine.inserting import insert_or_leave
 from mainspring.engine.moves import BROKEN as BROKEN
 from mainspring.engine.moves import FINAL as FINAL
+from mainspring.engine.moves import OPEN as OPEN
 from mainspring.engine.moves import count_children_down
 from mainspring.engine.moves import count_down as count_down
 from mainspring.engine.moves import move as move
@@ -166,6 +167,12 @@ def tell(tx: Tx, task_id: str, result: dict[str, Any], now: float) -> bool:
     return bool(told)
 
 
+def put_off(tx: Tx, task_id: str, until: float, now: float) -> bool:
+    """Let a task that nobody works on be due later; return whether it was in time for that."""
+    mine = and_(tasks.c.id == task_id, tasks.c.state == "ready", not_(due(now)))
+    return bool(tx.run(update(tasks).where(mine).values(due=until)))
+
+
 def awaited(tx: Tx, group: str) -> list[str]:
     """Return the other groups that a group's waiting tasks wait for, or those wait for."""
     found = [group]
@@ -261,47 +268,6 @@ def _stop(tx: Tx, which: ColumnElement[bool]) -> int:
     return len(gone) + asked
 
 
-def retry(tx: Tx, group: str, leave: Collection[str] = ()) -> int:
-    """Go on from where a group broke: what failed is ready again, what is done stays done.
-
-    ``always`` tasks behind something that runs again run again too; those to ``leave`` stay as
-    they are, for somebody has dealt with their failure. Returns how many tasks came back.
-
-    Raises:
-        ConflictError: if something of the group is still at work.
-    """
-    rows = {r.id: r for r in tx.all(select(tasks).where(tasks.c.group == group))}
-    if any(row.state in ("ready", "leased") for row in rows.values()):
-        raise ConflictError(
-            f"{group} is still at work.", hint="Wait for it to end, or cancel it first."
-        )
-    needs: dict[str, set[str]] = {one: set() for one in rows}
-    mine = select(tasks.c.id).where(tasks.c.group == group)
-    for edge in tx.all(select(edges).where(edges.c.task.in_(mine))):
-        needs[edge.task].add(edge.needs)
-    again = {one for one, row in rows.items() if row.state in BROKEN} - set(leave)
-    behind = {one for one in rows if rows[one].always and rows[one].state == "done"}
-    while more := {one for one in behind - again if needs[one] & again}:
-        again |= more
-    for one in again:
-        pooled = rows[one].pool is not None
-        unfinished = len(needs[one] & again) + pooled
-        change = {
-            "held": pooled,
-            "unfinished": unfinished,
-            "last_attempt": tasks.c.attempt + tasks.c.max_attempts,
-            "due": None if rows[one].attempt else tasks.c.due,  # never tried: due as ever
-            "stop": False,
-            "error": "",
-            "trace": "",
-            "ended": None,
-        }
-        state = "waiting" if unfinished else "ready"
-        move(tx, tasks.c.id == one, [rows[one].state], state, **change)
-    pools.admit(tx, [rows[one] for one in again])
-    return len(again)
-
-
 def group_state(tx: Tx, group: str) -> dict[str, int]:
     """Return how many tasks of a group are in each state that occurs."""
     query = select(tasks.c.state, func.count().label("n")).where(tasks.c.group == group)
@@ -316,7 +282,8 @@ def all_final(tx: Tx, group: str) -> bool:
 @cache
 def _unended() -> Any:
     mine = tasks.c.group == bindparam("group_")
-    return select(tasks.c.id).where(mine, tasks.c.state.not_in(FINAL)).limit(1)
+    # Named, so that the index finds them: of a wide run nearly all is final.
+    return select(tasks.c.id).where(mine, tasks.c.state.in_(OPEN)).limit(1)
 
 
 def unsettled(tx: Tx, now: float, *, grouped: bool = True) -> bool:

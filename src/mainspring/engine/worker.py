@@ -13,14 +13,17 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from mainspring.engine import firing, freezes, leases, marks, reactor, tasks
+from mainspring.engine import leases, reactor, tasks
 from mainspring.engine.doing import HOPELESS, Opener, Taken, ids_of, keep
 from mainspring.engine.doing import Done as Done
 from mainspring.engine.doing import Handler as Handler
 from mainspring.engine.doing import Parks as Parks
 from mainspring.engine.heartbeat import Heartbeat
+from mainspring.engine.passes import Hands, Passes, answer_failure
+from mainspring.engine.passes import Scan as Scan
+from mainspring.engine.passes import Settled as Settled
 from mainspring.engine.rest import Rest
-from mainspring.engine.tasks import Lease, NewTask
+from mainspring.engine.tasks import Lease
 from mainspring.ground import living, logs
 from mainspring.ground.clock import Clock
 from mainspring.ground.errors import (
@@ -38,12 +41,8 @@ WHO = service("engine")
 TICK_S = 0.05  # between passes while there is something to do
 IDLE_S = 0.25  # between passes otherwise
 SOON_S = 60.0  # who works on one group only waits no longer for what is due later
-AT_ONCE = 100  # events reacted to in one pass, so that scans get their turn too
+AT_ONCE = 100  # tasks that are done as soon as they are looked at, in one transaction
 _log = logging.getLogger("mainspring.engine")
-
-
-Scan = Callable[[Tx], list[NewTask]]
-Settled = Callable[[Tx], Mapping[str, float]]
 
 
 class Engine:
@@ -76,13 +75,10 @@ class Engine:
     ) -> None:
         self._store = store
         self._handlers = handlers
-        self._reactor = reacts
         self._clock = clock
-        self._scans = tuple(scans)
         self._name = f"{name}:{living.mark()}"
         self._workers = workers
         self._lease_s = lease_s
-        self._settled = settled
         self._kinds = kinds
         self._leaves = leaves
         self._opens = dict(opens or {})
@@ -90,11 +86,18 @@ class Engine:
         self._wake = threading.Condition()
         self._news = 0  # grows whenever this engine made work for its workers
         self._seen: int | None = None
-        self._noted: dict[str, float] = {}  # what it found noted, or noted itself, last
         self._heartbeat = Heartbeat(self._read, self._write, store.changed, lease_s)
-        self._rest, self._idle = Rest(), Rest()  # of the pacer, and of the workers
+        self._idle = Rest()  # of the workers
         #: what went wrong outside of tasks, by where; shown to people, empty when all is well
         self.troubles: dict[str, str] = {}
+        self._passes = Passes(
+            Hands(self._read, self._write, store.changed, self._guarded),
+            reacts,
+            clock,
+            scans,
+            settled,
+            only_work=kinds is not None,  # one that takes some kinds only leaves the rest alone
+        )
 
     # ---------------------------------------------------------------- running
 
@@ -143,7 +146,7 @@ class Engine:
                     if ended_:
                         break
                     if expired:
-                        self._write(self._expire)
+                        self._write(self._passes.expire)
                     rest.begin(changed, now)
                 self._came_to_rest.wait(TICK_S)
         return self._read(lambda tx: tasks.group_state(tx, group))
@@ -172,118 +175,17 @@ class Engine:
 
     def quiet(self) -> bool:
         """Return whether there is nothing to react to and nothing to do."""
-        return self._read(self._is_quiet)
+        return self._passes.quiet()
 
     def one_pass(self) -> bool:
         """Scan, fire, react and bury the dead, once; return whether anything was found."""
-        if self._kinds is not None:  # one that takes some kinds only leaves the rest alone
-            return self._bury()
-        now, changed = self._clock.now(), self._store.changed()
-        if self._rest.holds(changed, now):
-            if not self._scan() and not self._unnoted():
-                return False  # nothing in the store has moved since there was nothing to do
-            self._rest.over()
-        known = self._read(self._known_at_rest)
-        found = self._scan()
-        here("scan.done")
-        if self._read(lambda tx: bool(firing.due(tx, now))):
-            found |= bool(self._write(lambda tx: firing.fire(tx, now)))
-        if self._read(lambda tx: bool(freezes.over(tx, now))):
-            found |= self._write(lambda tx: freezes.thaw(tx, now))
-        found |= self._react()
-        if self._read(leases.expired):
-            found |= self._write(self._expire)
-        if known and not found:
-            self._note_quiet(known)
-        if not found:
-            self._rest.begin(changed, now)
-        return found
-
-    # ---------------------------------------------------------------- one pass
+        return self._passes.one()
 
     def _orphan(self) -> None:
         """Take over at once what engines of this machine held that are dead."""
         dead = self._read(leases.orphaned)
         if dead:
             self._write(lambda tx: leases.orphan(tx, dead))
-
-    def _bury(self) -> bool:
-        now, changed = self._clock.now(), self._store.changed()
-        if self._rest.holds(changed, now):
-            return False
-        if self._read(leases.expired):
-            return self._write(self._expire)
-        self._rest.begin(changed, now)
-        return False
-
-    def _scan(self) -> bool:
-        new: list[NewTask] = []
-        for scan in self._scans:
-            where = f"scan {getattr(scan, '__name__', scan)}"
-            new += self._guarded(where, lambda scan=scan: self._read(scan)) or []  # type: ignore[misc]
-        if not new:
-            return False
-        there = self._read(lambda tx: tasks.known(tx, [task.id for task in new]))
-        fresh = [task for task in new if task.id not in there]
-        return bool(fresh) and bool(self._write(lambda tx: tasks.submit(tx, fresh)))
-
-    def _react(self) -> bool:
-        stuck: set[str] = set()
-        for count in range(AT_ONCE):
-            loop = self._read(lambda tx: reactor.pending(tx, stuck))
-            if loop is None:
-                return count > len(stuck)
-            here("react.before")
-            where = f"loop {loop}"
-
-            def react(tx: Tx, loop: str = loop) -> bool:
-                return self._reactor.react_once(tx, self._clock.now(), loop)
-
-            # A loop that cannot react must not keep the others from it.
-            if self._guarded(where, lambda: self._write(react)) is None:
-                stuck.add(loop)
-            here("react.committed")
-        return True
-
-    def _expire(self, tx: Tx) -> bool:
-        ended = leases.expire(tx, self._clock.now())
-        for task in ended:
-            self._answer_failure(tx, task, task.error)
-        return bool(ended)
-
-    def _busy(self, tx: Tx) -> bool:
-        return tasks.unsettled(tx, self._clock.now(), grouped=False)
-
-    def _is_quiet(self, tx: Tx) -> bool:
-        return reactor.pending(tx) is None and not tasks.unsettled(tx, self._clock.now())
-
-    def _known_at_rest(self, tx: Tx) -> dict[str, float]:
-        """Return what is settled, if nothing is at work that could end after the scan, unseen."""
-        if self._settled is None or reactor.pending(tx) is not None or self._busy(tx):
-            return {}
-        return dict(self._settled(tx))
-
-    def _unnoted(self) -> bool:
-        """Return whether more is known by now than was noted."""
-        settled = self._settled
-        return settled is not None and dict(self._read(settled)) != self._noted
-
-    def _note_quiet(self, known: Mapping[str, float]) -> None:
-        if known == self._noted:
-            return
-
-        def news(tx: Tx) -> bool | None:
-            # A run that somebody started says nothing of what is known up to here.
-            if reactor.pending(tx) is not None or self._busy(tx):
-                return None
-            there = marks.read(tx)
-            return any(there.get(k) != v for k, v in known.items())
-
-        found = self._read(news)
-        if found:
-            self._write(lambda tx: marks.note(tx, known, self._clock.now()))
-        if found is not None:
-            self._noted = dict(known)
 
     # ---------------------------------------------------------------- one task
 
@@ -344,17 +246,12 @@ class Engine:
                     tx, lease, text, retry=again, now=now, trace=trace, wait_s=wait_s
                 )
             if state in tasks.BROKEN:
-                self._answer_failure(tx, lease.task, text)
+                answer_failure(tx, lease.task, text)
 
         try:
             self._write(work)
         except LeaseLostError:
             _log.info("%s was taken over; its failure is dropped", lease.task.id)
-
-    def _answer_failure(self, tx: Tx, task: tasks.Task, error: str) -> None:
-        event = reactor.command_failed(task.kind, task.payload, error)
-        if event is not None:
-            reactor.emit(tx, event, f"failed:{task.id}")
 
     def _claim(self, group: str | None) -> Taken:
         now, changed = self._clock.now(), self._store.changed()

@@ -7,6 +7,7 @@ from sqlalchemy import func, select
 
 from mainspring.experiments import runs as all_runs
 from mainspring.experiments.tables import runs
+from mainspring.ground.objects import Halt
 from mainspring.ground.ports import Tx
 
 
@@ -27,6 +28,12 @@ class Past(msgspec.Struct, frozen=True, kw_only=True):
     started: float
     ended: float | None
     cause: str | None
+    halt: Halt | None = None  #: of one that runs: why it does not go on
+
+    @property
+    def standing(self) -> str:
+        """Return its status in a word: what halts it, where something does."""
+        return str(self.halt.state) if self.halt else self.status
 
 
 def every(tx: Tx, most: int) -> list[Ran]:

@@ -34,7 +34,7 @@ from mainspring.experiments.expressions import (
 from mainspring.experiments.words import Word, Words
 from mainspring.ground.durations import seconds
 from mainspring.ground.errors import BadInputError
-from mainspring.ground.objects import RunStatus
+from mainspring.ground.objects import HaltState, RunStatus
 
 MOST_CONDITIONS = 200
 MOST_DEEP = 50  #: parentheses and nots within each other
@@ -257,7 +257,7 @@ def _is_pattern(words: Words) -> bool:
 
 
 def _check_status(words: Words, place: Word, text: str) -> None:
-    known = [str(status) for status in RunStatus]
+    known = [*map(str, RunStatus), *map(str, HaltState)]
     if text not in known:
         raise words.wrong(f"one of {', '.join(known)}", place, known=known)
 

@@ -111,6 +111,13 @@ def children_at_work(tx: Tx, run: str) -> list[str]:
     return [row.id for row in tx.all(select(runs.c.id).where(mine, started))]
 
 
+def of_pipelines_at_work(tx: Tx) -> list[str]:
+    """Return the runs of pipelines that have not ended, and were not deleted."""
+    mine = (runs.c.status == str(RunStatus.RUNNING)) & runs.c.pipeline.is_not(None)
+    gone = select(deleted_runs.c.run)
+    return [row.id for row in tx.all(select(runs.c.id).where(mine, runs.c.id.not_in(gone)))]
+
+
 def newest_tagged(tx: Tx, key: str, value: str) -> float | None:
     """Return when the newest run with a tag was started, if there is one."""
     mine = select(func.max(runs.c.started).label("at")).join(tags, tags.c.run == runs.c.id)

@@ -108,7 +108,7 @@ def run_page(run: Any) -> Page:
         .facts(
             [
                 ("experiment", run.experiment),
-                ("status", str(run.status)),
+                ("status", run.standing),
                 ("started", f"{when(run.started)} UTC"),
                 ("took", took(run.started, run.ended)),
                 ("parent", run.parent),

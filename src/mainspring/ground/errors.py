@@ -8,6 +8,7 @@
     │   ├── NotExactError                      a value that could not be stored exactly
     │   ├── FieldsError                        several fields are wrong, each named
     │   ├── ProjectError                       the project's own Python cannot be used as written
+    │   │   └── WiringTimeoutError             a pipeline's body does not come to its end
     │   └── ContractError                      data is not what its contract says
     ├── UnauthenticatedError     401           nobody known is asking
     ├── PermissionDeniedError    403           somebody known asks for what their role may not do
@@ -123,6 +124,12 @@ class ProjectError(BadInputError):
     """The project's own Python cannot be used as written."""
 
     code = "PROJECT"
+
+
+class WiringTimeoutError(ProjectError, TimeoutError):
+    """The body of a pipeline, or of a dynamic function, takes too long to wire its steps."""
+
+    code = "WIRING_TIMEOUT"
 
 
 class ContractError(BadInputError):

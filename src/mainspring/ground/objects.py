@@ -79,6 +79,13 @@ class RunStatus(StrEnum):
     CRASHED = "crashed"  #: its process died without ending it
 
 
+class HaltState(StrEnum):
+    """Why a run that has not ended does not go on."""
+
+    WAITING = "waiting"  #: for a person, news from outside, or a time
+    INTERRUPTED = "interrupted"  #: something is left to do, and nobody who lives does it
+
+
 class StepState(StrEnum):
     """How far a step of a run is."""
 
@@ -88,6 +95,21 @@ class StepState(StrEnum):
     REUSED = "reused"  #: same code, inputs, params and environment as before
     FAILED = "failed"
     SKIPPED = "skipped"  #: something before it failed
+
+
+class Halt(Record, frozen=True, kw_only=True):
+    """Why a run does not go on just now, and what lets it go on."""
+
+    state: HaltState
+    kind: str = ""  #: what it waits for: an approval, an event, a callback, or a time ("wait")
+    run: str = ""  #: whose step waits, or is left to do: its own, or that of a run it started
+    step: str = ""  #: the one that has waited longest
+    name: str = ""  #: of the approval or the event
+    message: str = ""  #: what the person is asked
+    since: float | None = None  #: UTC seconds
+    until: float | None = None  #: UTC seconds; None: for as long as it takes
+    command: str = ""  #: what lets it go on, to be typed; empty where only time does
+    more: int = 0  #: further steps that wait
 
 
 class Run(Record, frozen=True, kw_only=True):
@@ -105,6 +127,12 @@ class Run(Record, frozen=True, kw_only=True):
     params: dict[str, str] = {}
     metrics: dict[str, float] = {}  #: the latest value by key
     tags: dict[str, str] = {}
+    halt: Halt | None = None  #: of one that runs: why it does not go on; looked at, never kept
+
+    @property
+    def standing(self) -> str:
+        """Return its status in a word: what halts it, where something does."""
+        return str(self.halt.state if self.halt else self.status)
 
     def _repr_html_(self) -> str:
         return run_page(self).html()

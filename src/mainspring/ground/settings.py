@@ -71,6 +71,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cpus: Count | None = None  #: that steps which ask for some may take together; default all
     slots: Count = 2  #: runs of the queue that one worker works on at once
     lease_s: Length = 10.0  #: a dead worker's task is taken over after this long
+    wire_timeout_s: Length = 60.0  #: a pipeline's body must have wired its steps by then
     #: of what steps draw by chance: each begins from it and its own name
     seed: Annotated[int, Meta(ge=0, lt=2**31)] = 0
     capture: bool = True  #: a run keeps its commit, changes, packages, machine and load

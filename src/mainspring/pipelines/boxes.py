@@ -15,7 +15,11 @@ from mainspring.ground.words import lasting, minutes
 from mainspring.pipelines.graph import WAITS
 from mainspring.pipelines.picture import Box, layers
 
-_WAITING = {"approval": "asks for approval", "event": "waits for news"}
+_WAITING = {
+    "approval": "asks for approval",
+    "event": "waits for news",
+    "callback": "waits for a callback",
+}
 _FOLDS = ("map", "iterate")  #: kinds whose steps are never drawn one by one
 _MOST_PLANTED = 8  #: of one controller that are drawn one by one
 _MOST_DRAWN = 80  #: boxes; in a larger graph those of a name in a column are folded

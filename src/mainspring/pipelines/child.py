@@ -22,6 +22,7 @@ from mainspring.ground.errors import (
 )
 from mainspring.ground.ports import Objects
 from mainspring.pipelines import (
+    bounding,
     chance,
     expecting,
     hints,
@@ -49,9 +50,9 @@ def execute(
     with), ``sample`` (rows to which the tables it returns are cut), ``progress`` (a file that
     is told how far it is), ``kept`` (a folder for artifacts of the run) and ``rank`` (which
     worker it is: only the first keeps what it returns), ``secrets`` (names of variables whose
-    values are in no file it keeps) and ``checkpoints`` (those that are
-    ``there``, as Kept; ``own`` and ``folders``, of each of several workers). ``write`` writes
-    new ones; without it none is kept.
+    values are in no file it keeps, as are no tokens among ``args``) and ``checkpoints`` (those
+    that are ``there``, as Kept; ``own`` and ``folders``, of each of several workers). ``write``
+    writes new ones; without it none is kept.
 
     Returns ``output``, ``output_type``, ``blobs``, ``metrics`` ([key, value, step, time], see
     context.pack), ``wall_s`` and ``cpu_s`` of the call alone, ``io_s`` of all around it, and
@@ -73,6 +74,7 @@ def execute(
             folder=folder,
             kept=Path(payload["kept"]) if payload.get("kept") and not rank else None,
             secrets=payload.get("secrets", ()),
+            tokens=[leaf["token"] for _, leaf in leaves(payload["args"]) if "token" in leaf],
             beat=Path(payload["beat"]) if payload.get("beat") else None,
             shelf=Shelf(objects, _there(payload), folder, None if rank else write),
             own_shelf=_shelf_of(payload, "own", objects, folder, write),
@@ -149,7 +151,9 @@ def wire(payload: Mapping[str, Any], objects: Objects) -> Block:
         values = _decoded(function, payload["args"], objects, folder)
         values = hints.fitted(function, values, str(payload["step"]))
         _kept(function, values, payload)
-        with entered(context), _users_failure(payload):
+        wires = f"Step {payload['step']}"
+        within = bounding.bounded(payload.get("within_s"), wires)
+        with entered(context), within, _users_failure(payload):
             return tracing.trace_call(
                 lambda: called(function, values), str(payload["step"]), values, payload["args"]
             )
@@ -214,6 +218,8 @@ def _decoded(
 def _value(argument: Argument, objects: Objects, folder: Path) -> Any:
     if "value" in argument:
         return argument["value"]
+    if "token" in argument:
+        return argument["token"]
     if "data" in argument:
         return asked.opened(argument)
     if "digest" in argument:

@@ -43,6 +43,7 @@ class StepContext:
         folder_shelf: Shelf | None = None,
         seed: int = 0,
         secrets: Sequence[str] = (),
+        tokens: Sequence[str] = (),
         beat: Path | None = None,
     ) -> None:
         self.run, self.step, self.objects = run, step, objects
@@ -59,7 +60,7 @@ class StepContext:
         #: Where its script's folder is kept: the first one's with the step's.
         self.folder_shelf = folder_shelf or shelf
         self.seed = seed  #: for what it draws by chance
-        self.hiding = Hiding(os.environ.get(name, "") for name in secrets)
+        self.hiding = Hiding([*(os.environ.get(name, "") for name in secrets), *tokens])
         self._told = -math.inf
         self._beat = beat
 

@@ -8,98 +8,28 @@ ended, well or not. ``memo`` is what it noted the last time, empty at first.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
 from mainspring.ground.errors import BadInputError
-from mainspring.pipelines.graph import Argument, Block, leaves
+from mainspring.pipelines import asking
+from mainspring.pipelines.graph import Argument, leaves
+from mainspring.pipelines.options import Retry, delay_s
 from mainspring.pipelines.shaping import chosen, no_branch, tolerated
+from mainspring.pipelines.verdicts import Again as Again
+from mainspring.pipelines.verdicts import Broken as Broken
+from mainspring.pipelines.verdicts import End as End
+from mainspring.pipelines.verdicts import Fail as Fail
+from mainspring.pipelines.verdicts import Lot as Lot
+from mainspring.pipelines.verdicts import Plant as Plant
+from mainspring.pipelines.verdicts import Sleep as Sleep
+from mainspring.pipelines.verdicts import Verdict as Verdict
+from mainspring.pipelines.verdicts import View as View
+from mainspring.pipelines.verdicts import told_of as told_of
 
 #: More items than that would fill the database with steps; work on frames within a step instead.
 MOST_ITEMS = 100_000
-_SHOWN = 3  #: failures that a message names
-
-
-class Broken(msgspec.Struct, frozen=True, kw_only=True):
-    """A step that a controller planted and that failed, or was skipped, with nobody to mind."""
-
-    step: str
-    error: str
-    types: list[str] = []  #: what was raised and its bases, by name
-    skipped: bool = False  #: it was not run, for another failed or was stopped
-
-
-class View(Protocol):
-    """What a controller knows when it is asked."""
-
-    name: str
-    settings: Mapping[str, Any]
-    args: Mapping[str, Argument]
-    blocks: Mapping[str, Block]
-    memo: Mapping[str, Any]
-    broken: Mapping[int, Sequence[Broken]]  #: by the number of the planted block
-    now: float
-
-    def value(self, argument: Argument) -> Any:
-        """Return plain data; refuses what is none."""
-        ...
-
-    def items(self, argument: Argument) -> list[Argument]:
-        """Return the items of a list, each as an argument; refuses what is no list."""
-        ...
-
-    def news(self) -> Mapping[str, Any] | None:
-        """Return what came for a wait; None if it was asked for and has not come."""
-        ...
-
-
-class Lot(msgspec.Struct, frozen=True, kw_only=True):
-    """A block as it is planted once."""
-
-    number: int
-    block: Block
-    untaken: str = ""  #: why its steps are skipped; empty: they are to be run
-
-
-class Plant(msgspec.Struct, frozen=True, kw_only=True):
-    """Plant blocks, and ask again once their steps have ended."""
-
-    lots: list[Lot]
-    memo: dict[str, Any]
-    why: str = ""
-    limit: int | None = None  #: so many of the lots at once
-    stops: int | None = None  #: more failed lots than that stop the others
-    handled: list[int] = []  #: lots whose failures are dealt with
-
-
-class Sleep(msgspec.Struct, frozen=True, kw_only=True):
-    """Wait for news, or until a time; then ask again."""
-
-    until: float | None
-    memo: dict[str, Any]
-    why: str
-
-
-class End(msgspec.Struct, frozen=True, kw_only=True):
-    """End well: with one argument's value, or with a list of several (None: a failed one)."""
-
-    result: Argument = msgspec.field(default_factory=lambda: {"value": None})
-    parts: list[Argument | None] | None = None
-    report: list[dict[str, Any]] | None = None  #: what failed of the parts: a dict holds both
-    why: str = ""
-    handled: list[int] = []
-
-
-class Fail(msgspec.Struct, frozen=True, kw_only=True):
-    """Fail for good."""
-
-    error: str
-    types: list[str] = []
-    memo: dict[str, Any] | None = None
-
-
-Verdict = Plant | Sleep | End | Fail
 
 
 def decide(kind: str, view: View) -> Verdict:
@@ -142,11 +72,9 @@ def _map(view: View) -> Verdict:
     allowed = tolerated(settings["tolerate"], count)
     if len(failed) > allowed:
         few = f"{allowed:,}" if allowed < count else "all"
-        return Fail(
-            error=f"{len(failed)} of {count} items failed ({few} tolerated): "
-            + told_of([several[0] for several in failed.values()]),
-            types=next(iter(failed.values()))[0].types,
-        )
+        told = f"{len(failed)} of {count} items failed ({few} tolerated): "
+        told += told_of([several[0] for several in failed.values()])
+        return _again_or(view, Fail(error=told, types=next(iter(failed.values()))[0].types))
     whole = any("param" in leaf for _, leaf in leaves(block.results))
     items = view.items(view.args["over"]) if whole else [{"value": None}] * count
     parts = [
@@ -158,6 +86,24 @@ def _map(view: View) -> Verdict:
         told += f"; failed and tolerated: {told_of([one[0] for one in failed.values()])}"
     report = _report(failed) if settings.get("report") else None
     return End(parts=parts, why=told, handled=list(failed), report=report)
+
+
+def _again_or(view: View, fail: Fail) -> Again | Fail:
+    """Return that what broke is done again, if a rule of the shape says so; else the failure."""
+    tried = dict(view.memo.get("tried", {}))
+    rules = [msgspec.convert(one, Retry) for one in view.settings.get("retry", ())]
+    fits = (n for n, one in enumerate(rules) if not one.on or set(one.on) & set(fail.types))
+    number = next(fits, None)
+    used = tried.get(f"{number}", 0) + 1
+    if number is None or used > rules[number].most:
+        # Who resumes it has all tries before him again.
+        return msgspec.structs.replace(fail, memo={**view.memo, "tried": {}}) if tried else fail
+    return Again(
+        lots=sorted(view.broken),
+        memo={**view.memo, "tried": {**tried, f"{number}": used}},
+        why=f"tried again, {used} of {rules[number].most} times: {fail.error}",
+        wait_s=delay_s(rules[number], used, view.chance),
+    )
 
 
 def _failed(broken: Mapping[int, Sequence[Broken]]) -> dict[int, Sequence[Broken]]:
@@ -190,7 +136,7 @@ def _parallel(view: View) -> Verdict:
     failed = _failed(view.broken)
     if failed:
         first = [several[0] for several in failed.values()]
-        return Fail(error=told_of(first), types=first[0].types)
+        return _again_or(view, Fail(error=told_of(first), types=first[0].types))
     return End(parts=[block.results["result"] for block in view.blocks.values()])
 
 
@@ -313,75 +259,6 @@ def _catch(view: View) -> Verdict:
     return End(result=results["result"], why=told)
 
 
-def _approval(view: View) -> Verdict:
-    asked = _asked(view, f"waits for an approval: {view.settings['message'] or view.name}")
-    if asked is not None:
-        return asked
-    news = view.news()
-    if news is None or news.get("expired"):
-        return _refused(view, view.settings["on_expiry"], "nobody approved it in time")
-    told = f"by {news['by']}: {news['reason']}"
-    if news["approved"]:
-        return End(result={"value": True}, why=f"approved {told}")
-    return _refused(view, view.settings["on_rejection"], f"rejected {told}")
-
-
-def _refused(view: View, as_declared: str, told: str) -> Verdict:
-    if as_declared == "continue":
-        return End(result={"value": False}, why=told)
-    return Fail(error=told, types=["NotApproved"], memo={**view.memo, "over": True})
-
-
-def _event(view: View) -> Verdict:
-    asked = _asked(view, f"waits for the event {view.settings['name']}")
-    if asked is not None:
-        return asked
-    news = view.news()
-    if news is None or news.get("expired"):
-        told = "the event did not come in time"
-        if view.settings["on_expiry"] == "continue":
-            return End(why=told)
-        return Fail(error=told, types=["EventExpired"], memo={**view.memo, "over": True})
-    if "error" in news:
-        told = f"{news['by']} signalled: {news['error']}"
-        types = [news["type"], "EventFailed", "Exception"]
-        return Fail(error=told, types=types, memo={**view.memo, "over": True})
-    return End(result={"value": news["value"]}, why=f"signalled by {news['by']}")
-
-
-def _wait(view: View) -> Verdict:
-    settings = view.settings
-    until = settings["until"] if "until" in settings else view.now + settings["seconds"]
-    if not view.memo and until > view.now:
-        return Sleep(until=until, memo={"asked": 1}, why="waits for a time")
-    return End(result=view.args["after"], why="the time has come")
-
-
-def _asked(view: View, why: str) -> Sleep | None:
-    """Return that it asks, if it has not, or if what it got is over and it is to ask anew."""
-    if view.memo and not view.memo.get("over"):
-        return None
-    expires = view.settings["expires_s"]
-    return Sleep(
-        until=None if expires is None else view.now + expires,
-        memo={"asked": int(view.memo.get("asked", 0)) + 1},
-        why=why,
-    )
-
-
-def told_of(broken: Sequence[Broken]) -> str:
-    """Return in words what failed, the first few by name."""
-    told = [_of(one) for one in broken[:_SHOWN]]
-    more = len(broken) - _SHOWN
-    return "; ".join(told) + (f"; and {more} more" if more > 0 else "")
-
-
-def _of(one: Broken) -> str:
-    """Return why a step failed: a controller's error begins with the step in it that did."""
-    inner = one.error.startswith((f"{one.step}.", f"{one.step}["))
-    return one.error if inner else f"{one.step}: {one.error}"
-
-
 _KINDS: dict[str, Callable[[View], Verdict]] = {
     "map": _map,
     "parallel": _parallel,
@@ -389,7 +266,8 @@ _KINDS: dict[str, Callable[[View], Verdict]] = {
     "choose": _choose,
     "iterate": _iterate,
     "catch": _catch,
-    "approval": _approval,
-    "event": _event,
-    "wait": _wait,
+    "approval": asking.approval,
+    "event": asking.event,
+    "callback": asking.callback,
+    "wait": asking.wait,
 }

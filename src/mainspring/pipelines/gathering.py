@@ -40,6 +40,12 @@ class Gatherer:
                 raise BadInputError(f"Step {name} has no output.", field="step")
             digest, kind = self._outputs[name]
             return {"digest": digest, "type": kind, "from": name}
+        if "token" in argument:
+            raise BadInputError(
+                "A callback's token can be given to steps alone: it is made when one runs.",
+                field="token",
+                hint="Give it to the step that sends it out.",
+            )
         for kind in ("list", "tuple"):
             if kind in argument:
                 return {kind: [self.resolved(part) for part in argument[kind]]}

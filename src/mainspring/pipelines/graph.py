@@ -12,15 +12,17 @@ from mainspring.ground.nearest import meant
 from mainspring.pipelines.declare import Options, module_of
 
 #: An argument is one of {"ref": step}, {"value": json}, {"digest": ..., "type": ...}, {"list":
-#: [...]}, {"tuple": [...]}, {"dict": {...}} and {"data": {...}}, a version of a dataset. Within a
-#: block there are two more, which are replaced when it is planted: {"ref": step, "in": block} and
-#: {"param": name, "in": block}. The name of a ``*parts`` parameter is kept with its star.
+#: [...]}, {"tuple": [...]}, {"dict": {...}}, {"data": {...}}, a version of a dataset, and
+#: {"token": {"step": callback, "asked": n}}, which is made when the step that takes it runs.
+#: Within a block there are two more, which are replaced when it is planted: {"ref": step, "in":
+#: block} and {"param": name, "in": block}. The name of a ``*parts`` parameter is kept with its
+#: star.
 Argument = dict[str, Any]
 Rename = Callable[[str], str]
 Change = Callable[[Mapping[str, Argument]], dict[str, Argument]]
 
 #: Kinds of controllers that wait for somebody, something or a time.
-WAITS = ("approval", "event", "wait")
+WAITS = ("approval", "event", "callback", "wait")
 STEP = "step"  #: the kind of a node that is a function; every other kind is a controller
 
 

@@ -16,7 +16,7 @@ from mainspring.ground.ports import Tx
 from mainspring.pipelines import environments, texts
 from mainspring.pipelines.controls import Broken, Lot
 from mainspring.pipelines.declare import Options
-from mainspring.pipelines.graph import STEP, WAITS, Argument, Block, Node
+from mainspring.pipelines.graph import STEP, WAITS, Argument, Block, Node, leaves
 from mainspring.pipelines.reading import FINAL, here, row_of
 from mainspring.pipelines.tables import steps
 from mainspring.pipelines.texts import CodeText
@@ -85,7 +85,8 @@ def row(
 ) -> dict[str, Any]:
     """Return the row of a step that waits, or of one that is not taken."""
     _check_name(node.name)
-    fresh = seed.anew or node.name in seed.fresh
+    # Who is handed a token is told of this very wait: what an earlier one was told is no use.
+    fresh = seed.anew or node.name in seed.fresh or _takes_token(node)
     own = seed.code.get(node.target, ["", {}])
     spec = None
     if node.kind != STEP:
@@ -119,6 +120,10 @@ def row(
         "handled": bool(untaken),
         "spec": None if spec is None else msgspec.json.encode(spec).decode(),
     }
+
+
+def _takes_token(node: Node) -> bool:
+    return any("token" in leaf for _, leaf in leaves(node.args))
 
 
 def _check_name(name: str) -> None:
@@ -347,13 +352,25 @@ def handle(tx: Tx, run: str, step: str, lots: Collection[int]) -> None:
 
 def beneath(tx: Tx, run: str, step: str) -> list[Any]:
     """Return what a controller planted, and what that planted, level by level."""
-    columns = select(steps.c.step, steps.c.within, steps.c.lot, steps.c.state, steps.c.kind)
+    columns = select(
+        steps.c.step, steps.c.within, steps.c.lot, steps.c.state, steps.c.kind, steps.c.handled
+    )
     mine = columns.where(steps.c.run == run).order_by(steps.c.id)
     found, above = [], [step]
     while above:
         level = named(tx, mine, above, steps.c.within)
         found += level
         above = [one.step for one in level if one.kind != STEP]
+    return found
+
+
+def broken_below(tx: Tx, run: str, step: str, lots: Collection[int]) -> list[str]:
+    """Return what failed or was not run of lots of a controller, deep down, and nobody minds."""
+    wanted, kept, found = set(lots), {step}, []
+    for one in beneath(tx, run, step):  # what is planted comes after what planted it
+        if one.within in kept and (one.within != step or one.lot in wanted):
+            kept.add(one.step)
+            found += [one.step] if one.state in _BAD and not one.handled else []
     return found
 
 

@@ -196,6 +196,21 @@ def _rules(given: Mapping[str, Any]) -> list[Retry]:
     ]
 
 
+def rules_of(retries: object, retry: object) -> list[dict[str, Any]]:
+    """Return how a whole shape is tried again, as plain data: ``retries``, or rules by type.
+
+    >>> rules_of(2, ())[0]["most"], rules_of(0, ())
+    (2, [])
+
+    Raises:
+        BadInputError: for what is neither, or for both.
+    """
+    given: dict[str, Any] = {"retries": retries} if retries != 0 else {}
+    given |= {"retry": retry} if isinstance(retry, Retry) or retry else {}
+    found = [rule for rule in settle(given).rules if rule.most]
+    return [dict(msgspec.to_builtins(rule)) for rule in found]
+
+
 def resources(given: object) -> Resources:
     """Return what a step asks for, from ``{"cpus": 2, "memory": "1GB", "gpus": 1}``.
 

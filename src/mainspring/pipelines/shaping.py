@@ -14,7 +14,7 @@ from typing import Any, Literal
 from mainspring.ground.errors import BadInputError, ProjectError
 from mainspring.pipelines.declare import TRACER, Pipeline, Step
 from mainspring.pipelines.graph import target_of
-from mainspring.pipelines.options import names_of_errors
+from mainspring.pipelines.options import Retry, names_of_errors, rules_of
 from mainspring.pipelines.parameters import parameters_of
 from mainspring.pipelines.shape_checks import (
     called_so,
@@ -41,6 +41,8 @@ def map(  # noqa: A001  the word of the field
     tolerate: float | str = 0,
     rest: Rest = "finish",
     report: bool = False,
+    retries: int = 0,
+    retry: Retry | Sequence[Retry] = (),
     name: str | None = None,
 ) -> Any:
     """Run a step, or what a function wires, for each item of a list known at run time only.
@@ -52,9 +54,12 @@ def map(  # noqa: A001  the word of the field
     it returns a dict instead: ``results``, and ``failed``, a list of dicts with the number of
     the ``item``, the ``step``, the ``type`` of the error and its ``message``. More failures than
     tolerated fail the map, once all others have ended, so that a resumed run goes on with those
-    alone; with ``rest="stop"`` what has not ended is stopped at once. Each item's steps are
-    reused like any others. The steps are called ``fit[0]``, ``fit[1]`` and so on, or
-    ``NAME[0].fit`` where a function wires.
+    alone; with ``rest="stop"`` what has not ended is stopped at once. Before it fails, the items
+    that failed or were stopped are done again ``retries`` times, or by rules of ``retry``
+    (:class:`Retry`: by type of error, each with its own waits); those that succeeded are kept.
+    A step's own retries come first, and catch what they can; :func:`catch` around the map comes
+    last. Each item's steps are reused like any others. The steps are called ``fit[0]``,
+    ``fit[1]`` and so on, or ``NAME[0].fit`` where a function wires.
 
     >>> map(str, over=[1, 2])
     ['1', '2']
@@ -62,12 +67,13 @@ def map(  # noqa: A001  the word of the field
     'ValueError'
 
     Raises:
-        BadInputError: for a limit below 1, or a tolerance that is neither a share nor a number.
+        BadInputError: for a limit below 1, a tolerance that is neither a share nor a number, or
+            retries that are none.
     """
     check_callable(body, "map")
     if limit is not None:
         within("limit", limit, 1, MOST_AT_ONCE)
-    tolerate = _tolerance(tolerate)
+    tolerate, again = _tolerance(tolerate), rules_of(retries, retry)
     one_of("rest", rest, ("finish", "stop"))
     if not isinstance(report, bool):
         raise BadInputError(f"report must be True or False, found {report!r:.80}.", field="report")
@@ -82,25 +88,35 @@ def map(  # noqa: A001  the word of the field
         "bare": _is_bare(body, block),
         "rest": rest,
         "report": report,
+        "retry": again,
     }
     return tracer.shape("map", called, {"over": over}, {"each": block}, settings)
 
 
-def parallel(*branches: Callable[[], Any], rest: Rest = "stop", name: str = "parallel") -> Any:
+def parallel(
+    *branches: Callable[[], Any],
+    rest: Rest = "stop",
+    retries: int = 0,
+    retry: Retry | Sequence[Retry] = (),
+    name: str = "parallel",
+) -> Any:
     """Run what several functions wire beside each other; return a list of what they return.
 
     When a step of one branch fails for good, the others are stopped at once, and what they have
     not ended is not run; with ``rest="finish"`` they come to their ends first. Either way it
-    fails then, and a resumed run goes on with what is not done. Steps that need nothing of each
-    other run beside each other anyway: this is for what must succeed or stop together.
+    fails then, and a resumed run goes on with what is not done. Before that, ``retries`` times or
+    by rules of ``retry``, what failed or was stopped of the branches is done again. Steps that
+    need nothing of each other run beside each other anyway: this is for what must succeed or
+    stop together.
 
     >>> parallel(lambda: "left", lambda: "right")
     ['left', 'right']
 
     Raises:
-        BadInputError: without a branch, or for one that is no function.
+        BadInputError: without a branch, for one that is no function, or retries that are none.
     """
     one_of("rest", rest, ("finish", "stop"))
+    again = rules_of(retries, retry)
     for one in branches:
         check_callable(one, "parallel")
     if not branches:
@@ -113,7 +129,7 @@ def parallel(*branches: Callable[[], Any], rest: Rest = "stop", name: str = "par
         f"{n}": tracer.block(one, (), f"branch {n + 1} of {called}", named=False)
         for n, one in enumerate(branches)
     }
-    return tracer.shape("parallel", called, {}, blocks, {"rest": rest})
+    return tracer.shape("parallel", called, {}, blocks, {"rest": rest, "retry": again})
 
 
 def when(

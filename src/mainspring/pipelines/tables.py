@@ -116,6 +116,17 @@ secrets = Table(
     Column("at", Float, nullable=False),
 )
 
+callbacks = Table(
+    "callbacks",
+    METADATA,
+    Column("digest", String(64), primary_key=True),  # of the token, which is kept nowhere
+    Column("run", String(64), nullable=False),
+    Column("step", String(250), nullable=False),  # the one that waits
+    Column("asked", Integer, nullable=False),  # the how manieth time it waits
+    Column("at", Float, nullable=False),
+    Index("callbacks_of", "run"),
+)
+
 environments = Table(
     "environments",
     METADATA,

@@ -1,4 +1,4 @@
-"""The words for what a run waits for: a person, an event, a time.
+"""The words for what a run waits for: a person, an event, who has a token, a time.
 
 Within a pipeline's body each wires a controller (see :mod:`controls`). A run that waits holds no
 worker and no process. Called as plain Python they say that only a run can wait for somebody.
@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import datetime as dt
 import time
+from collections.abc import Callable
 from typing import Any, Literal, NoReturn
 
 from mainspring.ground.durations import seconds as seconds_of
 from mainspring.ground.errors import BadInputError, ProjectError
 from mainspring.pipelines.declare import TRACER, Tracer
-from mainspring.pipelines.shape_checks import check_name, check_text, one_of
+from mainspring.pipelines.graph import leaves
+from mainspring.pipelines.shape_checks import check_callable, check_name, check_text, one_of
 
 Ending = Literal["fail", "continue"]
 
@@ -75,6 +77,58 @@ def wait_for_event(
     return _waiting("event", name, {"after": after}, settings)
 
 
+def wait_for_callback(
+    name: str,
+    send: Callable[[Any], Any],
+    *,
+    expires: str | float | None = None,
+    heartbeat: str | float | None = None,
+    on_expiry: Ending = "fail",
+) -> Any:
+    """Hand a token out, wait until somebody answers with it, and return what they bring.
+
+    ``send`` is a function of the token: it wires the step that sends it out, such as
+    ``lambda token: order(rows, token)``. Whoever has the token answers once, with a value or an
+    error, and needs no login: ``mainspring answer TOKEN --value JSON``, or
+    ``POST /api/v1/callbacks/answer``. The token is made when that step runs, each of its tries
+    has its own, and only their digests are kept; it is taken out of what the step prints, and
+    no page shows it. ``expires`` is how long it waits from then on, such as ``"2d"``;
+    ``heartbeat`` how long it waits for another sign of life, which the token gives as well.
+    Then it fails (``CallbackExpired``, or ``HeartbeatError``), or with
+    ``on_expiry="continue"`` returns None. An error that is brought fails it with that type, for
+    ``ms.catch``. A resumed run that failed so sends again, with another token.
+
+    Raises:
+        BadInputError: if it would expire in the past, for a name that is none, or if no step
+            of ``send`` takes the token.
+    """
+    one_of("on_expiry", on_expiry, ("fail", "continue"))
+    check_callable(send, "wait_for_callback")
+    settings = {
+        "name": check_name(name),
+        "expires_s": _expiry(expires),
+        "heartbeat_s": _expiry(heartbeat, "heartbeat"),
+        "on_expiry": on_expiry,
+    }
+    tracer: Tracer | None = TRACER.get()
+    if tracer is None:
+        _needs_a_run("callback", name)
+    block = tracer.block(send, ["token"], f"what the callback {name} sends", named=True)
+    if not _takes_token(block):
+        raise BadInputError(
+            f"No step of what the callback {name} sends takes the token, so nobody could answer.",
+            field="send",
+            hint="Give it to the step that sends it out: lambda token: order(rows, token)",
+        )
+    return tracer.shape("callback", name, {}, {"send": block}, settings)
+
+
+def _takes_token(block: Any) -> bool:
+    inner = [one for node in block.nodes for one in node.every_block()]
+    args = (leaf for one in (block, *inner) for node in one.nodes for _, leaf in leaves(node.args))
+    return any(leaf.get("param") == "token" and leaf.get("in") == block.id for leaf in args)
+
+
 def wait(seconds: str | float, *, after: Any = None, name: str = "wait") -> Any:
     """Wait for a while once ``after`` is there, such as ``"10m"``; return what ``after`` is.
 
@@ -115,14 +169,14 @@ def _needs_a_run(kind: str, name: str) -> NoReturn:
     )
 
 
-def _expiry(found: str | float | None) -> float | None:
+def _expiry(found: str | float | None, field: str = "expires") -> float | None:
     if found is None:
         return None
     if isinstance(found, str) and found.strip().startswith("-"):
-        raise _past(found)
-    length = seconds_of(found, "expires") if not _is_negative(found) else -1.0
+        raise _past(found, field)
+    length = seconds_of(found, field) if not _is_negative(found) else -1.0
     if length <= 0:
-        raise _past(found)
+        raise _past(found, field)
     return length
 
 
@@ -130,10 +184,10 @@ def _is_negative(found: object) -> bool:
     return isinstance(found, int | float) and found < 0
 
 
-def _past(found: object) -> BadInputError:
+def _past(found: object, field: str) -> BadInputError:
     return BadInputError(
-        f"It would expire in the past: expires must be above 0, found {found!r}.",
-        field="expires",
+        f"It would expire in the past: {field} must be above 0, found {found!r}.",
+        field=field,
         hint="Say how long it waits, such as 2d.",
     )
 

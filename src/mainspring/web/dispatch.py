@@ -13,7 +13,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from mainspring.ground.errors import BadInputError
-from mainspring.ground.permissions import Permission, Principal, authorise
+from mainspring.ground.permissions import Permission, Principal, authorise, service
 from mainspring.web.api import Operation, every
 from mainspring.web.api.openapi import BYTES
 from mainspring.web.front import send_bytes
@@ -21,6 +21,7 @@ from mainspring.web.limits import Threads, read_body, read_json, receive_file
 from mainspring.workspace.opening import Workspace
 
 _MOST_FIELDS = 100  # of a query string
+_MOST_OF_STRANGERS = 2_097_152  # bytes of a body that was sent without a login
 
 
 def routes(ws: Workspace, threads: Threads) -> list[Route]:
@@ -43,14 +44,15 @@ class Door:
         """Answer one request."""
         wanted = self._operation
         scope["state"]["route"] = wanted.path
-        who: Principal = scope["state"]["principal"]
+        who: Principal = service(wanted.by) if wanted.by else scope["state"]["principal"]
         authorise(who, wanted.permission)  # before a stranger's megabytes are read
         if wanted.takes_bytes:
             await self._take(scope, receive, send, who)
             return
         body = b""
         if wanted.has_body:
-            body = await read_body(scope, receive, self._ws.settings.max_body_mb * 1_048_576)
+            most = _MOST_OF_STRANGERS if wanted.by else self._ws.settings.max_body_mb * 1_048_576
+            body = await read_body(scope, receive, most)
             _check_type(scope, body)
         answer = await self._threads.run(lambda: self._work(scope, body, who))
         await send_bytes(send, answer, wanted.media)

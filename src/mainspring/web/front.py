@@ -29,8 +29,9 @@ COOKIE = "mainspring_token"
 #: Told of without being asked who one is; the Host is checked all the same.
 OPEN = frozenset({"/health", "/version"})
 
-#: Below these too: files of ours, and hooks, whose senders show what each of them asks for.
-OPEN_BELOW = ("/static/", "/api/v1/hooks/")
+#: Below these too: files of ours, and hooks and callbacks, whose senders show what each of them
+#: asks for.
+OPEN_BELOW = ("/static/", "/api/v1/hooks/", "/api/v1/callbacks/")
 
 #: Words a refusal anew for a wire with error forms of its own.
 Reword = Callable[[Exception, Refusal], Refusal]

@@ -43,15 +43,19 @@ def child(
     root: str | None = None,
     env: dict[str, str] | None = None,
     python: str | None = None,
+    timeout_s: float | None = None,
 ) -> Any:
     """Return what a function of ``workspace.children`` returns.
 
     Raises:
         MainspringError: of the class that was raised in the child.
         StepFailedError: if it raised something else or crashed; with its trace.
+        DeadlineError: if it took longer than ``timeout_s``.
         UnavailableError: if it was killed from outside: another try may do better.
     """
-    outcome = call(ws, function, payload, lease, root=root, env=env, python=python)
+    outcome = call(
+        ws, function, payload, lease, root=root, env=env, python=python, timeout_s=timeout_s
+    )
     if outcome.ok:
         return outcome.value
     raise as_error(outcome)

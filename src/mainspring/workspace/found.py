@@ -12,7 +12,7 @@ import msgspec
 
 from mainspring.ground.display import Page, took, when
 from mainspring.ground.errors import BadInputError
-from mainspring.ground.objects import Run, RunStatus
+from mainspring.ground.objects import Halt, Run, RunStatus
 from mainspring.ground.settings import load
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Runs(Sequence[Run]):
             [
                 run.name,
                 run.id,
-                str(run.status),
+                run.standing,
                 when(run.started),
                 took(run.started, run.ended),
                 *(run.params.get(key) for key in params),
@@ -270,7 +270,9 @@ def _flags(asked: dict[str, Any]) -> dict[str, str]:
 
 def _run(told: dict[str, Any]) -> Run:
     metrics = {key: float(value) for key, value in told["metrics"].items()}
-    return Run(**{**told, "metrics": metrics, "status": RunStatus(told["status"])})
+    halt = told.get("halt")  # servers of older releases do not say it
+    kinds = {"status": RunStatus(told["status"]), "halt": halt and msgspec.convert(halt, Halt)}
+    return Run(**{**told, **kinds, "metrics": metrics})
 
 
 def _joined(names: str | Sequence[str]) -> str:

@@ -30,6 +30,12 @@ if TYPE_CHECKING:
 BEAT_S = 1.0
 
 
+def engine_lives(ws: Workspace) -> bool:
+    """Return whether this home's engine has shown a sign of life within the last seconds."""
+    told = read_json(ws.home / "run" / "engine.json")
+    return told is not None and ws.clock.now() - float(told["at"]) <= 3 * BEAT_S
+
+
 def run_engine(settings: Settings, link: Link) -> None:
     """Be the engine until the link says stop: work, and tell which endpoints are wanted."""
     from mainspring.workspace.engines import SLOTTED, make_engine

@@ -9,10 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from mainspring.engine import leases, tasks
+from mainspring.engine import again, leases, tasks
 from mainspring.experiments import runs as experiments
 from mainspring.ground.clock import iso
-from mainspring.ground.errors import BadInputError, ConflictError
+from mainspring.ground.errors import (
+    BadInputError,
+    ConflictError,
+    DeadlineError,
+    WiringTimeoutError,
+)
 from mainspring.ground.identity import canonical, new_id
 from mainspring.ground.locks import Lock
 from mainspring.ground.objects import Card, Run, RunStatus, Signature, StepRecord, Version
@@ -61,6 +66,7 @@ _PARQUET = b"PAR1"
 #: Workers may die, and stores be away, so often under one task of a run. What a user's code
 #: raises is not tried again unless the step says so.
 ATTEMPTS = 10
+IMPORT_S = 120.0  #: that a project may take to be imported, before its pipeline is wired
 
 
 class RunPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,7 +150,7 @@ def plan(
     if fire_at is not None and FIRE_AT not in params:
         given |= {FIRE_AT: iso(fire_at)}
     asked |= {"offered": given, "fire_at": fire_at}
-    found = calling.child(ws, "trace", asked, lease, root=root, python=python)
+    found = _traced(ws, asked, lease, python)
     if found["loads"] and python is None:
         ws.spoken.loads(root)
     graph = msgspec.convert(found["graph"], Graph)
@@ -180,6 +186,29 @@ def plan(
         captured=made_of,
         locks={"": msgspec.convert(found["lock"], Lock), **own},
     )
+
+
+def _traced(
+    ws: Workspace, asked: dict[str, Any], lease: Lease | None, python: str | None
+) -> dict[str, Any]:
+    """Return the graph of a pipeline and what it is made of, by its body in a process of its own.
+
+    Raises:
+        WiringTimeoutError: if the body does not come to its end.
+    """
+    within = ws.settings.wire_timeout_s
+    try:
+        found: dict[str, Any] = calling.child(
+            ws, "trace", {**asked, "within_s": within}, lease, root=asked["root"], python=python,
+            timeout_s=within + IMPORT_S,
+        )  # fmt: skip
+    except DeadlineError as error:
+        raise WiringTimeoutError(
+            f"{asked['pipeline']} had not wired its steps after {within + IMPORT_S:g} s, nor could"
+            " its body be interrupted; the project's import takes as long, perhaps.",
+            field="pipeline",
+        ) from error
+    return found
 
 
 def start_run(
@@ -277,7 +306,7 @@ def resume_in(tx: Tx, run: str, now: RunPlan | None = None) -> None:
     else:
         pipelines.reopen(tx, run, now.code, now.texts)
         experiments.set_tags(tx, run, {CODE: now.run.tags[CODE]})
-    tasks.retry(tx, run, leave)
+    again.retry(tx, run, leave)
 
 
 def refuse_smoke(run: Run) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mainspring.backends.notify import posting
 from mainspring.backends.notify.posting import Answer, refuse_inward, signature
-from mainspring.engine import tasks
+from mainspring.engine import again, tasks
 from mainspring.ground.errors import BadInputError
 from mainspring.ground.identity import new_id
 from mainspring.ground.permissions import Permission
@@ -157,7 +157,7 @@ def retry(ws: Workspace, hook: str) -> int:
 
     def work(tx: Tx) -> int:
         notices.get(tx, hook)
-        return tasks.retry(tx, group_of(hook))
+        return again.retry(tx, group_of(hook))
 
     return ws.write(Permission.ADMIN, work)
 

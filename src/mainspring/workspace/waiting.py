@@ -21,7 +21,7 @@ from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.pipelines import growing, reading
 from mainspring.pipelines.literals import check_literal
-from mainspring.workspace.handlers.controllers import FAR, news_task
+from mainspring.workspace import news as news_
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,12 +83,7 @@ def signal(
             beside an error.
         ConflictError: if the run has ended, or nothing in it waits for this any more.
     """
-    check_literal(value, "value")
-    if len(canonical(value)) > MOST_BYTES:
-        raise BadInputError(f"A signal's value is at most {MOST_BYTES:,} bytes.", field="value")
-    if error and value is not None:
-        raise BadInputError("A signal brings a value or an error, not both.", field="error")
-    brought = {"error": error, "type": error_type} if error else {"value": value}
+    brought = checked_news(value, error, error_type)
 
     def work(tx: Tx) -> list[str]:
         _running(tx, run)
@@ -110,6 +105,20 @@ def signal(
         return told
 
     return ws.write(Permission.RUN, work)
+
+
+def checked_news(value: Any, error: str, error_type: str) -> dict[str, Any]:
+    """Return what is brought to a step that waits: a value, or an error and its type.
+
+    Raises:
+        BadInputError: for a value that JSON cannot hold, or of more than 1 MB; for both at once.
+    """
+    check_literal(value, "value")
+    if len(canonical(value)) > MOST_BYTES:
+        raise BadInputError(f"A value is at most {MOST_BYTES:,} bytes.", field="value")
+    if error and value is not None:
+        raise BadInputError("Bring a value or an error, not both.", field="error")
+    return {"error": error, "type": error_type} if error else {"value": value}
 
 
 def waiting(ws: Workspace, run: str | None = None) -> list[Waiting]:
@@ -138,7 +147,7 @@ def _answer(ws: Workspace, run: str, step: str, reason: str, *, approved: bool) 
         found = growing.load(tx, run, step)
         now = ws.clock.now()
         told = {"approved": approved, "by": tx.who.name, "at": now, "reason": reason.strip()}
-        if found.state != StepState.RUNNING or not tasks.tell(tx, _news_of(found), told, now):
+        if found.state != StepState.RUNNING or not tasks.tell(tx, news_.id_of(found), told, now):
             raise ConflictError(
                 f"Step {step} of run {run} waits for no answer{_why_not(tx, found, now)}.",
                 field="step",
@@ -153,7 +162,7 @@ def _answer(ws: Workspace, run: str, step: str, reason: str, *, approved: bool) 
 def _why_not(tx: Tx, found: Controller, now: float) -> str:
     if found.state != StepState.RUNNING:
         return f": it is {found.state}"
-    task = tasks.get(tx, _news_of(found))
+    task = tasks.get(tx, news_.id_of(found))
     if task is not None and task.state == "ready" and task.due is not None and task.due <= now:
         return f": its time was over at {iso(task.due)}"
     return ": it has one already"
@@ -165,10 +174,10 @@ def _told(tx: Tx, found: Controller, brought: dict[str, Any]) -> bool:
         return False
     if found.state == StepState.WAITING:
         asked = int(found.memo.get("asked", 0)) + (1 if found.memo.get("over", True) else 0)
-        tasks.submit(tx, [news_task(found.run, found.name, asked)])
+        tasks.submit(tx, [news_.task_for(found.run, found.name, asked)])
         news = growing.news_id(found.run, found.name, asked)
     else:
-        news = _news_of(found)
+        news = news_.id_of(found)
     return tasks.tell(tx, news, brought, brought["at"])
 
 
@@ -184,7 +193,7 @@ def _told_early(tx: Tx, run: str, name: str, brought: dict[str, Any]) -> list[st
         for node in _by_the_graph(block)
         if node.kind == "event" and name in (node.name, node.settings["name"])
     ]
-    tasks.submit(tx, [news_task(run, step, 1) for step in found])
+    tasks.submit(tx, [news_.task_for(run, step, 1) for step in found])
     ids = {step: growing.news_id(run, step, 1) for step in found}
     return [step for step, news in ids.items() if tasks.tell(tx, news, brought, brought["at"])]
 
@@ -203,13 +212,7 @@ def _running(tx: Tx, run: str) -> None:
         raise ConflictError(f"Run {run} has ended: it is {status}.", field="run")
 
 
-def _news_of(found: Controller) -> str:
-    return growing.news_id(found.run, found.name, int(found.memo.get("asked", 1)))
-
-
 def _listed(tx: Tx, found: Controller, since: float | None) -> Waiting:
-    task = tasks.get(tx, _news_of(found))
-    due = None if task is None else task.due
     settings = found.spec.settings
     return Waiting(
         run=found.run,
@@ -218,5 +221,5 @@ def _listed(tx: Tx, found: Controller, since: float | None) -> Waiting:
         name=settings["name"],
         message=settings.get("message", ""),
         since=since,
-        expires=None if due is None or due >= FAR else due,
+        expires=news_.until(tx, found),
     )

@@ -225,6 +225,69 @@ def order() -> str:
     return ms.run_id()
 
 
+@ms.step(retries=1, backoff_s=0.0)
+def flaky(number: int, moods: list[str]) -> int:
+    """Fail as often as it is told to, by its number; then square."""
+    did(f"flaky {number}")
+    tries = (HERE / "done.txt").read_text().splitlines().count(f"flaky {number}")
+    wanted = [one for one in moods if int(one[1:]) == number]
+    if len(wanted) >= tries:
+        raise {"c": ConnectionRefusedError, "v": ValueError}[wanted[tries - 1][0]](f"{number}")
+    return number * number
+
+
+@ms.pipeline
+def tried_map(count: int = 4, moods: str = "", retries: int = 2, tolerate: int = 0,
+              rest: str = "finish", limit: int | None = None):  # fmt: skip
+    """A map that is tried again as a whole, and around it what catches the rest."""
+    given = moods.split()
+    return ms.catch(
+        lambda: add(
+            ms.map(lambda n: double(flaky(n, given)), over=numbers(count), name="each",
+                   retries=retries, tolerate=tolerate, rest=rest, limit=limit)
+        ),
+        lambda error: apology(error, 0),
+        on=ConnectionError,
+    )  # fmt: skip
+
+
+@ms.pipeline
+def ruled_map(moods: str = ""):
+    given = moods.split()
+    return ms.map(
+        lambda n: flaky(n, given), over=numbers(3), name="each",
+        retry=[ms.Retry(on=ConnectionError, most=2, backoff_s=600.0, backoff_rate=3.0),
+               ms.Retry(on="ValueError", most=1, backoff_s=8.0)],
+    )  # fmt: skip
+
+
+@ms.pipeline
+def tried_parallel(moods: str = "", retries: int = 1):
+    given = moods.split()
+    return ms.parallel(
+        lambda: double(flaky(1, given)),
+        lambda: add(ms.map(square, over=numbers(3))),
+        lambda: ms.run_pipeline(tried_map, count=2, moods=moods, retries=0),
+        retries=retries,
+    )
+
+
+@ms.dynamic
+def hangs(values: list[int]) -> int:
+    while True:  # the values never come to be enough
+        len(values)
+
+
+@ms.pipeline
+def hanging(deep: bool = False):
+    if deep:
+        return ms.catch(
+            lambda: hangs(numbers(2)), lambda error: apology(error, 0), on=TimeoutError
+        )
+    while True:  # a body that waits for something
+        time.sleep(0.01)
+
+
 @ms.pipeline
 def called_back(expires: str = "1h"):
     """Somebody outside does the work, and tells the run what came of it or went wrong."""
@@ -233,6 +296,66 @@ def called_back(expires: str = "1h"):
         lambda error: apology(error, 0),
         on=["NotLabelled", "EventExpired"],
     )
+
+
+@ms.step
+def sent(text: str, number: int, token: str) -> int:
+    """Hand a token to somebody outside: here, to whoever reads the file."""
+    did(f"sent {text} {number}")
+    print("the token is", token)
+    with (HERE / "tokens.txt").open("a") as file:
+        file.write(f"{token}\n")
+    broken("sent")
+    return number
+
+
+@ms.pipeline
+def by_token(expires: str | None = None, heartbeat: str | None = None, on_expiry: str = "fail"):
+    first = square(3)
+    got = ms.wait_for_callback(
+        "outside", lambda token: double(sent("to", first, token)), expires=expires,
+        heartbeat=heartbeat, on_expiry=on_expiry,
+    )  # fmt: skip
+    return told_back(got, first)
+
+
+@ms.pipeline
+def called_and_tried():
+    summed_ = add(ms.map(lambda n: double(flaky(n, ["v1", "v1"])), over=numbers(3), name="each",
+                         retry=ms.Retry(most=1, backoff_s=0.0)))  # fmt: skip
+    got = ms.wait_for_callback("outside", lambda token: sent("to", summed_, token))
+    return told_back(got, summed_)
+
+
+@ms.step
+def told_back(got: object, first: int) -> list:
+    return [got, first]
+
+
+@ms.pipeline
+def by_tokens(count: int = 3):
+    """One wait an item, each with its own token; what went wrong outside is caught by its type."""
+    return ms.map(
+        lambda n: ms.catch(
+            lambda: ms.wait_for_callback("outside", lambda token: sent("item", n, token)),
+            lambda error: apology(error, n),
+            on="NotDone",
+        ),
+        over=numbers(count),
+        name="each",
+    )  # fmt: skip
+
+
+@ms.pipeline
+def token_elsewhere():
+    return ms.wait_for_callback(
+        "outside", lambda token: ms.map(square, over=[token, sent("x", 1, token)])
+    )
+
+
+@ms.pipeline
+def outer_asked():
+    return ms.run_pipeline(asked)
 
 
 @ms.pipeline

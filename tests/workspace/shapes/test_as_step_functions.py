@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
+import msgspec
 import pytest
 from homes import InProcess
 
 from mainspring.engine import tasks
-from mainspring.ground.errors import BadInputError, DeadlineError
+from mainspring.ground.errors import BadInputError, DeadlineError, WiringTimeoutError
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Outcome
+from mainspring.pipelines import shaping
 from mainspring.workspace import running, waiting
 from mainspring.workspace.engines import make_engine
 
@@ -93,3 +96,88 @@ def test_news_that_come_before_a_branch_is_there_are_kept_for_it(shapes: Shapes)
     assert waiting.signal(shapes.ws, run, "labelled", 7) == ["labelled"]
     shapes.settle()
     assert shapes.result(run) == 7
+
+
+# ---------------------------------------------------------------- a shape as a whole
+
+
+def test_a_map_does_again_what_failed_of_it_and_keeps_what_succeeded(shapes: Shapes) -> None:
+    run = shapes.start("tried_map", moods="v1 v1 v1 v3 v3")
+    assert shapes.result(run) == 2 * (0 + 1 + 4 + 9)
+    counts = Counter(shapes.done())
+    # Its own retry each time: twice in the first try of the map, and once or twice in the next.
+    assert [counts[f"flaky {n}"] for n in range(4)] == [1, 4, 1, 3]
+    assert counts["double 0"] == counts["double 4"] == counts["double 1"] == 1
+    told = shapes.look(run)[1]["each"]
+    assert (str(told.state), told.why) == ("done", "over 4 items")
+    assert shapes.ws.read(Permission.READ, lambda tx: tasks.group_state(tx, run)) == {"done": 13}
+
+
+def test_a_map_that_has_no_tries_left_fails_for_what_is_around_it(shapes: Shapes) -> None:
+    run = shapes.start("tried_map", moods="c2 " * 6, retries=2)
+    found = shapes.result(run)
+    assert (found["type"], found["step"]) == ("ConnectionRefusedError", "each")
+    assert shapes.done().count("flaky 2") == 6, "three tries of the map, each with its own retry"
+    other = shapes.start("tried_map", moods="v2 " * 4, retries=0)
+    assert "1 of 4 items failed" in shapes.error(other, "each")
+    shapes.forget()
+    shapes.resume(other)
+    assert shapes.done().count("flaky 2") == 2, "resumed by hand, with its tries before it again"
+
+
+def test_a_tolerant_map_is_not_tried_again_and_one_that_stops_does_the_rest(
+    shapes: Shapes,
+) -> None:
+    run = shapes.start("tried_map", moods="v1 v1", tolerate=1)
+    assert shapes.result(run) == 2 * (0 + 4 + 9)
+    assert shapes.done().count("flaky 1") == 2
+    shapes.forget()
+    run = shapes.start("tried_map", count=6, moods="v1 v1", rest="stop", limit=1)
+    assert shapes.result(run) == 2 * sum(n * n for n in range(6))
+    counts = Counter(shapes.done())
+    assert [counts[f"flaky {n}"] for n in range(6)] == [0, 3, 1, 0, 1, 1] or counts["flaky 1"] == 3
+    assert counts["flaky 5"] == 1, "what was stopped was done in the next try, once"
+
+
+def test_a_maps_rules_wait_by_type_of_error_and_hold_no_worker(shapes: Shapes) -> None:
+    run = running.start_run(shapes.ws, "ruled_map", {"moods": "c1 c1 c1 c1 v1 v1"})
+    found = waits(shapes, run, "each[1]")
+    # Between: the step's own retry, at once. The map's: 600 s, three times that, cut; then 8 s.
+    assert [one for one in found if one] == [300.0, 300.0, 8.0]
+    assert shapes.result(run) == [0, 1, 4]
+
+
+def test_a_parallel_does_again_what_failed_and_what_was_stopped_for_it(shapes: Shapes) -> None:
+    run = shapes.start("tried_parallel", moods="v1 v1")
+    first, second, third = shapes.result(run)
+    assert (first, second, third) == (2, 0 + 1 + 4, 2)
+    assert Counter(shapes.done())["flaky 1"] >= 3
+    assert set(shapes.states(run).values()) <= {"done", "reused"}
+    run = shapes.start("tried_parallel", moods="v1 " * 6, retries=0)
+    assert "flaky" in shapes.error(run, "parallel")
+
+
+@pytest.mark.parametrize("wrong", [{"retries": -1}, {"retries": "2"}, {"retry": [3]}])
+def test_retries_of_a_shape_that_are_none_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(BadInputError):
+        shaping.map(abs, over=[1], **wrong)
+    with pytest.raises(BadInputError):
+        shaping.parallel(lambda: 1, **wrong)
+
+
+# ---------------------------------------------------------------- bodies without end
+
+
+def test_a_body_that_hangs_while_it_is_wired_is_interrupted_at_its_line(shapes: Shapes) -> None:
+    ws = shapes.ws
+    ws.settings = msgspec.structs.replace(ws.settings, wire_timeout_s=0.3)
+    with pytest.raises(WiringTimeoutError) as caught:
+        running.start_run(ws, "hanging", {})
+    told = str(caught.value)
+    assert told.startswith("Pipeline hanging took longer than 0.3 s to wire its steps: it was at")
+    assert " of project.py, in hanging (" in told
+    assert "time.sleep(0.01)" in told or "while True:" in told
+    run = shapes.start("hanging", deep=True)
+    found = shapes.result(run)
+    assert found["type"] == "WiringTimeoutError"
+    assert "of project.py, in hangs" in found["message"]

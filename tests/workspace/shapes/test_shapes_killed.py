@@ -14,9 +14,10 @@ import pytest
 from homes import InProcess
 from shapes_home import Shapes
 
+from mainspring.ground.errors import ConflictError
 from mainspring.ground.settings import Settings
 from mainspring.pipelines import project as projects
-from mainspring.workspace import running
+from mainspring.workspace import callbacks, running
 from mainspring.workspace.opening import open_workspace
 
 #: Where each process of a run is killed, one after the other; the last one is let live.
@@ -86,6 +87,29 @@ def test_a_graph_that_grows_survives_kills_in_all_its_depths(shapes: Shapes) -> 
     assert counts.pop("numbers") == counts.pop("add") - 1 == 2
     assert set(counts.values()) == {1}, counts
     assert len(shapes.states(run)) == 5 + 4 + 6
+
+
+#: While a token is handed out: the wait is kept, nobody works on it; a token is made and not sent;
+#: sent, and the step not noted. While a map is tried again: decided; decided and not committed.
+CALLED = [
+    "control.planted:1", "task.ended:2", "step.tokens_made:1", "step.ran:1",
+    "control.decided:1", "control.again:1", "task.ended:1",
+]  # fmt: skip
+
+
+def test_callbacks_and_maps_that_are_tried_again_survive_kills(shapes: Shapes) -> None:
+    run = running.start_run(shapes.ws, "called_and_tried", {})
+    assert killed(shapes, run, CALLED) == [-9] * len(CALLED) + [0]
+    tokens = (shapes.folder / "tokens.txt").read_text().split()
+    assert len(set(tokens)) == len(tokens) >= 2, "each try had a token of its own"
+    callbacks.answer(shapes.ws, tokens[0], 5)
+    for late in tokens:
+        with pytest.raises(ConflictError, match="it was used"):
+            callbacks.answer(shapes.ws, late, 6)
+    assert killed(shapes, run, ["control.ended:1"]) == [-9, 0]
+    assert shapes.result(run) == [5, 0 + 2 * 1 + 2 * 4]
+    counts = Counter(shapes.done())
+    assert [counts[f"flaky {n}"] for n in range(3)] == [1, 3, 1]
 
 
 @pytest.mark.soak

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -147,3 +148,51 @@ def test_of_a_yes_and_a_no_at_once_exactly_one_wins(
     assert sorted(codes["approve"] + codes["reject"]) == [200] + [409] * 5
     shapes.settle()
     assert shapes.result(run) == ("released 9" if 200 in codes["approve"] else "kept 9")
+
+
+def test_a_callback_is_answered_without_a_login_by_command_line_and_http(
+    shapes: Shapes, url: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (shapes.start("by_token", heartbeat="10m") for _ in range(2))
+    tokens = (shapes.folder / "tokens.txt").read_text().split()
+
+    def post(word: str, **body: Any) -> httpx.Response:
+        return httpx.post(f"{url}/api/v1/callbacks/{word}", json=body)
+
+    assert (
+        httpx.get(f"{url}/api/v1/waiting", headers={"Authorization": "Bearer x"}).status_code
+        == 401
+    )
+    assert post("alive", token=tokens[0]).json()["until"] > shapes.ws.clock.now()
+    for status, body in (
+        (404, {"token": tokens[0][::-1], "value": 1}),
+        (400, {"token": "", "value": 1}),
+        (400, {"token": tokens[0], "value": 1, "error": "both"}),
+        (400, {"token": tokens[0], "surprise": 1}),
+        (413, {"token": tokens[0], "value": "x" * 3_000_000}),
+    ):
+        answer = post("answer", **body)
+        assert answer.status_code == status, answer.text
+        assert tokens[0] not in answer.text
+    assert post("answer", token=tokens[0], value={"rows": 3}).json() == {
+        "run": first, "step": "outside",
+    }  # fmt: skip
+    assert post("answer", token=tokens[0], value=4).status_code == 409
+    assert post("alive", token=tokens[0]).status_code == 409
+
+    def say(*words: str) -> tuple[int, Any]:
+        capfd.readouterr()
+        code = main([*words, "--url", url, "--json"])
+        out, err = capfd.readouterr()
+        return code, json.loads(out) if out.strip() else err
+
+    assert say("answer", tokens[1], "--alive")[0] == 0
+    assert say("answer", tokens[1], "--alive", "--fail", "no")[0] == 2
+    assert say("answer", tokens[1], "--value", "{")[0] == 2
+    assert say("answer", "wrong", "--value", "1")[0] == 1
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{tokens[1]}\n"))
+    code, told = say("answer", "-", "--fail", "nobody came", "--error-type", "NotLabelled")
+    assert (code, told) == (0, {"run": second, "step": "outside"})
+    shapes.settle()
+    assert shapes.result(first) == [{"rows": 3}, 9]
+    assert shapes.error(second, "outside") == "it was answered: nobody came"

@@ -79,12 +79,14 @@ def _described(one: Operation, fields: list[Any], answer: dict[str, Any]) -> dic
         "operationId": one.name,
         "tags": [one.tag],
         "summary": one.summary,
-        "description": f"{one.description}\n\nNeeds the permission `{one.permission}`.",
+        "description": f"{one.description}\n\n{_who_may(one)}",
         "responses": {
             "200": _content(answer, "Done.", one.media),
             "default": {"$ref": "#/components/responses/Problem"},
         },
     }
+    if one.by:
+        out["security"] = []
     beside = [
         (field, schema)
         for field, schema in fields
@@ -100,6 +102,12 @@ def _described(one: Operation, fields: list[Any], answer: dict[str, Any]) -> dic
         media = dict.fromkeys((BYTES, *one.accepts), bytes_)
         out["requestBody"] = {"required": True, "content": media}
     return out
+
+
+def _who_may(one: Operation) -> str:
+    if one.by:
+        return "Needs no login: whoever has the token may."
+    return f"Needs the permission `{one.permission}`."
 
 
 def _parameter(one: Operation, field: Any, schema: dict[str, Any]) -> dict[str, Any]:

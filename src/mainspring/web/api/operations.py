@@ -47,6 +47,7 @@ ROOMS = {
     "repeats": "repeats",
     "tunings": "tunings",
     "waits": "waits",
+    "callbacks": "callbacks",
     "queue": "queue",
     "models": "models",
     "gates": "gates",
@@ -103,6 +104,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     takes_bytes: int = 0  #: of a body that is a file, at most; 0: the body, if any, is JSON
     accepts: tuple[str, ...] = ()  #: media types of such a body, besides bytes
     example: dict[str, Any] = {}  #: fields of a request that could be
+    by: str = ""  #: the service that does it for whoever shows the secret it asks for; no login
 
     @property
     def tag(self) -> str:
@@ -212,6 +214,7 @@ def operation(
     takes_bytes: int = 0,
     accepts: tuple[str, ...] = (),
     example: dict[str, Any] | None = None,
+    by: str = "",
 ) -> Callable[[F], F]:
     """Put a function into the table under a name, a method and a path."""
 
@@ -226,6 +229,7 @@ def operation(
             takes_bytes=takes_bytes,
             accepts=accepts,
             example=example or {},
+            by=by,
         )
         return function
 

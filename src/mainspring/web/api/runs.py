@@ -9,7 +9,6 @@ from msgspec import Meta
 
 from mainspring.experiments.comparison import Comparison
 from mainspring.ground.errors import BadInputError
-from mainspring.ground.objects import RunStatus
 from mainspring.ground.permissions import Permission
 from mainspring.web.api.fields import (
     ColumnNames,
@@ -51,7 +50,10 @@ class ListRuns(Request, frozen=True, kw_only=True):
     order: OrderBy | None = None
     columns: ColumnNames | None = None
     experiment: InExperiment | None = None
-    status: RunStatus | None = None
+    status: (
+        Literal["running", "waiting", "interrupted", "finished", "failed", "cancelled", "crashed"]
+        | None
+    ) = None
     deleted: Annotated[bool, Meta(description="Only deleted runs.")] = False
     count: Annotated[bool, Meta(description="Say how many there are, up to 10,000.")] = False
     limit: Limit = 50

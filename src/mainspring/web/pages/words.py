@@ -67,6 +67,8 @@ _TONES = {
     "better": "green",
     "rollout": "blue",
     "running": "blue",
+    "waiting": "violet",
+    "interrupted": "amber",
     "retrain": "violet",
     "training": "violet",
     "registering": "violet",

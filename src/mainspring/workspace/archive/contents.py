@@ -31,6 +31,7 @@ LEFT_OUT = {
     "registry_events": "what is still to be delivered is delivered by the home it happened in",
     "tasks": "work under way stays with those who do it",
     "edges": "work under way stays with those who do it",
+    "callbacks": "work under way stays with those who do it",
     "checkpoints": "work under way stays with those who do it",
     "marks": "work under way stays with those who do it",
     "journals": "work under way stays with those who do it",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from mainspring.engine import tasks
+from mainspring.engine import again, tasks
 from mainspring.experiments import families, groups, runs
 from mainspring.experiments.families import Family
 from mainspring.ground.errors import BadInputError, ConflictError, ProjectError
@@ -180,7 +180,7 @@ def go_on(ws: Workspace, run: str, function: Callable[..., Any] | None = None) -
                     runs.set_tags(tx, one.run.id, {families.ERROR: None})
                     runs.resume(tx, one.run.id)
                     runs.end(tx, one.run.id, RunStatus.CANCELLED, ws.clock.now())
-            tasks.retry(tx, run)
+            again.retry(tx, run)
         return family
 
     family = ws.write(Permission.RUN, work)

@@ -2,9 +2,9 @@
 
 A handler computes, in this process or in a child, and returns what shall be written; the
 engine writes it together with the end of the task. So an effect happens exactly once. Read
-first: :mod:`steps` (a pipeline's work), :mod:`controllers` (how its graph grows),
-:mod:`renewal` (the loop's commands), :mod:`watching` (windows, labels, rollouts), :mod:`lanes`
-(repeats and tunings), :mod:`entries` (the queue).
+first: :mod:`steps` (a pipeline's work), :mod:`ends` (its runs), :mod:`controllers` (how its graph
+grows), :mod:`renewal` (the loop's commands), :mod:`watching` (windows, labels, rollouts),
+:mod:`lanes` (repeats and tunings), :mod:`entries` (the queue).
 """
 
 from __future__ import annotations
@@ -59,10 +59,10 @@ def table(
     ``drive`` carries out a pipeline's run within another task. ``lazily`` is for who mostly does
     a pipeline's own work: the rest is loaded when a kind of task asks for it.
     """
-    from mainspring.workspace.handlers import controllers, steps
+    from mainspring.workspace.handlers import controllers, ends, steps
 
     work = steps.Steps(ws)
-    near = {**steps.handlers(work), **controllers.handlers(ws)}
+    near = {**steps.handlers(work), **controllers.handlers(ws), **ends.handlers(ws)}
     found = Table(near, lambda: _rest(ws, drive))
     if not lazily:
         found.whole()

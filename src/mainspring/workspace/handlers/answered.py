@@ -1,8 +1,8 @@
 """What a run that makes an earlier one again is told where it would wait: what was said then.
 
 Nobody is asked twice, nor could anybody answer: a reproduction runs in a place of its own, and
-its verdict is about code, data and environment. So an approval and an event are what they were,
-a failed one included, and time is not waited for.
+its verdict is about code, data and environment. So an approval, an event and a callback are what
+they were, a failed one included, without a token handed out, and time is not waited for.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ whole decision or not at all, wherever the engine is killed.
 
 from __future__ import annotations
 
+import random
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from mainspring.engine import leases, tasks
+from mainspring.engine.again import some as do_again
 from mainspring.engine.doing import Done, Handler, Parks
 from mainspring.engine.tasks import NewTask
 from mainspring.experiments import runs as experiments
@@ -25,10 +27,10 @@ from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.pipelines import controls, gathering, growing
 from mainspring.pipelines import runs as pipelines
-from mainspring.pipelines.controls import Broken, End, Fail, Lot, Plant, Sleep
+from mainspring.pipelines.controls import Again, Broken, End, Fail, Lot, Plant, Sleep
 from mainspring.pipelines.graph import Argument, Block, Graph
 from mainspring.pipelines.growing import Controller
-from mainspring.workspace import calling, running
+from mainspring.workspace import calling, news, running
 from mainspring.workspace import environments as building
 from mainspring.workspace.data import pinning
 from mainspring.workspace.handlers import answered, stopping, subruns
@@ -37,8 +39,6 @@ from mainspring.workspace.handlers.trying_again import another_try
 if TYPE_CHECKING:
     from mainspring.engine.tasks import Lease
     from mainspring.workspace.opening import Workspace
-
-FAR = 253_402_300_800.0  #: the year 10000: news without an expiry are due then
 
 
 class _NotedError(StepFailedError):
@@ -62,7 +62,7 @@ class View:
         self.blocks: Mapping[str, Block] = controller.spec.blocks
         self.memo: Mapping[str, Any] = controller.memo
         self.broken = broken
-        self.now = ws.clock.now()
+        self.now, self.chance = ws.clock.now(), random.random()  # noqa: S311  a wait
         self._news = news
         self.gathered = gathering.Gatherer(ws.objects, outputs)
 
@@ -155,6 +155,8 @@ class Controllers:
     ) -> Done:
         if isinstance(verdict, Plant):
             return self.planted(controller, verdict)
+        if isinstance(verdict, Again):
+            return self._again(controller, verdict)
         if isinstance(verdict, Sleep):
             return self._asleep(controller, verdict)
         if isinstance(verdict, End):
@@ -174,20 +176,35 @@ class Controllers:
             growing.goes_on(tx, controller, verdict.memo, verdict.why, at, verdict.stops)
             if verdict.handled:
                 growing.handle(tx, run, controller.name, verdict.handled)
+            if verdict.asks is not None:
+                tasks.submit(tx, [_wait_of(controller, verdict.asks)])
             here("control.planted")
 
         return Done(parks=Parks(new=new), apply=apply)
 
     def _asleep(self, controller: Controller, verdict: Sleep) -> Done:
-        at = self._ws.clock.now()
-        asked = int(verdict.memo["asked"])
-        until = FAR if verdict.until is None else verdict.until
-        news = news_task(controller.run, controller.name, asked, until)
+        at, wait = self._ws.clock.now(), _wait_of(controller, verdict)
 
         def apply(tx: Tx) -> None:
             growing.goes_on(tx, controller, verdict.memo, verdict.why, at)
 
-        return Done(parks=Parks(new=[news]), apply=apply)
+        return Done(parks=Parks(new=[wait]), apply=apply)
+
+    def _again(self, controller: Controller, verdict: Again) -> Done:
+        """Return that what broke of some lots is done again, and that the controller waits."""
+        at, run = self._ws.clock.now(), controller.run
+
+        def begin(tx: Tx) -> None:
+            broken = growing.broken_below(tx, run, controller.name, verdict.lots)
+            asked = pipelines.reopen_named(tx, run, broken)
+            ids = [growing.task_id(run, name) for name in broken]
+            do_again(tx, ids, at + verdict.wait_s, as_ever=asked)
+            here("control.again")
+
+        def apply(tx: Tx) -> None:
+            growing.goes_on(tx, controller, verdict.memo, verdict.why, at)
+
+        return Done(parks=Parks(begin=begin), apply=apply)
 
     def ended(self, controller: Controller, view: View, verdict: End) -> Done:
         """Return that the controller has ended, with its result kept."""
@@ -217,6 +234,8 @@ class Controllers:
             if verdict.memo is not None:
                 growing.goes_on(tx, controller, verdict.memo, "", at)
             run, name = controller.run, controller.name
+            if controller.kind == "callback":  # it may have been asked for and not come yet
+                tasks.stop(tx, [news.id_of(controller)])
             pipelines.failed(tx, run, name, verdict.error, at, types=verdict.types)
             stopping.stop_rest(tx, run, name, at)
 
@@ -264,6 +283,7 @@ class Controllers:
         self, lease: Lease, controller: Controller, view: View, record: Run
     ) -> dict[str, Any]:
         root, options = record.tags[running.ROOT], controller.options
+        within = options.timeout_s or self._ws.settings.wire_timeout_s
         with tempfile.TemporaryDirectory(prefix="mainspring-log-") as folder:
             outcome = calling.call(
                 self._ws,
@@ -276,11 +296,12 @@ class Controllers:
                     "args": {k: view.gathered.resolved(v) for k, v in controller.args.items()},
                     "pipeline": record.pipeline,
                     "code": controller.code,
+                    "within_s": within,
                 },
                 lease,
                 root=root,
                 log=Path(folder) / "step.log",
-                timeout_s=options.timeout_s,
+                timeout_s=options.timeout_s or within + running.IMPORT_S,
             )
         if outcome.ok:
             found: dict[str, Any] = outcome.value
@@ -328,16 +349,10 @@ def handlers(ws: Workspace) -> dict[str, Handler]:
     return {"control": own.control, "news": own.news}
 
 
-def news_task(run: str, step: str, asked: int, until: float = FAR) -> NewTask:
-    """Return the task that stands for the news a step waits for, until a time."""
-    return NewTask(
-        id=growing.news_id(run, step, asked),
-        kind="news",
-        payload={"run": run, "step": step},
-        group=run,
-        before=[growing.end_id(run)],
-        due=until,
-    )
+def _wait_of(controller: Controller, verdict: Sleep) -> NewTask:
+    asked, until = int(verdict.memo["asked"]), verdict.until
+    due = news.FAR if until is None else until
+    return news.task_for(controller.run, controller.name, asked, due)
 
 
 def _new_task(wanted: Mapping[str, Any]) -> NewTask:

@@ -1,4 +1,4 @@
-"""Carry out a pipeline's work: its steps, its end, and what follows a finished run."""
+"""Carry out the steps of runs: each reused, or run in a process of its own."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from mainspring.engine import leases, reactor, tasks
+from mainspring.engine import leases
 from mainspring.engine.doing import Done, Handler, Opener
 from mainspring.experiments import artifacts
 from mainspring.experiments import runs as experiments
-from mainspring.ground import messages as m
 from mainspring.ground.errors import (
     BadInputError,
     ConflictError,
@@ -27,15 +26,20 @@ from mainspring.ground.errors import (
     UnavailableError,
 )
 from mainspring.ground.killpoints import here
-from mainspring.ground.objects import Gate, LoopSpec, Run, RunStatus, StepRecord, StepState
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Outcome, Tx
 from mainspring.pipelines import checkpoint_rows as checkpoints
 from mainspring.pipelines import runs as pipelines
 from mainspring.pipelines.checkpoints import Kept
 from mainspring.pipelines.options import Resources
-from mainspring.readiness import registry
-from mainspring.workspace import calling, environments, gates, printing, running, verified
+from mainspring.workspace import (
+    callbacks,
+    calling,
+    environments,
+    printing,
+    running,
+    verified,
+)
 from mainspring.workspace.data import pinning
 from mainspring.workspace.handlers import stopping
 from mainspring.workspace.handlers.trying_again import another_try
@@ -135,6 +139,8 @@ class Steps:
         here("step.started")
         python, settled = self._python(lease, plan, about, attempt)
         args = self._placed(lease, plan, attempt)
+        tokens = callbacks.made(self._ws, lease, args)
+        here("step.tokens_made")
         with _log_file(self._ws, plan) as log:
             files = log.with_suffix(".kept")
             outcome = perform(
@@ -145,7 +151,7 @@ class Steps:
                     "target": plan.target,
                     "step": plan.step,
                     "run": plan.run,
-                    "args": args,
+                    "args": callbacks.filled(args, tokens) if tokens else args,
                     "seed": plan.seed,
                     "pipeline": about.pipeline,
                     "code": plan.code if settled else "",
@@ -166,6 +172,7 @@ class Steps:
                 log=log,
                 given=given,
                 secrets=secrets,
+                tokens=tokens.values(),
                 python=python,
             )
             kept = self._ws.objects.put_file(log) if log.exists() and log.stat().st_size else None
@@ -307,111 +314,10 @@ class Steps:
         self._ws.write(Permission.WORK, fail)
         return error
 
-    def run_end(self, lease: Lease) -> Done:
-        """Mark a run as ended and hand on what it made."""
-        run = lease.task.payload["run"]
-        now = self._ws.clock.now()
-
-        def look(tx: Tx) -> tuple[Run, list[Any], LoopSpec | None, dict[str, str]]:
-            record, steps = running.state(tx, run)
-            loop = record.tags.get("loop")
-            spec = reactor.spec_or_none(tx, loop) if loop else None
-            given_up = {t.id: t.error for t in tasks.list_tasks(tx, run) if t.state == "failed"}
-            return record, steps, spec, given_up
-
-        record, steps, spec, given_up = self._ws.read(Permission.WORK, look)
-        good = (StepState.DONE, StepState.REUSED)
-        broken = [s for s in steps if s.state not in good and not s.handled]
-        # What the engine gave up, such as a step whose workers died, does not know it yet.
-        lost = {s.step: given_up.get(pipelines.task_id(run, s.step), "") for s in broken}
-        lost = {s.step: lost[s.step] for s in broken if lost[s.step] and not s.error}
-        status = RunStatus.FINISHED
-        if broken:
-            cancelled = "mainspring.cancelled" in record.tags
-            status = RunStatus.CANCELLED if cancelled else RunStatus.FAILED
-        follow: list[tasks.NewTask] = []
-        if not broken and running.REGISTER in record.tags:
-            follow = [_register(record)]
-
-        def apply(tx: Tx) -> None:
-            for step, error in lost.items():
-                pipelines.failed(tx, run, step, error, now)
-            if broken:
-                pipelines.cancelled(tx, run, now)
-            # A person may have ended it by hand; the loop must hear of its end all the same.
-            if experiments.get(tx, run).status is RunStatus.RUNNING:
-                experiments.end(tx, run, status, now)
-            tasks.submit(tx, follow)
-            smoking.note(tx, record, steps, told, now)
-
-        told = next((s.error for s in broken if s.error), next(iter(lost.values()), ""))
-        return Done(apply=apply, events=_trained(record, steps, spec, status, told))
-
-    def start_run(self, lease: Lease) -> Done:
-        """Start the run that a schedule asks for; the same firing again starts no second one."""
-        asked, cause = lease.task.payload, lease.task.id
-        tags = {running.SCHEDULE: asked["schedule"]}
-        if asked.get("register"):
-            tags[running.REGISTER] = asked["register"]
-        planned = running.plan(
-            self._ws,
-            asked["root"],
-            asked["pipeline"],
-            asked["params"],
-            cause=cause,
-            tags=tags,
-            lease=lease,
-            fire_at=asked["fire_at"],
-        )
-        return Done(result={"run": planned.run.id}, apply=planned.submit)
-
-    def register_version(self, lease: Lease) -> Done:
-        """Register what a person's run made and put it through the gate."""
-        from mainspring.workspace.proofs import parity
-
-        run, model = lease.task.payload["run"], lease.task.payload["model"]
-
-        def look(tx: Tx) -> tuple[Any, Gate, float]:
-            spec = next((s for s in reactor.loops(tx) if s.model == model), None)
-            card = spec.card if spec else None
-            view = reactor.view_or_none(tx, spec.name) if spec else None
-            made = running.version_of(
-                self._ws, tx, run, model, card, f"run:{run}", command=lease.task.id
-            )
-            at = view.now if view and view.now else self._ws.clock.now()
-            return made, gates.of_model(tx, model).gate, at
-
-        made, policy, at = self._ws.read(Permission.WORK, look)
-        compared = parity.of(self._ws, made.package)
-
-        def apply(tx: Tx) -> None:
-            version = registry.register(tx, made)
-            parity.keep(tx, version, compared, self._ws.clock.now())
-            experiments.set_tags(tx, run, {"mainspring.version": f"{model}/{version.number}"})
-            judge = tasks.NewTask(
-                id=f"{run}:judge",
-                kind="judge_version",
-                payload={
-                    "model": model,
-                    "number": version.number,
-                    "policy": msgspec.to_builtins(policy),
-                    "at": at,
-                },
-                group=run,
-            )
-            tasks.submit(tx, [judge])
-
-        return Done(apply=apply)
-
 
 def handlers(steps: Steps) -> dict[str, Handler]:
-    """Return the handlers of a run's tasks."""
-    return {
-        "step": steps.step,
-        "run_end": steps.run_end,
-        "start_run": steps.start_run,
-        "register_version": steps.register_version,
-    }
+    """Return the handler of steps."""
+    return {"step": steps.step}
 
 
 def openers(steps: Steps) -> dict[str, Opener]:
@@ -453,32 +359,3 @@ def _reuse(tx: Tx, plan: pipelines.StepPlan, at: float) -> None:
     """Take a result over, with the metrics that were logged when it was computed."""
     pipelines.reused(tx, plan, at)
     experiments.log_gathered(tx, plan.run, plan.metrics)
-
-
-def _register(record: Run) -> tasks.NewTask:
-    return tasks.NewTask(
-        id=f"{record.id}:register",
-        kind="register_version",
-        payload={"run": record.id, "model": record.tags[running.REGISTER]},
-        group=record.id,
-    )
-
-
-def _trained(
-    record: Run, steps: list[StepRecord], spec: LoopSpec | None, status: RunStatus, told: str
-) -> list[tuple[str, m.AnyEvent]]:
-    """Tell the loop that asked for the run how it ended."""
-    kind, _, command = (record.cause or "").partition(":")
-    if kind != "command" or spec is None:
-        return []
-    event = m.Trained(
-        loop=spec.name,
-        at=float(record.tags.get("until", 0.0)),
-        command=command,
-        run=record.id,
-        ok=status is RunStatus.FINISHED,
-        reason=told or str(status),
-        # What was reused took nobody's time this time.
-        seconds=sum(s.wall_s for s in steps if s.state is not StepState.REUSED),
-    )
-    return [(f"trained:{command}", event)]

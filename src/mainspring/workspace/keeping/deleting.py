@@ -14,6 +14,7 @@ from mainspring.experiments.tables import runs as table
 from mainspring.ground.errors import BadInputError, ConflictError, NotFoundError
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
+from mainspring.workspace import halts
 from mainspring.workspace.keeping.needs import in_parts, needed
 from mainspring.workspace.opening import Workspace
 
@@ -71,7 +72,8 @@ def delete_runs(
     def work(tx: Tx) -> Deleted:
         wanted = _there(tx, ids)
         if expression is not None:
-            wanted = list(dict.fromkeys([*wanted, *_all_that_meet(tx, expression)]))
+            met = _all_that_meet(tx, halts.resolved(ws, tx, expression))
+            wanted = list(dict.fromkeys([*wanted, *met]))
         if children:
             wanted = below(tx, wanted)
         gone = runs.hidden(tx, wanted)

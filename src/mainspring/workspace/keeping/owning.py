@@ -17,7 +17,7 @@ from mainspring.ground.ports import Tx
 from mainspring.workspace.keeping import texts
 
 #: Rows of a run without a foreign key: other rooms', and what is told of runs that may be gone.
-_BY_NAME = frozenset({"steps", "step_results", "checkpoints", "run_notes"})
+_BY_NAME = frozenset({"steps", "step_results", "callbacks", "checkpoints", "run_notes"})
 
 
 def of_runs(ids: Sequence[str]) -> list[tuple[Table, ColumnElement[bool]]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,14 +29,15 @@ def perform(
     log: Path,
     given: Sequence[dict[str, str]],
     secrets: Mapping[str, str],
+    tokens: Collection[str] = (),
     python: str | None = None,
 ) -> Outcome:
     """Run a step to its end and return how it ended.
 
     ``given`` are each worker's variables, ``secrets`` those whose values are nowhere in the
-    log, the error and the trace.
+    log, the error and the trace, and neither are ``tokens`` among its arguments.
     """
-    known, hide = [{**one, **secrets} for one in given], list(secrets.values())
+    known, hide = [{**one, **secrets} for one in given], [*secrets.values(), *tokens]
     payload = {**payload, "secrets": list(secrets)}
     if options.workers > 1:
         outcome = gang.run(

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -20,7 +20,7 @@ from mainspring.ground import environment
 from mainspring.ground.errors import ConflictError, MainspringError, NotFoundError
 from mainspring.ground.identity import canonical, new_id
 from mainspring.ground.locks import OURS
-from mainspring.ground.objects import Evidence, Run, RunStatus, Version
+from mainspring.ground.objects import Evidence, Run, RunStatus, StepRecord, Version
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.pipelines import reading as pipelines
@@ -357,5 +357,16 @@ def _made(ws: Workspace, tx: Tx, run: str) -> reproductions.Made:
     result = next((one for one in steps if one.step == record.tags[running.RESULT]), None)
     if result is not None and result.output_type == "model" and result.output:
         metrics |= package.profile(result.output, ws.objects).metrics
-    outputs = {one.step: one.output for one in steps}
+    told = _told_somebody(steps)
+    outputs = {one.step: one.output for one in steps if one.step not in told}
     return reproductions.Made(run=run, outputs=outputs, metrics=metrics, error=error)
+
+
+def _told_somebody(steps: Sequence[StepRecord]) -> set[str]:
+    """Return the steps that handed tokens out: a run that is made again tells nobody."""
+    above = {one.step for one in steps if one.kind == "callback"}
+    found: set[str] = set()
+    for one in steps:  # what is planted comes after what planted it
+        if one.within is not None and (one.within in above or one.within in found):
+            found.add(one.step)
+    return found

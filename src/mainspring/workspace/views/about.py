@@ -13,6 +13,7 @@ from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.pipelines import runs as steps
 from mainspring.readiness import registry
+from mainspring.workspace import halts
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.tracking.catching_up import caught_up
 from mainspring.workspace.views.shapes import Measured, RunAbout
@@ -31,13 +32,15 @@ def run_about(ws: Workspace, run: str) -> RunAbout:
     """
 
     def work(tx: Tx) -> RunAbout:
-        found = runs.get(tx, run)
+        found = halts.seen(ws, tx, [runs.get(tx, run)])[0]
         return RunAbout(
             run=found,
             metrics=_measured(tx, found),
             artifacts=artifacts.every(tx, run, MOST_FILES),
             artifact_count=artifacts.count(tx, run),
-            children=runs.several(tx, kinship.children(tx, run, MOST_CHILDREN)),
+            children=halts.seen(
+                ws, tx, runs.several(tx, kinship.children(tx, run, MOST_CHILDREN))
+            ),
             child_count=kinship.child_counts(tx, [run]).get(run, 0),
             steps=list(steps.steps_of(tx, run)),
             inputs=datasets.of_runs(tx, [run])[run],

@@ -19,6 +19,7 @@ from mainspring.ground.errors import BadInputError, NotFoundError
 from mainspring.ground.objects import Run
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
+from mainspring.workspace import halts
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.tracking.catching_up import caught_up
 from mainspring.workspace.views.searching import curves_of
@@ -68,7 +69,7 @@ def compare_runs(
     )
 
     def work(tx: Tx) -> tuple[list[Run], dict[str, str], list[dict[str, str]]]:
-        ids = runs if runs is not None else finding.page(tx, search, limit=limit).ids
+        ids = runs if runs is not None else _found(ws, tx, search, limit)
         wanted = shown
         if shown is not None:
             of_code: list[tuple[Kind, str]] = [("tag", t) for t in comparing.OF_CODE.values()]
@@ -95,6 +96,10 @@ def compare_runs(
         by=None if group is None else column(*group),
         groups=[] if group is None else comparing.grouped(found, *group),
     )
+
+
+def _found(ws: Workspace, tx: Tx, search: finding.Search, limit: int) -> Sequence[str]:
+    return finding.page(tx, halts.settled(ws, tx, search), limit=limit).ids
 
 
 def _group_by(text: str) -> tuple[Kind, str]:

@@ -39,9 +39,7 @@ def system_status(ws: Workspace, version: str) -> SystemStatus:
 
 def engine_state(ws: Workspace) -> Literal["up", "down"]:
     """Return whether the engine has shown a sign of life within the last seconds."""
-    told = processes.read_json(ws.home / "run" / "engine.json")
-    late = told is None or ws.clock.now() - float(told["at"]) > 3 * processes.BEAT_S
-    return "down" if late else "up"
+    return "up" if processes.engine_lives(ws) else "down"
 
 
 def engine_troubles(ws: Workspace) -> dict[str, str]:

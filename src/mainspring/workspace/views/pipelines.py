@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from mainspring.engine.triggers import Standing
 from mainspring.experiments import by_pipeline
 from mainspring.experiments.by_pipeline import Past, Ran
 from mainspring.ground.errors import NotFoundError
-from mainspring.ground.objects import Record, StepRecord
+from mainspring.ground.objects import Record, RunStatus, StepRecord
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.pipelines import history, reading
 from mainspring.pipelines.history import StepHistory
-from mainspring.workspace import crons
+from mainspring.workspace import crons, halts
 from mainspring.workspace.crons import Listed
 from mainspring.workspace.events import verbs
 from mainspring.workspace.opening import Workspace
@@ -68,7 +70,7 @@ def every_pipeline(ws: Workspace) -> list[PipelineLine]:
 
     def look(tx: Tx) -> list[tuple[Ran, list[Past]]]:
         found = by_pipeline.every(tx, MOST_PIPELINES)
-        return [(one, by_pipeline.newest(tx, one.pipeline, DRAWN_RUNS)) for one in found]
+        return [(one, _newest(ws, tx, one.pipeline, DRAWN_RUNS)) for one in found]
 
     known = _starts(ws)
     none = Starts(schedules=[], triggers=[])
@@ -86,7 +88,7 @@ def pipeline_detail(ws: Workspace, pipeline: str) -> PipelineDetail:
     """
 
     def look(tx: Tx) -> PipelineDetail:
-        past = by_pipeline.newest(tx, pipeline, SHOWN_RUNS)
+        past = _newest(ws, tx, pipeline, SHOWN_RUNS)
         if not past and declared.of_target(ws, pipeline) is None:
             raise NotFoundError(
                 f"No run of a pipeline {pipeline[:120]!r} is kept.",
@@ -108,6 +110,13 @@ def pipeline_detail(ws: Workspace, pipeline: str) -> PipelineDetail:
 
     starts = _starts(ws).get(pipeline, Starts(schedules=[], triggers=[]))
     return caught_up(ws).read(Permission.READ, look)
+
+
+def _newest(ws: Workspace, tx: Tx, pipeline: str, most: int) -> list[Past]:
+    """Return the newest runs of a pipeline, with what halts those that have not ended."""
+    past = by_pipeline.newest(tx, pipeline, most)
+    halted = halts.of(ws, tx, [one.run for one in past if one.status == RunStatus.RUNNING])
+    return [msgspec.structs.replace(one, halt=halted.get(one.run)) for one in past]
 
 
 def _starts(ws: Workspace) -> dict[str, Starts]:

@@ -13,6 +13,7 @@ from mainspring.experiments.reserved import GROUP, USER
 from mainspring.ground.objects import Record, Run
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
+from mainspring.workspace import halts
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.tracking.catching_up import caught_up
 
@@ -88,15 +89,17 @@ def run_table(ws: Workspace, wanted: Wanted, choose: Choose) -> RunTable:
         named = [one for text in wanted.columns for one in filters.parse_columns(text)]
 
     def work(tx: Tx) -> RunTable:
-        found = finding.page(tx, search, limit=wanted.limit, cursor=wanted.cursor)
+        asked = halts.settled(ws, tx, search)
+        found = finding.page(tx, asked, limit=wanted.limit, cursor=wanted.cursor)
         tree = _tree(tx, found.ids, wanted)
         ids = list(dict.fromkeys(run for run, *_ in tree))
         known = columns.known(tx, ids)
         every = groups.listed(tx)
         here = next((one for one in every if one.key == wanted.experiment), None)
         shown = named if named is not None else _chosen(tx, ids, known, here, choose)
-        loaded = {run.id: run for run in columns.load(tx, ids, [*shown, *ALONG])}
-        total = finding.count(tx, search) if wanted.counted else None
+        rows = halts.seen(ws, tx, columns.load(tx, ids, [*shown, *ALONG]))
+        loaded = {run.id: run for run in rows}
+        total = finding.count(tx, asked) if wanted.counted else None
         return RunTable(
             rows=[
                 TableRow(
@@ -136,7 +139,8 @@ def found_ids(ws: Workspace, wanted: Wanted) -> tuple[list[str], bool]:
         wanted.deleted,
     )
     found = caught_up(ws).read(
-        Permission.READ, lambda tx: finding.page(tx, search, limit=wanted.limit)
+        Permission.READ,
+        lambda tx: finding.page(tx, halts.settled(ws, tx, search), limit=wanted.limit),
     )
     return found.ids, found.cursor is not None
 

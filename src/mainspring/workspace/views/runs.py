@@ -13,6 +13,7 @@ from mainspring.pipelines import picture
 from mainspring.pipelines import runs as steps
 from mainspring.pipelines.boxes import boxes
 from mainspring.readiness import registry
+from mainspring.workspace import halts
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.tracking.catching_up import caught_up
 from mainspring.workspace.views.shapes import MetricHistory, MetricPoint, RunDetail
@@ -27,7 +28,7 @@ def run_detail(ws: Workspace, run: str) -> RunDetail:
 
     def work(tx: Tx) -> RunDetail:
         return RunDetail(
-            run=runs.get(tx, run),
+            run=halts.seen(ws, tx, [runs.get(tx, run)])[0],
             steps=list(steps.steps_of(tx, run)),
             versions=[f"{v.model}/{v.number}" for v in registry.of_run(tx, run)],
             notes=folding.notes_of(tx, run),

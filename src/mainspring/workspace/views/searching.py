@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mainspring.experiments import columns as of_runs
-from mainspring.experiments import finding, groups, metrics, runs
+from mainspring.experiments import finding, groups, metrics
 from mainspring.experiments.chunks import Series
 from mainspring.experiments.comparison import Curve, to_json
 from mainspring.experiments.expressions import NUMBERS, TEXTS, And, Condition, Expression, column
@@ -15,6 +15,7 @@ from mainspring.experiments.filters import parse, parse_columns, parse_orders
 from mainspring.ground.errors import BadInputError, NotFoundError
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
+from mainspring.workspace import halts
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.tracking.catching_up import caught_up
 from mainspring.workspace.views.shapes import (
@@ -47,7 +48,8 @@ def run_page(
     Args:
         ws: The workspace.
         experiment: Only of the experiment of this name.
-        status: Only those that are so far.
+        status: Only those that are so far. Running are all that have not ended; of pipelines'
+            runs some of them are waiting or interrupted.
         filter: What must hold, in our filter language.
         order: Names parted by commas, a minus in front for falling.
         columns: Only these, parted by commas; None is all.
@@ -70,11 +72,12 @@ def run_page(
     shown = None if columns is None else parse_columns(columns)
 
     def work(tx: Tx) -> RunPage:
-        found = finding.page(tx, search, limit=limit, cursor=cursor)
-        total = finding.count(tx, search) if count else None
+        wanted = halts.settled(ws, tx, search)
+        found = finding.page(tx, wanted, limit=limit, cursor=cursor)
+        total = finding.count(tx, wanted) if count else None
         most = finding.MOST_COUNTED
         return RunPage(
-            runs=of_runs.load(tx, found.ids, shown),
+            runs=halts.seen(ws, tx, of_runs.load(tx, found.ids, shown)),
             cursor=found.cursor,
             total=None if total is None else min(total, most),
             more=total is not None and total > most,
@@ -101,7 +104,7 @@ def columns_of(
     )
 
     def work(tx: Tx) -> of_runs.Known:
-        ids = finding.page(tx, search, limit=_LOOKED_AT).ids
+        ids = finding.page(tx, halts.settled(ws, tx, search), limit=_LOOKED_AT).ids
         return of_runs.known(tx, ids, prefix=prefix, limit=limit)
 
     found = caught_up(ws).read(Permission.READ, work)
@@ -166,4 +169,4 @@ def _expression(ws: Workspace, text: str, status: str | None) -> Expression:
     found = parse(text, now=ws.clock.now())
     if status is None:
         return found
-    return And((Condition("run", "status", "=", str(runs.check_status(status))), found))
+    return And((Condition("run", "status", "=", halts.check_word(status)), found))

@@ -15,6 +15,7 @@ from mainspring.ground.objects import (
     Decision,
     Deprecation,
     GateResult,
+    Halt,
     LoopSpec,
     Record,
     Rollout,
@@ -261,6 +262,7 @@ class FoundRun(Record, frozen=True, kw_only=True):
     params: dict[str, str]
     metrics: dict[str, float | str]  #: the latest value by key; "nan", "inf", "-inf" are texts
     tags: dict[str, str]
+    halt: Halt | None  #: of one that runs: why it does not go on
 
 
 class FoundPage(Record, frozen=True, kw_only=True):

@@ -18,6 +18,7 @@ from mainspring.ground.ports import Tx
 from mainspring.pipelines import runs as steps
 from mainspring.readiness import registry
 from mainspring.scaling.serving import endpoints
+from mainspring.workspace import halts
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.routing import routing
 from mainspring.workspace.tracking.catching_up import caught_up
@@ -70,7 +71,7 @@ def run_board(ws: Workspace, run: str) -> RunBoard:
     """
 
     def work(tx: Tx) -> RunBoard:
-        found = runs.get(tx, run)
+        found = halts.seen(ws, tx, [runs.get(tx, run)])[0]
         versions = registry.of_run(tx, run)
         parents = [] if found.parent is None else runs.several(tx, [found.parent])
         children = kinship.children(tx, run, MOST_CHILDREN)
@@ -82,7 +83,7 @@ def run_board(ws: Workspace, run: str) -> RunBoard:
             versions=versions,
             served=_served(tx, versions),
             parent=parents[0] if parents else None,
-            children=runs.several(tx, children),
+            children=halts.seen(ws, tx, runs.several(tx, children)),
             child_count=kinship.child_counts(tx, [run]).get(run, 0),
             deleted=kinship.deleted_since(tx, run),
             files=artifacts.every(tx, run, MOST_FILES),
