@@ -16,7 +16,11 @@ from mainspring.ground.errors import BadInputError
 
 def answer(
     token: Annotated[
-        str, Parameter(help="The token; '-' reads it from standard input, where no list shows it.")
+        str,
+        Parameter(
+            allow_leading_hyphen=True,
+            help="The token; '-' reads it from standard input, where no list of processes shows it.",
+        ),
     ],
     /,
     *,

@@ -61,7 +61,7 @@ GROUPS: dict[str, list[Entry]] = {
         ("signal", "waits:signal", "Bring news of an event to a run that waits for it.",
          "mainspring signal rows-came --run run_01j9 --value '{\"rows\": 120}'"),
         ("answer", "callbacks:answer", "Answer a run that waits for a callback, by its token.",
-         "mainspring answer u3lVxP0mYb8eK1tq --value '{\"rows\": 120}'"),
+         "mainspring answer cb_u3lVxP0mYb8eK1tq --value '{\"rows\": 120}'"),
         ("repeat", "repeating:repeat", "Run a pipeline or function once with each seed.",
          "mainspring repeat flights --seeds 10 -p trees=40"),
         ("versus", "repeating:versus", "Say whether one repeat beats another.",

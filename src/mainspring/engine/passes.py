@@ -76,7 +76,7 @@ class Passes:
         if self._rest.holds(changed, now):
             return False
         if self._hands.read(leases.expired):
-            return self._hands.write(self.expire)
+            return bool(self._hands.write(self.expire))
         self._rest.begin(changed, now)
         return False
 
@@ -125,7 +125,7 @@ class Passes:
         def look(tx: Tx) -> bool:
             return reactor.pending(tx) is None and not tasks.unsettled(tx, self._clock.now())
 
-        return self._hands.read(look)
+        return bool(self._hands.read(look))
 
     def _known_at_rest(self, tx: Tx) -> dict[str, float]:
         """Return what is settled, if nothing is at work that could end after the scan, unseen."""

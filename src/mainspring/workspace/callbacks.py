@@ -56,7 +56,7 @@ def made(ws: Workspace, lease: Lease, args: Mapping[str, Argument]) -> dict[str,
     }
     if not named:
         return {}
-    run, found = lease.task.payload["run"], {step: secrets.token_urlsafe(_BYTES) for step in named}
+    run, found = lease.task.payload["run"], {step: _drawn() for step in named}
 
     def keep(tx: Tx) -> None:
         leases.renew(tx, lease)
@@ -162,6 +162,11 @@ def _filled(argument: Argument, tokens: Mapping[str, str]) -> Argument:
     if "dict" in argument:
         return {"dict": {k: _filled(part, tokens) for k, part in argument["dict"].items()}}
     return argument
+
+
+def _drawn() -> str:
+    # With letters in front: one that begins with a minus would be taken for an option.
+    return f"cb_{secrets.token_urlsafe(_BYTES)}"
 
 
 def _digest(token: str) -> str:

@@ -302,7 +302,6 @@ def called_back(expires: str = "1h"):
 def sent(text: str, number: int, token: str) -> int:
     """Hand a token to somebody outside: here, to whoever reads the file."""
     did(f"sent {text} {number}")
-    print("the token is", token)
     with (HERE / "tokens.txt").open("a") as file:
         file.write(f"{token}\n")
     broken("sent")
@@ -349,8 +348,8 @@ def by_tokens(count: int = 3):
 @ms.pipeline
 def token_elsewhere():
     return ms.wait_for_callback(
-        "outside", lambda token: ms.map(square, over=[token, sent("x", 1, token)])
-    )
+        "outside", lambda token: ms.when(token, lambda: sent("x", 1, token))
+    )  # fmt: skip
 
 
 @ms.pipeline

@@ -118,6 +118,7 @@ def test_a_map_that_has_no_tries_left_fails_for_what_is_around_it(shapes: Shapes
     found = shapes.result(run)
     assert (found["type"], found["step"]) == ("ConnectionRefusedError", "each")
     assert shapes.done().count("flaky 2") == 6, "three tries of the map, each with its own retry"
+    shapes.forget()
     other = shapes.start("tried_map", moods="v2 " * 4, retries=0)
     assert "1 of 4 items failed" in shapes.error(other, "each")
     shapes.forget()
@@ -141,7 +142,7 @@ def test_a_tolerant_map_is_not_tried_again_and_one_that_stops_does_the_rest(
 
 def test_a_maps_rules_wait_by_type_of_error_and_hold_no_worker(shapes: Shapes) -> None:
     run = running.start_run(shapes.ws, "ruled_map", {"moods": "c1 c1 c1 c1 v1 v1"})
-    found = waits(shapes, run, "each[1]")
+    found = waits(shapes, run, "each[1].flaky")
     # Between: the step's own retry, at once. The map's: 600 s, three times that, cut; then 8 s.
     assert [one for one in found if one] == [300.0, 300.0, 8.0]
     assert shapes.result(run) == [0, 1, 4]

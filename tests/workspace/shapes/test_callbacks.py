@@ -10,6 +10,7 @@ from homes import InProcess
 
 from mainspring.ground.errors import BadInputError, ConflictError, NotFoundError
 from mainspring.ground.permissions import Permission
+from mainspring.ground.ports import Call, Outcome
 from mainspring.pipelines import reading, waits
 from mainspring.workspace import callbacks, running, waiting
 from mainspring.workspace.views.runs import run_detail
@@ -52,8 +53,13 @@ def test_whoever_has_the_token_answers_once_and_the_run_goes_on(shapes: Shapes) 
 def test_the_token_stands_nowhere_but_with_those_it_was_sent_to(
     shapes: Shapes, executor: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls, run_ = [], executor.run
-    monkeypatch.setattr(executor, "run", lambda call, _=None: calls.append(call) or run_(call))
+    calls, carried_out = [], executor.run
+
+    def noted(call: Call, cancelled: Any = None) -> Outcome:
+        calls.append(call)
+        return carried_out(call, cancelled)
+
+    monkeypatch.setattr(executor, "run", noted)
     run = shapes.start("by_token")
     [token] = sent(shapes)
     told = [call.hide for call in calls if call.payload.get("step") == "outside[0].sent"]

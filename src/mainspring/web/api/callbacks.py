@@ -18,7 +18,7 @@ Token = Annotated[
         min_length=1,
         max_length=200,
         description="The token, as the step that sends it out was given it.",
-        examples=["u3lVxP0mYb8eK1tq0n9hJc5RrZ7aWfXsD2gQ4oTiLkE"],
+        examples=["cb_u3lVxP0mYb8eK1tq0n9hJc5RrZ7aWfXsD2gQ4oTiLkE"],
     ),
 ]
 
