@@ -19,7 +19,7 @@ def answer(
         str,
         Parameter(
             allow_leading_hyphen=True,
-            help="The token; '-' reads it from standard input, where no list of processes shows it.",
+            help="The token; '-' reads it from standard input: no list of processes has it.",
         ),
     ],
     /,
