@@ -22,7 +22,7 @@ from mainspring.pipelines.declare import Options
 from mainspring.pipelines.graph import Graph, Node
 from mainspring.web.api import call
 from mainspring.workspace import printing
-from mainspring.workspace.handlers.controllers import news_task
+from mainspring.workspace.news import task_for
 from mainspring.workspace.opening import Workspace
 
 HOSTILE = '"><script>window.owned=1</script>'
@@ -104,7 +104,7 @@ def test_who_may_only_look_is_offered_no_answer_and_gives_none(
         pipelines.plan(tx, "run_1", graph, {"": ["", {}]}, "env")
         found = growing.load(tx, "run_1", "release")
         growing.goes_on(tx, found, {"asked": 1}, "waits", 5.0)
-        news = news_task("run_1", "release", 1)
+        news = task_for("run_1", "release", 1)
         tasks.submit(tx, [msgspec.structs.replace(news, before=[])])  # this run has no end
 
     home.store.write(service("engine"), Permission.WORK, wait)
