@@ -14,8 +14,8 @@ BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 
 def written(page: str, folder: Path) -> None:
-    [block] = BLOCK.findall((DOCS / page).read_text("utf-8"))
-    (folder / "project.py").write_text(block)
+    blocks = BLOCK.findall((DOCS / page).read_text("utf-8"))
+    (folder / "project.py").write_text("\n\n".join(blocks))
 
 
 def said(folder: Path, *words: str) -> str:
@@ -48,3 +48,7 @@ def test_a_run_leaves_while_it_waits_and_goes_on_with_the_answer(tmp_path: Path)
     out = said(tmp_path, *ms, "approve-step", "last", "release", "--reason", "Recall is fine.")
     assert "approved by" in out
     assert "finished" in out
+    said(tmp_path, *ms, "run", "labelled", "--quiet")
+    token = json.loads((tmp_path / "order.json").read_text())["token"]
+    told = json.loads(said(tmp_path, *ms, "answer", token, "--value", "0.93", "--json"))
+    assert told["step"] == "labels"

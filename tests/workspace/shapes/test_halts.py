@@ -26,7 +26,7 @@ from mainspring.workspace.views.runs import run_detail
 from mainspring.workspace.views.searching import run_page
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=[pytest.param("sqlite", marks=pytest.mark.soak), "postgresql"])
 def both(
     request: pytest.FixtureRequest, tmp_path: Path, new_database: Callable[..., str]
 ) -> Iterator[Shapes]:
