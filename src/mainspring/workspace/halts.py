@@ -20,7 +20,7 @@ from mainspring.experiments.finding import Search
 from mainspring.ground.objects import Halt, HaltState, Run, RunStatus
 from mainspring.ground.ports import Tx
 from mainspring.pipelines import growing
-from mainspring.workspace import news, processes
+from mainspring.workspace import news, signs
 
 if TYPE_CHECKING:
     from mainspring.pipelines.growing import Controller
@@ -58,7 +58,7 @@ def of(ws: Workspace, tx: Tx, runs: Iterable[str]) -> dict[str, Halt]:
             found |= {run: waits} if waits else {}
             continue
         if alive is None:
-            alive = processes.engine_lives(ws) or driving.engines_alive(tx)
+            alive = signs.engine_lives(ws) or driving.engines_alive(tx)
         # Between two tasks nobody holds any; and who starts a run begins with it in a moment.
         resting = max(left, experiments.get(tx, run).started)
         if not alive and (standing.lost is not None or now - resting > ws.settings.lease_s):

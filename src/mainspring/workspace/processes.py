@@ -20,20 +20,13 @@ from mainspring.ground.objects import EndpointOptions, Routing
 from mainspring.ground.permissions import Permission, service
 from mainspring.ground.settings import Settings
 from mainspring.workspace.opening import Workspace, open_workspace
+from mainspring.workspace.signs import BEAT_S
+from mainspring.workspace.signs import read_json as read_json
 
 if TYPE_CHECKING:
     from mainspring.engine.worker import Engine
     from mainspring.scaling.serving.app import EndpointApp
     from mainspring.workspace.link import Link
-
-#: The engine says this often that it lives; ``/health`` calls it late after three.
-BEAT_S = 1.0
-
-
-def engine_lives(ws: Workspace) -> bool:
-    """Return whether this home's engine has shown a sign of life within the last seconds."""
-    told = read_json(ws.home / "run" / "engine.json")
-    return told is not None and ws.clock.now() - float(told["at"]) <= 3 * BEAT_S
 
 
 def run_engine(settings: Settings, link: Link) -> None:
@@ -237,15 +230,6 @@ def write_json(file: Path, value: dict[str, Any]) -> None:
     part.touch(mode=0o600)
     part.write_text(json.dumps(value), "utf-8")
     part.replace(file)
-
-
-def read_json(file: Path) -> dict[str, Any] | None:
-    """Return what a small file holds, or None where there is none."""
-    try:
-        found: dict[str, Any] = json.loads(file.read_text("utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
-        return None
-    return found
 
 
 def _mine(file: Path) -> bool:

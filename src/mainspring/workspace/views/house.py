@@ -9,7 +9,7 @@ from mainspring.backends.sql import audit
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
 from mainspring.monitoring import alarms
-from mainspring.workspace import processes
+from mainspring.workspace import processes, signs
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.views.endpoints import endpoint_boards
 from mainspring.workspace.views.loops import loop_statuses
@@ -39,7 +39,7 @@ def system_status(ws: Workspace, version: str) -> SystemStatus:
 
 def engine_state(ws: Workspace) -> Literal["up", "down"]:
     """Return whether the engine has shown a sign of life within the last seconds."""
-    return "up" if processes.engine_lives(ws) else "down"
+    return "up" if signs.engine_lives(ws) else "down"
 
 
 def engine_troubles(ws: Workspace) -> dict[str, str]:
