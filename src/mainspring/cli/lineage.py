@@ -63,23 +63,49 @@ def predictions(
         str, Parameter(help="How far back from the newest capture is counted: 12h, 7d.")
     ] = "7d",
     most: Annotated[int, Parameter(help="So many ids of each version at most.")] = 5,
+    days: Annotated[bool, Parameter(help="Count each UTC day by itself.", negative=())] = False,
     options: Everywhere = HERE,
 ) -> None:
     """Count the captured predictions that came of a thing, and name the newest."""
     since_s = seconds(since, "since")
     found = call(options, "lineage.predictions", subject=subject, since_s=since_s, most=most)
 
-    def draw(out: Console) -> None:
-        rows = [
-            (one["endpoint"], one["version"], f"{one['predictions']:,}", render.when(one["last"]),
-             " ".join(one["newest"]))
-            for one in found["answered"]
-        ]  # fmt: skip
-        head = ("ENDPOINT", "VERSION", "PREDICTIONS", "LAST", "NEWEST")
-        none = f"None is captured; versions that came of it: {', '.join(found['versions']) or '-'}"
-        render.table(out, head, rows, none)
+    render.answer(options, found, lambda out: (_by_day if days else _by_version)(out, found))
 
-    render.answer(options, found, draw)
+
+def _by_version(out: Console, found: Found) -> None:
+    rows = [
+        (one["endpoint"], one["version"], f"{one['predictions']:,}", render.when(one["first"]),
+         render.when(one["last"]), " ".join(one["newest"]))
+        for one in found["answered"]
+    ]  # fmt: skip
+    head = ("ENDPOINT", "VERSION", "PREDICTIONS", "FIRST", "LAST", "NEWEST")
+    render.table(out, head, rows, _none(found))
+    _bounds(out, found)
+
+
+def _by_day(out: Console, found: Found) -> None:
+    rows = [
+        (one["endpoint"], one["version"], each["day"], f"{each['predictions']:,}")
+        for one in found["answered"]
+        for each in one["days"]
+    ]
+    render.table(out, ("ENDPOINT", "VERSION", "DAY", "PREDICTIONS"), rows, _none(found))
+    _bounds(out, found)
+
+
+def _none(found: Found) -> str:
+    return f"None is captured; versions that came of it: {', '.join(found['versions']) or '-'}"
+
+
+def _bounds(out: Console, found: Found) -> None:
+    """Say where a count is not whole."""
+    for endpoint, since in found["cut"].items():
+        out.print(
+            f"{endpoint} captured more than is counted at once: only from {render.when(since)} on."
+        )
+    if found["left_out"]:
+        out.print(f"{found['left_out']} more things came of it and were not followed.")
 
 
 def export(

@@ -217,6 +217,12 @@ def data_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             yield url
 
 
+@pytest.fixture(scope="session")
+def chained() -> ModuleType:
+    """The module that writes a chain from data to a prediction: ``furnish`` into a home."""
+    return _module("chained")
+
+
 # ---------------------------------------------------------------- a real browser
 
 Opened = Callable[..., contextlib.AbstractContextManager[tuple[Page, list[str]]]]

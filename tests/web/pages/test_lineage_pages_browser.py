@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from types import ModuleType
 from urllib.parse import urlsplit
 
 import pytest
@@ -73,7 +75,7 @@ def test_the_pages_are_drawn_walked_and_pressed_without_a_breach(
         box.focus()
         page.keyboard.press("Enter")
         expect(page.locator("[role=status]", has_text="are folded")).to_be_visible()
-        assert page.locator("svg.graph g.step").count() <= 200
+        assert page.locator("svg.graph g.step").count() <= 60
         expect(page.locator("svg.graph")).to_contain_text("more")
         fits()
         page.goto(f"{place}/schedules")
@@ -89,4 +91,79 @@ def test_the_pages_are_drawn_walked_and_pressed_without_a_breach(
         expect(page.locator("#schedules-scroll .badge").nth(1)).to_be_visible()
         fits()
         assert {urlsplit(url).netloc for url in asked} == {urlsplit(place).netloc}
+        assert complaints == []
+
+
+def test_from_a_prediction_to_its_data_and_back_by_clicks(
+    opened, home: Workspace, site: str, chained: ModuleType
+) -> None:
+    """Among 540 things: by the boxes of the picture there, by pages and links back."""
+    ids = chained.furnish(home, wide=180)
+    with opened(viewport={"width": 1280, "height": 900}) as (page, complaints):
+        page.goto(f"{site}/lineage?subject=prediction:{ids[0]}")
+        expect(page.locator("#here")).to_contain_text("by endpoint arrivals")
+        for box, here in (
+            ("version delays/1", "version delays/1"),
+            ("step fit", "step fit"),
+            ("step clean", "step clean"),
+            ("step load", "step load"),
+            ("run run_a", "run run_a"),
+            ("dataset flights@1", "dataset flights@1"),
+        ):
+            page.get_by_role("link", name=box).first.click()
+            expect(page.locator("#here")).to_contain_text(here)
+        expect(page.locator("[role=status]", has_text="are folded")).to_be_visible()
+        assert page.locator("svg.graph g.step").count() < 100
+        page.get_by_role("link", name="predictions that came of it").click()
+        expect(page.locator("#sum")).to_contain_text("7 captured predictions")
+        page.get_by_role("link", name=ids[2], exact=True).click()
+        expect(page.locator("#here")).to_contain_text(f"prediction {ids[2]}")
+        # By pages: the endpoint's, the version's, the run's and the data's lead to their lineage.
+        page.get_by_role("link", name="its endpoint").click()
+        expect(page.locator("h1")).to_contain_text("arrivals")
+        page.get_by_role("link", name="Its lineage").click()
+        page.get_by_role("link", name="Page of version delays/1").click()
+        page.get_by_role("link", name="Its lineage").click()
+        page.get_by_role("link", name="Page of step fit").first.click()
+        page.get_by_role("link", name="what it came from, what came of it").click()
+        expect(page.locator("#here")).to_contain_text("step fit")
+        page.get_by_role("link", name="Page of dataset flights@1").click()
+        page.get_by_role("link", name="predictions that came of it").click()
+        expect(page.locator("#sum")).to_contain_text("7 captured predictions")
+        assert page.evaluate("[window.breaches, window.owned ?? null]") == [[], None]
+        assert complaints == []
+
+
+def test_among_hundreds_a_thing_is_found_unfolded_and_reached_by_keys(
+    opened, home: Workspace, site: str, chained: ModuleType
+) -> None:
+    chained.furnish(home, wide=180)
+    with opened(viewport={"width": 1280, "height": 900}) as (page, complaints):
+        page.goto(f"{site}/lineage?subject=dataset:flights@1")
+        focused = "document.activeElement.dataset.ref ?? document.activeElement.id"
+        page.keyboard.press("/")
+        assert page.evaluate(focused) == "find"
+        page.keyboard.type("run_0170")
+        page.keyboard.press("Enter")
+        expect(page.locator("[role=status]", has_text="“run_0170”")).to_be_visible()
+        expect(page.locator("svg.graph a[data-ref='run:run_0170'] g")).not_to_have_class(
+            re.compile("dim")
+        )
+        expect(page.locator("svg.graph a[data-ref='run:run_a'] g")).to_have_class(
+            re.compile("dim")
+        )
+        page.locator("svg.graph a[aria-current]").focus()
+        page.keyboard.press("ArrowRight")
+        one = page.evaluate(focused)
+        page.keyboard.press("ArrowDown")
+        other = page.evaluate(focused)
+        assert one.startswith("run:")
+        assert other not in (one, "find")
+        assert page.locator("svg.graph path.mine").count() > 0
+        page.keyboard.press("ArrowLeft")
+        assert page.evaluate(focused) == "dataset:flights@1"
+        page.goto(f"{site}/lineage?subject=dataset:flights@1")
+        before = page.locator("svg.graph a[data-ref^='run:']").count()
+        page.locator("svg.graph a[data-ref='folded:1:run']").click()
+        expect(page.locator("svg.graph a[data-ref^='run:']")).not_to_have_count(before)
         assert complaints == []

@@ -43,6 +43,8 @@ __all__ = [
     "read",
     "seal_orphans",
     "sealed",
+    "sound",
+    "spans",
     "use",
     "watermark",
 ]
@@ -118,10 +120,20 @@ def times(folder: Path, since: float | None, until: float) -> npt.NDArray[np.flo
 
 def rows_since(folder: Path, since: float | None) -> int:
     """Return a bound on the rows from an event time on: never too few. Cheap to ask."""
+    return sum(rows for _, rows in spans(folder, since))
+
+
+def spans(folder: Path, since: float | None) -> list[tuple[float, int]]:
+    """Return the newest event time and the rows of each file that reaches back to ``since``."""
     low = float("-inf") if since is None else since
-    index, spans = _spans(folder)
-    kept = sum(file.rows for file in index.files if file.high >= low)
-    return kept + sum(span.rows for span, _ in spans if span.high >= low)
+    index, several = _spans(folder)
+    kept = [(file.high, file.rows) for file in index.files if file.high >= low]
+    return kept + [(span.high, span.rows) for span, _ in several if span.high >= low]
+
+
+def sound(folder: Path, index: shelf.Index, since: float) -> list[str]:
+    """Return the files with rows from ``since`` on that hold what was written, oldest first."""
+    return [file.name for file in _sound(folder, index, lambda one: one.high >= since)]
 
 
 def came_late(folder: Path, before: float, received_after: float) -> npt.NDArray[np.float64]:

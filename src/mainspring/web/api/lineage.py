@@ -83,7 +83,11 @@ class AskTouched(Request, frozen=True, kw_only=True):
 
 @operation("lineage.predictions", "GET", "/api/v1/lineage/predictions", Permission.READ)
 def predictions_of(ws: Workspace, request: AskTouched) -> Touched:
-    """Count the captured predictions that came of a thing, by endpoint and version."""
+    """Count the captured predictions that came of a thing, by endpoint, version and day.
+
+    Work is bounded: of an endpoint with very many rows the newest are counted, and ``cut`` says
+    from when on.
+    """
     from mainspring.workspace.lineage.touched import touched
 
     return touched(ws, request.subject, since_s=request.since_s, most=request.most)

@@ -43,6 +43,7 @@ from mainspring.web.pages import (
     runs,
     serving,
     starts,
+    touched,
 )
 from mainspring.web.pages.assets import Static
 from mainspring.web.pages.fields import Asked
@@ -104,6 +105,8 @@ def routes(ws: Workspace, admit: Admit, threads: Threads | None = None) -> list[
         page("/pipelines", "pipelines.html", pipelines.gather_all),
         page("/pipelines/{name:path}", "pipeline.html", pipelines.gather),
         page("/lineage", "lineage.html", lineage.gather),
+        page("/lineage/predictions", "touched.html", touched.gather),
+        Route(touched.PATH, touched.PredictionsFile(ws, line), methods=["GET"]),
         page("/schedules", "starts.html", starts.gather),
         page("/experiments", "experiments.html", experiments.gather_all),
         page("/experiments/{experiment}", "experiment.html", experiments.gather),

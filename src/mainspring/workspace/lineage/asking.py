@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
-from urllib.parse import quote
 
 import msgspec
 
@@ -327,16 +326,3 @@ def lineage(
                 texts["kinds"] = ",".join(kinds)
             return msgspec.convert(place.ask("GET", "/api/v1/lineage", query=texts), Lineage)
         return lineage_of(place, subject, direction, depth=depth, most=most, kinds=kinds)
-
-
-def page_of(ref: str) -> str | None:
-    """Return the page of this server that shows a thing, if there is one."""
-    kind, _, rest = ref.partition(":")
-    if kind in ("run", "endpoint", "model"):
-        return f"/{kind}s/{quote(rest, safe='')}"
-    if kind in ("step", "artifact"):
-        return f"/runs/{quote(rest.partition('/')[0], safe='')}"
-    if kind == "version":
-        model, _, number = rest.rpartition("/")
-        return f"/models/{quote(model, safe='')}?version={number}#v{number}"
-    return None
