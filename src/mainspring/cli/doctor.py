@@ -265,6 +265,36 @@ def _store(settings: Settings) -> Iterator[Finding]:
         house.close()
 
 
+def _openlineage(settings: Settings) -> Iterator[Finding]:
+    """Tell where events of runs go, and whether they arrive."""
+    if not settings.openlineage_url or settings.openlineage_disabled:
+        return
+    from mainspring.workspace.openlineage import sending
+
+    why = sending.reachable(settings)
+    if why:
+        advice = "Events wait for a week; see: mainspring lineage deliveries"
+        yield warn("openlineage", why, advice)
+    else:
+        yield ok(
+            "openlineage", f"{sending.file_of(settings) or sending.url_of(settings)} is there"
+        )
+    file = settings.database_url.removeprefix("sqlite:///")
+    if settings.database_url.startswith("sqlite") and not Path(file).exists():
+        return
+    house = Local(settings)
+    try:
+        found = house.call("lineage.deliveries")
+    except MainspringError:
+        return  # the check of the database says why
+    finally:
+        house.close()
+    for count, what in ((found["waiting"], "wait"), (found["failed"], "were refused")):
+        if count and found["error"]:
+            advice = "See: mainspring lineage deliveries"
+            yield warn("openlineage", f"{count} events {what}: {found['error']}", advice)
+
+
 def _invariants(settings: Settings) -> Iterator[Finding]:
     """Ask the store for everything it promises."""
     from mainspring.workspace.invariants.asking import ask
@@ -405,6 +435,7 @@ CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
     _steps,
     _clock,
     _database,
+    _openlineage,
     _invariants,
     _objects,
     _journals,

@@ -304,6 +304,7 @@ def config(*, options: Everywhere = HERE) -> None:
         "objects": settings.objects_url,
         "token": "set" if settings.token else None,
         "openlineage_key": "set" if settings.openlineage_key else None,
+        "openlineage_headers": dict.fromkeys(settings.openlineage_headers, "set"),
     }
     found["database"] = _without_password(found["database"])
     render.answer(

@@ -336,6 +336,13 @@ def get(tx: Tx, task_id: str) -> Task | None:
     return None if row is None else task_of(row)
 
 
+def newest_error(tx: Tx, group: str) -> str:
+    """Return what went wrong last in a group; empty where nothing did."""
+    wrong = (tasks.c.group == group) & (tasks.c.error != "")
+    row = tx.one(select(tasks.c.error).where(wrong).order_by(tasks.c.ended.desc()).limit(1))
+    return "" if row is None else str(row.error)
+
+
 def list_tasks(tx: Tx, group: str) -> list[Task]:
     """Return the tasks of a group in the order they were submitted."""
     query = select(tasks).where(tasks.c.group == group).order_by(tasks.c.seq)

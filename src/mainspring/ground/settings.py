@@ -6,11 +6,12 @@ import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
+from mainspring.ground import others
 from mainspring.ground.errors import BadInputError
 from mainspring.ground.nearest import meant
 
@@ -40,13 +41,6 @@ NOT_SETTINGS = frozenset(
         "WEBHOOK_SECRET",
     )
 )
-
-#: Names that other tools read as well, and which setting each is.
-_OTHERS = {
-    "OPENLINEAGE_URL": "openlineage_url",
-    "OPENLINEAGE_API_KEY": "openlineage_key",
-    "OPENLINEAGE_NAMESPACE": "openlineage_namespace",
-}
 
 Count = Annotated[int, Meta(ge=1)]
 Length = Annotated[float, Meta(gt=0)]
@@ -85,9 +79,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     webhook_hosts: list[
         str
     ] = []  #: hosts of this network that webhooks may go to, such as "ci:8080"
-    openlineage_url: str | None = None  #: where events of runs go, such as http://marquez:5000
+    openlineage_url: str | None = (
+        None  #: where events of runs go: http://marquez:5000, or file:events.ndjson
+    )
+    openlineage_endpoint: str | None = None  #: the path there; default api/v1/lineage
     openlineage_key: str | None = None  #: the bearer token that it asks for; or secret:NAME
+    openlineage_headers: dict[str, str] = {}  #: others that it asks for; values may be secret:NAME
+    openlineage_compression: Literal["gzip"] | None = None  #: of what is sent
     openlineage_namespace: str = "mainspring"  #: of our jobs, at that receiver
+    openlineage_disabled: bool = False  #: nothing is told, whatever else is set
     host_models: Count = 200  #: that the shared host keeps in memory; the oldest used go first
     host_memory_mb: Count = 2048  #: that they hold together
     max_body_mb: Count = 32  #: largest body of a request
@@ -167,9 +167,7 @@ def _said(root: Path, environ: Mapping[str, str]) -> Iterator[tuple[str, Any, st
     """Yield key, value and where it stands: of the file first, then of the environment."""
     for key, value in _read(root / FILE).items():
         yield key, value, str(root / FILE)
-    for name, key in _OTHERS.items():  # others' names are honoured, and ours stand above them
-        if environ.get(name):
-            yield key, environ[name], name
+    yield from others.said(environ)  # which are honoured, and ours stand above them
     for key in Settings.__struct_fields__:
         name = f"MAINSPRING_{key.upper()}"
         if environ.get(name):
@@ -185,6 +183,9 @@ def _made(values: dict[str, Any], source: Mapping[str, str], root: Path) -> Sett
     for key in ("hosts", "webhook_hosts"):
         if isinstance(values.get(key), str):
             values[key] = [name.strip() for name in values[key].split(",") if name.strip()]
+    if isinstance(values.get("openlineage_headers"), str):
+        name = source["openlineage_headers"]
+        values["openlineage_headers"] = others.mapping(values["openlineage_headers"], name)
     values.setdefault("root", str(root))
     values["home"] = str((root / Path(values.get("home", ".mainspring")).expanduser()).resolve())
     try:

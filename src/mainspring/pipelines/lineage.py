@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -56,3 +56,33 @@ def _some(tx: Tx, column: Any, values: Sequence[str]) -> list[Kin]:
                 )
             )
     return found
+
+
+def makers(tx: Tx, run: str, digests: Collection[str]) -> dict[str, str]:
+    """Return which step of a run gave what, by digest; the last that gave it."""
+    found: dict[str, str] = {}
+    several = list(digests)
+    for start in range(0, len(several), _PART):
+        mine = (steps.c.run == run) & steps.c.output.in_(several[start : start + _PART])
+        rows = tx.all(select(steps.c.step, steps.c.output).where(mine).order_by(steps.c.id))
+        found |= {row.output: row.step for row in rows}
+    return found
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """A step that will not go on by itself."""
+
+    step: str
+    state: str
+    attempt: int
+    ended: float | None
+
+
+def ended(tx: Tx, run: str, since: float | None = None) -> list[Ended]:
+    """Return the steps of a run that ended, or those of them that ended from a moment on."""
+    over = (steps.c.run == run) & steps.c.state.in_(("done", "reused", "failed", "skipped"))
+    if since is not None:
+        over &= steps.c.ended >= since
+    columns = (steps.c.step, steps.c.state, steps.c.attempt, steps.c.ended)
+    rows = tx.all(select(*columns).where(over).order_by(steps.c.id))
+    return [Ended(row.step, row.state, row.attempt, row.ended) for row in rows]

@@ -48,6 +48,7 @@ class Scans:
         self._marks: dict[str, float] = {}  # how far each endpoint was known when it was looked at
         self._rollouts = RolloutScan(ws)
         self._triggers = Triggers()
+        self._told: dict[str, float] = {}  # runs that go on -> how far OpenLineage saw their steps
         self._live: dict[str, tuple[float, bool]] = {}  # endpoint -> (watermark, traffic is live)
 
     def all(self, tx: Tx) -> list[NewTask]:
@@ -83,7 +84,7 @@ class Scans:
         watched = [one.spec for one in self._overview.endpoints.values() if one.spec is not None]
         found = ageing.due(tx, now) + telling.due(tx) + alarming.due(tx, now)
         found += arriving.due(tx, watched) + self._triggers.due(tx, now)
-        found += openlineage.due(tx, self._ws.settings, now)
+        found += openlineage.due(tx, self._ws.settings, now, self._told)
         if not found:
             self._rest.begin(changed, now)
         return found

@@ -139,8 +139,9 @@ def test_the_page_the_file_and_the_answer_count_the_same_predictions(
         assert [one["prediction"] for one in rows] == ids
         assert rows[0] == {"endpoint": "arrivals", "version": "delays/1", "prediction": ids[0],
                            "time": "2023-11-13T23:00:00Z"}  # fmt: skip
-        for query, status in (("subject=run:none", 404), ("subject=x", 400),
-                              ("subject=delays/1&since=soon", 400), ("since=7d", 400)):  # fmt: skip
+        wrong = {"subject=run:none": 404, "subject=x": 400, "subject=delays/1&since=soon": 400,
+                 "since=7d": 400}  # fmt: skip
+        for query, status in wrong.items():
             assert web.get(f"/lineage/predictions.csv?{query}").status_code == status
         none = web.get("/lineage/predictions", params={"subject": "file:/data/flights.csv"})
         assert none.status_code == 200

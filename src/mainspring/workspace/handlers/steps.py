@@ -327,7 +327,9 @@ def openers(steps: Steps) -> dict[str, Opener]:
 
 def _to_open(settings: Settings) -> dict[str, Any]:
     """Return what opens this home, without what we show to others: a step is a user's code."""
-    told = msgspec.structs.replace(settings, url=None, token=None, openlineage_key=None)
+    told = msgspec.structs.replace(
+        settings, url=None, token=None, openlineage_key=None, openlineage_headers={}
+    )
     found: dict[str, Any] = msgspec.to_builtins(told)
     return found
 

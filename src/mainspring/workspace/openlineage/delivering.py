@@ -1,6 +1,7 @@
 """Deliver OpenLineage events: tasks of their own, tried again, one at a time, beside the runs.
 
-A receiver that is dead is asked once in half a minute, and what waits for it is bounded.
+A receiver that is dead is asked once in half a minute, for a week; what waits for it is bounded,
+and what does not wait is found again in the rows once there is room.
 """
 
 from __future__ import annotations
@@ -8,24 +9,20 @@ from __future__ import annotations
 import logging
 import threading
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import msgspec
 
-from mainspring.backends.notify import posting
 from mainspring.engine import tasks
 from mainspring.engine.tasks import NewTask
 from mainspring.engine.worker import Done, Handler
 from mainspring.experiments import runs
-from mainspring.ground.errors import NotFoundError, StoreError, UnavailableError
-from mainspring.ground.objects import Run, RunStatus
+from mainspring.ground.errors import NotFoundError, UnavailableError
+from mainspring.ground.objects import Run, RunStatus, StepRecord
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
-from mainspring.ground.secrecy import hide
-from mainspring.pipelines import runs as pipelines
-from mainspring.pipelines import secrets
+from mainspring.pipelines import lineage, reading
 from mainspring.workspace.openlineage import events as openlineage
-from mainspring.workspace.vault import sealed
+from mainspring.workspace.openlineage import sending
 
 if TYPE_CHECKING:
     from mainspring.engine.tasks import Lease
@@ -33,29 +30,56 @@ if TYPE_CHECKING:
     from mainspring.workspace.opening import Workspace
 
 KIND = GROUP = "openlineage"
-#: The last try of an event is about an hour after the first, for waits double up to a bound.
-ATTEMPTS, BACKOFF_S = 20, 2.0
-TIMEOUT_S = 3.0
-_AGAIN_S = 30.0  #: a receiver that did not answer is left alone so long
-_SINCE_S = 86_400.0  #: runs that began longer ago are not told any more
-_RUNS = 200  #: the newest, that are looked at
-NAMED = "secret:"  #: begins a key that is the name of a kept secret
+#: An event is tried for a week, for waits double up to five minutes.
+ATTEMPTS, BACKOFF_S = 2000, 2.0
+_SINCE_S = 7 * 86_400.0  #: runs that began longer ago are not told any more
+_RUNS, _PAGES = 200, 20  #: runs that are looked at together, and how often at one look
+_LATE_S = 60.0  #: a step may be seen to end so long after its end
 MOST_WAITING = 500  #: events; beyond that nothing more is handed out until some are told
-_ENDED = ("done", "reused", "failed", "skipped")
 _log = logging.getLogger("mainspring.engine")
 
 
-def due(tx: Tx, settings: Settings, now: float) -> list[NewTask]:
-    """Return a delivery for each run that began or ended, and each step that ended."""
-    if not settings.openlineage_url:
+def due(
+    tx: Tx, settings: Settings, now: float, seen: dict[str, float] | None = None
+) -> list[NewTask]:
+    """Return a delivery for each run that began or ended, and each step that ended.
+
+    Runs are looked at from the newest back until one page is all told; while a receiver is ill
+    little waits, and the rest is found when it is well. ``seen`` remembers of runs that go on up
+    to when their steps were looked at, so that a run of many steps is not read whole each time.
+    """
+    if not settings.openlineage_url or settings.openlineage_disabled:
         return []
-    if _waiting(tx) >= MOST_WAITING:
-        return []
+    room = MOST_WAITING - _waiting(tx)
+    found: list[NewTask] = []
+    until = now + 1
+    for _ in range(_PAGES):
+        if len(found) >= room:
+            break
+        page = runs.started_between(tx, now - _SINCE_S, until, _RUNS)
+        new = _of_runs(tx, [run for run in page if run.pipeline is not None], seen)
+        found += new
+        if not new or len(page) < _RUNS or page[0].started >= until:
+            break
+        until = page[0].started
+    return found[: max(room, 0)]
+
+
+def _of_runs(tx: Tx, several: list[Run], seen: dict[str, float] | None) -> list[NewTask]:
+    """Return what was not handed out yet of some runs; of which the end was, all was."""
+    ends = {run.id: _task(run.id, _end(run)) for run in several if run.ended is not None}
+    over = tasks.known(tx, [one.id for one in ends.values()])
     found = []
-    for run in runs.started_between(tx, now - _SINCE_S, now + 1, _RUNS):
-        if run.pipeline is not None:
-            found += _of_run(tx, run)
-    return found
+    for run in several:
+        end = ends.get(run.id)
+        if end is None or end.id not in over:
+            found += [*_of_run(tx, run, seen), *([end] if end is not None else [])]
+    known = tasks.known(tx, [one.id for one in found])
+    return [one for one in found if one.id not in known]
+
+
+def _end(run: Run) -> str:
+    return f"end/{run.status}/{run.ended:.3f}"
 
 
 def _waiting(tx: Tx) -> int:
@@ -63,19 +87,18 @@ def _waiting(tx: Tx) -> int:
     return sum(states.get(one, 0) for one in ("ready", "leased", "waiting"))
 
 
-def _of_run(tx: Tx, run: Run) -> list[NewTask]:
+def _of_run(tx: Tx, run: Run, seen: dict[str, float] | None) -> list[NewTask]:
+    """Return a delivery for its start, and for each step that ended."""
+    goes_on = run.status is RunStatus.RUNNING
+    since = seen.get(run.id) if seen is not None and goes_on else None
+    steps = lineage.ended(tx, run.id, None if since is None else since - _LATE_S)
+    if seen is not None:
+        if goes_on:
+            seen[run.id] = max((one.ended or 0.0 for one in steps), default=since or 0.0)
+        else:
+            seen.pop(run.id, None)
     found = [_task(run.id, "start")]
-    ends = [] if run.ended is None else [f"end/{run.status}/{run.ended:.3f}"]
-    if ends and tasks.known(tx, [_task(run.id, ends[0]).id]):
-        return []  # all of it was handed out before
-    found += [
-        _task(run.id, f"step/{step.state}/{step.attempt}/{step.step}")
-        for step in pipelines.steps_of(tx, run.id)
-        if step.state in _ENDED
-    ]
-    if run.status is not RunStatus.RUNNING:
-        found += [_task(run.id, end) for end in ends]
-    return found
+    return found + [_task(run.id, f"step/{o.state}/{o.attempt}/{o.step}") for o in steps]
 
 
 def _task(run: str, what: str) -> NewTask:
@@ -108,7 +131,7 @@ class Delivering:
             BadInputError: if it refuses them.
         """
         settings, now = self._ws.settings, self._ws.clock.now()
-        if not settings.openlineage_url:
+        if not settings.openlineage_url or settings.openlineage_disabled:
             return Done(result={"sent": 0})  # it was taken out of the settings meanwhile
         if now < self._silent_until:
             raise UnavailableError(f"It was not tried again yet: {self._silent}")
@@ -118,69 +141,48 @@ class Delivering:
         except NotFoundError:
             return Done(result={"sent": 0})
         try:
-            key = key_of(self._ws) if events else None
-            for event in events:
-                send(settings, event, key)
+            if events:
+                sending.send(self._ws, events)
         except UnavailableError as error:
             with self._lock:
-                self._silent_until, self._silent = now + _AGAIN_S, str(error)
+                self._silent_until, self._silent = now + sending.AGAIN_S, str(error)
             _log.warning("OpenLineage events wait: %s", error)
             raise
         return Done(result={"sent": len(events)})
 
     def _events(self, tx: Tx, run: str, what: str) -> list[dict[str, Any]]:
-        told = openlineage.story(tx, run)
         namespace = self._ws.settings.openlineage_namespace
         kind, _, rest = what.partition("/")
+        if kind == "step":
+            name = rest.split("/", 2)[2]
+            told = openlineage.story_of_step(tx, run, name)
+            return openlineage.of_step(told, told.steps[0], namespace, _sizes(self._ws, tx))
+        told = openlineage.story(tx, run)
         if kind == "start":
             return [openlineage.started(told, namespace)]
-        if kind == "end":
-            end = openlineage.ended(told, namespace)
-            return [] if end is None else [end]
-        name = rest.split("/", 2)[2]
-        step = next((one for one in told.steps if one.step == name), None)
-        return [] if step is None else openlineage.of_step(told, step, namespace)
+        end = openlineage.ended(told, namespace)
+        return [] if end is None else [end]
 
 
-def key_of(ws: Workspace) -> str | None:
-    """Return what the receiver asks for: as it is set, or of the kept secret that it names.
+def _sizes(ws: Workspace, tx: Tx) -> openlineage.Sizes:
+    """Return what says how large a step's output is; of objects elsewhere nothing is asked."""
 
-    Raises:
-        UnavailableError: if there is no such secret, or it does not open; what waits is kept.
-    """
-    told = ws.settings.openlineage_key
-    if not told or not told.startswith(NAMED):
-        return told
-    name = told.removeprefix(NAMED)
-    kept = ws.read(Permission.WORK, lambda tx: secrets.values(tx, [name])).get(name)
-    if kept is None:
-        raise UnavailableError(
-            f"openlineage_key names the secret {name[:80]}, and none is kept by that name.",
-            hint=f"Keep it: mainspring secret set {name[:80]}",
-        )
-    try:
-        key = sealed.unseal(ws, "secret", name, kept)
-    except StoreError as error:
-        raise UnavailableError(str(error)) from error
-    hide(key)
-    return key
+    def of(step: StepRecord) -> dict[str, int]:
+        if "://" in ws.settings.objects_url or step.key is None:
+            return {}
+        kept = reading.objects_of(tx, [step.key]).get(step.key, [])
+        if not kept or len(kept) > _MOST_OBJECTS:
+            return {}
+        try:
+            size = sum(ws.objects.size(one) for one in set(kept))
+        except NotFoundError:
+            return {}  # it was let go of meanwhile
+        return {"size": size, "fileCount": len(set(kept))}
+
+    return of
 
 
-def send(settings: Settings, event: dict[str, Any], key: str | None = None) -> None:
-    """Post one event to the receiver of the settings.
-
-    Raises:
-        UnavailableError, BadInputError: if it does not take it.
-    """
-    parts = urlsplit(settings.openlineage_url or "")
-    url = (settings.openlineage_url or "").rstrip("/")
-    if not parts.path.strip("/"):
-        url += "/api/v1/lineage"
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
-    # Whoever sets the address answers for it: it may be one of this network's.
-    own = [*settings.webhook_hosts, parts.netloc.rpartition("@")[2], parts.hostname or ""]
-    answer = posting.post(url, msgspec.json.encode(event), headers, own, TIMEOUT_S)
-    posting.accepted(answer, parts.hostname or url)
+_MOST_OBJECTS = 200  #: whose sizes are added up
 
 
 class Deliveries(msgspec.Struct, frozen=True, kw_only=True):
@@ -198,10 +200,10 @@ def deliveries(ws: Workspace) -> Deliveries:
 
     def look(tx: Tx) -> Deliveries:
         states = tasks.group_state(tx, GROUP)
-        several = tasks.list_tasks(tx, GROUP) if states else []
-        error = next((one.error for one in reversed(several) if one.error), "")
+        ill = any(states.get(one) for one in ("ready", "leased", "failed"))
+        error = tasks.newest_error(tx, GROUP) if ill else ""
         return Deliveries(
-            url=ws.settings.openlineage_url,
+            url=None if ws.settings.openlineage_disabled else ws.settings.openlineage_url,
             waiting=_waiting(tx),
             done=states.get("done", 0),
             failed=states.get("failed", 0),
@@ -218,8 +220,8 @@ def exported(ws: Workspace, limit: int = 1000) -> list[dict[str, Any]]:
         found = []
         for run in runs.started_between(tx, 0.0, ws.clock.now() + 1, limit):
             if run.pipeline is not None:
-                told = openlineage.story(tx, run.id)
-                found += openlineage.every(told, ws.settings.openlineage_namespace)
+                told, namespace = openlineage.story(tx, run.id), ws.settings.openlineage_namespace
+                found += openlineage.every(told, namespace, _sizes(ws, tx))
         return found
 
     return ws.read(Permission.READ, look)
