@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import select, tuple_
 
 from mainspring.experiments.tables import (
     datasets,
@@ -18,7 +18,7 @@ from mainspring.experiments.tables import (
 )
 from mainspring.ground.ports import Tx
 
-_PART = 500  # a database takes a bounded number of variables
+_PART = 400  # a database takes a bounded number of variables, and a pair is two
 
 
 class Read(msgspec.Struct, frozen=True):
@@ -52,9 +52,31 @@ def reads_of(tx: Tx, ids: Sequence[str]) -> list[Read]:
     return _reads(tx, run_datasets.c.run, ids)
 
 
-def reads_under(tx: Tx, names: Sequence[str]) -> list[Read]:
-    """Return who read the datasets of some names, whichever version."""
-    return _reads(tx, datasets.c.name, names)
+def digests_of(tx: Tx, names: Sequence[str]) -> list[tuple[str, str]]:
+    """Return name and digest of every version of some datasets, in the order they were logged."""
+    columns = (datasets.c.name, datasets.c.digest)
+    found: dict[tuple[str, str], None] = {}
+    for part in _parts(names):
+        query = select(*columns).where(datasets.c.name.in_(part))
+        rows = tx.all(query.order_by(datasets.c.created, datasets.c.id))
+        found |= dict.fromkeys((row.name, row.digest) for row in rows)
+    return list(found)
+
+
+def sources_of(tx: Tx, several: Sequence[tuple[str, str]]) -> list[tuple[str, str, str]]:
+    """Return name, digest and each source of some versions of datasets."""
+    columns = (datasets.c.name, datasets.c.digest, datasets.c.source)
+    key = tuple_(datasets.c.name, datasets.c.digest)
+    return [
+        (row.name, row.digest, row.source)
+        for part in _parts(several)
+        for row in tx.all(select(*columns).where(key.in_(part)).order_by(datasets.c.id))
+    ]
+
+
+def reads_of_versions(tx: Tx, several: Sequence[tuple[str, str]]) -> list[Read]:
+    """Return who read some versions of datasets, each by name and digest."""
+    return _reads(tx, tuple_(datasets.c.name, datasets.c.digest), several)
 
 
 def reads_from(tx: Tx, path: str) -> list[Read]:
@@ -65,7 +87,7 @@ def reads_from(tx: Tx, path: str) -> list[Read]:
     return _reads(tx, datasets.c.id, [row.id for row in tx.all(found)])
 
 
-def _reads(tx: Tx, column: Any, values: Sequence[str]) -> list[Read]:
+def _reads(tx: Tx, column: Any, values: Sequence[Any]) -> list[Read]:
     link, data = run_datasets.c, datasets.c
     columns = (link.run, data.name, data.digest, data.source, link.context)
     joined = select(*columns).join(datasets, link.dataset == data.id)

@@ -43,8 +43,7 @@ def named(tx: Tx, several: Sequence[tuple[str, int]]) -> list[Kin]:
 
 def newest(tx: Tx, model: str, limit: int) -> list[Kin]:
     """Return the newest versions of a model, the newest first."""
-    found = _some(tx, versions.c.model == model)
-    return sorted(found, key=lambda one: -one.number)[:limit]
+    return _some(tx, versions.c.model == model, limit)
 
 
 def named_by(tx: Tx, models: Sequence[str]) -> list[tuple[str, str, int]]:
@@ -57,14 +56,15 @@ def _parts(several: Sequence[Any]) -> list[list[Any]]:
     return [list(several[at : at + _PART]) for at in range(0, len(several), _PART)]
 
 
-def _some(tx: Tx, which: Any) -> list[Kin]:
+def _some(tx: Tx, which: Any, newest: int | None = None) -> list[Kin]:
     v, gone, lost = versions.c, deleted_versions.c, deleted_models.c
     query = (
         select(v.model, v.number, v.run, v.package, v.created, gone.at, lost.at.label("lost"))
         .outerjoin(deleted_versions, (gone.model == v.model) & (gone.number == v.number))
         .outerjoin(deleted_models, lost.model == v.model)
         .where(which)
-        .order_by(v.model, v.number)
+        .order_by(v.model, v.number if newest is None else v.number.desc())
+        .limit(newest)
     )
     return [
         Kin(

@@ -34,12 +34,23 @@ def dataset(name: str, digest: str) -> str:
     return f"dataset:{name}@{digest}"
 
 
+def _split(several: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:
+    """Return whole datasets by name, and versions of them by name and digest."""
+    whole = [one for one in several if "@" not in one]
+    exact = [one.rpartition("@") for one in several if "@" in one]
+    return whole, [(name, digest) for name, _, digest in exact]
+
+
 class Edges:
-    """The edges next to some things, downwards and upwards. Each remembers nothing."""
+    """The edges next to some things, downwards and upwards.
+
+    What is asked for at each step of a chain, the steps of a run, is read once a question.
+    """
 
     def __init__(self, tx: Tx, known: Known) -> None:
         self._tx = tx
         self._known = known
+        self._steps: dict[str, list[steps.Kin]] = {}
         self._down: dict[str, Callable[[list[str]], Found]] = {
             "file": self._files_down,
             "dataset": self._datasets_down,
@@ -88,6 +99,14 @@ class Edges:
             for edge in table[kind](several)
         ]
 
+    def _steps_of(self, ids: Sequence[str]) -> list[steps.Kin]:
+        """Return the steps of runs, in an order in which they may run."""
+        new = [one for one in dict.fromkeys(ids) if one not in self._steps]
+        self._steps |= {one: [] for one in new}
+        for step in steps.of_runs(self._tx, new):
+            self._steps[step.run].append(step)
+        return [step for one in dict.fromkeys(ids) for step in self._steps[one]]
+
     # ------------------------------------------------------------ data
 
     def _files_down(self, paths: list[str]) -> Found:
@@ -105,32 +124,29 @@ class Edges:
         return [*logged, *added]
 
     def _datasets_down(self, several: list[str]) -> Found:
-        wanted, whole = set(several), {one for one in several if "@" not in one}
-        names = list({one.rpartition("@")[0] or one for one in several})
-        found = []
-        for one in runs.reads_under(self._tx, names):
+        whole, exact = _split(several)
+        found = [
+            Leads(up=f"dataset:{name}", down=dataset(name, digest), how="version")
+            for name, digest in runs.digests_of(self._tx, whole)
+        ]
+        for one in runs.reads_of_versions(self._tx, exact):
+            read = f"read as {one.context}" if one.context else "read by"
             ref = dataset(one.name, one.digest)
-            if one.name in whole:
-                found.append(Leads(up=f"dataset:{one.name}", down=ref, how="version"))
-            if f"{one.name}@{one.digest}" in wanted:
-                read = f"read as {one.context}" if one.context else "read by"
-                found.append(Leads(up=ref, down=f"run:{one.run}", how=read))
+            found.append(Leads(up=ref, down=f"run:{one.run}", how=read))
         return found
 
     def _datasets_up(self, several: list[str]) -> Found:
         wanted = set(several)
-        names = list({one.rpartition("@")[0] or one for one in several})
-        found = []
-        for one in runs.reads_under(self._tx, names):
-            uri = uri_of(one.source)
-            if f"{one.name}@{one.digest}" in wanted and uri:
-                ref = dataset(one.name, one.digest)
-                found.append(Leads(up=f"file:{uri}", down=ref, how="logged as"))
-            if one.name in wanted:
-                ref = dataset(one.name, one.digest)
-                found.append(Leads(up=ref, down=f"dataset:{one.name}", how="version"))
-        digests = [one.rpartition("@")[2] for one in several if "@" in one]
-        for version in data.by_digest(self._tx, digests):
+        whole, exact = _split(several)
+        found = [
+            Leads(up=dataset(name, digest), down=f"dataset:{name}", how="version")
+            for name, digest in runs.digests_of(self._tx, whole)
+        ]
+        for name, digest, source in runs.sources_of(self._tx, exact):
+            if uri := uri_of(source):
+                down = dataset(name, digest)
+                found.append(Leads(up=f"file:{uri}", down=down, how="logged as"))
+        for version in data.by_digest(self._tx, [digest for _, digest in exact]):
             if f"{version.name}@{version.digest}" in wanted and version.source:
                 ref = dataset(version.name, version.digest)
                 found.append(Leads(up=f"file:{version.source}", down=ref, how="added as"))
@@ -141,7 +157,7 @@ class Edges:
     def _runs_down(self, ids: list[str]) -> Found:
         found = []
         outputs: dict[str, set[str]] = defaultdict(set)
-        for one in steps.of_runs(self._tx, ids):
+        for one in self._steps_of(ids):
             if one.output is not None:
                 outputs[one.run].add(one.output)
             if not one.inputs:
@@ -178,7 +194,7 @@ class Edges:
     def _steps_down(self, several: list[str]) -> Found:
         wanted = set(several)
         ids = list(dict.fromkeys(one.partition("/")[0] for one in several))
-        mine = steps.of_runs(self._tx, ids)
+        mine = self._steps_of(ids)
         gave = {
             (one.run, one.output): one
             for one in mine
@@ -207,7 +223,7 @@ class Edges:
     def _steps_up(self, several: list[str]) -> Found:
         wanted = set(several)
         ids = list(dict.fromkeys(one.partition("/")[0] for one in several))
-        mine = steps.of_runs(self._tx, ids)
+        mine = self._steps_of(ids)
         gave = {(one.run, one.output): one for one in mine if one.output}
         found, reused = [], []
         for one in mine:
@@ -298,7 +314,7 @@ class Edges:
         pairs = [(one.rpartition("/")[0], int(one.rpartition("/")[2])) for one in several]
         made = versions.named(self._tx, pairs)
         ids = list(dict.fromkeys(one.run for one in made if one.run))
-        gave = {(one.run, one.output): one for one in steps.of_runs(self._tx, ids) if one.output}
+        gave = {(one.run, one.output): one for one in self._steps_of(ids) if one.output}
         found = []
         for version in made:
             if version.run is None:

@@ -91,15 +91,21 @@ def _versions(tx: Tx, several: Sequence[str]) -> _Told:
 def _datasets(tx: Tx, several: Sequence[str]) -> _Told:
     """A version that has a number is called by it; another by the beginning of its digest."""
     found: _Told = {}
+    digests = [one.rpartition("@")[2] for one in several if "@" in one]
+    kept = {
+        (one.name, one.digest): one.number
+        for one in data.by_digest(tx, digests)
+        if one.removed is None
+    }
     for one in several:
         name, at, digest = one.rpartition("@")
         ref = f"dataset:{one}"
         if not at:
             found[ref] = (ref, one, "all its versions", "")
             continue
-        numbers = [each for each in data.of_digest(tx, digest) if each.name == name]
-        if numbers:
-            label = f"{name}@{numbers[-1].number}"
+        number = kept.get((name, digest))
+        if number is not None:
+            label = f"{name}@{number}"
             found[ref] = (f"dataset:{label}", label, f"digest {digest[:_SHORT]}", "")
         else:
             found[ref] = (ref, f"{name}@{digest[:_SHORT]}", "", "")
