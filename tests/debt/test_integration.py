@@ -54,16 +54,20 @@ def test_gitlab_runs_what_github_runs_so_that_running_one_shows_both(
         "apt-get update -qq && apt-get install -y -qq git",
         "git fetch -q origin +refs/heads/trunk:refs/remotes/origin/trunk",
     ]
-    assert [one.split()[0] for one in github[-2:]] == ["test", "gh"]
+    summary, comment = github[-2:]
+    assert summary.endswith('cat report.md >> "$GITHUB_STEP_SUMMARY"')
     assert gitlab[2:] == github[:-2]
+    after = yaml.safe_load(integration.text(wanted("gitlab", **asked)))["mainspring"]
+    assert after["after_script"] == [f"test ! -f report.md || {comment}"]
 
 
-def test_a_fork_gets_its_report_without_a_token_that_may_write() -> None:
-    steps = yaml.safe_load(integration.text(wanted("github")))["jobs"]["report"]["steps"]
-    summary, comment = steps[-2:]
+def test_changes_and_merge_queues_are_reported_on_and_what_says_so_runs_whatever_failed() -> None:
+    told = yaml.safe_load(integration.text(wanted("github")))
+    assert set(told[True]) == {"pull_request", "push", "merge_group"}
+    summary, comment = told["jobs"]["report"]["steps"][-2:]
     assert summary["if"] == "always()"
-    assert "head.repo.full_name == github.repository" in comment["if"]
-    assert "hashFiles('report.md') != ''" in comment["if"]
+    assert comment["if"] == "always() && hashFiles('report.md') != ''"
+    assert comment["env"] == {"GH_TOKEN": "${{ github.token }}"}
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from mainspring.cli.remote import Local, Remote, asking, settings_of
 from mainspring.ground.errors import AlreadyExistsError, BadInputError
 
 if TYPE_CHECKING:
+    from mainspring.ground.gates import Gate
     from mainspring.ground.settings import Settings
     from mainspring.workspace.changes.report import Report
 
@@ -114,7 +116,8 @@ def report(
     the champion are scored on the same rows. Exit code 0 if the gate passed, 1 if it was refused
     or a run failed, 2 if it could not be asked.
 
-    With --url the champion is asked from that server; the runs are of this machine all the same.
+    With --url the champion and the gate are asked from that server; the runs are of this machine
+    all the same, and nothing is registered there.
     """
     from mainspring.workspace.changes.report import Wanted, reported
 
@@ -135,6 +138,7 @@ def report(
             house.workspace,
             lambda model: _champion(settings, model),
             _tell(options),
+            lambda model: _gate(settings, model),
         )
     finally:
         house.close()
@@ -145,6 +149,31 @@ def report(
     else:
         render.said(options, told, f"{found.headline}: {markdown}")
     return 0 if found.passed else 1
+
+
+def comment(
+    markdown: Annotated[Path, Parameter(help="The report that ci report wrote.")],
+    /,
+    *,
+    options: Everywhere = HERE,
+) -> None:
+    """Put a report on the pull or merge request of this job, over the one before.
+
+    Which request it is and whose token is shown are taken from the job's environment: GitHub's
+    with GH_TOKEN, GitLab's with GITLAB_TOKEN. Where there is no request, no token, or the token
+    may not write (as that of a fork), nothing is written, which is said and fails nothing.
+    """
+    from mainspring.workspace.changes import commenting
+
+    try:
+        text = markdown.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInputError(f"{markdown} cannot be read: {error}", field="markdown") from error
+    found = commenting.comment(text, os.environ)
+    said = f"No comment was written: {found.why}."
+    if found.done != "none":
+        said = f"The comment on {found.number} was {found.done}."
+    render.said(options, msgspec.to_builtins(found), said)
 
 
 def _written(found: Report, markdown: Path | None, junit: Path | None) -> None:
@@ -176,6 +205,23 @@ def _champion(settings: Settings, model: str) -> tuple[str, bytes] | None:
         return None
     finally:
         house.close()
+
+
+def _gate(settings: Settings, model: str) -> Gate | None:
+    """Return the gate that a server has for a model; None where nobody declared one there."""
+    from mainspring.ground.errors import NotFoundError
+    from mainspring.ground.gates import Gate
+
+    if not settings.url:
+        return None
+    house = Remote(settings)
+    try:
+        found = house.call("gates.show", model=model)
+    except NotFoundError:
+        return None
+    finally:
+        house.close()
+    return None if found["source"] == "default" else msgspec.convert(found["gate"], Gate)
 
 
 def _tell(options: Everywhere) -> Callable[[str], None]:

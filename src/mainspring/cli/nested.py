@@ -73,6 +73,8 @@ NESTED: dict[str, tuple[str, list[Entry]]] = {
          "mainspring ci init github --pipeline flights"),
         ("report", "integration:report", "Run both sides of a change, compare, and judge.",
          "mainspring ci report flights --base origin/main --markdown report.md"),
+        ("comment", "integration:comment", "Put a report on the pull or merge request, once.",
+         "mainspring ci comment report.md"),
     ]),
     "gate": ("What versions must show before they may serve.", [
         ("run", "gates:run", "Run every check of a version again: exit code 0, 1 or 2.",

@@ -24,7 +24,7 @@ from mainspring.scaling.models import package as packages
 from mainspring.scaling.models.served import opened
 from mainspring.scaling.serving import packaged
 from mainspring.workspace import calling, engines, gates, registering
-from mainspring.workspace.changes import sides, telling
+from mainspring.workspace.changes import commenting, sides, telling
 from mainspring.workspace.changes.sides import Side, Tell
 from mainspring.workspace.views.comment import comment
 
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 #: A server's champion: what it is called, and its artifact; None where there is none.
 Champion = Callable[[str], tuple[str, bytes] | None]
+#: A server's gate for a model; None where nobody declared one there.
+Served = Callable[[str], Gate | None]
 
 
 class Wanted(Record, frozen=True, kw_only=True):
@@ -60,8 +62,16 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     markdown: str
 
 
-def reported(wanted: Wanted, ws: Workspace, champion: Champion, tell: Tell) -> Report:
+def reported(
+    wanted: Wanted,
+    ws: Workspace,
+    champion: Champion,
+    tell: Tell,
+    served: Served = lambda _: None,
+) -> Report:
     """Run both sides of a change and report on it; ``tell`` is told what begins.
+
+    The gate is the server's where it has one, else the home's, else the project's.
 
     Raises:
         BadInputError: if the base is no commit, or there is no such pipeline.
@@ -80,13 +90,19 @@ def reported(wanted: Wanted, ws: Workspace, champion: Champion, tell: Tell) -> R
     if fork != head or told.changed:
         with sides.checked_out(root, fork) as folder:
             before = sides.run(folder, wanted.home, fork, wanted.pipeline, full, tell)
-    declared = _declare(ws, wanted)
+    theirs = served(wanted.model)
+    if theirs is not None:
+        told.lines += ["The gate is the server's.", ""]
+        if theirs.approval:  # which is given where the version is promoted
+            told.lines += ["An approval, which it asks for, is given there.", ""]
+            theirs = msgspec.structs.replace(theirs, approval=False)
+    declared = _declare(ws, wanted, theirs)
     now = sides.run(root, wanted.home, head, wanted.pipeline, full, tell)
     if now.version is None:
         why = now.why or "the pipeline returns no model"
         return told.failed("the run failed", why)
-    if not declared and _declare(ws, wanted):  # there was no model to declare it for before
-        tell(f"{now.version}: judged by the project's gate")
+    if not declared and _declare(ws, wanted, theirs):  # there was no model before to declare it
+        tell(f"{now.version}: judged by the {'project' if theirs is None else 'server'}'s gate")
         _judge_again(ws, now.version)
     tell(f"{now.version}: compared")
     return _compared(told, ws, now.version, before, champion)
@@ -181,7 +197,8 @@ class _Told:
         beside = f"{self.head[:12]}{dirty} against {cell(self.wanted.base)} at {self.base[:12]}"
         lines = [f"## {mark} {cell(self.wanted.model)}: {headline}", "", f"{beside}.", ""]
         lines += [f"> {cell(why)}", ""] if why else []
-        text = "\n".join([*lines, *self.lines]).rstrip() + "\n"
+        mark_ = commenting.mark(self.wanted.pipeline, self.wanted.model)
+        text = "\n".join([*lines, *self.lines]).rstrip() + f"\n\n{mark_}\n"
         return Report(
             passed=passed,
             headline=f"{self.wanted.model}: {headline}",
@@ -197,8 +214,8 @@ class _Told:
 # ---------------------------------------------------------------- the gate, the champion
 
 
-def _declare(ws: Workspace, wanted: Wanted) -> bool:
-    """Declare the gate that the project says, where the home knows none; True if one is known.
+def _declare(ws: Workspace, wanted: Wanted, theirs: Gate | None) -> bool:
+    """Declare the server's gate, or the project's where the home knows none; True if one is known.
 
     A home that a team shares keeps its own: a change cannot make its gate softer there.
     """
@@ -206,7 +223,9 @@ def _declare(ws: Workspace, wanted: Wanted) -> bool:
         known = gates.show(ws, wanted.model)
     except NotFoundError:
         return False
-    gate = _projects(ws, wanted) if known.source == "default" else None
+    gate = theirs if known.source != "loop" else None  # a loop's gate is declared with it
+    if known.source == "default" and gate is None:
+        gate = _projects(ws, wanted)
     if gate is not None:
         gates.declare(ws, wanted.model, gate)
     return True
