@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,17 +13,17 @@ from mainspring.experiments.datasets import Dataset, Use
 from mainspring.ground.objects import CheckResult, Column, Run, RunStatus, Signature, Version
 from mainspring.ground.permissions import Permission, service
 from mainspring.ground.ports import Tx
-from mainspring.pipelines.data import versions as data
 from mainspring.pipelines.tables import steps
 from mainspring.readiness import gate, registry
 from mainspring.scaling.serving import endpoints
 from mainspring.scaling.serving.recorder import CaptureWriter
 from mainspring.scaling.serving.segments import Batch
+from mainspring.workspace.data import adding
 from mainspring.workspace.opening import Workspace
 
 DAY = 86_400.0
 AT = 19_675 * DAY  # 14 Nov 2023, 00:00
-FRAME, CLEAN, MODEL, DIGEST = "f" * 64, "e" * 64, "ab" * 32, "3" * 64
+FRAME, CLEAN, MODEL = "f" * 64, "e" * 64, "ab" * 32
 #: Hours before AT at which a row was answered: four on one day, three on the day before.
 HOURS = (1, 2, 3, 4, 25, 26, 27)
 
@@ -32,7 +33,10 @@ def furnish(ws: Workspace, wide: int = 0) -> list[str]:
 
     Each of ``wide`` runs read the same data, and made a version that serves nothing.
     """
-    ws.store.write(service("engine"), Permission.WORK, lambda tx: _chain(tx, wide))
+    file = Path(ws.settings.root) / "flights.csv"
+    file.write_text("x\n1\n")
+    digest = adding.add(ws, file, name="flights").digest
+    ws.store.write(service("engine"), Permission.WORK, lambda tx: _chain(tx, digest, wide))
     writer = CaptureWriter(ws.captures("arrivals"))
     batch = Batch(
         first=writer.reserve(len(HOURS)), received=AT, times=AT - 3600.0 * np.array(HOURS),
@@ -47,13 +51,8 @@ def furnish(ws: Workspace, wide: int = 0) -> list[str]:
     return list(capture.read(ws.captures("arrivals")).sort("_time", descending=True)["_id"])
 
 
-def _chain(tx: Tx, wide: int) -> None:
-    new = data.DataVersion(
-        name="flights", number=0, digest=DIGEST, manifest="b" * 64, kind="file", created=AT,
-        by="test", files=1, bytes=3, source="/data/flights.csv",
-    )  # fmt: skip
-    data.add(tx, new)
-    _run(tx, "run_a")
+def _chain(tx: Tx, digest: str, wide: int) -> None:
+    _run(tx, "run_a", digest)
     took = msgspec.json.encode({"rows": FRAME}).decode()
     cleaned = msgspec.json.encode({"rows": CLEAN}).decode()
     rows = [
@@ -64,7 +63,7 @@ def _chain(tx: Tx, wide: int) -> None:
     _version(tx, "delays", "run_a", MODEL)
     for number in range(wide):
         name = f"run_{number:04}"
-        _run(tx, name)
+        _run(tx, name, digest)
         rows.append(_step(name, "fit", 0, output=f"{number:064}", output_type="model"))
         _version(tx, "rough", name, f"{number:064}")
     tx.run(steps.insert(), rows)
@@ -74,12 +73,12 @@ def _chain(tx: Tx, wide: int) -> None:
     endpoints.ensure(tx, "arrivals", "delays", at=AT)
 
 
-def _run(tx: Tx, name: str) -> None:
+def _run(tx: Tx, name: str, digest: str) -> None:
     runs.create(
         tx, Run(id=name, experiment="e", name="train", status=RunStatus.FINISHED, started=AT,
                 ended=AT + 5, pipeline="p:train"),
     )  # fmt: skip
-    told = Dataset(name="flights", digest=DIGEST, source_type="local",
+    told = Dataset(name="flights", digest=digest, source_type="local",
                    source='{"uri": "/data/flights.parquet"}')  # fmt: skip
     datasets.log(tx, name, [Use(dataset=told, context="training")], AT)
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
-from homes import InProcess
-from receivers import PROJECT, Receiver
 
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.vault import verbs as vault
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from homes import InProcess
+from receivers import PROJECT, Receiver
 
 
 @pytest.fixture

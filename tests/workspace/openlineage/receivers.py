@@ -7,9 +7,11 @@ import json
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
+from mainspring.ground.objects import Run, RunStatus
 from mainspring.workspace import crons
 from mainspring.workspace.engines import make_engine
 from mainspring.workspace.opening import Workspace
+from mainspring.workspace.openlineage import events as openlineage
 
 PROJECT = """
 import mainspring as ms
@@ -74,6 +76,17 @@ def start(ws: Workspace, **params: Any) -> str:
     work(ws)
     found = crons.shown(ws, "hourly")[1]
     return next(one.run for one in found if one.past.fire_at == made.fire_at and one.run)
+
+
+def an_event() -> dict[str, Any]:
+    """Return an event of a run that no home has."""
+    run = Run(id="own", experiment="e", name="own", status=RunStatus.FINISHED, started=1.0,
+              ended=2.0, pipeline="p:own", params={"n": "3"})  # fmt: skip
+    end = openlineage.ended(
+        openlineage.Story(run=run, steps=[], reads=[], versions=[]), "mainspring"
+    )
+    assert end is not None
+    return end
 
 
 def told_of(event: dict[str, Any]) -> tuple[str, str]:

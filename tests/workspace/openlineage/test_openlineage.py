@@ -8,7 +8,7 @@ import uuid
 import pytest
 from official import read
 from openlineage.client import facet_v2
-from receivers import Receiver, start, told_of, work
+from receivers import Receiver, an_event, start, told_of, work
 
 from mainspring.experiments import datasets
 from mainspring.experiments.datasets import Dataset, Use
@@ -149,11 +149,9 @@ def test_who_started_a_run_which_data_a_step_was_given_and_which_version_it_made
     assert [one["name"] for one in end["outputs"]] == ["p:own.fit", "models/delays"]
 
 
-def test_a_checker_that_passes_everything_would_not_refuse_these(
-    place: Workspace, receiver: Receiver
-) -> None:
-    start(place, n=3)
-    whole = json.dumps(next(one for one in receiver.events if one["eventType"] == "COMPLETE"))
+def test_a_checker_that_passes_everything_would_not_refuse_these() -> None:
+    whole = json.dumps(an_event())
+    read(json.loads(whole))
     for spoil in (
         lambda one: one["run"].pop("runId"),
         lambda one: one.update(eventType="DONE"),

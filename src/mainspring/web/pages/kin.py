@@ -12,7 +12,7 @@ from mainspring.workspace.lineage.shapes import Leads, Lineage, Thing
 
 WIDTH, HEIGHT = 176, 46  # of a box
 _ACROSS, _DOWN, _EDGE = 64, 14, 16  # gaps between columns and rows, and the margin
-_LETTERS = 21  # that fit into a box
+_LETTERS, _OF = 21, 14  # letters that fit into a box, and beside its kind
 FEW = 24  # boxes of a picture in which nothing is folded
 ALIKE = 8  # of a kind in a column that stay beside a folded box
 AT_ONCE = 60  # of a kind in a column that are drawn where it was unfolded
@@ -49,36 +49,39 @@ def fold(
 ) -> Drawn:
     """Return what is drawn: all of it where it is little, else with what stands alike folded.
 
-    Of a kind in a column some stay: those that were searched for, that are not well, and that most
-    hangs on. One of ``opened``, as ``DEPTH:KIND``, is drawn as far as a picture can.
+    Of a kind in a column some stay: those that were searched for, that are not well, that lead
+    furthest, and that what stays before them leads to. One of ``opened``, as ``DEPTH:KIND``, is
+    drawn as far as a picture can.
     """
     several: dict[tuple[int, str], list[Thing]] = defaultdict(list)
     for one in found.things:
         several[one.depth, one.kind].append(one)
-    busy = _further(found)
+    reach, beside = _reach(found), _beside(found.leads)
     little = len(found.things) <= FEW
     drawn: list[Thing] = []
+    shown: set[str] = set()
     folds: list[Fold] = []
     into: dict[str, str] = {}
-    for (depth, kind), mine in several.items():
+
+    def rank(one: Thing) -> tuple[bool, bool, bool, int, bool, int]:
+        is_here, is_found, ill = one.ref == found.subject, one.ref in found_refs, one.state in _ILL
+        apart = shown.isdisjoint(beside[one.ref])
+        return (not is_here, not is_found, not ill, -reach[one.ref], apart, -len(beside[one.ref]))
+
+    for (depth, kind), mine in sorted(several.items(), key=lambda one: abs(one[0][0])):
         key = f"{depth}:{kind}"
         stay = AT_ONCE if key in opened else len(mine) if little else ALIKE
-        if len(mine) <= stay + 1:  # a box for one more would save nothing
-            drawn += mine
-            continue
-
-        def rank(one: Thing) -> tuple[bool, bool, bool, int]:
-            ill = one.state in _ILL
-            return (one.ref != found.subject, one.ref not in found_refs, not ill, -busy[one.ref])
-
-        kept = sorted(mine, key=rank)[:stay]
-        refs = {one.ref for one in kept}
-        drawn += [one for one in mine if one.ref in refs]
-        ref = f"folded:{key}"
-        folds.append(Fold(ref, depth, kind, len(mine) - len(kept), key not in opened))
-        label = f"{len(mine) - len(kept):,} more"
-        drawn.append(Thing(ref=ref, kind=kind, label=label, depth=depth, state="folded"))
-        into |= {one.ref: ref for one in mine if one.ref not in refs}
+        kept = mine
+        if len(mine) > stay + 1:  # a box for one more would save nothing
+            kept = sorted(mine, key=rank)[:stay]
+            rest = len(mine) - len(kept)
+            ref = f"folded:{key}"
+            folds.append(Fold(ref, depth, kind, rest, key not in opened))
+            label = f"{rest:,} more"
+            drawn.append(Thing(ref=ref, kind=kind, label=label, depth=depth, state="folded"))
+            into |= {one.ref: ref for one in mine} | {one.ref: one.ref for one in kept}
+        drawn += kept
+        shown.update(one.ref for one in kept)
     leads = dict.fromkeys(
         Leads(up=into.get(one.up, one.up), down=into.get(one.down, one.down), how=one.how)
         for one in found.leads
@@ -86,15 +89,24 @@ def fold(
     return Drawn(drawn, [one for one in leads if one.up != one.down], folds)
 
 
-def _further(found: Lineage) -> dict[str, int]:
-    """Return of each thing how many edges lead from it further away."""
+def _beside(leads: Sequence[Leads]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for edge in leads:
+        found[edge.up].append(edge.down)
+        found[edge.down].append(edge.up)
+    return found
+
+
+def _reach(found: Lineage) -> dict[str, int]:
+    """Return of each thing how far away the furthest is that it leads on to."""
     depths = {one.ref: abs(one.depth) for one in found.things}
-    count = dict.fromkeys(depths, 0)
-    for one in found.leads:
-        for here, there in ((one.up, one.down), (one.down, one.up)):
-            if depths.get(there, 0) > depths.get(here, 0):
-                count[here] += 1
-    return count
+    reach = dict(depths)
+    beside = _beside(found.leads)
+    for ref in sorted(depths, key=lambda one: -depths[one]):
+        for other in beside[ref]:
+            if depths.get(other, -1) == depths[ref] - 1:
+                reach[other] = max(reach[other], reach[ref])
+    return reach
 
 
 def columns(things: Sequence[Thing], leads: Sequence[Leads]) -> list[list[Thing]]:
@@ -107,10 +119,7 @@ def columns(things: Sequence[Thing], leads: Sequence[Leads]) -> list[list[Thing]
     for one in things:
         held[one.depth].append(one)
     order = [held[depth] for depth in sorted(held)]
-    beside: dict[str, list[str]] = defaultdict(list)
-    for edge in leads:
-        beside[edge.up].append(edge.down)
-        beside[edge.down].append(edge.up)
+    beside = _beside(leads)
     for sweep in range(_SWEEPS):
         forth = sweep % 2 == 0
         numbers = range(1, len(order)) if forth else range(len(order) - 2, -1, -1)
@@ -184,7 +193,7 @@ def _box(
     look = "done" if here else _LOOK.get(one.state, "reused" if one.kind == "dataset" else "")
     look += " folded" if one.state == "folded" else " dim" if dim else ""
     label = one.label if len(one.label) <= _LETTERS else _cut(one)
-    kind = f"{one.kind}, {one.state}" if one.state in _ILL else one.kind
+    kind = f"{_kind(one)}, {one.state}" if one.state in _ILL else _kind(one)
     told = " ".join(text for text in (one.kind, one.label, one.detail, one.state) if text)
     box = Markup(
         '<g class="step {look}"><title>{told}</title>'
@@ -198,6 +207,14 @@ def _box(
     return Markup('<a href="{}" data-ref="{}" data-at="{},{}"{}>{}</a>').format(
         link(one), _plain(one.ref), *place, Markup(' aria-current="true"') if here else "", box
     )
+
+
+def _kind(one: Thing) -> Markup:
+    """Return what a thing is; of a step also of which run, for each has one of that name."""
+    if one.kind != "step" or one.state == "folded":
+        return escape(one.kind)
+    run = one.ref.partition(":")[2].partition("/")[0]
+    return escape("step of ") + _plain(run if len(run) <= _OF else f"…{run[1 - _OF :]}")
 
 
 def _cut(one: Thing) -> str:

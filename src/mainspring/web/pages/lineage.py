@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 from mainspring.ground.errors import BadInputError
 from mainspring.web.pages import kin
 from mainspring.web.pages.fields import Asked
-from mainspring.workspace.lineage.asking import MOST, MOST_DEPTH, lineage_of
+from mainspring.workspace.lineage.asking import MOST_ASKED, MOST_DEPTH, lineage_of
 from mainspring.workspace.lineage.shapes import KINDS, Lineage, Thing
 from mainspring.workspace.opening import Workspace
 
@@ -33,7 +33,8 @@ def gather(ws: Workspace, asked: Asked) -> dict[str, Any]:
     shown |= {"find": find, "most_depth": MOST_DEPTH, "listed": _LISTED}
     if not subject:
         return {**shown, "found": None, "picture": "", "groups": {}, "folded": 0}
-    found = lineage_of(ws, subject, way, depth=depth)  # type: ignore[arg-type]
+    # What is alike is folded: a picture bears as many as an answer may hold.
+    found = lineage_of(ws, subject, way, depth=depth, most=MOST_ASKED)  # type: ignore[arg-type]
     matches = [one for one in found.things if find and _matches(one, find)]
     refs = {one.ref for one in matches}
     opened = asked.several("open")
@@ -64,7 +65,6 @@ def gather(ws: Workspace, asked: Asked) -> dict[str, Any]:
         "groups": dict(groups),
         "matches": len(matches),
         "folded": drawn.hidden,
-        "most": MOST,
         "link": lambda ref: link(ref, keep),
         "page": lambda ref: pages.get(ref) or page_of(ref),
         "touches": touches(here),

@@ -214,7 +214,7 @@ class _Told:
 # ---------------------------------------------------------------- the gate, the champion
 
 
-def _declare(ws: Workspace, wanted: Wanted, theirs: Gate | None) -> bool:
+def _declare(ws: Workspace, wanted: Wanted, theirs: Gate | None = None) -> bool:
     """Declare the server's gate, or the project's where the home knows none; True if one is known.
 
     A home that a team shares keeps its own: a change cannot make its gate softer there.

@@ -108,11 +108,11 @@ def _opened(ws: Workspace, told: str, field: str) -> str:
             hint=f"Keep it: mainspring secret set {name[:80]}",
         )
     try:
-        key = sealed.unseal(ws, "secret", name, kept)
+        found: str = sealed.unseal(ws, "secret", name, kept) or ""
     except StoreError as error:
         raise UnavailableError(str(error)) from error
-    hide(key)
-    return key
+    hide(found)
+    return found
 
 
 def _post(settings: Settings, event: dict[str, Any], headers: dict[str, str]) -> None:
