@@ -36,7 +36,7 @@ def test_headers_of_ones_own_an_endpoint_and_gzip_as_its_own_clients_set_them(
         place.settings, openlineage_headers=own, openlineage_compression="gzip",
         openlineage_endpoint="api/v2/lineage?x=1", openlineage_key=None,
     )  # fmt: skip
-    sending.send(place, [an_event()])
+    sending.send(place.acting_as(service("test")), [an_event()])
     assert receiver.paths == {"/api/v2/lineage?x=1"}
     found = receiver.headers[0]
     assert (found["x-team"], found["x-key"]) == ("risk", "the key itself")
@@ -65,14 +65,15 @@ def test_events_are_lines_of_a_file_each_whole_after_a_line_that_was_cut_off(
 def test_only_what_is_wrong_with_an_event_itself_gives_it_up(
     place: Workspace, receiver: Receiver
 ) -> None:
+    own = place.acting_as(service("test"))
     for status in (302, 401, 404, 429, 503):
         receiver.answer = status
         with pytest.raises(UnavailableError, match=str(status)):
-            sending.send(place, [an_event()])
+            sending.send(own, [an_event()])
     for status in sending.REFUSED:
         receiver.answer = status
         with pytest.raises(BadInputError, match=str(status)):
-            sending.send(place, [an_event()])
+            sending.send(own, [an_event()])
     assert receiver.events == []
 
 
