@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 
 from mainspring.ground.errors import BadInputError, UnavailableError
 from mainspring.workspace.changes import commenting
+from serving_in_a_thread import listening
 
 REPORT = f"## ✅ flights: the gate passed\n\n{commenting.mark('train', 'flights')}\n"
 
@@ -82,13 +82,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def service() -> Iterator[Service]:
-    found = Service()
-    thread = threading.Thread(target=found.serve_forever)
-    thread.start()
-    yield found
-    found.shutdown()
-    thread.join()
-    found.server_close()
+    with listening(Service()) as found:
+        yield found
 
 
 def github(service: Service, **more: str) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,16 +17,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 from homes import InProcess
 from receivers import PROJECT, Receiver
 
+from serving_in_a_thread import listening
+
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    found = Receiver()
-    thread = threading.Thread(target=found.serve_forever)
-    thread.start()
-    yield found
-    found.shutdown()
-    thread.join()
-    found.server_close()
+    with listening(Receiver()) as found:
+        yield found
 
 
 @pytest.fixture

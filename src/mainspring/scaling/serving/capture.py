@@ -39,11 +39,11 @@ __all__ = [
     "Use",
     "compact",
     "enforce_budget",
+    "files",
     "oldest",
     "read",
     "seal_orphans",
     "sealed",
-    "sound",
     "spans",
     "use",
     "watermark",
@@ -131,9 +131,20 @@ def spans(folder: Path, since: float | None) -> list[tuple[float, int]]:
     return kept + [(span.high, span.rows) for span, _ in several if span.high >= low]
 
 
-def sound(folder: Path, index: shelf.Index, since: float) -> list[str]:
-    """Return the files with rows from ``since`` on that hold what was written, oldest first."""
-    return [file.name for file in _sound(folder, index, lambda one: one.high >= since)]
+def files(folder: Path, since: float) -> tuple[list[Path], list[Path]]:
+    """Return the folded files and the segments that reach back to ``since``, oldest first.
+
+    One that cannot be found when it is opened was sealed or folded meanwhile: look again.
+    """
+    paths = _segments(folder)
+    index = shelf.read_index(folder)  # after the segments: see :func:`_read`
+    spans_ = [
+        (path, segments.span_in(path.name)) for path in paths if path.name not in index.folded
+    ]
+    late = [path for path, span in spans_ if span is None or span.high >= since]
+    return [
+        folder / file.name for file in _sound(folder, index, lambda one: one.high >= since)
+    ], late
 
 
 def came_late(folder: Path, before: float, received_after: float) -> npt.NDArray[np.float64]:

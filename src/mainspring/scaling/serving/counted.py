@@ -13,8 +13,8 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from mainspring.scaling.serving import capture, segments, shelf
-from mainspring.scaling.serving.segments import OPEN, PLAIN, SEALED
+from mainspring.scaling.serving import capture, segments
+from mainspring.scaling.serving.segments import PLAIN
 
 DAY_S = 86_400.0
 #: Event times that a calendar has. A client may say any: its rows count on the outermost day.
@@ -97,15 +97,11 @@ def _begins(folder: Path, since: float, most_rows: int) -> float:
 def _parts(folder: Path, since: float) -> Iterator[pl.DataFrame]:
     if not folder.is_dir():
         return
-    # As in capture: segments before the index, so that one folded in between is in both.
-    paths = sorted([*folder.glob(f"*{SEALED}"), *folder.glob(f"*{OPEN}")])
-    index = shelf.read_index(folder)
-    for file in capture.sound(folder, index, since):
-        yield pl.scan_parquet(folder / file).select(_COLUMNS).collect()
-    for path in paths:
-        span = segments.span_in(path.name)
-        if path.name not in index.folded and (span is None or span.high >= since):
-            yield from (rows.select(_COLUMNS) for rows in segments.rows_of(path))
+    folded, late = capture.files(folder, since)
+    for file in folded:
+        yield pl.scan_parquet(file).select(_COLUMNS).collect()
+    for path in late:
+        yield from (rows.select(_COLUMNS) for rows in segments.rows_of(path))
 
 
 def _named(rows: pl.DataFrame) -> pl.DataFrame:
