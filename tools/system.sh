@@ -1,13 +1,13 @@
 #!/bin/sh
-# Install what the tests need from Debian: PostgreSQL, Chromium, what builds and runs images, and
-# a registry to keep them in.
+# Install what the tests need from Debian: PostgreSQL, Chromium, what builds and runs images, a
+# registry to keep them in, and shells whose tab key is tried.
 # Does nothing where all of it is.
 set -eu
 
 missing=""
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null 2>&1 || missing="postgresql"
 command -v chromium >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 || missing="$missing chromium"
-for tool in buildah podman runc mmdebstrap fuse-overlayfs docker-registry; do
+for tool in buildah podman runc mmdebstrap fuse-overlayfs docker-registry zsh fish; do
   command -v "$tool" >/dev/null 2>&1 || missing="$missing $tool"
 done
 [ -n "$missing" ] || exit 0

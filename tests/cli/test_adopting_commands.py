@@ -75,4 +75,4 @@ def test_datasets_are_listed_and_shown(say, tmp_path: Path) -> None:
     shown = say("dataset", "show", "customers").out
     assert "plan" in shown
     missing = say("dataset", "show", "nobody")
-    assert (missing.code, "No run read a dataset 'nobody'" in missing.err) == (1, True)
+    assert (missing.code, "No run read a dataset 'nobody'" in missing.err) == (2, True)

@@ -99,7 +99,7 @@ def test_without_a_home_a_question_says_how_to_make_one(say: Callable[..., Any])
     assert "mainspring up" in said.err
 
 
-def test_what_is_not_there_is_exit_code_one(say: Callable[..., Any]) -> None:
+def test_what_is_not_there_is_exit_code_two(say: Callable[..., Any]) -> None:
     say("token", "create", "first", "--role", "admin")
     for words in (
         ("show", "run_nope"),
@@ -108,7 +108,7 @@ def test_what_is_not_there_is_exit_code_one(say: Callable[..., Any]) -> None:
         ("logs", "--process", "no"),
     ):
         said = say(*words)
-        assert said.code == 1, words
+        assert said.code == 2, words
         assert said.err.startswith("error: ")
 
 

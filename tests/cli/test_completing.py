@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,10 @@ from mainspring.ground.settings import load
 from mainspring.pipelines import runs as pipelines
 from mainspring.pipelines.declare import Options
 from mainspring.pipelines.graph import Graph, Node
+from mainspring.web.app import build_app
+from mainspring.workspace import completing_far
 from mainspring.workspace.opening import open_workspace
+from serving_in_a_thread import served
 
 PROJECT = """
 import mainspring as ms
@@ -96,9 +101,39 @@ print(sorted({heavy} & set(sys.modules)))
     assert done.stdout.splitlines() == ["last", "[]"]
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_the_script_of_a_shell_asks_us(say: Callable[..., Any], shell: str) -> None:
-    script = say("completion", shell).out
-    assert "mainspring --complete" in script
-    if shell == "bash":
-        subprocess.run(["bash", "-n"], input=script, text=True, check=True)
+def test_a_server_and_postgres_say_names_within_a_limit_or_nothing(
+    tab: Callable[..., list[str]],
+    say: Callable[..., Any],
+    tmp_path: Path,
+    new_database: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(completing_far, "LIMIT_S", 60.0)  # a busy machine must not decide this
+    with (
+        closing(open_workspace(load({}, start=tmp_path, environ={}))) as ws,
+        served(build_app(ws)) as url,
+    ):
+        far = ("--url", url)
+        assert tab("rerun", *far, "") == ["last", "run_2", "run_1"]
+        assert tab("rerun", *far, "run_1", "--from", "") == ["old"]
+        assert tab("why", *far, "last", "") == ["load", "fit[0]"]
+        assert tab("run", f"--url={url}", "flights", "--from", "f") == ["fit"]
+        assert tab("run", *far, "") == ["flights"]  # as the file here has them
+        assert tab("models", *far, "") == tab("data", "get", *far, "") == []
+        assert tab("rerun", *far, "--token", "nonsense", "") == ["last"]
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setattr(completing_far, "LIMIT_S", 0.05)
+        monkeypatch.setenv("MAINSPRING_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        for words in (("models", ""), ("data", "get", ""), ("run", "x", "--from", "l")):
+            said = say("--complete", *words)
+            shown = "load\n" if "run" in words else ""  # as the file here has it
+            assert (said.code, said.out, said.err) == (0, shown, "")
+    monkeypatch.delenv("MAINSPRING_URL")
+    monkeypatch.setattr(completing_far, "LIMIT_S", 60.0)
+    monkeypatch.setenv("MAINSPRING_DATABASE", new_database())
+    with closing(open_workspace(load({}, start=tmp_path))) as ws:
+        ws.store.write(service("test"), Permission.WORK, furnish)
+    assert tab("rerun", "") == ["last", "run_2", "run_1"]
+    assert tab("logs", "--run", "run_1", "--step", "") == ["old"]
+    monkeypatch.setenv("MAINSPRING_DATABASE", "postgresql://127.0.0.1:1/nobody")
+    assert tab("rerun", "") == ["last"]

@@ -65,7 +65,7 @@ def test_what_cannot_be_is_said(say: Callable[..., Any], place: Path) -> None:
         (("data", "add", "flights"), 2, "link is a symbolic link"),
         (("data", "add", "flights", "--name", "a/b"), 2, "name must be"),
         (("data", "list", "--home", "nowhere"), 2, "no Mainspring home"),
-        (("data", "log", "x"), 1, "no data version 'x'"),
+        (("data", "log", "x"), 2, "no data version 'x'"),
         (("data", "get", "x@y"), 2, "found 'x@y'"),
         (("data", "get"), 2, "There is no pointer"),
         (("data", "status", "x"), 2, "points to 'x'"),

@@ -33,4 +33,4 @@ def test_evidence_is_listed_by_subject_and_kind_and_shown_with_its_figures(say) 
     assert "[1, 2]" in shown
     assert "open: artifact:aaaa" in shown
     missing = say("evidence", "ev_2")
-    assert (missing.code, "no evidence 'ev_2'" in missing.err) == (1, True)
+    assert (missing.code, "no evidence 'ev_2'" in missing.err) == (2, True)

@@ -147,11 +147,11 @@ def test_new_lines_are_shown_once_though_a_moment_is_asked_for_twice() -> None:
         asked.append(more["since"])
         return kept[::-1]
 
-    newest = Newest(ask, back="5s")
+    newest = Newest(ask, back=5.0)
     assert [one["event"] for one in newest.look()] == [f"line {n}" for n in range(5)]
     kept.append({"time": 4.5, "pid": 2, "event": "late"})
     assert [one["event"] for one in newest.look()] == ["late"]
-    assert asked == ["5s", "2.000000"]
+    assert asked == ["5.0s", "2.000000"]
 
 
 @pytest.mark.parametrize(

@@ -151,8 +151,8 @@ def test_a_loop_is_paused_and_resumed_with_a_reason(home: Home) -> None:
 def test_a_second_up_and_a_refusal_over_http_say_the_same_as_here(home: Home) -> None:
     assert f"at {home.url}" in home.spawn("up", "--port", "0", code=1)
     assert "up already" in home.spawn("up", "--port", "0", "--detach", code=1)
-    here = home.run("promote", "rows/99", "--reason", "x", code=1)
-    there = home.run("promote", "rows/99", "--reason", "x", "--url", home.url, code=1)
+    here = home.run("promote", "rows/99", "--reason", "x", code=2)
+    there = home.run("promote", "rows/99", "--reason", "x", "--url", home.url, code=2)
     assert here == there
 
 
@@ -194,7 +194,7 @@ def test_a_secret_that_was_shown_to_the_server_is_in_no_file_of_logs(home: Home)
     refused = home.run("runs", "--url", home.url, "--token", shown, code=1)
     assert refused
     for words in (("why", shown), ("show", shown)):
-        home.run(*words, "--url", home.url, code=1)
+        home.run(*words, "--url", home.url, code=2)
     owners = (home.folder / ".mainspring/run/secret").read_text().strip()
     for file in (home.folder / ".mainspring/logs").iterdir():
         text = file.read_text("utf-8", "replace")

@@ -41,11 +41,11 @@ def test_what_cannot_be_is_said(say: Callable[..., Any], tmp_path: Path) -> None
     (tmp_path / "text.msar").write_text("no archive")
     for words, code, told in (
         (("export", "p.msar"), 2, "no Mainspring home"),
-        (("import", "archive", "nothing.msar"), 1, "no file"),
+        (("import", "archive", "nothing.msar"), 2, "no file"),
         (("import", "archive", "text.msar"), 1, "archive is damaged"),
         (("export", "text.msar"), 2, "already"),
         (("export", "p.msar", "--url", "http://127.0.0.1:9"), 2, "--home"),
-        (("export", "p.msar", "--experiment", "nope"), 1, "nope"),
+        (("export", "p.msar", "--experiment", "nope"), 2, "nope"),
     ):
         said = say(*words)
         assert said.code == code, words

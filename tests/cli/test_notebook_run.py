@@ -85,7 +85,7 @@ def test_bad_input_makes_no_run(say: Callable[..., Any], tmp_path: Path) -> None
     (tmp_path / "b.ipynb").write_text("{}")
     for words, code in (
         (["a.ipynb", "-p", "C"], 2), (["a.ipynb", "-p", "a-b=1"], 2), (["b.ipynb"], 2),
-        (["none.ipynb"], 1), (["a.ipynb", "-o", "no/where.ipynb"], 2),
+        (["none.ipynb"], 2), (["a.ipynb", "-o", "no/where.ipynb"], 2),
     ):  # fmt: skip
         said = say("notebook", "run", *words)
         assert said.code == code, words

@@ -37,7 +37,7 @@ def test_a_saved_profile_is_shown_by_the_name_of_its_dataset(file, capsys):
 
 
 @pytest.mark.parametrize(
-    ("words", "code"), [(["nowhere.csv"], 2), (["nowhere"], 1), (["nowhere", "--save", "x"], 2)]
+    ("words", "code"), [(["nowhere.csv"], 2), (["nowhere"], 2), (["nowhere", "--save", "x"], 2)]
 )
 def test_what_is_not_there_is_named(file, capsys, words, code):
     main(["profile", str(file), "--save", "trips"])

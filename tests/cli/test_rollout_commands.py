@@ -95,7 +95,7 @@ def test_what_cannot_be_said_is_named(
 
 def test_what_is_not_there_is_said(tide: Callable[..., Any]) -> None:
     said = tide("rollout", "end", "tide", *WHY)
-    assert (said.code, "Nothing rolls out on tide." in said.err) == (1, True)
+    assert (said.code, "Nothing rolls out on tide." in said.err) == (2, True)
     assert "no endpoint 'ebb'" in tide("rollout", "show", "ebb").err
 
 

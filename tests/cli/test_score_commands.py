@@ -66,11 +66,11 @@ def test_a_trend_is_a_table_and_a_line_of_bars(tide: Callable[..., Any]) -> None
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
-        (("readiness", "score", "ebb"), 1, "no model 'ebb'"),
+        (("readiness", "score", "ebb"), 2, "no model 'ebb'"),
         (("readiness", "score", "tide", "--max-age", "soon"), 2, "soon"),
         (("readiness", "exercise", "tide"), 1, "No version of tide serves yet"),
-        (("drill", "rollback", "ebb"), 1, "no endpoint 'ebb'"),
-        (("explain", "ebb", "x"), 1, "no endpoint 'ebb'"),
+        (("drill", "rollback", "ebb"), 2, "no endpoint 'ebb'"),
+        (("explain", "ebb", "x"), 2, "no endpoint 'ebb'"),
     ],
 )
 def test_what_is_not_there_is_said_in_one_line(

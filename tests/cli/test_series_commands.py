@@ -54,7 +54,7 @@ def test_series_are_a_table_json_and_csv(watched: Callable[..., Any]) -> None:
 def test_what_cannot_be_asked_is_said(watched: Callable[..., Any]) -> None:
     said = watched("monitor", "series", "flights", "--json", "--csv")
     assert (said.code, "not both" in said.err) == (2, True)
-    assert watched("monitor", "series", "nobody").code == 1
+    assert watched("monitor", "series", "nobody").code == 2
     said = watched("monitor", "series", "flights", "--since", "soon")
     assert (said.code, "15m" in said.err) == (2, True)
     said = watched("monitor", "series", "flights", "--monitor", "none")
@@ -68,12 +68,12 @@ def test_a_dashboard_is_printed_or_written(watched: Callable[..., Any], tmp_path
     assert "Import" in said.out
     chosen = json.loads(file.read_text())["templating"]["list"][1]["current"]["value"]
     assert chosen == ["flights"]
-    assert watched("monitor", "dashboard", "--endpoint", "nobody").code == 1
+    assert watched("monitor", "dashboard", "--endpoint", "nobody").code == 2
     said = watched("monitor", "dashboard", "--out", str(tmp_path / "no" / "board.json"))
     assert (said.code, "cannot be written" in said.err) == (2, True)
 
 
 def test_what_cannot_be_explained_is_said(watched: Callable[..., Any]) -> None:
     said = watched("monitor", "explain", "flights", "--window", "flights:9")
-    assert (said.code, "flights:9" in said.err) == (1, True)
-    assert watched("monitor", "explain", "nobody").code == 1
+    assert (said.code, "flights:9" in said.err) == (2, True)
+    assert watched("monitor", "explain", "nobody").code == 2

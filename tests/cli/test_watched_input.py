@@ -106,5 +106,5 @@ def test_what_cannot_be_scored_is_refused_with_a_reason(
     assert "--judge says" in refused(version, "rows.csv", "--out", "out.csv", "--judge")
     far = ("--url", "http://127.0.0.1:1")
     assert "not over --url" in refused(version, "rows.csv", "--out", "out.csv", *far)
-    assert say("batch", "loans/9", "rows.csv", "--out", "out.csv", "--home", "h").code == 1
+    assert say("batch", "loans/9", "rows.csv", "--out", "out.csv", "--home", "h").code == 2
     assert not Path("out.csv").exists()

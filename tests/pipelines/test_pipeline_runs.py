@@ -236,7 +236,7 @@ def test_a_step_cannot_be_prepared_before_what_it_needs(place) -> None:
         runs.prepare(place.tx, run, "clean", place.objects.has)
     with pytest.raises(ConflictError, match="has no output"):
         runs.output_of(place.tx, run, "load")
-    with pytest.raises(NotFoundError, match="It has: load, clean, train"):
+    with pytest.raises(NotFoundError, match="Known are: load, clean, train"):
         runs.get(place.tx, run, "nothing")
 
 

@@ -32,6 +32,7 @@ GOOD: dict[str, tuple[dict[str, Any], str | None]] = {
     "runs.get": ({"run": "run_1"}, "steps"),
     "waits.list": ({}, None),
     "runs.about": ({"run": "run_1"}, "children"),
+    "runs.printed": ({"run": "run_1", "since": "1h", "below": True}, None),
     "runs.why": ({"run": "run_1"}, None),
     "runs.metrics": ({"run": "run_1", "key": "auc"}, "points"),
     "runs.graph": ({"run": "run_1"}, None),

@@ -6,18 +6,18 @@ import itertools
 import sys
 from collections.abc import Sequence
 
-#: What stands at the places of a command, by its name; with "*" all are like the first.
+#: What stands at the places of a command, by its name; with "*" the others are like the last.
 _PLACES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("run", "repeat", "tune"), ("pipeline",)),
     **dict.fromkeys(("resume", "rerun", "cancel", "show", "again", "reproduce"), ("run",)),
-    **dict.fromkeys(("waiting", "env show", "env build"), ("run",)),
+    **dict.fromkeys(("waiting", "env show", "env build", "runs follow"), ("run",)),
     **dict.fromkeys(("why", "approve-step", "reject-step"), ("run", "step")),
     "compare": ("run", "*"),
     "schedule add": ("", "pipeline"),
     "trigger add": ("", "pipeline"),
     **dict.fromkeys(("data log", "data get", "data show", "data rm", "data tag"), ("dataset",)),
     "data diff": ("dataset", "*"),
-    "data push": ("dataset", "*"),
+    "data push": ("", "dataset", "*"),
     **dict.fromkeys(("models", "promote", "rollback", "judge", "serve", "readiness"), ("model",)),
 }
 #: What stands behind an option.
@@ -25,6 +25,7 @@ _OPTIONS = {
     "--only": "step", "--from": "step", "--step": "step", "--run": "run",
     "-p": "param", "--param": "param", "--register": "model", "--pipeline": "pipeline",
 }  # fmt: skip
+_WHERE = ("--home", "--url", "--token", "--run")
 _SWITCHES = {"--json", "--json-lines", "--quiet", "-q", "--smoke", "--follow", "-f", "--help"}
 
 
@@ -73,8 +74,8 @@ def _values(command: str, rest: Sequence[str]) -> list[str]:
 
 def _place(places: Sequence[str], number: int) -> str:
     """Return what kind of name stands at a place of a command; nothing behind the last."""
-    if places[-1] == "*":
-        return places[0]
+    if places[-1] == "*" and number >= len(places) - 1:
+        return places[-2]
     return places[number] if number < len(places) else ""
 
 
@@ -82,9 +83,10 @@ def _names(words: Sequence[str], kind: str, about: str | None) -> list[str]:
     from mainspring.ground.settings import load
     from mainspring.workspace import completing
 
-    home = next((b for a, b in itertools.pairwise(words) if a == "--home"), None)
-    run = next((b for a, b in itertools.pairwise(words) if a == "--run"), None)
-    return completing.names(load({"home": home}), kind, about or run)
+    given = {a.removeprefix("--"): b for a, b in itertools.pairwise(words) if a in _WHERE}
+    given |= {a[2:]: b for a, _, b in (one.partition("=") for one in words) if a in _WHERE and b}
+    run = given.pop("run", None)
+    return completing.names(load(given), kind, about or run)
 
 
 def _begins(current: str, several: Sequence[str]) -> list[str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from mainspring.cli import render
+from mainspring.cli.busy import busy
 from mainspring.cli.options import HERE, Everywhere
 from mainspring.cli.remote import Local, asking, call, settings_of
 from mainspring.ground.errors import BadInputError
@@ -297,7 +298,9 @@ def _move(options: Everywhere, verb: str, remote: str, versions: tuple[str, ...]
             with progress_bar(options) as tell:
                 found = msgspec.to_builtins(act(house.workspace, remote, versions, tell))
         else:
-            found = house.call(f"data.{verb}", remote=remote, versions=list(versions))
+            doing = "sending" if verb == "push" else "bringing"
+            with busy(options, f"the server is {doing} versions"):
+                found = house.call(f"data.{verb}", remote=remote, versions=list(versions))
     lines = []
     for one in found:
         other = f" (there {one['name']}@{one['there']})" if one["there"] != one["number"] else ""
@@ -327,7 +330,8 @@ def gc(
             with progress_bar(options) as tell:
                 found = msgspec.to_builtins(pruning.prune(house.workspace, **given, tell=tell))
         else:
-            found = house.call("data.gc", **given)
+            with busy(options, "the server is looking for what nothing needs"):
+                found = house.call("data.gc", **given)
     would = "would go" if dry_run else "went"
     render.said(
         options,

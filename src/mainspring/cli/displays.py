@@ -72,7 +72,7 @@ class Objects(Display):
             if now == self._told.get(one["step"], ("waiting", 0, "")):
                 continue
             self._told[one["step"]] = now
-            kept = ("step", "state", "kind", "attempt", "why", "started", "ended", "error")
+            kept = ("run", "step", "state", "kind", "attempt", "why", "started", "ended", "error")
             write({"event": "step", **{name: one[name] for name in kept}, "seconds": took(one)})
 
     def printed(self, step: str, text: str) -> None:

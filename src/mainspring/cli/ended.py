@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from mainspring.cli import displays, render
+from mainspring.cli import displays, render, subruns
 from mainspring.cli.following import PLAIN, Stopped, View, followed
-from mainspring.cli.logs import asker
+from mainspring.cli.logs import printed
 from mainspring.cli.remote import Local, Remote
 from mainspring.cli.showing import failure, go_on
 from mainspring.pipelines import unsaid
@@ -23,15 +23,24 @@ _MOST_BROKEN = 3  #: steps whose traceback is shown; a map may break a thousand 
 _NAMED = 4  #: steps that are named with the time they took
 
 
-def to_the_end(house: Local | Remote, name: str, options: Everywhere, view: View = PLAIN) -> int:
+def to_the_end(
+    house: Local | Remote,
+    name: str,
+    options: Everywhere,
+    view: View = PLAIN,
+    *,
+    ours: bool = True,
+) -> int:
     """Follow a run to its end, or to where it waits, and tell what came of it.
+
+    A run that is not ``ours`` is only looked at.
 
     Returns the exit code: 0 if it finished, or waits and may still finish, 130 if Ctrl-C stopped
     it, else 1.
     """
     stopped = False
     try:
-        detail = followed(house, name, options, view)
+        detail = followed(house, name, options, view, ours=ours)
     except Stopped as asked:
         detail, stopped = asked.detail, True
     detail = detail | {"judged": [_judged(house, one) for one in detail["versions"]]}
@@ -40,8 +49,8 @@ def to_the_end(house: Local | Remote, name: str, options: Everywhere, view: View
     elif options.json:
         render.answer(options, detail, lambda _: None)
     else:
-        printed = {one["step"]: _tail(name, one["step"], options) for one in _broken(detail)}
-        _draw(render.console(), detail, printed, view)
+        last = {one["step"]: _tail(house, one) for one in _broken(detail)}
+        _draw(render.console(), detail, last, view)
     if stopped:
         return STOPPED
     return _code(detail)
@@ -58,7 +67,11 @@ def _spoilt(detail: dict[str, Any]) -> list[str]:
 
 
 def _failed(detail: dict[str, Any]) -> list[dict[str, Any]]:
-    return [one for one in detail["steps"] if one["state"] == "failed" and not one["handled"]]
+    return [one for one in _every(detail) if one["state"] == "failed" and not one["handled"]]
+
+
+def _every(detail: dict[str, Any]) -> list[dict[str, Any]]:
+    return subruns.laid(detail["steps"], detail.get("below", []))
 
 
 def _judged(house: Local | Remote, name: str) -> dict[str, Any]:
@@ -69,21 +82,20 @@ def _judged(house: Local | Remote, name: str) -> dict[str, Any]:
 
 
 def _broken(detail: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the steps that broke the run; a map that failed by its items is not told twice."""
+    """Return the steps that broke the run; what failed by its items is not told twice."""
     return sorted(_failed(detail), key=lambda one: one["kind"] != "step")[:_MOST_BROKEN]
 
 
-def _tail(run: str, step: str, options: Everywhere) -> list[str]:
-    found = asker(options, {"run": run, "step": step, "level": "info"})(limit=4 * _TAIL)
-    lines = [one["event"] for one in found if one["process"] == "steps"]
-    return lines[:_TAIL][::-1]
+def _tail(house: Local | Remote, step: dict[str, Any]) -> list[str]:
+    found = printed(house, step["run"], subruns.own_name(step["step"]))(limit=_TAIL)
+    return [one["event"] for one in found][::-1]
 
 
-def _draw(out: Console, detail: dict[str, Any], printed: dict[str, list[str]], view: View) -> None:
+def _draw(out: Console, detail: dict[str, Any], last: dict[str, list[str]], view: View) -> None:
     run = detail["run"]
     for step in _broken(detail):
         out.print(f"\n{render.plain(step['step'])} failed:\n{failure(step)}", soft_wrap=True)
-        if lines := printed[step["step"]]:
+        if lines := last[step["step"]]:
             out.print("It printed last:")
             for line in lines:
                 out.print(render.plain(f"  {line}"), soft_wrap=True)
@@ -135,7 +147,7 @@ def _last(out: Console, run: dict[str, Any], times: str) -> None:
 
 def _where_time_went(detail: dict[str, Any]) -> str:
     """Return the steps that took longest, with how long, in one line; nothing if none ran."""
-    ran = [one for one in detail["steps"] if one["state"] == "done" and one["wall_s"] >= 0.01]
+    ran = [one for one in _every(detail) if one["state"] == "done" and one["wall_s"] >= 0.01]
     ran.sort(key=lambda one: -one["wall_s"])
     if not ran:
         return ""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from mainspring.cli import render
+from mainspring.cli.busy import busy
 from mainspring.cli.options import HERE, Everywhere
 from mainspring.cli.remote import asking, call
 from mainspring.cli.runs import full_id
@@ -69,7 +70,7 @@ def show(run: RunRef, /, *, options: Everywhere = HERE) -> None:
 
 def build(run: RunRef, /, *, options: Everywhere = HERE) -> None:
     """Build what the steps of a run ran in, so that nothing waits for it later."""
-    with asking(options) as house:
+    with asking(options) as house, busy(options, "building the environments"):
         found = house.call("environments.build", run=full_id(house, run))
     told = [
         f"{one['digest'][:12]}  Python {one['python']}, {one['packages']} packages,"

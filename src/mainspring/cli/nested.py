@@ -152,7 +152,9 @@ NESTED: dict[str, tuple[str, list[Entry]]] = {
         ("show", "dataset:show", "Show a dataset: who read it, its columns, how it came about.",
          "mainspring dataset show churn-training"),
     ]),
-    "runs": ("Delete and restore runs.", [
+    "runs": ("Follow, delete and restore runs.", [
+        ("follow", "pipelines:follow", "Follow a run that others carry out, to its end.",
+         "mainspring runs follow last"),
         ("delete", "keeping:delete", "Delete runs, so that they can be restored.",
          "mainspring runs delete run_01j9 --yes"),
         ("restore", "keeping:restore", "Restore deleted runs.",

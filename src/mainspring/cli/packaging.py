@@ -14,6 +14,7 @@ import msgspec
 from cyclopts import Parameter
 
 from mainspring.cli import attested, render
+from mainspring.cli.busy import busy
 from mainspring.cli.options import HERE, Everywhere
 from mainspring.cli.remote import asking
 from mainspring.ground.errors import BadInputError
@@ -104,14 +105,14 @@ def _asked(
     meant = _meant(what)
     named = "reference" in meant
     asked: dict[str, Any] = {**meant, "base": base} if base else dict(meant)
-    with asking(options, create=not named) as house:
+    with asking(options, create=not named) as house, busy(options, f"gathering {what}"):
         data = house.call("images.model" if named else "images.pipeline", **asked)
     files = folders.unpacked(data)
     return files, telling.read_back(files)
 
 
 def _artifact(what: str, file: Path, options: Everywhere) -> None:
-    with asking(options) as house:
+    with asking(options) as house, busy(options, f"packing {what}"):
         data: bytes = house.call("images.artifact", reference=what)
     file.write_bytes(data)
     told = {"artifact": str(file), "bytes": len(data)}

@@ -142,6 +142,22 @@ def rerun(
         return to_the_end(house, name, options, view)
 
 
+def follow(
+    run: Annotated[str, Parameter(help="The run's id, its first characters, or 'last'.")],
+    /,
+    *,
+    view: View = PLAIN,
+    options: Everywhere = HERE,
+) -> int:
+    """Follow a run that others carry out, to its end. Exit code 1 if it does not end well.
+
+    Ctrl-C stops looking; the run goes on.
+    """
+    view.check(options)
+    with asking(options) as house:
+        return to_the_end(house, full_id(house, run), options, view, ours=False)
+
+
 def cancel(
     run: Annotated[str, Parameter(help="The run's id, its first characters, or 'last'.")],
     /,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from mainspring.cli import render
+from mainspring.cli.busy import busy
 from mainspring.cli.models import reference
 from mainspring.cli.options import HERE, Everywhere
 from mainspring.cli.remote import Local, Remote, asking
@@ -67,7 +68,7 @@ def reproduce(
         except (ConflictError, NotFoundError) as error:  # exit code 1 would say that it differs
             raise BadInputError(error.message, field=error.field, hint=error.hint) from error
         try:
-            found = _followed(house, begun["task"], quiet=options.json)
+            found = _followed(house, begun["task"], options)
         except KeyboardInterrupt:
             with suppress(ConflictError):  # it came to its end meanwhile
                 house.call("proofs.cancel", task=begun["task"])
@@ -117,14 +118,16 @@ def _begun(house: Local | Remote, what: str, asked: dict[str, Any]) -> dict[str,
     return dict(house.call("proofs.remake", run=full_id(house, what), **asked))
 
 
-def _followed(house: Local | Remote, task: str, *, quiet: bool) -> dict[str, Any]:
+def _followed(house: Local | Remote, task: str, options: Everywhere) -> dict[str, Any]:
     """Return how it ended, showing on standard error how far each step of each run is."""
+    quiet = options.json
     if not quiet:
         _say("making code and environment again")
     if isinstance(house, Local):
         from mainspring.workspace import engines
 
-        engines.settle(house.workspace, task)
+        with busy(options, "building"):
+            engines.settle(house.workspace, task)
     told: dict[tuple[str, str], str] = {}
     driven = False
     while True:

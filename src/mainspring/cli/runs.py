@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from mainspring.cli import listing, render, showing, whynot
+from mainspring.cli import listing, render, showing, subruns, whynot
 from mainspring.cli.options import HERE, Everywhere
 from mainspring.cli.remote import Local, Remote, asking
 from mainspring.ground.errors import BadInputError, NotFoundError
+from mainspring.ground.nearest import nearest
 from mainspring.pipelines import unsaid
 
 if TYPE_CHECKING:
@@ -159,15 +160,12 @@ def why(
             render.said(options, found, *lines)
             return
         run = full_id(house, what)
+        if step is not None and "/" in step:
+            run, step = subruns.found(house, run, step)
         told = house.call("runs.why", run=run, step=step)
         began = house.call("runs.cause", run=run)["lines"] if step is None else []
         steps = house.call("runs.get", run=run)["steps"]
     chosen = [s for s in steps if step in (None, s["step"])]
-    if not chosen and step is not None:
-        names = ", ".join(s["step"] for s in steps)
-        raise NotFoundError(
-            f"{run} has no step {step!r}.", field="step", hint=f"Its steps: {names}."
-        )
     lines = [
         f"{s['step']}: {s['state']}. {s['why']}{unsaid.words(s.get('reads', []))}" for s in chosen
     ]
@@ -192,18 +190,37 @@ def full_id(house: Local | Remote, run: str, *, deleted: bool = False) -> str:
     asked: dict[str, Any] = {"deleted": True} if deleted else {}
     if run != "last":
         if len(run) < _SHORTEST:
-            raise NotFoundError(
-                f"A run is named by at least {_SHORTEST} characters of its id, found {run!r}.",
-                field="run",
-            )
+            raise _absent(house, run, asked)
         quoted = run.replace("'", "''")
         asked["filter"] = f"id like '{quoted}%'"
-    for one in house.call("runs.list", **asked, columns="id", limit=50)["runs"]:
-        if run == "last" or one["id"].startswith(run):  # in a pattern _ stands for any letter
-            return str(one["id"])
-    raise NotFoundError(
-        f"There is no run {run!r}.", field="run", hint="See them with: mainspring runs"
-    )
+    page: dict[str, Any] = {"cursor": None}
+    while True:
+        page = house.call("runs.list", **asked, columns="id", limit=50, cursor=page["cursor"])
+        for one in page["runs"]:
+            if one["id"].startswith(run):  # in a pattern _ stands for any letter
+                return str(one["id"])
+            # The newest that somebody began, and not one that a step of it did.
+            if run == "last" and not (one["cause"] or "").startswith("step:"):
+                return str(one["id"])
+        if page["cursor"] is None:
+            raise _absent(house, run, {"deleted": True} if deleted else {})
+
+
+def _absent(house: Local | Remote, run: str, asked: dict[str, Any]) -> NotFoundError:
+    """Return that there is no such run, with the one that was meant, or how to see them."""
+    newest = house.call("runs.list", **asked, columns="id", limit=_AT_ONCE)["runs"]
+    named = next((one for one in newest if run in (one["name"], one["experiment"])), None)
+    guess = named["id"] if named else nearest(run, [one["id"] for one in newest])
+    hint = "See them with: mainspring runs"
+    if run == "last":
+        return NotFoundError("There is no run yet.", field="run", hint=hint)
+    if named:
+        hint = f"The newest run of {run} is {guess}."
+    elif guess:
+        hint = f"Did you mean {guess!r}? {hint}"
+    elif len(run) < _SHORTEST:
+        hint = f"A run is named by at least {_SHORTEST} characters of its id. {hint}"
+    return NotFoundError(f"There is no run {run[:80]!r}.", field="run", hint=hint)
 
 
 def _only_champion(house: Local | Remote) -> str:

@@ -18,6 +18,7 @@ from mainspring.engine.inserting import insert
 from mainspring.engine.tables import firings, schedules
 from mainspring.ground.errors import NotFoundError
 from mainspring.ground.identity import canonical, check_name
+from mainspring.ground.nearest import meant
 from mainspring.ground.ports import Tx
 
 _RULES = ("every_s", "anchor", "start", "end", "catch_up", "most", "overlap", "jitter_s")
@@ -90,10 +91,9 @@ def get(tx: Tx, name: str) -> Standing:
     """
     row = tx.one(select(schedules).where(schedules.c.name == name))
     if row is None:
+        known = [one.name for one in tx.all(select(schedules.c.name).order_by(schedules.c.name))]
         raise NotFoundError(
-            f"There is no schedule {name[:80]!r}.",
-            field="name",
-            hint="See them: mainspring schedule list",
+            f"There is no schedule {name[:80]!r}.", field="name", hint=meant(name, known)
         )
     return standing_of(row)
 

@@ -18,6 +18,7 @@ from mainspring.engine.firing import at_work
 from mainspring.engine.tables import trigger_events, triggers
 from mainspring.ground.errors import NotFoundError
 from mainspring.ground.identity import canonical, check_name
+from mainspring.ground.nearest import meant
 from mainspring.ground.ports import Tx
 
 Source = Literal["dataset", "file", "model", "run", "alarm", "webhook"]
@@ -132,10 +133,9 @@ def get(tx: Tx, name: str) -> Standing:
     """
     row = tx.one(select(triggers).where(triggers.c.name == name))
     if row is None:
+        known = [one.name for one in tx.all(select(triggers.c.name).order_by(triggers.c.name))]
         raise NotFoundError(
-            f"There is no trigger {name[:80]!r}.",
-            field="name",
-            hint="See them: mainspring trigger list",
+            f"There is no trigger {name[:80]!r}.", field="name", hint=meant(name, known)
         )
     return _standing(row)
 

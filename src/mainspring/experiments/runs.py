@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import Table, delete, func, insert, literal, select, tuple_, update
+from sqlalchemy import Table, case, delete, func, insert, literal, select, tuple_, update
 
 from mainspring.experiments import groups
 from mainspring.experiments.exact import exact_key, exact_text, exact_time, param_text
@@ -116,6 +116,20 @@ def of_pipelines_at_work(tx: Tx) -> list[str]:
     mine = (runs.c.status == str(RunStatus.RUNNING)) & runs.c.pipeline.is_not(None)
     gone = select(deleted_runs.c.run)
     return [row.id for row in tx.all(select(runs.c.id).where(mine, runs.c.id.not_in(gone)))]
+
+
+def begun_by_steps(tx: Tx, run: str, most: int) -> list[tuple[str, str]]:
+    """Return (step, run) of the runs that steps of a run started, in the order they began.
+
+    Of more than ``most`` those that have not finished come first, then the newest.
+    """
+    prefix = f"step:{run}:"
+    mine = (runs.c.parent == run) & runs.c.cause.like("step:%")
+    busy = case((runs.c.status == str(RunStatus.FINISHED), 1), else_=0)
+    wanted = select(runs.c.id, runs.c.cause, runs.c.started).where(mine)
+    rows = tx.all(wanted.order_by(busy, runs.c.started.desc(), runs.c.id).limit(most))
+    rows = sorted(rows, key=lambda row: (row.started, row.id))
+    return [(row.cause.removeprefix(prefix), row.id) for row in rows]
 
 
 def newest_tagged(tx: Tx, key: str, value: str) -> float | None:
@@ -382,7 +396,11 @@ def _tidy(tx: Tx, run: str) -> None:
 def _row(tx: Tx, run: str) -> Any:
     row = tx.one(select(runs).where(runs.c.id == run))
     if row is None:
-        raise NotFoundError(f"There is no run {str(run)[:80]!r}.", field="run")
+        raise NotFoundError(
+            f"There is no run {str(run)[:80]!r}.",
+            field="run",
+            hint="See them with: mainspring runs",
+        )
     return row
 
 

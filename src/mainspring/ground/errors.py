@@ -12,7 +12,7 @@
     │   └── ContractError                      data is not what its contract says
     ├── UnauthenticatedError     401           nobody known is asking
     ├── PermissionDeniedError    403           somebody known asks for what their role may not do
-    ├── NotFoundError            404           the thing named is not there
+    ├── NotFoundError            404  exit 2   the thing named is not there
     ├── ConflictError            409           the thing is there, but its state forbids this
     │   ├── AlreadyExistsError
     │   ├── GateRefusedError                   the champion alias needs a passed gate
@@ -121,9 +121,15 @@ class FieldsError(BadInputError):
 
 
 class ProjectError(BadInputError):
-    """The project's own Python cannot be used as written."""
+    """The project's own Python cannot be used as written. ``trace`` holds the user's frames."""
 
     code = "PROJECT"
+
+    def __init__(
+        self, message: str, *, field: str | None = None, hint: str | None = None, trace: str = ""
+    ) -> None:
+        super().__init__(message, field=field, hint=hint)
+        self.trace = trace
 
 
 class WiringTimeoutError(ProjectError, TimeoutError):
@@ -159,10 +165,11 @@ class PermissionDeniedError(MainspringError):
 
 
 class NotFoundError(MainspringError):
-    """The thing named is not there."""
+    """The thing named is not there. Who names it wrote it wrong: exit code 2, as bad input."""
 
     code = "NOT_FOUND"
     status = 404
+    exit_code = 2
 
 
 class ConflictError(MainspringError):

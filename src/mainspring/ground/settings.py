@@ -70,6 +70,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     seed: Annotated[int, Meta(ge=0, lt=2**31)] = 0
     capture: bool = True  #: a run keeps its commit, changes, packages, machine and load
     capture_budget_mb: Count = 1024  #: per endpoint; the oldest sealed segments go first
+    traceback: Literal["own", "all"] = "own"  #: frames of an error in the project's code
     log_level: str = "info"  #: from where on our processes log; debug adds every HTTP request
     log_days: Length = 14.0  #: lines of logs are kept for so long
     #: share of predictions that are a line each; failed and slow ones always are

@@ -38,6 +38,7 @@ from mainspring.pipelines.context import StepContext, entered
 from mainspring.pipelines.data import asked
 from mainspring.pipelines.declare import Step
 from mainspring.pipelines.graph import Argument, Block, leaves
+from mainspring.pipelines.raised import users_trace
 
 
 def execute(
@@ -279,22 +280,6 @@ def _users_failure(payload: Mapping[str, Any]) -> Iterator[None]:
             trace=users_trace(error),
             hint=_hint(payload),
         ) from error
-
-
-def users_trace(error: BaseException) -> str:
-    """Return a traceback with the user's own frames only, causes included."""
-    told = traceback.TracebackException.from_exception(error)
-    seen: set[int] = set()
-    waiting: list[traceback.TracebackException | None] = [told]
-    while waiting:
-        one = waiting.pop()
-        if one is None or id(one) in seen:
-            continue
-        seen.add(id(one))
-        mine = [frame for frame in one.stack if project.is_users(frame.filename)]
-        one.stack = traceback.StackSummary.from_list(mine)
-        waiting += [one.__cause__, one.__context__, *(one.exceptions or [])]
-    return "".join(told.format())
 
 
 def _hint(payload: Mapping[str, Any]) -> str | None:

@@ -11,22 +11,22 @@ import itertools
 import os
 import sys
 import threading
-import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
 import msgspec
 
-from mainspring.ground.errors import MainspringError, ProjectError
+from mainspring.ground.errors import ProjectError
 from mainspring.ground.identity import sha256
 from mainspring.ground.nearest import nearest
 from mainspring.ground.objects import LoopSpec
 from mainspring.pipelines.declare import Pipeline
 from mainspring.pipelines.parameters import Parameter
 from mainspring.pipelines.parameters import parameters_of as parameters_of
+from mainspring.pipelines.raised import is_users as is_users
+from mainspring.pipelines.raised import users_errors as users_errors
 
 DEFAULT = "project"  #: the module a project is in, when none is named
 
@@ -196,7 +196,7 @@ def import_module(root: Path, module: str, *, fresh: bool = False) -> ModuleType
         if fresh or _changed():
             _forget()
         _check_name(root, module)
-        with users_errors(f"{module} cannot be imported"):
+        with users_errors(f"{module} cannot be imported", root):
             loaded = importlib.import_module(module)
     file = getattr(loaded, "__file__", None)
     if file is None or not _is_inside(Path(file), root):
@@ -244,50 +244,6 @@ def split_target(target: str) -> tuple[str, str]:
             hint="Write module:function, such as project:train.",
         )
     return module, name
-
-
-@contextmanager
-def users_errors(wanted: str) -> Iterator[None]:
-    """Turn whatever the user's code raises into a ProjectError that shows the user's lines.
-
-    Our own errors pass unchanged.
-    """
-    try:
-        yield
-    except MainspringError:
-        raise
-    except SyntaxError as error:
-        where = f"{error.filename}, line {error.lineno}"
-        raise ProjectError(
-            f"{wanted}: {error.msg} ({where}).", hint=(error.text or "").strip() or None
-        ) from error
-    except (Exception, SystemExit) as error:  # the user's module may raise anything
-        lines = users_frames(error)
-        shown = "\n" + "".join(traceback.format_list(lines)).rstrip() if lines else ""
-        raise ProjectError(f"{wanted}: {type(error).__name__}: {error}.{shown}") from error
-
-
-def users_frames(error: BaseException) -> list[traceback.FrameSummary]:
-    """Return the frames of a traceback that are the user's own."""
-    return [
-        frame for frame in traceback.extract_tb(error.__traceback__) if is_users(frame.filename)
-    ]
-
-
-def is_users(file: str) -> bool:
-    """Return whether a file is the user's: no library's, not Python's, not ours."""
-    if file.startswith("<"):
-        return False
-    path = Path(file)
-    if {"site-packages", "dist-packages"}.intersection(path.parts):
-        return False
-    return not any(_is_inside(path, place, dots=True) for place in _NOT_THEIRS)
-
-
-_NOT_THEIRS = (
-    Path(__file__).resolve().parents[1],
-    Path(inspect.__file__).resolve().parent,
-)
 
 
 def settle() -> None:
@@ -366,7 +322,8 @@ def _check_name(root: Path, module: str) -> None:
         raise ProjectError(
             f"There is no {module.replace('.', '/')}.py in {root}.",
             field="pipeline",
-            hint="Run this in the project's folder, or name the module: module:function.",
+            hint="Run this in the project's folder, name the module (module:function), or write"
+            " a project: mainspring init FILE --target COLUMN.",
         )
     if first in sys.builtin_module_names:
         raise ProjectError(f"{first} is a module of Python itself; rename the file.")
@@ -379,13 +336,11 @@ def _choice(module: ModuleType, asked: str = "") -> str:
     return f"It has: {', '.join(names)}." if names else "It has no @pipeline."
 
 
-def _is_inside(path: Path, root: Path, *, dots: bool = False) -> bool:
+def _is_inside(path: Path, root: Path) -> bool:
     """Return whether a file is in a folder: not in a hidden one of it, nor in a library's."""
     try:
         inner = path.relative_to(root).parts
     except ValueError:
         return False
-    if dots:
-        return True
     hidden = any(part.startswith(".") or part == "site-packages" for part in inner)
     return not hidden

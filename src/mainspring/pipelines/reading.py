@@ -10,6 +10,7 @@ import msgspec
 from sqlalchemy import bindparam, select, update
 
 from mainspring.ground.errors import ConflictError, NotFoundError
+from mainspring.ground.nearest import meant
 from mainspring.ground.objects import StepRecord, StepState
 from mainspring.ground.ports import Tx
 from mainspring.pipelines import unsaid
@@ -213,7 +214,7 @@ def row_of(tx: Tx, run: str, step: str) -> Any:
         raise NotFoundError(
             f"Run {run} has no step {str(step)[:80]!r}.",
             field="step",
-            hint=f"It has: {', '.join(r.step for r in names)}." if names else None,
+            hint=meant(str(step), [one.step for one in names]) if names else None,
         )
     return row
 

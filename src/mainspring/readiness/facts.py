@@ -15,6 +15,7 @@ from mainspring.ground.errors import (
     NotFoundError,
 )
 from mainspring.ground.identity import check_name, sha256
+from mainspring.ground.nearest import meant
 from mainspring.ground.objects import Record
 from mainspring.ground.ports import Tx
 from mainspring.readiness import notices, verdicts
@@ -407,8 +408,10 @@ def check_model(tx: Tx, model: str) -> None:
     Raises:
         NotFoundError: if it never was, or is deleted.
     """
-    if model not in _living(tx):
-        raise NotFoundError(f"There is no model {model!r}.", field="model")
+    if model not in (known := _living(tx)):
+        raise NotFoundError(
+            f"There is no model {model!r}.", field="model", hint=meant(model, sorted(known))
+        )
 
 
 def _tag(tx: Tx, table: Table, where: dict[str, Any], key: str, value: str | None) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, delete, insert, select, update
 
 from mainspring.ground.errors import BadInputError, ConflictError, NotFoundError
 from mainspring.ground.identity import canonical, check_digest, check_name
+from mainspring.ground.nearest import meant
 from mainspring.ground.objects import Card, Record, Version
 from mainspring.ground.ports import Tx
 from mainspring.readiness import cards, facts, notices, verdicts
@@ -439,7 +440,10 @@ def _need_reason(reason: str) -> None:
 def _absent(tx: Tx, model: str, what: str) -> NotFoundError:
     row = tx.one(select(t.models).where(t.models.c.name == model))
     if row is None or tx.one(select(t.deleted_models).where(t.deleted_models.c.model == model)):
-        return NotFoundError(f"There is no model {model!r}.")
+        names = (one.name for one in models(tx))
+        return NotFoundError(
+            f"There is no model {str(model)[:80]!r}.", field="model", hint=meant(str(model), names)
+        )
     named = aliases_of(tx, model)
     known = ", ".join(f"@{alias}={number}" for alias, number in named.items()) or "no aliases"
     return NotFoundError(

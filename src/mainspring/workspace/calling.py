@@ -10,10 +10,12 @@ from mainspring.ground import errors
 from mainspring.ground.errors import (
     MainspringError,
     NotFoundError,
+    ProjectError,
     StepFailedError,
     UnavailableError,
 )
 from mainspring.ground.ports import Call, Outcome
+from mainspring.pipelines.raised import FRAMES
 from mainspring.workspace import checkouts
 from mainspring.workspace.logs.printed import taken
 from mainspring.workspace.warm import speaking
@@ -160,6 +162,8 @@ def _light(ws: Workspace, function: str, root: str) -> bool:
 def _whereabouts(ws: Workspace) -> dict[str, str]:
     """Return what tells a step's own ``ms.run`` where it is: in this home, whatever began it."""
     found = {"MAINSPRING_HOME": ws.settings.home, "MAINSPRING_URL": ""}
+    if ws.settings.traceback != "own":
+        found[FRAMES] = ws.settings.traceback
     if ws.settings.objects:
         found["MAINSPRING_OBJECTS"] = ws.settings.objects
     return found
@@ -180,6 +184,14 @@ def as_error(outcome: Outcome) -> MainspringError:
     kind = _BY_CODE.get(outcome.code)
     if kind is None or kind is StepFailedError:
         return StepFailedError(outcome.error, trace=outcome.trace)
-    error = kind(outcome.error)
+    message, _, hint = outcome.error.partition("\n")
+    error = kind(message, hint=hint or None)
     error.field = outcome.field
+    if isinstance(error, ProjectError):
+        error.trace = outcome.trace
     return error
+
+
+def words_of(error: MainspringError) -> str:
+    """Return an error as it is kept of a step: what to do about it is a line of its own."""
+    return "\n".join(text for text in (error.message, error.hint) if text)

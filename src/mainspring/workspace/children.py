@@ -37,7 +37,7 @@ def trace(payload: dict[str, Any]) -> dict[str, Any]:
     import msgspec
 
     from mainspring.ground import locks
-    from mainspring.pipelines import bounding, project, tracing
+    from mainspring.pipelines import bounding, project, raised, tracing
     from mainspring.pipelines.context import fired_at
     from mainspring.pipelines.parameters import parameters_of
     from mainspring.workspace.warm import speaking
@@ -48,7 +48,11 @@ def trace(payload: dict[str, Any]) -> dict[str, Any]:
         known = {p.name for p in parameters_of(found)}
         params |= {k: v for k, v in payload["offered"].items() if k in known}
     wires = f"Pipeline {found.name}"
-    with fired_at(payload.get("fire_at")), bounding.bounded(payload.get("within_s"), wires):
+    with (
+        fired_at(payload.get("fire_at")),
+        bounding.bounded(payload.get("within_s"), wires),
+        raised.lines_named(Path(payload["root"])),
+    ):
         traced = tracing.trace(found, params)
     code, texts = _code_of(Path(payload["root"]), traced.every_node())
     lock = locks.installed()

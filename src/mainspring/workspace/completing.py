@@ -21,10 +21,14 @@ _LARGEST = 2_000_000  #: bytes of a project's file
 def names(settings: Settings, kind: str, about: str | None = None) -> list[str]:
     """Return the names of a kind: run, pipeline, step, param, dataset, model.
 
-    ``about`` is the pipeline whose steps or params are meant, or the run whose steps. Homes on
-    PostgreSQL and servers are not asked: that would take too long for a key.
+    ``about`` is the pipeline whose steps or params are meant, or the run whose steps. A server
+    or PostgreSQL has a second to answer.
     """
     found = _KINDS[kind](settings, about)
+    if settings.url and (kind != "param" or not found):
+        from mainspring.workspace import completing_far
+
+        found = [*found, *completing_far.names(settings, kind, about)]
     return list(dict.fromkeys(found))[:MOST]
 
 
@@ -45,7 +49,8 @@ def _steps(settings: Settings, about: str | None) -> list[str]:
         " order by started desc limit 1) order by position limit 200"
     )
     if about is None or about == "last":
-        return _ask(settings, of.format("pipeline is not null"))
+        own = "pipeline is not null and (cause is null or cause not like 'step:%')"
+        return _ask(settings, of.format(own))
     if about.startswith("run_"):
         return _ask(settings, of.format("id like ?"), f"{about}%")
     target = about if ":" in about else f"project:{about}"
@@ -70,9 +75,16 @@ def _models(settings: Settings, about: str | None) -> list[str]:  # noqa: ARG001
 
 
 def _ask(settings: Settings, statement: str, *given: str) -> list[str]:
-    if settings.url or settings.database:
+    if settings.url:
         return []
-    return texts(Path(settings.home) / "mainspring.db", statement, given)
+    database = settings.database or ""
+    if database.startswith(("postgresql://", "postgres://")):
+        from mainspring.backends import peeking
+        from mainspring.workspace.completing_far import within
+
+        return within(lambda: peeking.texts_of_postgres(database, statement, given))
+    file = database.removeprefix("sqlite:///") or Path(settings.home) / "mainspring.db"
+    return texts(Path(file), statement, given)
 
 
 def _declared(settings: Settings, kind: str) -> list[str]:

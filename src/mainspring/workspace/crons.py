@@ -13,7 +13,7 @@ from mainspring.engine.firing import Backfilled, Firing, Past
 from mainspring.engine.schedules import Schedule, Standing
 from mainspring.experiments import runs
 from mainspring.ground.clock import iso
-from mainspring.ground.errors import BadInputError, NotFoundError
+from mainspring.ground.errors import BadInputError
 from mainspring.ground.identity import check_name
 from mainspring.ground.objects import LoopSpec
 from mainspring.ground.permissions import Permission
@@ -116,8 +116,8 @@ def remove(ws: Workspace, name: str) -> None:
     _check_own(name)
 
     def work(tx: Tx) -> None:
-        if not schedules.remove(tx, name):
-            raise NotFoundError(f"There is no schedule {name}.", field="name")
+        schedules.get(tx, name)  # or it says which there are
+        schedules.remove(tx, name)
         tx.audit("schedule.remove", f"schedule:{name}", {})
 
     ws.write(Permission.RUN, work)

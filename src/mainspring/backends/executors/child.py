@@ -23,7 +23,7 @@ import msgspec
 
 from mainspring.backends.executors import groups, wire
 from mainspring.ground import structs
-from mainspring.ground.errors import MainspringError, StepFailedError
+from mainspring.ground.errors import MainspringError, ProjectError, StepFailedError
 from mainspring.ground.ports import Call, Outcome
 
 _PR_SET_PDEATHSIG = 1
@@ -123,7 +123,7 @@ def _outcome(order: bytes) -> Outcome:
         value = msgspec.to_builtins(_find(call.target)(call.payload))
         outcome = Outcome(ok=True, value=value)
     except MainspringError as error:
-        trace = error.trace if isinstance(error, StepFailedError) else ""
+        trace = error.trace if isinstance(error, StepFailedError | ProjectError) else ""
         outcome = Outcome(
             ok=False,
             # In a second line what to do about it.

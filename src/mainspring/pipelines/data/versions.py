@@ -14,6 +14,7 @@ from sqlalchemy import func, insert, or_, select, update
 
 from mainspring.ground.errors import BadInputError, ConflictError, NotFoundError
 from mainspring.ground.identity import canonical, check_digest, check_name
+from mainspring.ground.nearest import meant
 from mainspring.ground.ports import Tx
 from mainspring.pipelines.data.manifest import KINDS
 from mainspring.pipelines.data.naming import DataVersion as DataVersion
@@ -201,7 +202,12 @@ def _version(row: Any) -> DataVersion:
     return DataVersion(**{**fields, "meta": msgspec.json.decode(row.meta)})
 
 
+def _names(tx: Tx) -> list[str]:
+    held = select(table.c.name).where(table.c.removed.is_(None))
+    return [row.name for row in tx.all(held.distinct().order_by(table.c.name))]
+
+
 def _absent(tx: Tx, text: str, name: str) -> NotFoundError:
     known = [str(row.number) for row in tx.all(_of(name).order_by(table.c.number.desc()))][:5]
-    hint = f"{name} has versions {', '.join(known)}." if known else "See: mainspring data list"
+    hint = f"{name} has versions {', '.join(known)}." if known else meant(name, _names(tx))
     return NotFoundError(f"There is no data version {text[:200]!r}.", field="dataset", hint=hint)

@@ -51,6 +51,14 @@ Reason = Annotated[
 ]
 Key = Annotated[str, Meta(min_length=1, max_length=250, description="The metric's key.")]
 ColumnName = Annotated[str, Meta(min_length=1, max_length=250, description="A raw column.")]
+When = Annotated[
+    str,
+    Meta(
+        max_length=64,
+        description="A time in UTC, or how long ago: 15m, 1h, 2d.",
+        examples=["1h"],
+    ),
+]
 Limit = Annotated[int, Meta(ge=1, le=1000, description="How many at most.")]
 Cursor = Annotated[
     str, Meta(max_length=4000, description="Where the page before ended; from its answer.")

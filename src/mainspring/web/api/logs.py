@@ -9,21 +9,22 @@ from msgspec import Meta
 
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
-from mainspring.web.api.fields import Done, EndpointName, Limit, LoopName, Name, Request, RunId
+from mainspring.web.api.fields import (
+    Done,
+    EndpointName,
+    Limit,
+    LoopName,
+    Name,
+    Request,
+    RunId,
+    When,
+)
 from mainspring.web.api.operations import operation
 from mainspring.workspace.logs.alarming import RateSeries, RuleStanding
 from mainspring.workspace.logs.lines import MOST_TEXT, LogLine, Query
 from mainspring.workspace.logs.rules import LogRule
 from mainspring.workspace.opening import Workspace
 
-When = Annotated[
-    str,
-    Meta(
-        max_length=64,
-        description="A time in UTC, or how long ago: 15m, 1h, 2d.",
-        examples=["1h"],
-    ),
-]
 Level = Annotated[
     str,
     Meta(max_length=20, description="At least as serious: debug, info, warning, error, critical."),
@@ -42,6 +43,7 @@ class FindLines(Request, frozen=True, kw_only=True):
     process: Annotated[Name, Meta(description="web, engine, endpoint-NAME, cli...")] | None = None
     level: Level = "debug"
     run: RunId | None = None
+    below: Annotated[bool, Meta(description="Also of the runs that its steps started.")] = False
     step: Name | None = None
     endpoint: EndpointName | None = None
     loop: LoopName | None = None
@@ -88,12 +90,15 @@ class OfRates(Request, frozen=True, kw_only=True):
 def search(ws: Workspace, request: FindLines) -> list[LogLine]:
     """Find what processes wrote, by time, process, run, endpoint, level and text; newest first."""
     from mainspring.workspace.logs import asking
+    from mainspring.workspace.views.runs import ids_below
 
+    below = request.below and request.run is not None
     query = Query(
         text=request.text,
         process=request.process,
         level=request.level,
         run=request.run,
+        also=ids_below(ws, request.run or "") if below else (),
         step=request.step,
         endpoint=request.endpoint,
         loop=request.loop,

@@ -24,10 +24,12 @@ from mainspring.web.api.fields import (
     Request,
     RunId,
     StepName,
+    When,
 )
 from mainspring.web.api.operations import operation
 from mainspring.web.api.pipelines import StartedRun
 from mainspring.workspace.keeping.deleting import Deleted, Restored
+from mainspring.workspace.logs.lines import LogLine
 from mainspring.workspace.opening import Workspace
 from mainspring.workspace.views.shapes import (
     Curves,
@@ -97,6 +99,25 @@ class CompareRuns(Request, frozen=True, kw_only=True):
         list[Key], Meta(max_length=50, description="Metrics whose histories are wanted too.")
     ] = []
     points: Annotated[int, Meta(ge=5, le=10_000, description="Of a curve, at most.")] = 500
+
+
+class GetRun(Request, frozen=True, kw_only=True):
+    """Which run, and whether those are wanted that its steps started."""
+
+    run: RunId
+    below: Annotated[
+        bool, Meta(description="Also how far the runs are that its steps started.")
+    ] = False
+
+
+class PrintedAsked(Request, frozen=True, kw_only=True):
+    """Of which run, which of its steps and since when lines are wanted."""
+
+    run: RunId
+    step: StepName | None = None
+    since: When | None = None
+    below: Annotated[bool, Meta(description="Also of the runs that its steps started.")] = False
+    limit: Limit = 100
 
 
 class WhyRun(Request, frozen=True, kw_only=True):
@@ -227,11 +248,32 @@ def compare_runs(ws: Workspace, request: CompareRuns) -> Comparison:
 
 
 @operation("runs.get", "GET", "/api/v1/runs/{run}", Permission.READ)
-def get_run(ws: Workspace, request: OfRun) -> RunDetail:
+def get_run(ws: Workspace, request: GetRun) -> RunDetail:
     """Show one run with its steps and what it made."""
     from mainspring.workspace.views.runs import run_detail
 
-    return run_detail(ws, request.run)
+    return run_detail(ws, request.run, below=request.below)
+
+
+@operation(
+    "runs.printed",
+    "GET",
+    "/api/v1/runs/{run}/printed",
+    Permission.READ,
+    example={"run": "run_01j9", "since": "5m"},
+)
+def printed_by_run(ws: Workspace, request: PrintedAsked) -> list[LogLine]:
+    """Find what the steps of a run printed, newest first."""
+    from mainspring.workspace.views.runs import lines_of
+
+    return lines_of(
+        ws,
+        request.run,
+        request.step,
+        since=request.since,
+        limit=request.limit,
+        below=request.below,
+    )
 
 
 @operation("runs.about", "GET", "/api/v1/runs/{run}/about", Permission.READ)

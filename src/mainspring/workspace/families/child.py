@@ -18,10 +18,10 @@ from mainspring.ground.clock import SystemClock
 from mainspring.ground.errors import BadInputError, MainspringError, ProjectError, StepFailedError
 from mainspring.ground.settings import Settings
 from mainspring.pipelines import project
-from mainspring.pipelines.child import users_trace
 from mainspring.pipelines.context import pack
 from mainspring.pipelines.declare import Pipeline, Step
 from mainspring.pipelines.parameters import fitted
+from mainspring.pipelines.raised import users_trace
 from mainspring.workspace.families.joined import JoinedRun
 
 

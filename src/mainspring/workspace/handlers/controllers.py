@@ -313,7 +313,7 @@ class Controllers:
         again = another_try(self._ws, lease, error, types, options)
         if again is not None:
             raise again
-        raise self._failed(lease, controller, Fail(error=str(error), types=types))
+        raise self._failed(lease, controller, Fail(error=calling.words_of(error), types=types))
 
     def _run(self, lease: Lease, controller: Controller, view: View) -> Done:
         """Start a run of another pipeline, wait for it, hand on what it returned."""

@@ -306,7 +306,7 @@ class Steps:
 
         def fail(tx: Tx) -> None:
             leases.renew(tx, lease)
-            run, step, told = plan.run, plan.step, str(error)
+            run, step, told = plan.run, plan.step, calling.words_of(error)
             trace = outcome.trace
             pipelines.failed(tx, run, step, told, at, trace=trace, log=log, types=types)
             stopping.stop_rest(tx, run, step, at)

@@ -49,6 +49,7 @@ class Query(Record, frozen=True, kw_only=True):
     level: str = "debug"  #: at least as serious
     request: str | None = None
     run: str | None = None
+    also: tuple[str, ...] = ()  #: other runs whose lines are as good as those of ``run``
     step: str | None = None
     endpoint: str | None = None
     loop: str | None = None
@@ -124,8 +125,10 @@ def holds(query: Query, found: dict[str, Any]) -> bool:
     """Return whether a line is what is asked for, its time aside."""
     if found["level"] not in query.levels or not query.is_of(found["process"]):
         return False
-    if any(str(found.get(key)) != value for key, value in query.ids().items()):
-        return False
+    for key, value in query.ids().items():
+        given = str(found.get(key))
+        if given != value and not (key == "run" and given in query.also):
+            return False
     if query.prediction is not None and not _predicted(query.prediction, found):
         return False
     wanted = query.text.lower()

@@ -186,7 +186,8 @@ def _needles(query: Query) -> tuple[list[bytes], bool]:
     for key in ("request", "task", "run", "step", "loop"):
         wanted = getattr(query, key)
         if wanted is not None:
-            return [f'"{key}":{_quoted(wanted)}'.encode()], False
+            several = (wanted, *query.also) if key == "run" else (wanted,)
+            return [f'"{key}":{_quoted(one)}'.encode() for one in several], False
     if query.prediction is not None:  # of all lines of its process: each is of many rows
         begin = process_of_prediction(query.prediction) or query.prediction
         ids = [f'"prediction":{_quoted(begin)[:-1]}', _quoted(query.prediction)[1:-1]]

@@ -9,6 +9,7 @@ from mainspring.experiments import runs
 from mainspring.ground.cards import missing
 from mainspring.ground.errors import NotFoundError
 from mainspring.ground.gates import GateResult
+from mainspring.ground.nearest import meant
 from mainspring.ground.objects import Alarm, Decision, Deprecation, Rollout, Run, Version, Window
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
@@ -230,8 +231,11 @@ def _rollout(tx: Tx, version: Version) -> Rollout | None:
 
 
 def _check(tx: Tx, model: str) -> None:
-    if all(known.name != model for known in registry.models(tx)):
-        raise NotFoundError(f"There is no model {model!r}.", field="model")
+    names = [known.name for known in registry.models(tx)]
+    if model not in names:
+        raise NotFoundError(
+            f"There is no model {model!r}.", field="model", hint=meant(model, names)
+        )
 
 
 def _standing(tx: Tx, model: str, number: int, newest: GateResult | None) -> str:

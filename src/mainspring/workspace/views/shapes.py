@@ -201,6 +201,14 @@ class Boards(Record, frozen=True, kw_only=True):
 # ---------------------------------------------------------------- runs
 
 
+class Below(Record, frozen=True, kw_only=True):
+    """A run that a step of another one started, and how far it is."""
+
+    step: str  #: that started it: of the outermost run, or OUTER/STEP of one that is below it
+    run: str
+    steps: list[StepRecord]
+
+
 class RunDetail(Record, frozen=True, kw_only=True):
     """One run with its steps and what came of it."""
 
@@ -208,6 +216,7 @@ class RunDetail(Record, frozen=True, kw_only=True):
     steps: list[StepRecord]
     versions: list[str]  #: "model/number" of each version it made
     notes: list[str] = []  #: what was logged and could not be taken, in words
+    below: list[Below] = []  #: the runs that its steps started, and theirs; if asked for
 
 
 class Measured(Record, frozen=True, kw_only=True):

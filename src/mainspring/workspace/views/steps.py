@@ -8,6 +8,7 @@ from typing import Any
 
 from mainspring.experiments import runs
 from mainspring.ground.errors import NotFoundError
+from mainspring.ground.nearest import meant
 from mainspring.ground.objects import Record, StepRecord, StepState
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
@@ -66,7 +67,10 @@ def step_detail(ws: Workspace, steps: Sequence[StepRecord], run: str, name: str)
     """
     step = next((one for one in steps if one.step == name), None)
     if step is None:
-        raise NotFoundError(f"Run {run[:80]} has no step {name[:80]!r}.", field="step")
+        names = [one.step for one in steps]
+        raise NotFoundError(
+            f"Run {run[:80]} has no step {name[:80]!r}.", field="step", hint=meant(name, names)
+        )
 
     makers = {one.output: one for one in steps if one.output is not None}
     keys = {one.key for one in [step, *map(makers.get, step.inputs.values())] if one and one.key}
