@@ -14,7 +14,6 @@ import functools
 import glob
 import os
 import sys
-import sysconfig
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -49,8 +48,8 @@ class Reads:
         self._root = os.path.abspath(root)
         said = (os.path.join(self._root, one) for one in declared)
         self._said = tuple(map(os.path.abspath, said))
-        places = {sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")}
-        places |= {sys.prefix, sys.base_prefix, tempfile.gettempdir(), *_SYSTEM}
+        # Libraries lie below these, wherever else they are: what is on the path is looked at too.
+        places = {sys.prefix, sys.base_prefix, tempfile.gettempdir(), *_SYSTEM}
         self._places = tuple(one for one in places if one != "/")
         self._aside = tuple(os.path.abspath(one) for one in aside)
         self._seen: dict[str, bool] = {}  # path -> whether it was read before it was written
@@ -129,11 +128,14 @@ def _asked(reads: Reads) -> Iterator[None]:
     """Have the readers of frames tell which files they are given: they open them unseen."""
     kept: list[tuple[Any, str, Any]] = []
     for module in filter(None, map(sys.modules.get, _READERS)):
-        for name in dir(module):
-            reader = getattr(module, name, None)
-            if name.startswith(("read_", "scan_")) and callable(reader):
-                kept.append((module, name, reader))
-                setattr(module, name, _telling(reader, reads))
+        readers = {
+            name: one
+            for name, one in vars(module).items()
+            if name.startswith(("read_", "scan_")) and callable(one)
+        }
+        for name, reader in readers.items():
+            kept.append((module, name, reader))
+            setattr(module, name, _telling(reader, reads))
     try:
         yield
     finally:
