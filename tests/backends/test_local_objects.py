@@ -60,6 +60,7 @@ def test_long_pieces_go_straight_to_the_disk_where_they_can(
 
     monkeypatch.setattr(fcntl, "fcntl", turn)
     monkeypatch.setattr(local, "write_all", write)
+    monkeypatch.setattr(local, "_STRAIGHT", 1 << 20)
     data = os.urandom((3 << 20) + 77)
     room = memoryview(mmap.mmap(-1, 4 << 20))
     room[: len(data)] = data

@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import hashlib
-import mmap
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 _NAMED = 10_000  # names remembered as durable
 CHUNK = 1 << 20
 _BLOCK = 4096  # bytes of a disk's block, at most
+_STRAIGHT = 8 << 20  # bytes of a piece; so long ones come of large files of data alone
 _BESIDE = 1 << 20  # bytes of a piece; from here on hashing it beside writing it pays
 LOCK = "lock"  #: a file among the temporary ones; see ``_held``
 STALE_S = 3600.0  #: a temporary file this old belongs to a process that died
@@ -260,7 +260,8 @@ class _Writing:
     """Writes long pieces straight to the disk, past the memory the system keeps files in.
 
     They are flushed in any case, so nothing waits longer, and the disk works while the next is
-    read and hashed. Nor does a large object, which may not be read for days, drive out what is.
+    read and hashed. Nor does a large object, which may not be read for days, drive out what is;
+    what comes in shorter pieces, such as a model that is served next, stays in that memory.
     Where that cannot be (a file system without it, a piece that begins or ends within a block),
     it goes the usual way.
     """
@@ -271,7 +272,7 @@ class _Writing:
 
     def write(self, piece: bytes | memoryview) -> None:
         """Write a piece."""
-        fits = len(piece) >= _BESIDE and len(piece) % _BLOCK == 0
+        fits = len(piece) >= _STRAIGHT and len(piece) % _BLOCK == 0
         if fits and not self._tried:
             self._turn(straight=True)
         elif self._straight and not fits:
@@ -384,8 +385,7 @@ def write_all(file: BinaryIO, data: bytes | memoryview) -> None:
 
 
 def _pieces(source: BinaryIO) -> Iterator[memoryview]:
-    # A mapping begins where a page does, which writing straight to the disk asks for.
-    buffer = memoryview(mmap.mmap(-1, CHUNK, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
+    buffer = memoryview(bytearray(CHUNK))
     while count := source.readinto(buffer):  # type: ignore[attr-defined]
         yield buffer[:count]
 
