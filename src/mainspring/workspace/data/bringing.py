@@ -67,7 +67,8 @@ class Getting:
         before = self._before(state)
         same = {p for p, digest in there.items() if p in wanted and wanted[p].sha256 == digest}
         ours = {p for p, digest in there.items() if before.get(p) == digest}
-        blocked = sorted(p for p in there if p in wanted and p not in same | ours)
+        known = same | ours
+        blocked = sorted(p for p in there if p in wanted and p not in known)
         if blocked and not force:
             raise self._blocked(blocked)
         gone = sorted(ours - wanted.keys())
