@@ -25,7 +25,7 @@ from mainspring.workspace import acts
 from mainspring.workspace.views.loops import loop_status
 from mainspring.workspace.views.shapes import LoopStatus
 
-PATIENCE_S = 90.0
+PATIENCE_S = 300.0
 #: Where an engine dies in the phases that end of themselves: looking for one from outside and
 #: killing then might come after its end. In the others a loop waits for traffic or for a person.
 DIES_AT = {

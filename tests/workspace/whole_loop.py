@@ -60,7 +60,7 @@ FIRST = 19_700.0 * DAY  #: the first day of traffic; the file's rows are of the 
 ROWS = 240  #: a day
 TURNS_ON, SPOILS_ON, ASKED_ON, LAST = 3, 7, 9, 12  #: days of the story
 LEASE_S = 1.0
-PATIENCE_S = 120.0  #: for one day, with all its kills, on a machine that is busy
+PATIENCE_S = 300.0  #: for one day, with all its kills, on a machine that is busy
 
 PROJECT = '''
 """A project whose steps leave a mark each time they run."""
