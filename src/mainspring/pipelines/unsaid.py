@@ -15,6 +15,7 @@ import glob
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
@@ -34,6 +35,8 @@ _SYSTEM = ("/proc", "/dev", "/sys", "/run", "/etc", "/usr", "/lib", "/lib64", "/
 _READERS = ("polars", "pandas")
 _hooked = False  # there is no taking a hook off again
 _listening: list[Reads] = []  # who is told of a file
+_replaced: list[tuple[Any, str, Any]] = []  # readers, while anybody listens
+_changing = threading.Lock()  # steps of one process may begin and end at a time
 
 
 class Reads:
@@ -102,31 +105,37 @@ def listened(payload: Mapping[str, Any], folder: Path) -> Iterator[Reads]:
     aside = [str(folder), *filter(None, (os.environ.get("MAINSPRING_HOME", ""), objects))]
     reads = Reads(Path(payload["root"]), said, aside)
     global _hooked
-    if not _hooked:
-        sys.addaudithook(_hear)
-        _hooked = True
-    _listening.append(reads)
+    with _changing:
+        if not _hooked:
+            sys.addaudithook(_hear)
+            _hooked = True
+        if not _listening:
+            _replace()
+        _listening.append(reads)
     try:
-        with _asked(reads):
-            yield reads
+        yield reads
     finally:
-        _listening.remove(reads)
+        with _changing:
+            _listening.remove(reads)
+            if not _listening:
+                _restore()
 
 
 def _hear(event: str, arguments: tuple[Any, ...]) -> None:
     # It is called for all that is audited: first what is asked most.
     if event == "open":
-        for one in _listening:
-            one.take(arguments[0], arguments[2])
+        _tell(arguments[0], arguments[2])
     elif event == "sqlite3.connect":
-        for one in _listening:
-            one.take(arguments[0], None)
+        _tell(arguments[0], None)
 
 
-@contextmanager
-def _asked(reads: Reads) -> Iterator[None]:
+def _tell(path: object, flags: object) -> None:
+    for one in _listening:
+        one.take(path, flags)
+
+
+def _replace() -> None:
     """Have the readers of frames tell which files they are given: they open them unseen."""
-    kept: list[tuple[Any, str, Any]] = []
     for module in filter(None, map(sys.modules.get, _READERS)):
         readers = {
             name: one
@@ -134,16 +143,17 @@ def _asked(reads: Reads) -> Iterator[None]:
             if name.startswith(("read_", "scan_")) and callable(one)
         }
         for name, reader in readers.items():
-            kept.append((module, name, reader))
-            setattr(module, name, _telling(reader, reads))
-    try:
-        yield
-    finally:
-        for module, name, reader in kept:
-            setattr(module, name, reader)
+            _replaced.append((module, name, reader))
+            setattr(module, name, _telling(reader))
 
 
-def _telling(reader: Callable[..., Any], reads: Reads) -> Callable[..., Any]:
+def _restore() -> None:
+    for module, name, reader in _replaced:
+        setattr(module, name, reader)
+    _replaced.clear()
+
+
+def _telling(reader: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(reader)
     def read(*args: Any, **kwargs: Any) -> Any:
         given = args[0] if args else next(iter(kwargs.values()), None)
@@ -151,7 +161,7 @@ def _telling(reader: Callable[..., Any], reads: Reads) -> Callable[..., Any]:
             if isinstance(one, str | Path) and "://" not in str(one):
                 inner = glob.iglob(str(one)) if glob.has_magic(str(one)) else [one]
                 for path in islice(inner, MOST):
-                    reads.take(path, None)
+                    _tell(path, None)
         return reader(*args, **kwargs)
 
     return read
