@@ -23,11 +23,12 @@ from mainspring.cli.start import main
 from mainspring.ground.clock import TurnedClock
 from mainspring.ground.settings import Settings
 from mainspring.ground.unpacking import unpack
+from mainspring.pipelines.packaging import pins
 from mainspring.readiness import registry
 from mainspring.web.api import call
 from mainspring.workspace import processes
 from mainspring.workspace.opening import Workspace, open_workspace
-from mainspring.workspace.packaging import building, models, registries
+from mainspring.workspace.packaging import building, folders, models, registries, verifying
 from mainspring.workspace.peers import http_protocol
 from serving_in_a_thread import answering
 from waiting import held_port
@@ -245,3 +246,49 @@ def test_more_memory_than_it_may_have_ends_it(image: str) -> None:
     words = ("-c", "held = b'x' * (400 << 20)")
     done = boxes.ran(image, *words, entry="python", options=("--memory", "64m"))
     assert done.returncode == 137
+
+
+@pytest.mark.soak
+def test_an_image_is_compared_with_what_was_signed(image: str, house: Workspace) -> None:
+    folder = Path(house.settings.root) / "image"
+    public = call(house, "images.key")["pem"]
+    for tool in ("podman", "buildah"):
+        verdict = verifying.image(image, folder, public, tool)
+        assert verdict.ok, verdict
+        assert [one.name for one in verdict.checks][-2:] == ["its files", "its packages"]
+    other, box = f"{image}-other", f"other-{os.getpid()}"
+    boxes.said("buildah", "from", "--pull=never", "--name", box, image)
+    try:
+        more = str(folder / "README.md")
+        boxes.said("buildah", "copy", box, more, "/opt/mainspring/model/more.py")
+        boxes.said("buildah", "config", "--user", "root", box)
+        boxes.said("buildah", "commit", "--format", "docker", box, other)
+        verdict = verifying.image(other, folder, public, "podman")
+    finally:
+        boxes.said("buildah", "rm", box)
+        boxes.said("buildah", "rmi", "--force", other)
+    assert {one.name: one.found for one in verdict.checks if not one.ok} == {
+        "what it begins": "USER is another",
+        "its files": "/opt/mainspring/model/more.py is nowhere in what was signed",
+    }
+
+
+@pytest.mark.soak
+def test_wheels_come_from_the_index_by_the_hashes_that_it_tells(
+    image: str, house: Workspace, port: int
+) -> None:
+    tag, folder = f"{image}-index", Path(house.settings.root) / "image-index"
+    words = ["package", "tide@champion", "--home", house.settings.home, "--out", str(folder)]
+    words += ["--base", boxes.base(boxes.place()), "--build", "--tool", "buildah", "--tag", tag]
+    try:
+        assert main(words) == 0
+        text = (folder / "requirements.txt").read_text()
+        assert text.startswith(pins.HASHED)
+        assert not (folder / folders.COMPLETE).exists()
+        assert len(list((folder / "wheels").iterdir())) == 1, "ours alone"
+        verdict = verifying.image(tag, folder, call(house, "images.key")["pem"], "podman")
+        assert verdict.ok, verdict
+        with boxes.running(tag, port):
+            pass  # it answered
+    finally:
+        boxes.said("buildah", "rmi", "--force", tag)

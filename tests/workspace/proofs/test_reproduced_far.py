@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,10 +15,11 @@ from mainspring.ground import venvs
 from mainspring.ground.errors import BadInputError
 from mainspring.ground.objects import RunStatus
 from mainspring.ground.permissions import Permission
+from mainspring.ground.settings import Settings
 from mainspring.pipelines import outputs
 from mainspring.web.app import build_app
 from mainspring.workspace import engines, running
-from mainspring.workspace.opening import Workspace
+from mainspring.workspace.opening import Workspace, open_workspace
 from mainspring.workspace.proofs import remaking
 from mainspring.workspace.proofs import reproducing as again
 from serving_in_a_thread import served
@@ -84,9 +86,15 @@ def test_over_http_the_server_makes_it_again(
 
 
 @pytest.mark.soak  # it builds an environment
-def test_a_step_of_another_python_is_made_again_in_that(
-    ws: Workspace, root: Path, tmp_path: Path
-) -> None:
+def test_a_step_of_another_python_is_made_again_in_that(root: Path, tmp_path: Path) -> None:
+    # A home of its own: those that share a process run nothing in another interpreter.
+    with contextlib.closing(
+        open_workspace(Settings(root=str(root), home=str(tmp_path / "own")))
+    ) as own:
+        _made_again_in_another_python(own, tmp_path)
+
+
+def _made_again_in_another_python(ws: Workspace, tmp_path: Path) -> None:
     try:
         venvs.interpreter("3.12")
     except BadInputError:  # where there is none it is refused before anything runs
