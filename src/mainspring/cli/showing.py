@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _MOST = 40  #: rows of one table
+_MOST_FAILED = 10  #: steps whose failure is shown; a map may fail a thousand times
 _SYSTEM, _OURS = "system/", "mainspring."
 #: Tags that are shown as facts, and under which words.
 _FACTS = {
@@ -67,7 +68,7 @@ def draw(out: Console, about: dict[str, Any]) -> None:
         [(one["id"], halts.word(one), one["name"], _figures(one)) for one in about["children"]],
         about["child_count"],
     )
-    _steps(out, about["steps"])
+    _steps(out, about["steps"], about.get("states") or {})
     if about["steps"] and (how := go_on(run)):
         out.print(how, soft_wrap=True)
     for note in about["notes"]:
@@ -134,17 +135,22 @@ def _figures(run: dict[str, Any]) -> str:
     return render.figures(own)
 
 
-def _steps(out: Console, steps: list[dict[str, Any]]) -> None:
+def _steps(out: Console, steps: list[dict[str, Any]], states: dict[str, int]) -> None:
     # What decides or waits has no process whose time was taken.
     seconds = {s["step"]: s["wall_s"] or took(s) for s in steps}
     rows = [
         (s["step"], s["state"], f"{seconds[s['step']]:.2f} s", s["why"] or s["error"])
         for s in steps
     ]
-    _table(out, ("STEP", "STATE", "TOOK>", "WHY"), rows)
-    for step in steps:
-        if step["state"] == "failed":
-            out.print(f"\n{step['step']} failed:\n{failure(step)}")
+    whole = sum(states.values()) or len(rows)
+    _table(out, ("STEP", "STATE", "TOOK>", "WHY"), rows, whole)
+    if whole > _MOST:
+        out.print(", ".join(f"{count:,} {state}" for state, count in sorted(states.items())))
+    failed = [step for step in steps if step["state"] == "failed"]
+    for step in failed[:_MOST_FAILED]:
+        out.print(f"\n{step['step']} failed:\n{failure(step)}")
+    if len(failed) > _MOST_FAILED:
+        out.print(f"\nand more that failed: {max(states.get('failed', 0), len(failed)):,} in all")
 
 
 def _table(

@@ -29,8 +29,15 @@ _GOOD = (StepState.DONE, StepState.REUSED)
 _WORST = (StepState.FAILED, StepState.RUNNING, StepState.WAITING, StepState.SKIPPED)
 
 
-def boxes(steps: Sequence[StepRecord], now: float) -> list[Box]:
-    """Return what is drawn of a run's steps, with what each needs and how far it is."""
+def boxes(
+    steps: Sequence[StepRecord], now: float, items: Mapping[str, Mapping[str, int]] | None = None
+) -> list[Box]:
+    """Return what is drawn of a run's steps, with what each needs and how far it is.
+
+    ``items`` says of controllers that are not wholly among the steps how many of what they
+    planted stand how.
+    """
+    counted = items or {}
     known = {one.step: one for one in steps}
     planted = _planted(steps)
     over = _folded_into(known, planted)
@@ -50,7 +57,7 @@ def boxes(steps: Sequence[StepRecord], now: float) -> list[Box]:
     ]
     if len(found) > _MOST_DRAWN:
         found = _several(found, known)
-    return [_with_counts(one, known) if one.members else one for one in found]
+    return [_with_counts(one, known, counted) if one.members else one for one in found]
 
 
 def look_of(step: StepRecord) -> str:
@@ -84,11 +91,15 @@ def told(states: Sequence[str], *, reused: bool = True) -> str:
     >>> told(["done", "reused", "failed", "done"])
     '3 of 4 done, 1 failed, 1 reused'
     """
-    counts = Counter(states)
-    good = sum(counts[state] for state in _GOOD)
+    return told_of(Counter(states), reused=reused)
+
+
+def told_of(counts: Mapping[str, int], *, reused: bool = True) -> str:
+    """Return the same of counts by state."""
+    good = sum(counts.get(state, 0) for state in _GOOD)
     others = (*_WORST, StepState.REUSED) if reused else _WORST
-    rest = [f"{counts[one]:,} {one}" for one in others if counts[one]]
-    return ", ".join([f"{good:,} of {len(states):,} done", *rest])
+    rest = [f"{counts[one]:,} {one}" for one in others if counts.get(one)]
+    return ", ".join([f"{good:,} of {sum(counts.values()):,} done", *rest])
 
 
 def _planted(steps: Sequence[StepRecord]) -> dict[str, list[str]]:
@@ -156,7 +167,11 @@ def _detail(step: StepRecord, members: Sequence[str], now: float) -> str:
     return (lasting(step.ended - step.started) or "0 s") + again
 
 
-def _with_counts(box: Box, known: Mapping[str, StepRecord]) -> Box:
+def _with_counts(
+    box: Box, known: Mapping[str, StepRecord], counted: Mapping[str, Mapping[str, int]]
+) -> Box:
+    if box.name in counted and not box.several:
+        return box.but(detail=told_of(counted[box.name], reused=False))
     items = items_of(box.name, [known[name] for name in box.members])
     states = [state_of(several) for several in items.values()]
     return box.but(detail=told(states, reused=False))

@@ -18,6 +18,7 @@ from mainspring.pipelines.graph import Argument
 from mainspring.pipelines.options import Options
 from mainspring.pipelines.tables import environments, step_results, steps
 
+_MOST_TOLD = 1_000  #: wired steps among which the one that was meant is looked for
 _MOST_KEYS = 500  # SQLite takes a bounded number of variables
 FINAL = (StepState.DONE, StepState.REUSED, StepState.FAILED, StepState.SKIPPED)
 
@@ -37,7 +38,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 def steps_of(tx: Tx, run: str) -> list[StepRecord]:
     """Return the steps of a run, in an order in which they may run."""
     rows = tx.all(select(steps).where(steps.c.run == run).order_by(steps.c.position, steps.c.id))
-    return [_record(row) for row in rows]
+    return [record_of(row) for row in rows]
 
 
 def get(tx: Tx, run: str, step: str) -> StepRecord:
@@ -46,7 +47,7 @@ def get(tx: Tx, run: str, step: str) -> StepRecord:
     Raises:
         NotFoundError: naming the steps there are.
     """
-    return _record(row_of(tx, run, step))
+    return record_of(row_of(tx, run, step))
 
 
 def codes(tx: Tx, run: str) -> dict[str, str]:
@@ -210,11 +211,13 @@ def row_of(tx: Tx, run: str, step: str) -> Any:
     """
     row = tx.one(_whole_row(), {"run_": run, "step_": step})
     if row is None:
-        names = tx.all(select(steps.c.step).where(steps.c.run == run).order_by(steps.c.position))
+        wired = (steps.c.run == run) & steps.c.within.is_(None)
+        query = select(steps.c.step).where(wired).order_by(steps.c.position)
+        names = [row.step for row in tx.all(query.limit(_MOST_TOLD))]
         raise NotFoundError(
             f"Run {run} has no step {str(step)[:80]!r}.",
             field="step",
-            hint=meant(str(step), [one.step for one in names]) if names else None,
+            hint=meant(str(step), names) if names else None,
         )
     return row
 
@@ -224,7 +227,8 @@ def _whole_row() -> Any:
     return select(steps).where(ONE)
 
 
-def _record(row: Any) -> StepRecord:
+def record_of(row: Any) -> StepRecord:
+    """Return the record that a row of ``steps`` holds."""
     return StepRecord(
         run=row.run,
         step=row.step,

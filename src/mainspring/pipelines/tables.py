@@ -73,8 +73,16 @@ steps = Table(
         "within",
         "state",
         "lot",
+        "kind",  # so that states are counted in the index alone
         sqlite_where=text("within IS NOT NULL"),
         postgresql_where=text("within IS NOT NULL"),
+    ),
+    Index(
+        "steps_wired",
+        "run",
+        "position",
+        sqlite_where=text("within IS NULL"),
+        postgresql_where=text("within IS NULL"),
     ),
     Index("steps_before", "pipeline", "step", "id"),
 )

@@ -45,7 +45,7 @@ def gather(ws: Workspace, asked: Mapping[str, str]) -> dict[str, Any]:
     def link(box: picture.Box) -> str:
         return f"{there}?{urlencode({'group' if box.several else 'step': box.name})}#step"
 
-    svg = picture.drawn(boxes.boxes(found.newest, now), link, soft=False)
+    svg = picture.drawn(boxes.boxes(found.newest, now, found.items), link, soft=False)
     return {
         "found": found,
         "newest": newest,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
@@ -51,7 +52,7 @@ def gather(ws: Workspace, board: RunBoard, asked: Asked) -> dict[str, Any]:
     name = asked.get("step") or None
     if not board.steps and name is None:
         return dict.fromkeys(("graph", "timeline", "panel", "items", "chosen")) | {"listed": []}
-    drawn = boxes.boxes(board.steps, ws.clock.now())
+    drawn = boxes.boxes(board.steps, ws.clock.now(), board.items)
     # A group has the name of its first step: another word tells the two apart.
     group = next((one for one in drawn if one.several and one.name == asked.get("group")), None)
     chosen = _box_of(drawn, name) if name else group
@@ -66,7 +67,7 @@ def gather(ws: Workspace, board: RunBoard, asked: Asked) -> dict[str, Any]:
             one for one in board.steps if one.step not in folded or one.state is StepState.FAILED
         ],
         "panel": _detail(ws, board, name) if name else None,
-        "items": _items(own, board.steps) if own is not None and own.members else None,
+        "items": _items(own, board) if own is not None and own.members else None,
         "chosen": name or (group.name if group else None),
     }
 
@@ -96,18 +97,20 @@ def _exactly(drawn: list[Box], name: str | None) -> Box | None:
     return next((one for one in drawn if one.name == name and not one.several), None)
 
 
-def _items(box: Box, steps: list[StepRecord]) -> Items:
-    known = {one.step: one for one in steps}
+def _items(box: Box, board: RunBoard) -> Items:
+    known = {one.step: one for one in board.steps}
     members = [known[name] for name in box.members]
     found = (
         {one.step: [one] for one in members} if box.several else boxes.items_of(box.name, members)
     )
     items = [_item(name, several) for name, several in found.items()]
     items.sort(key=lambda one: _FIRST.index(one.state))  # which keeps the order of equals
+    counted = None if box.several else board.items.get(box.name)
+    counts: Mapping[str, int] = counted or Counter(one.state for one in items)
     return Items(
-        told=boxes.told([one.state for one in items]),
+        told=boxes.told_of(counts),
         shown=items[:_MOST_ITEMS],
-        more=max(0, len(items) - _MOST_ITEMS),
+        more=max(0, sum(counts.values()) - _MOST_ITEMS),
     )
 
 

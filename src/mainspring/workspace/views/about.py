@@ -11,7 +11,7 @@ from mainspring.experiments.logged import LoggedModel, Role
 from mainspring.ground.objects import Run
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
-from mainspring.pipelines import runs as steps
+from mainspring.pipelines import wide
 from mainspring.readiness import registry
 from mainspring.workspace import halts
 from mainspring.workspace.opening import Workspace
@@ -32,6 +32,7 @@ def run_about(ws: Workspace, run: str) -> RunAbout:
     """
 
     def work(tx: Tx) -> RunAbout:
+        several = wide.shown(tx, run)
         found = halts.seen(ws, tx, [runs.get(tx, run)])[0]
         return RunAbout(
             run=found,
@@ -42,7 +43,8 @@ def run_about(ws: Workspace, run: str) -> RunAbout:
                 ws, tx, runs.several(tx, kinship.children(tx, run, MOST_CHILDREN))
             ),
             child_count=kinship.child_counts(tx, [run]).get(run, 0),
-            steps=list(steps.steps_of(tx, run)),
+            steps=several.steps,
+            states=several.states,
             inputs=datasets.of_runs(tx, [run])[run],
             models=_models(tx, run),
             versions=[f"{v.model}/{v.number}" for v in registry.of_run(tx, run)],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from mainspring.engine.triggers import Standing
@@ -11,7 +13,7 @@ from mainspring.ground.errors import NotFoundError
 from mainspring.ground.objects import Record, RunStatus, StepRecord
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
-from mainspring.pipelines import history, reading
+from mainspring.pipelines import history, wide
 from mainspring.pipelines.history import StepHistory
 from mainspring.workspace import crons, halts
 from mainspring.workspace.crons import Listed
@@ -61,7 +63,8 @@ class PipelineDetail(Record, frozen=True, kw_only=True):
     steps: list[StepHistory]
     over: int  #: how many runs the steps are told over
     whole: bool  #: every step of those runs was looked at
-    newest: list[StepRecord]  #: the steps of the newest run
+    newest: list[StepRecord]  #: the steps of the newest run, of a very wide one some
+    items: Mapping[str, Mapping[str, int]]  #: by controller that is not wholly among them
     starts: Starts
 
 
@@ -96,6 +99,7 @@ def pipeline_detail(ws: Workspace, pipeline: str) -> PipelineDetail:
                 hint="A pipeline is written module:name, such as project:train.",
             )
         told = [one.run for one in past[:DRAWN_RUNS]]
+        several = wide.shown(tx, past[0].run) if past else None
         counts = history.counts(tx, [one.run for one in past])
         steps, whole = history.of_runs(tx, told)
         return PipelineDetail(
@@ -104,7 +108,8 @@ def pipeline_detail(ws: Workspace, pipeline: str) -> PipelineDetail:
             steps=steps,
             over=len(told),
             whole=whole,
-            newest=list(reading.steps_of(tx, past[0].run)) if past else [],
+            newest=several.steps if several else [],
+            items=several.items if several else {},
             starts=starts,
         )
 

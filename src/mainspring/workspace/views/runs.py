@@ -11,7 +11,7 @@ from mainspring.experiments import folding, runs
 from mainspring.ground.objects import StepRecord
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
-from mainspring.pipelines import picture
+from mainspring.pipelines import picture, wide
 from mainspring.pipelines import runs as steps
 from mainspring.pipelines.boxes import boxes
 from mainspring.readiness import registry
@@ -38,13 +38,14 @@ def run_detail(ws: Workspace, run: str, *, below: bool = False) -> RunDetail:
     """
 
     def work(tx: Tx) -> RunDetail:
-        own = list(steps.steps_of(tx, run))
+        several = wide.shown(tx, run)
         return RunDetail(
             run=halts.seen(ws, tx, [runs.get(tx, run)])[0],
-            steps=own,
+            steps=several.steps,
+            states=several.states,
             versions=[f"{v.model}/{v.number}" for v in registry.of_run(tx, run)],
             notes=folding.notes_of(tx, run),
-            below=below_of(tx, run, own) if below else [],
+            below=below_of(tx, run, several.steps) if below else [],
         )
 
     return caught_up(ws).read(Permission.READ, work)
@@ -119,7 +120,7 @@ def run_why(ws: Workspace, run: str, step: str | None = None) -> dict[str, Any]:
 
     def work(tx: Tx) -> dict[str, Any]:
         runs.get(tx, run)
-        named = [one.step for one in steps.steps_of(tx, run)] if step is None else [step]
+        named = [one.step for one in wide.shown(tx, run).steps] if step is None else [step]
         return {name: msgspec.to_builtins(steps.why(tx, run, name)) for name in named}
 
     return caught_up(ws).read(Permission.READ, work)
@@ -150,4 +151,10 @@ def run_graph(ws: Workspace, run: str) -> str:
     Raises:
         NotFoundError: if there is no such run.
     """
-    return picture.drawn(boxes(run_detail(ws, run).steps, ws.clock.now()))
+
+    def look(tx: Tx) -> wide.Shown:
+        runs.get(tx, run)
+        return wide.shown(tx, run)
+
+    found = caught_up(ws).read(Permission.READ, look)
+    return picture.drawn(boxes(found.steps, ws.clock.now(), found.items))

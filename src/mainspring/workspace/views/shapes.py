@@ -213,7 +213,8 @@ class RunDetail(Record, frozen=True, kw_only=True):
     """One run with its steps and what came of it."""
 
     run: Run
-    steps: list[StepRecord]
+    steps: list[StepRecord]  #: all that were wired; of what grew at most 2,000
+    states: dict[str, int]  #: how many of all its steps are in each state
     versions: list[str]  #: "model/number" of each version it made
     notes: list[str] = []  #: what was logged and could not be taken, in words
     below: list[Below] = []  #: the runs that its steps started, and theirs; if asked for
@@ -242,7 +243,8 @@ class RunAbout(Record, frozen=True, kw_only=True):
     child_count: int
     inputs: list[Use]  #: datasets it read
     models: list[LoggedModel]  #: that it made
-    steps: list[StepRecord]
+    steps: list[StepRecord]  #: all that were wired; of what grew at most 2,000
+    states: dict[str, int]  #: how many of all its steps are in each state
     versions: list[str]  #: "model/number" of each version it made
     notes: list[str]  #: what was logged and could not be taken, in words
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from mainspring.experiments import runs
 from mainspring.ground.errors import NotFoundError
-from mainspring.ground.nearest import meant
 from mainspring.ground.objects import Record, StepRecord, StepState
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
@@ -60,17 +59,14 @@ class StepDetail(Record, frozen=True, kw_only=True):
 
 
 def step_detail(ws: Workspace, steps: Sequence[StepRecord], run: str, name: str) -> StepDetail:
-    """Return one step; ``steps`` are those of its run.
+    """Return one step; ``steps`` are those of its run, or some of them.
 
     Raises:
         NotFoundError: if there is no such step.
     """
     step = next((one for one in steps if one.step == name), None)
-    if step is None:
-        names = [one.step for one in steps]
-        raise NotFoundError(
-            f"Run {run[:80]} has no step {name[:80]!r}.", field="step", hint=meant(name, names)
-        )
+    if step is None:  # of a very wide run not all are among them
+        step = ws.read(Permission.READ, lambda tx: reading.get(tx, run, name))
 
     makers = {one.output: one for one in steps if one.output is not None}
     keys = {one.key for one in [step, *map(makers.get, step.inputs.values())] if one and one.key}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from mainspring.experiments import (
     artifacts,
     datasets,
@@ -15,7 +17,7 @@ from mainspring.experiments import (
 from mainspring.ground.objects import Record, Run, StepRecord, Version
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
-from mainspring.pipelines import runs as steps
+from mainspring.pipelines import wide
 from mainspring.readiness import registry
 from mainspring.scaling.serving import endpoints
 from mainspring.workspace import halts
@@ -49,7 +51,9 @@ class RunBoard(Record, frozen=True, kw_only=True):
     run: Run
     experiment: groups.Experiment | None
     latest: list[metrics.Point]  #: of each metric, by key
-    steps: list[StepRecord]
+    steps: list[StepRecord]  #: of a very wide run some
+    items: Mapping[str, Mapping[str, int]]  #: by controller that is not wholly among them
+    left_out: int  #: steps that are not among them
     versions: list[Version]
     served: list[Served]
     parent: Run | None
@@ -72,14 +76,16 @@ def run_board(ws: Workspace, run: str) -> RunBoard:
 
     def work(tx: Tx) -> RunBoard:
         found = halts.seen(ws, tx, [runs.get(tx, run)])[0]
-        versions = registry.of_run(tx, run)
+        versions, several = registry.of_run(tx, run), wide.shown(tx, run)
         parents = [] if found.parent is None else runs.several(tx, [found.parent])
         children = kinship.children(tx, run, MOST_CHILDREN)
         return RunBoard(
             run=found,
             experiment=groups.by_keys(tx, [found.experiment]).get(found.experiment),
             latest=metrics.latest_points(tx, [run])[run],
-            steps=list(steps.steps_of(tx, run)),
+            steps=several.steps,
+            items=several.items,
+            left_out=several.left_out,
             versions=versions,
             served=_served(tx, versions),
             parent=parents[0] if parents else None,
