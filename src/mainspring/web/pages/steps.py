@@ -110,7 +110,7 @@ def _items(box: Box, board: RunBoard) -> Items:
     return Items(
         told=boxes.told_of(counts),
         shown=items[:_MOST_ITEMS],
-        more=max(0, sum(counts.values()) - _MOST_ITEMS),
+        more=max(0, sum(counts.values()) - len(items[:_MOST_ITEMS])),
     )
 
 
