@@ -63,7 +63,7 @@ def below_of(tx: Tx, run: str, own: Sequence[StepRecord]) -> list[Below]:
         if not any(one.kind == "run" for one in several):
             continue
         for step, child in runs.begun_by_steps(tx, above, MOST_BELOW - len(found)):
-            inner = list(steps.steps_of(tx, child))
+            inner = wide.shown(tx, child).steps
             found.append(Below(step=f"{place}{step}", run=child, steps=inner))
             waiting.append((f"{place}{step}{_PARTED}", child, inner))
     return found
