@@ -58,6 +58,9 @@ def _wait_for_answers() -> None:
 
 _wait_for_answers()
 
+# Threads of a training that wait for each other spin, and take the cores from all beside them.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 #: A change is judged by the same examples, seeds and order of tests each time: a draw that finds
 #: what was wrong before it says nothing of it, and would refuse it. ``make soak`` draws anew.
 DRAWS = "MAINSPRING_SOAK" in os.environ

@@ -60,8 +60,6 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     with log.open("w") as told:
         process = subprocess.Popen(
             [*command, "--home", str(home)],
-            # Threads of a training that wait for each other take the cores from all others.
-            env=os.environ | {"OMP_WAIT_POLICY": "PASSIVE"},
             stdout=subprocess.PIPE,
             stderr=told,
             text=True,

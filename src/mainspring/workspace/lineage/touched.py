@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 WEEK_S = 7 * 86_400.0
 MOST_IDS = 1000
 MOST_IN_FILE = 100_000  #: ids of a version that a file lists
-MOST_ROWS = 20_000_000  #: rows of an endpoint that are counted: about 5 s of CPU
+MOST_ROWS = 20_000_000  #: rows of an endpoint that are counted, so that an answer comes
 
 
 class OfDay(Record, frozen=True, kw_only=True):
