@@ -96,6 +96,7 @@ if TYPE_CHECKING:
     from mainspring.workspace.repeating import repeat as repeat
     from mainspring.workspace.repeating import versus as versus
     from mainspring.workspace.reports.comparison import compare_data as compare_data
+    from mainspring.workspace.results import result as result
     from mainspring.workspace.series import series as series
     from mainspring.workspace.tuning import tune as tune
 
@@ -164,6 +165,7 @@ _PUBLIC = (
     "register",
     "repeat",
     "restore",
+    "result",
     "rows",
     "run",
     "run_id",
@@ -220,6 +222,7 @@ _LIGHT = {
         "mainspring.workspace.contracts",
     ),
     **dict.fromkeys(("Contract", "Expect"), "mainspring.ground.contracts"),
+    "result": "mainspring.workspace.results",
     "series": "mainspring.workspace.series",
     **dict.fromkeys(("AlarmRule", "backtest", "watch"), "mainspring.workspace.backtests.asking"),
     **dict.fromkeys(("check_window", "create_monitor", "feed"), "mainspring.workspace.elsewhere"),

@@ -104,6 +104,15 @@ def find(tx: Tx, *, cause: str) -> Run | None:
     return None if row is None else _whole(tx, [row])[0]
 
 
+def newest_of_pipelines(tx: Tx, begins: str = "") -> Run | None:
+    """Return the newest run of any pipeline whose id begins so, or None; deleted ones are none."""
+    gone = select(deleted_runs.c.run)
+    mine = runs.c.id.startswith(begins, autoescape=True) & runs.c.id.not_in(gone)
+    query = select(runs).where(mine, runs.c.pipeline.is_not(None))
+    row = tx.one(query.order_by(runs.c.started.desc(), runs.c.id.desc()).limit(1))
+    return None if row is None else _whole(tx, [row])[0]
+
+
 def children_at_work(tx: Tx, run: str) -> list[str]:
     """Return the runs that steps of a run started and that have not ended."""
     mine = (runs.c.parent == run) & (runs.c.status == str(RunStatus.RUNNING))

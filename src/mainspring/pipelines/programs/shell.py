@@ -39,7 +39,8 @@ def shell(
     folder, where it ends with ``/``) and the step returns as a Path: one as itself, several as
     a dict, none as None. Text and numbers are given as one word each, a list as several, files
     as their paths; frames, arrays and plain data are first put into a file of the name that
-    ``inputs`` gives, such as ``{"rows": "rows.csv"}``.
+    ``inputs`` gives, such as ``{"rows": "rows.csv"}``. A name of ``inputs`` without a place in the
+    command is an argument too: its file or folder lies where the command looks for it.
 
     A value never becomes part of the shell's text: it is handed over as a variable and comes
     out as one word, whatever is in it. So a place stands outside of quotes; ``{{word}}`` is
@@ -86,14 +87,15 @@ class ShellRecipe(Recipe):
         words = [self.command] if isinstance(self.command, str) else self.command
         plain = not isinstance(self.command, str)  # without a shell a quote is a letter
         names = list(dict.fromkeys(name for word in words for name in _holes(word, plain=plain)))
-        strange = [name for name in self.inputs if name not in names]
-        if strange or set(self.inputs) & set(self.outputs):
-            wrong = (strange or sorted(set(self.inputs) & set(self.outputs)))[0]
+        for wrong in sorted(set(self.inputs) & set(self.outputs)):
             raise BadInputError(
-                f"{wrong!r} of inputs is no place of the command that takes a value.",
+                f"{wrong!r} is of inputs and of outputs.",
                 field="inputs",
-                hint=f"The command has {', '.join(names) or 'none'}.",
+                hint="A command that changes a file in place takes it under one name and writes"
+                " it under another.",
             )
+        # A command that knows where its files lie has no place for them.
+        names += [name for name in self.inputs if name not in names]
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
         taken = [inspect.Parameter(n, kind) for n in names if n not in self.outputs]
         super().__init__(inspect.Signature(taken), files)

@@ -162,19 +162,19 @@ def outs(tree: Tree) -> list[Out]:
         text = tree.text(told_in) or ""
         held = _read(text, told_in)
         stages = _stages(held, told_in, tree)
-        for below, told in stages:
+        for below, told, in_git in stages:
             for one in told:
                 out = _out(one, below, told_in)
-                if out is not None:
+                if out is not None and out.path not in in_git:
                     found.setdefault(out.path, out)
     return [found[path] for path in sorted(found)]
 
 
-def _stages(held: Any, told_in: str, tree: Tree) -> Iterator[tuple[str, list[Any]]]:
-    """Yield the folder that paths begin at, and what is kept there."""
+def _stages(held: Any, told_in: str, tree: Tree) -> Iterator[tuple[str, list[Any], set[str]]]:
+    """Yield the folder that paths begin at, what is kept there, and what of it Git keeps."""
     here = posixpath.dirname(told_in)
     if posixpath.basename(told_in) != "dvc.lock":
-        yield posixpath.join(here, str(held.get("wdir", "."))), _listed(held, told_in)
+        yield posixpath.join(here, str(held.get("wdir", "."))), _listed(held, told_in), set()
         return
     said = _read(tree.text(posixpath.join(here, "dvc.yaml")) or "", told_in)
     declared = said.get("stages")
@@ -187,7 +187,20 @@ def _stages(held: Any, told_in: str, tree: Tree) -> Iterator[tuple[str, list[Any
         if isinstance(stage, dict):
             one = declared.get(str(name).partition("@")[0], {})
             wdir = one.get("wdir", ".") if isinstance(one, dict) else "."
-            yield posixpath.join(here, str(wdir)), _listed(stage, told_in)
+            below = posixpath.join(here, str(wdir))
+            yield below, _listed(stage, told_in), _in_git(one, below)
+
+
+def _in_git(declared: Any, below: str) -> set[str]:
+    """Return the paths that a stage of dvc.yaml leaves to Git: dvc.lock does not say it."""
+    found = set()
+    for kind in ("outs", "metrics", "plots"):
+        told = declared.get(kind) if isinstance(declared, dict) else None
+        for one in told if isinstance(told, list) else []:
+            for path, how in one.items() if isinstance(one, dict) else []:
+                if isinstance(how, dict) and how.get("cache") is False:
+                    found.add(posixpath.normpath(posixpath.join(below, str(path))))
+    return found
 
 
 def _listed(held: dict[Any, Any], told_in: str) -> list[Any]:

@@ -1,0 +1,144 @@
+"""What a run's steps returned, read from Python afterwards: ``ms.result("last", "train")``."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mainspring.experiments import runs
+from mainspring.ground.errors import BadInputError, NotFoundError, ProjectError
+from mainspring.ground.objects import Run
+from mainspring.ground.permissions import Permission
+from mainspring.ground.ports import Tx
+from mainspring.pipelines import context, outputs, reading
+from mainspring.pipelines.outputs import pickled
+from mainspring.workspace.running import RESULT, ROOT
+
+if TYPE_CHECKING:
+    from mainspring.workspace.opening import Workspace
+
+_SHORTEST = 8  #: characters by which a run is named, as in commands
+_MOST_TOLD = 20  #: names of steps in an error
+
+
+def result(
+    run: str | Run = "last",
+    step: str | None = None,
+    *,
+    to: str | Path | None = None,
+    home: str | Path | None = None,
+) -> Any:
+    """Return what a step of a pipeline's run returned, as the value it was.
+
+    Args:
+        run: A run, its id or the id's first characters, or ``last``: the newest of a pipeline.
+        step: The name of a step, such as ``"train"`` or ``"fit[3]"``; a map's own name gives
+            the list of its results. None: what the pipeline itself returns.
+        to: A folder that files and folders are written into; None for one that goes with this
+            process.
+        home: Where the run is kept (default: MAINSPRING_HOME, else .mainspring).
+
+    What the step returned is read by its digest and verified. A class of the project is imported
+    from the folder the run was started in. In a step this is refused: what a step returns must
+    follow from its arguments alone.
+
+    Raises:
+        NotFoundError: if there is no such run, or no such step in it.
+        ConflictError: if the step has not returned anything yet.
+        BadInputError: if the run is of no pipeline, or its pipeline returns nothing.
+        ProjectError: within a step, or if a class of the value is not there any more.
+    """
+    from mainspring.ground.settings import load
+    from mainspring.workspace import codecs
+    from mainspring.workspace.opening import open_workspace
+
+    _outside_of_steps()
+    settings = load({"home": None if home is None else os.fspath(home)})
+    if settings.url and home is None:
+        raise BadInputError(
+            "What steps returned is read on the home itself, and MAINSPRING_URL names a server.",
+            field="home",
+            hint="Say which home: ms.result(..., home='.mainspring').",
+        )
+    codecs.register()
+    ws = open_workspace(settings, create=False)
+    try:
+        found, name = ws.read(Permission.READ, lambda tx: _named(tx, run, step))
+        digest, type_ = ws.read(Permission.READ, lambda tx: reading.output_of(tx, found.id, name))
+        root = found.tags.get(ROOT, "")
+        if root and root not in sys.path:  # a class of the project is imported from there
+            sys.path.append(root)
+        with pickled.within(ws.home):
+            return outputs.decode(digest, type_, ws.objects, _folder(to))
+    finally:
+        ws.close()
+
+
+def _outside_of_steps() -> None:
+    step = context.current()
+    if step is not None:
+        raise ProjectError(
+            f"Step {step.step} asks for the result of another run, so that what it returns"
+            " would not depend on its arguments alone.",
+            hint="Ask for it outside, and give it to the step; or keep it as a data version:"
+            ' ms.add_data(...), ms.data("name").',
+        )
+
+
+def _named(tx: Tx, given: str | Run, step: str | None) -> tuple[Run, str]:
+    """Return the run that is meant, and the name of the step that is."""
+    run = runs.get(tx, given.id) if isinstance(given, Run) else _found(tx, given)
+    if run.pipeline is None:
+        raise BadInputError(
+            f"Run {run.id} is of no pipeline, so that no step returned anything.",
+            field="run",
+            hint=f"See what it logged: mainspring show {run.id}",
+        )
+    if step is None:
+        name = run.tags.get(RESULT, "")
+        if not name:
+            raise BadInputError(
+                f"The pipeline of run {run.id} returns nothing.",
+                field="step",
+                hint=f"Name a step of it: {_steps(tx, run)}.",
+            )
+        return run, name
+    return run, step
+
+
+def _found(tx: Tx, given: str) -> Run:
+    """Return the newest run of a pipeline whose id begins so; ``last`` is the newest of all."""
+    if given != "last" and len(given) < _SHORTEST:
+        raise NotFoundError(
+            f"A run is named by at least {_SHORTEST} characters of its id, found {given!r}.",
+            field="run",
+        )
+    found = runs.newest_of_pipelines(tx, "" if given == "last" else given)
+    if found is None:
+        raise NotFoundError(
+            "No pipeline was run in this home." if given == "last" else f"No run {given[:80]!r}.",
+            field="run",
+            hint="See them with: mainspring runs",
+        )
+    return found
+
+
+def _steps(tx: Tx, run: Run) -> str:
+    names = [one.step for one in reading.steps_of(tx, run.id)]
+    more = len(names) - _MOST_TOLD
+    return ", ".join(names[:_MOST_TOLD]) + (f" and {more} more" if more > 0 else "")
+
+
+def _folder(to: str | Path | None) -> Path:
+    """Return the folder that files are written into."""
+    if to is not None:
+        Path(to).mkdir(parents=True, exist_ok=True)
+        return Path(to)
+    made = Path(tempfile.mkdtemp(prefix="mainspring-result-"))
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    return made
