@@ -16,6 +16,7 @@ from mainspring.pipelines.graph import Graph
 from mainspring.pipelines.keys import key, parts_of
 from mainspring.pipelines.literals import check_literal
 from mainspring.pipelines.parameters import parameters_of, resolve
+from mainspring.pipelines.shaping import when
 from mainspring.pipelines.tracing import trace
 
 
@@ -107,7 +108,8 @@ def as_pipeline(body: Any) -> Pipeline[..., Any]:
         lambda ref: 1 if ref else 0,
         lambda ref: not ref,
         lambda ref: len(ref),
-        lambda ref: ref[0],
+        lambda ref: ref[-1],
+        lambda ref: ref[1:],
         lambda ref: ref(),
         lambda ref: ref.height,
         lambda ref: int(ref),
@@ -123,6 +125,22 @@ def test_a_pipelines_body_that_works_on_what_is_not_there_is_told_so(use: Any) -
         trace(as_pipeline(lambda: use(load())))
     assert "what load returns" in caught.value.message
     assert TRACER.get() is None
+
+
+def test_a_part_of_a_result_is_a_node_of_its_own_and_written_once() -> None:
+    def body() -> Any:
+        first = load()[0]
+        when(True, lambda: second(load()[0]), lambda: second(first))
+        return second(first)
+
+    found = trace(as_pipeline(body))
+    assert [(one.name, one.kind) for one in found.nodes][:2] == [
+        ("load", "step"),
+        ("load.0", "part"),
+    ]
+    assert found.node("load.0").settings == {"at": 0}
+    other = found.node("when").blocks["otherwise"].nodes
+    assert [one.name for one in other] == ["second_2"], "the part that is there already is taken"
 
 
 def test_a_ref_can_be_held_and_copied() -> None:

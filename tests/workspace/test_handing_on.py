@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
+import mainspring as ms
+from mainspring.experiments import runs
+from mainspring.ground.errors import BadInputError, ConflictError, NotFoundError, ProjectError
 from mainspring.ground.objects import RunStatus, StepRecord
 from mainspring.ground.permissions import Permission
 from mainspring.ground.settings import Settings
+from mainspring.pipelines import context
 from mainspring.pipelines.outputs import pickled
 from mainspring.workspace import engines, running
 from mainspring.workspace.archive.taking import take_in
@@ -18,6 +25,7 @@ from mainspring.workspace.opening import Workspace, open_workspace
 PROJECT = """
 import os
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +84,37 @@ def all_of_it(n: int = 3):
 
 
 @ms.step
+def halves(n: int) -> tuple[pl.DataFrame, dict]:
+    rows = pl.DataFrame({"x": range(n)})
+    return rows, {"n": n, "odd": {"weight": Odd(n)}, "when": date(2026, 1, n)}
+
+
+@ms.step
+def whole(rows: pl.DataFrame, n: int, odd: Odd, item: str, when: date) -> str:
+    return f"{rows.height} {n} {odd.weight} {item} {when}"
+
+
+@ms.step
+def told(text: list) -> str:
+    return text[0]
+
+
+@ms.pipeline
+def parted(n: int = 3):
+    rows, facts = halves(n)
+    one = ms.map(
+        lambda item: whole(rows, facts["n"], facts["odd"]["weight"], item["name"], facts["when"]),
+        over=[{"name": "only"}],
+    )
+    return told(one)
+
+
+@ms.pipeline
+def nothing_there(n: int = 3):
+    return told(halves(n)[2])
+
+
+@ms.step
 def wrong(n: int) -> pl.DataFrame:
     return "text"
 
@@ -91,6 +130,13 @@ def opened(place: Path, name: str) -> Iterator[Workspace]:
     settings = Settings(root=str(place), home=str(place / name), capture=False)
     with contextlib.closing(open_workspace(settings)) as ws:
         yield ws
+
+
+@pytest.fixture
+def unloaded() -> Iterator[None]:
+    """Forget the project that a result's class was imported from: others are called so too."""
+    yield
+    sys.modules.pop("project", None)
 
 
 def run(ws: Workspace, pipeline: str) -> tuple[RunStatus, dict[str, StepRecord]]:
@@ -136,3 +182,53 @@ def test_values_of_every_kind_are_handed_on_and_pickles_stay_at_home(tmp_path: P
             "Step wrong returned a value of type str, and its function says that it returns"
             " polars.DataFrame."
         )
+
+
+def test_a_part_of_a_result_is_handed_on_alone_and_read_afterwards(tmp_path: Path) -> None:
+    (tmp_path / "project.py").write_text(PROJECT)
+    with opened(tmp_path, "home") as ws:
+        status, steps = run(ws, "parted")
+        assert status is RunStatus.FINISHED, [(s.step, s.error, s.trace) for s in steps.values()]
+        assert ms.result(home=ws.home) == "3 3 3 only 2026-01-03"
+        assert steps["halves.0"].output_type == "frame"
+        [taker] = [one for one in steps.values() if one.step.endswith(".whole")]
+        assert steps["halves.0"].output == taker.inputs["rows"]
+        again, _ = run(ws, "parted")
+        assert again is RunStatus.FINISHED
+        status, steps = run(ws, "nothing_there")
+        assert status is RunStatus.FAILED
+        assert "there is no part 2" in steps["halves.2"].error
+
+
+@pytest.mark.usefixtures("unloaded")
+def test_what_steps_returned_is_read_from_python(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "project.py").write_text(PROJECT)
+    with opened(tmp_path, "home") as ws:
+        run(ws, "all_of_it")
+        home, found = ws.home, ws.read(Permission.READ, lambda tx: runs.newest_of_pipelines(tx))
+    assert found is not None
+    assert ms.result(home=home) == "aaa 3 7 3"
+    made = ms.result(found, "make", home=home, to=tmp_path / "here")
+    assert (made["folder"] / "deep" / "a.txt").read_text() == "aaa"
+    assert made["folder"].is_relative_to(tmp_path / "here")
+    assert (made["split"].seed, type(made["split"]).__name__) == (7, "Split")
+    assert ms.result(found.id[:12], "odd", home=home).weight == 3
+    with pytest.raises(NotFoundError, match="has no step 'mak'") as refused:
+        ms.result("last", "mak", home=home)
+    assert "make" in str(refused.value.hint)
+    with pytest.raises(NotFoundError, match="No run 'run_00000000'"):
+        ms.result("run_00000000", home=home)
+    with pytest.raises(NotFoundError, match="at least 8 characters"):
+        ms.result("run", home=home)
+    with opened(tmp_path, "home") as ws:
+        run(ws, "breaks")
+    with pytest.raises(ConflictError, match="has no output"):
+        ms.result(home=home)
+    monkeypatch.setenv("MAINSPRING_URL", "http://127.0.0.1:1")
+    with pytest.raises(BadInputError, match="read on the home itself"):
+        ms.result()
+    with context.entered(context.StepContext("run", "fit", None)):  # type: ignore[arg-type]
+        with pytest.raises(ProjectError, match="Step fit asks for the result of another run"):
+            ms.result(home=home)

@@ -164,6 +164,11 @@ def _choose(view: View) -> Verdict:
     return End(result=view.blocks[taken].results["result"], why=told)
 
 
+def _part(view: View) -> Verdict:
+    at = view.settings["at"]
+    return End(result=view.part(view.args["of"], at), why=f"part {at!r:.80} of it")
+
+
 def _item_name(view: View, number: int) -> Callable[[str], str]:
     own = f"{view.name}[{number}]"
     return (lambda _: own) if view.settings["bare"] else (lambda step: f"{own}.{step}")
@@ -264,6 +269,7 @@ _KINDS: dict[str, Callable[[View], Verdict]] = {
     "parallel": _parallel,
     "when": _when,
     "choose": _choose,
+    "part": _part,
     "iterate": _iterate,
     "catch": _catch,
     "approval": asking.approval,

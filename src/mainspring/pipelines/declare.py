@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
 from typing import (
@@ -33,20 +33,51 @@ _ONLY_WIRES = "A pipeline's body only wires steps together; what works on values
 
 
 class Ref:
-    """What a step will return, while a pipeline is traced. Good as an argument, for nothing else.
+    """What a step will return, while a pipeline is traced: good as an argument, whole or in part.
 
-    Every other use raises a ProjectError that says so.
+    ``ref["train"]`` and ``ref[0]`` stand for a part of it. It can be unpacked where the step's
+    hint says into how many, ``-> tuple[A, B]``. Every other use raises a ProjectError.
     """
 
-    __slots__ = ("_param", "_scope", "_step")
+    __slots__ = ("_count", "_param", "_scope", "_step")
 
-    def __init__(self, step: str, scope: object = None, *, param: bool = False) -> None:
+    def __init__(
+        self, step: str, scope: object = None, *, param: bool = False, count: int | None = None
+    ) -> None:
         self._step = step
         self._scope = scope
         self._param = param
+        self._count = count  #: of the parts it can be unpacked into
 
     def __repr__(self) -> str:
         return f"<{self._step}>" if self._param else f"<what {self._step} returns>"
+
+    def __getitem__(self, at: str | int) -> Ref:
+        tracer = TRACER.get()
+        named = isinstance(at, str) and at != ""
+        placed = isinstance(at, int) and not isinstance(at, bool) and at >= 0
+        if tracer is None or not (named or placed):
+            raise ProjectError(
+                f"While the pipeline is wired, {self!r} is not there yet: a part of it is named by"
+                f" text or by a whole number from 0, found {at!r:.80}.",
+                hint=_ONLY_WIRES,
+            )
+        return tracer.part(self, at)
+
+    def __iter__(self) -> Iterator[Ref]:
+        if self._count is None:
+            raise ProjectError(
+                f"While the pipeline is wired, {self!r} is not there yet, and nothing says into"
+                " how many parts it can be unpacked.",
+                hint=f"{_ONLY_WIRES} Say the number in the step's hint, -> tuple[A, B], or take"
+                " parts one by one, split[0] or split['train']; ms.map goes over a list.",
+            )
+        return iter([self[number] for number in range(self._count)])
+
+
+def counted(ref: Ref, count: int | None) -> Ref:
+    """Return a Ref that can be unpacked into so many parts."""
+    return Ref(step_of(ref), ref._scope, param=ref._param, count=count)  # noqa: SLF001
 
 
 def step_of(ref: Ref) -> str:
@@ -74,10 +105,10 @@ _FORBIDDEN = {
     " pow rpow matmul rmatmul neg pos abs invert and rand or ror xor rxor lshift rshift"
     " iadd isub imul round divmod",
     "compared": "eq ne lt le gt ge",
-    "iterated or unpacked": "iter next reversed contains",
+    "iterated": "next reversed contains",
     "tested for truth": "bool",
     "measured": "len",
-    "indexed": "getitem setitem delitem",
+    "changed": "setitem delitem",
     "called": "call",
     "made a number": "int float complex index",
     "made text": "str format bytes",
@@ -118,6 +149,10 @@ class Tracer(Protocol):
         settings: Mapping[str, Any] | None = None,
     ) -> Ref:
         """Take note of a controller and return what stands for its result."""
+        ...
+
+    def part(self, ref: Ref, at: str | int) -> Ref:
+        """Take note of a part of a result and return what stands for it."""
         ...
 
     def block(

@@ -93,6 +93,35 @@ class Gatherer:
             raise _no_list(words, type(value).__name__)
         return [{"value": one} for one in value]
 
+    def part(self, argument: Argument, at: str | int, words: str) -> Argument:
+        """Return a part of a value as an argument: of a tuple, list or dict, or a field.
+
+        Parts that are kept apart are not read.
+
+        Raises:
+            BadInputError: if it has no such part, naming those it has.
+        """
+        found = self.resolved(argument)
+        type_ = str(found.get("type", ""))
+        if type_.partition("@")[0] == _PARTS:
+            manifest = msgspec.json.decode(self._objects.get(found["digest"]))
+            keys = range(len(manifest["parts"])) if not manifest["keys"] else manifest["keys"]
+            parts = [{"digest": p["digest"], "type": p["type"]} for p in manifest["parts"]]
+            return _taken(dict(zip(keys, parts, strict=True)), at, words)
+        if type_ == "json":
+            if self._objects.size(found["digest"]) > MOST_BYTES:
+                raise BadInputError(f"{words} is of too much plain data.", field="of")
+            raw = msgspec.json.decode(self._objects.get(found["digest"]))
+            return self._raw_item(_taken(_raw_parts(raw), at, words))
+        for kind in ("list", "tuple", "dict", "value"):
+            if kind in found:
+                return _of_argument(found[kind], at, words, plain=kind == "value")
+        raise BadInputError(
+            f"{words} is a part of a value that has none: a {type_.partition('@')[0]}.",
+            field="of",
+            hint="A tuple, a list or a dict has parts.",
+        )
+
     def kept(self, argument: Argument, words: str) -> tuple[str, str]:
         """Return digest and type of an argument's value, kept if it is not yet."""
         found = self.resolved(argument)
@@ -186,6 +215,36 @@ class Gatherer:
         if _is_more(raw):
             return {"digest": self._objects.put(msgspec.json.encode(raw)), "type": _PLAIN[0]}
         return {"value": raw}
+
+
+def _raw_parts(raw: Any) -> dict[Any, Any]:
+    """Return the parts of plain data as it is written, by name or number; none if it has none."""
+    if isinstance(raw, dict) and list(raw) == ["$tuple"]:
+        raw = raw["$tuple"]
+    if isinstance(raw, list):
+        return dict(enumerate(raw))
+    marked = isinstance(raw, dict) and any(key.startswith("$") for key in raw)
+    return raw if isinstance(raw, dict) and not marked else {}
+
+
+def _of_argument(found: Any, at: str | int, words: str, *, plain: bool) -> Argument:
+    """Return a part of an argument that is written in the graph."""
+    parts = found if isinstance(found, dict) else {}
+    if isinstance(found, list | tuple):
+        parts = dict(enumerate(found))
+    part = _taken(parts, at, words)
+    return {"value": part} if plain else part
+
+
+def _taken(parts: dict[Any, Any], at: str | int, words: str) -> Any:
+    if at in parts:
+        return parts[at]
+    there = ", ".join(repr(one) for one in list(parts)[:10]) or "none"
+    raise BadInputError(
+        f"{words}: there is no part {at!r:.80}.",
+        field="of",
+        hint=f"There are {there}{', ...' if len(parts) > 10 else ''}.",
+    )
 
 
 def _is_more(raw: Any) -> bool:

@@ -50,6 +50,22 @@ def of(function: Callable[..., Any]) -> dict[str, tuple[type, ...]]:
     return {name: classes for name, classes in found.items() if classes}
 
 
+def count(function: Callable[..., Any]) -> int | None:
+    """Return into how many parts a result can be unpacked, where a tuple's hint says it.
+
+    >>> def split(rows: list) -> tuple[list, list]: ...
+    >>> count(split), count(len)
+    (2, None)
+    """
+    try:
+        hint = typing.get_type_hints(function).get("return")
+    except Exception:  # noqa: BLE001  as above
+        return None
+    if typing.get_origin(hint) is not tuple or Ellipsis in typing.get_args(hint):
+        return None
+    return len(typing.get_args(hint))
+
+
 def is_lazy(classes: tuple[type, ...]) -> bool:
     """Return whether an argument wants a frame that is not read yet."""
     return [_name(one) for one in classes if one is not type(None)] == [("polars", "LazyFrame")]

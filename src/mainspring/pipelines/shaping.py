@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from mainspring.ground.errors import BadInputError, ProjectError
-from mainspring.pipelines.declare import TRACER, Pipeline, Step
+from mainspring.pipelines.declare import TRACER, Pipeline, Step, counted
 from mainspring.pipelines.graph import target_of
 from mainspring.pipelines.options import Retry, names_of_errors, rules_of
 from mainspring.pipelines.parameters import parameters_of
@@ -129,7 +129,8 @@ def parallel(
         f"{n}": tracer.block(one, (), f"branch {n + 1} of {called}", named=False)
         for n, one in enumerate(branches)
     }
-    return tracer.shape("parallel", called, {}, blocks, {"rest": rest, "retry": again})
+    told = {"rest": rest, "retry": again}
+    return counted(tracer.shape("parallel", called, {}, blocks, told), len(branches))
 
 
 def when(

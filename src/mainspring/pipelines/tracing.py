@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mainspring.ground.errors import ProjectError
+from mainspring.pipelines import hints
 from mainspring.pipelines.data.asked import Data
 from mainspring.pipelines.declare import (
     TRACER,
     Pipeline,
     Ref,
     Step,
+    counted,
     scope_of,
     step_of,
 )
@@ -105,6 +108,7 @@ class Tracer:
         self._blocks = 0
         self._count = 0
         self._calls: list[str] = []
+        self._parts: dict[Any, Ref] = {}  # of what, and where in it -> what stands for it
 
     @property
     def nodes(self) -> list[Node]:
@@ -120,9 +124,10 @@ class Tracer:
                 hint="Rename one; steps are spoken of by their names.",
             )
         bound = self._bind(step, args, kwargs)
-        return self._write(
+        ref = self._write(
             step.name, target=target, args=bound, options=step.options, kind=step.kind
         )
+        return counted(ref, hints.count(step.function))
 
     def shape(
         self,
@@ -138,6 +143,19 @@ class Tracer:
         return self._write(
             name, target="", args=told, kind=kind, blocks=blocks or {}, settings=settings or {}
         )
+
+    def part(self, ref: Ref, at: str | int) -> Ref:
+        """Write down that a part of a result is taken; the same part of it only once."""
+        of = (step_of(ref), *scope_of(ref), at)
+        around: Scope | None = self._scope
+        while around is not None:
+            if (*of, around) in self._parts:
+                return self._parts[*of, around]
+            around = around.outer
+        said = re.sub(r"[^\w-]+", "_", str(at))[:40]
+        taken = self.shape("part", f"{step_of(ref)}.{said}", {"of": ref}, settings={"at": at})
+        self._parts[*of, self._scope] = taken
+        return taken
 
     def block(
         self,

@@ -41,6 +41,10 @@ class View(Protocol):
         """Return the items of a list, each as an argument; refuses what is no list."""
         ...
 
+    def part(self, argument: Argument, at: str | int) -> Argument:
+        """Return a part of a value as an argument; refuses what has no such part."""
+        ...
+
     def news(self) -> Mapping[str, Any] | None:
         """Return what came for a wait; None if it was asked for and has not come."""
         ...

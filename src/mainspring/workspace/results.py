@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,13 +72,22 @@ def result(
     try:
         found, name = ws.read(Permission.READ, lambda tx: _named(tx, run, step))
         digest, type_ = ws.read(Permission.READ, lambda tx: reading.output_of(tx, found.id, name))
-        root = found.tags.get(ROOT, "")
-        if root and root not in sys.path:  # a class of the project is imported from there
-            sys.path.append(root)
-        with pickled.within(ws.home):
+        with pickled.within(ws.home), _importable(found.tags.get(ROOT, "")):
             return outputs.decode(digest, type_, ws.objects, _folder(to))
     finally:
         ws.close()
+
+
+@contextlib.contextmanager
+def _importable(root: str) -> Iterator[None]:
+    """Let classes of the project be imported from the folder of the run, for a while."""
+    before = sys.path[:]
+    if root and root not in sys.path:
+        sys.path.append(root)
+    try:
+        yield
+    finally:
+        sys.path[:] = before
 
 
 def _outside_of_steps() -> None:

@@ -103,7 +103,7 @@ def test_braces_that_are_no_place_stay() -> None:
         (lambda: ms.shell(" "), "must be text"),
         (lambda: ms.shell([]), "a list of words"),
         (lambda: ms.shell("true", outputs={"out": "../x"}), "own folder"),
-        (lambda: ms.shell("true", inputs={"rows": "rows.csv"}), "no place of the command"),
+        (lambda: ms.shell("true", inputs={"a": "b"}, outputs={"a": "b"}), "of inputs and of"),
         (lambda: ms.shell("true", shell="fish"), "bash or sh"),
         (lambda: ms.shell("true", again=2), "no option 'again'"),  # type: ignore[call-arg]
         (lambda: echo(None), "is None"),
@@ -113,6 +113,17 @@ def test_braces_that_are_no_place_stay() -> None:
 def test_what_cannot_be_is_refused(make: object, told: str) -> None:
     with pytest.raises(BadInputError, match=told):
         make()  # type: ignore[operator]
+
+
+def test_a_command_finds_its_inputs_where_it_looks_for_them() -> None:
+    count = ms.shell(
+        "wc -l < data/rows.txt > count.txt && cat params.yaml",
+        inputs={"rows": "data/rows.txt", "params": "params.yaml"},
+        outputs={"count": "count.txt"},
+    )
+    assert count(rows="a\nb\n", params={"depth": 3}).read_text().strip() == "2"
+    with pytest.raises(TypeError, match="rows"):
+        count(params={})
 
 
 def test_the_command_and_its_files_are_its_code(

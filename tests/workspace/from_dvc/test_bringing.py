@@ -179,6 +179,21 @@ def test_a_stage_in_a_folder_of_its_own_is_found_there(tmp_path: Path) -> None:
         pointers.root_of(tmp_path.parent)
 
 
+def test_what_dvc_leaves_to_git_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "dvc.yaml").write_text(
+        "stages:\n  a:\n    cmd: x\n    outs: [o.txt]\n"
+        "    metrics:\n    - eval/m.json:\n        cache: false\n    plots: [p.csv]\n"
+    )
+    empty = "hash: md5, md5: d41d8cd98f00b204e9800998ecf8427e"
+    (tmp_path / "dvc.lock").write_text(
+        "schema: '2.0'\nstages:\n  a:\n    outs:\n"
+        f"    - {{path: eval/m.json, {empty}}}\n    - {{path: o.txt, {empty}}}\n"
+        f"    - {{path: p.csv, {empty}}}\n"
+    )
+    found = pointers.outs(pointers.Working(tmp_path))
+    assert [one.path for one in found] == ["o.txt", "p.csv"]
+
+
 def test_a_remote_in_a_bucket_is_read(ws: Workspace, repository: Path) -> None:
     with S3Server() as server:
         url = server.bucket("dvc-store")

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import hmac
+import importlib.util
 import io
 import os
 import pickle
@@ -242,6 +243,8 @@ def _better(value: Any) -> str:
         return "Better: return its state_dict as a dict of arrays, or a file written by torch."
     if "sklearn" in bases:
         return "Better: scikit-learn's own estimators, or what ms.Model(...).fit returns."
+    if "pandas" in bases and importlib.util.find_spec("pyarrow") is None:
+        return "Better: install pyarrow, or return a frame of polars."
     if "pandas" in bases:
         return "Better: a frame whose columns have one type each."
     if kind.__module__ == "numpy":

@@ -74,6 +74,10 @@ class View:
         """Return the items of a list."""
         return self.gathered.items(argument, self.name)
 
+    def part(self, argument: Argument, at: str | int) -> Argument:
+        """Return a part of a value as an argument."""
+        return self.gathered.part(argument, at, self.name)
+
     def news(self) -> Mapping[str, Any] | None:
         """Return what came for a wait."""
         return self._news
