@@ -140,7 +140,7 @@ def test_a_part_of_a_result_is_a_node_of_its_own_and_written_once() -> None:
     ]
     assert found.node("load.0").settings == {"at": 0}
     other = found.node("when").blocks["otherwise"].nodes
-    assert [one.name for one in other] == ["second_2"], "the part that is there already is taken"
+    assert [one.name for one in other] == ["join_2"], "the part that is there already is taken"
 
 
 def test_a_ref_can_be_held_and_copied() -> None:
