@@ -130,8 +130,8 @@ def test_a_pipelines_body_that_works_on_what_is_not_there_is_told_so(use: Any) -
 def test_a_part_of_a_result_is_a_node_of_its_own_and_written_once() -> None:
     def body() -> Any:
         first = load()[0]
-        when(True, lambda: second(load()[0]), lambda: second(first))
-        return second(first)
+        when(True, lambda: join(load()[0]), lambda: join(first))
+        return join(first)
 
     found = trace(as_pipeline(body))
     assert [(one.name, one.kind) for one in found.nodes][:2] == [

@@ -107,7 +107,8 @@ class Gatherer:
             manifest = msgspec.json.decode(self._objects.get(found["digest"]))
             keys = range(len(manifest["parts"])) if not manifest["keys"] else manifest["keys"]
             parts = [{"digest": p["digest"], "type": p["type"]} for p in manifest["parts"]]
-            return _taken(dict(zip(keys, parts, strict=True)), at, words)
+            taken: Argument = _taken(dict(zip(keys, parts, strict=True)), at, words)
+            return taken
         if type_ == "json":
             if self._objects.size(found["digest"]) > MOST_BYTES:
                 raise BadInputError(f"{words} is of too much plain data.", field="of")

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mainspring.experiments import runs
 from mainspring.ground.errors import BadInputError, NotFoundError, ProjectError
@@ -20,9 +20,6 @@ from mainspring.ground.ports import Tx
 from mainspring.pipelines import context, outputs, reading
 from mainspring.pipelines.outputs import pickled
 from mainspring.workspace.running import RESULT, ROOT
-
-if TYPE_CHECKING:
-    from mainspring.workspace.opening import Workspace
 
 _SHORTEST = 8  #: characters by which a run is named, as in commands
 _MOST_TOLD = 20  #: names of steps in an error

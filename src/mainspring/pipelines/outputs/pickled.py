@@ -243,10 +243,10 @@ def _better(value: Any) -> str:
         return "Better: return its state_dict as a dict of arrays, or a file written by torch."
     if "sklearn" in bases:
         return "Better: scikit-learn's own estimators, or what ms.Model(...).fit returns."
-    if "pandas" in bases and importlib.util.find_spec("pyarrow") is None:
-        return "Better: install pyarrow, or return a frame of polars."
     if "pandas" in bases:
-        return "Better: a frame whose columns have one type each."
+        there = importlib.util.find_spec("pyarrow") is not None
+        better = "a frame whose columns have one type each" if there else "a frame of polars"
+        return f"Better: {'' if there else 'install pyarrow, or return '}{better}."
     if kind.__module__ == "numpy":
         return "Better: an array of numbers or text, or a list."
     if kind.__module__.partition(".")[0] not in ("builtins", "collections"):
