@@ -69,3 +69,13 @@ def test_long_lists_are_cut_and_say_so(
     metrics = say("show", run.id, "--json").json["metrics"]
     assert (len(metrics), metrics[49]["points"], metrics[59]["points"]) == (60, 1, None)
     assert metrics[59]["last"] == 59.0
+
+
+def test_a_run_of_a_repository_without_commits_says_so(
+    say: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MAINSPRING_HOME", str(tmp_path / ".mainspring"))
+    with ms.run("exp", tags={"mainspring.git.dirty": "true"}, capture=False) as found:
+        found.log(x=1.0)
+    lines = [" ".join(line.split()) for line in say("show", found.id).out.splitlines()]
+    assert "commit none yet with uncommitted changes" in lines

@@ -128,3 +128,11 @@ def test_a_path_of_parquet_is_scanned_where_a_lazy_frame_is_asked_for(tmp_path: 
     (tmp_path / "none").mkdir()
     with pytest.raises(StepFailedError, match="holds no Parquet"):
         given(pl.LazyFrame, tmp_path / "none")
+
+
+def test_a_list_is_taken_for_the_tuple_that_a_function_says_it_returns() -> None:
+    def split() -> tuple[int, str]: ...  # type: ignore[empty-body]
+
+    assert hints.check_result(split, [1, "a"], "split") == (1, "a")
+    with pytest.raises(StepFailedError, match=r"a list of 3, and its function says .* tuple of 2"):
+        hints.check_result(split, [1, 2, 3], "split")

@@ -201,9 +201,22 @@ def full_id(house: Local | Remote, run: str, *, deleted: bool = False) -> str:
                 return str(one["id"])
             # The newest that somebody began, and not one that a step of it did.
             if run == "last" and not (one["cause"] or "").startswith("step:"):
-                return str(one["id"])
+                return _of_somebody(house, one)
         if page["cursor"] is None:
             raise _absent(house, run, {"deleted": True} if deleted else {})
+
+
+def _of_somebody(house: Local | Remote, run: dict[str, Any]) -> str:
+    """Return the run, or that of the pipeline whose step began it with ``ms.run``."""
+    while run["parent"] is not None:
+        try:
+            above = house.call("runs.get", run=run["parent"])["run"]
+        except NotFoundError:  # it was taken out
+            break
+        if above["pipeline"] is None:
+            break
+        run = above
+    return str(run["id"])
 
 
 def _absent(house: Local | Remote, run: str, asked: dict[str, Any]) -> NotFoundError:

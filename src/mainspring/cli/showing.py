@@ -92,8 +92,8 @@ def go_on(run: dict[str, Any]) -> str:
 def _facts(about: dict[str, Any]) -> list[tuple[str, Any]]:
     run, tags = about["run"], about["run"]["tags"]
     commit = tags.get("mainspring.git.commit", "")
-    if tags.get("mainspring.git.dirty") == "true":
-        commit = f"{commit} with uncommitted changes".strip()
+    if tags.get("mainspring.git.dirty") == "true":  # without a commit the repository is new
+        commit = f"{commit or 'none yet'} with uncommitted changes"
     pairs = [
         ("run", run["id"]),
         ("name", run["name"]),

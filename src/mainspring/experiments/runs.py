@@ -108,6 +108,8 @@ def newest_of_pipelines(tx: Tx, begins: str = "") -> Run | None:
     """Return the newest run of any pipeline whose id begins so, or None; deleted ones are none."""
     gone = select(deleted_runs.c.run)
     mine = runs.c.id.startswith(begins, autoescape=True) & runs.c.id.not_in(gone)
+    if not begins:  # of all those that somebody began, and not one that a step of it did
+        mine &= runs.c.cause.is_(None) | runs.c.cause.not_like("step:%")
     query = select(runs).where(mine, runs.c.pipeline.is_not(None))
     row = tx.one(query.order_by(runs.c.started.desc(), runs.c.id.desc()).limit(1))
     return None if row is None else _whole(tx, [row])[0]

@@ -47,7 +47,8 @@ def execute(
     """Import the project, decode the inputs, call the step, keep what it returns.
 
     ``payload`` holds ``root``, ``target``, ``step``, ``run``, ``args`` (as in a StepPlan), and
-    if wanted ``pipeline`` (for the words of an error), ``code`` (the digest it was planned
+    if wanted ``pipeline`` (for the words of an error), ``experiment`` and ``name`` of the run,
+    ``code`` (the digest it was planned
     with), ``sample`` (rows to which the tables it returns are cut), ``progress`` (a file that
     is told how far it is), ``kept`` (a folder for artifacts of the run) and ``rank`` (which
     worker it is: only the first keeps what it returns), ``secrets`` (names of variables whose
@@ -81,6 +82,8 @@ def execute(
             own_shelf=_shelf_of(payload, "own", objects, folder, write),
             folder_shelf=_shelf_of(payload, "folder", objects, folder, write) if rank else None,
             seed=chance.seed_of(int(payload.get("seed", 0)), str(payload["step"]), rank),
+            **_of_run(payload),
+            speaks=not rank,
         )
         arguments = _decoded(function, payload["args"], objects, folder)
         arguments = hints.fitted(function, arguments, str(payload["step"]))
@@ -98,7 +101,7 @@ def execute(
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
         if rank:  # what the first worker returns is the step's
             return {}
-        hints.check_result(function, value, str(payload["step"]))
+        value = hints.check_result(function, value, str(payload["step"]))
         words = f"Step {payload['step']} returned what cannot be kept"
         stored = outputs.encode(value, objects, words)
     return {
@@ -125,6 +128,10 @@ def _listened(
         yield reads
 
 
+def _of_run(payload: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: str(payload.get(key, "")) for key in ("experiment", "name")}
+
+
 def _there(payload: Mapping[str, Any]) -> list[Kept]:
     return msgspec.convert((payload.get("checkpoints") or {}).get("there", []), list[Kept])
 
@@ -148,7 +155,8 @@ def wire(payload: Mapping[str, Any], objects: Objects) -> Block:
     """
     function = _find(payload)
     with _folder() as folder:
-        context = StepContext(str(payload["run"]), str(payload["step"]), objects, folder=folder)
+        run, step = str(payload["run"]), str(payload["step"])
+        context = StepContext(run, step, objects, folder=folder, **_of_run(payload))
         values = _decoded(function, payload["args"], objects, folder)
         values = hints.fitted(function, values, str(payload["step"]))
         _kept(function, values, payload)

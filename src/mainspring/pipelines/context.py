@@ -45,6 +45,9 @@ class StepContext:
         secrets: Sequence[str] = (),
         tokens: Sequence[str] = (),
         beat: Path | None = None,
+        experiment: str = "",
+        name: str = "",
+        speaks: bool = True,
     ) -> None:
         self.run, self.step, self.objects = run, step, objects
         self.points: list[list[Any]] = []  #: [key, value, step or None, time]; see ``pack``
@@ -63,10 +66,13 @@ class StepContext:
         self.hiding = Hiding([*(os.environ.get(name, "") for name in secrets), *tokens])
         self._told = -math.inf
         self._beat = beat
+        self.experiment, self.name = experiment, name  #: of its run
+        self.speaks = speaks  #: whether what it logs is its step's: of several workers the first's
+        self.handle: object = None  #: its run, once something asked for it; see ``ms.current_run``
 
-    def log(self, values: Mapping[str, object], step: int | None) -> None:
+    def log(self, values: Mapping[str, object], step: int | None, at: float | None = None) -> None:
         """Take note of metric values."""
-        now = self._clock.now()
+        now = self._clock.now() if at is None else at
         for key, value in values.items():
             self.points.append([key, pack(_number(value, key)), step, now])
 

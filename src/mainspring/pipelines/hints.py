@@ -71,16 +71,25 @@ def is_lazy(classes: tuple[type, ...]) -> bool:
     return [_name(one) for one in classes if one is not type(None)] == [("polars", "LazyFrame")]
 
 
-def check_result(function: Callable[..., Any], value: Any, step: str) -> None:
-    """Fail a step that returned something else than its function says.
+def check_result(function: Callable[..., Any], value: Any, step: str) -> Any:
+    """Return what a step returned, a list as the tuple its function says; fail on all else.
 
     Raises:
         StepFailedError: naming the step, what it says and what it returned.
     """
     wanted = of(function).get("return")
     if wanted is None or any(_is(value, one) for one in wanted):
-        return
+        return value
     said = " | ".join(_told(one) for one in wanted)
+    if tuple in wanted and isinstance(value, list):  # as scikit-learn's train_test_split
+        parts = count(function)
+        if parts in (None, len(value)):
+            return tuple(value)
+        raise StepFailedError(
+            f"Step {step} returned a list of {len(value):,}, and its function says that it"
+            f" returns a tuple{'' if parts is None else f' of {parts}'}.",
+            hint="Return as many as it says, as a tuple: return tuple(...).",
+        )
     raise StepFailedError(
         f"Step {step} returned a value of type {_told(type(value))}, and its function says that"
         f" it returns {said}.",

@@ -11,8 +11,8 @@ from mainspring.experiments.autolog.sessions import Kept
 from mainspring.ground.errors import BadInputError
 from mainspring.workspace.families.joined import JoinedRun
 from mainspring.workspace.tracking.active import ActiveRun
+from mainspring.workspace.tracking.joining import tracked
 from mainspring.workspace.tracking.planning import plan_of
-from mainspring.workspace.tracking.verbs import current_run
 
 _FOLLOWED: dict[str, Callable[[], None]] = {
     "sklearn": fits.follow,
@@ -75,7 +75,7 @@ class RunSink:
 
     def begin(self, name: str) -> tuple[Kept, Callable[[str], None]]:
         """Return the run of a fit that begins: the one around it for the first fit in it."""
-        around = current_run()
+        around = tracked()  # a fit within a step gets a run of its own, below the pipeline's
         if around is None:
             return self._new(self._experiment, name, None)
         with self._lock:

@@ -53,7 +53,7 @@ def _placed(reference: str) -> Path:
     from mainspring.workspace.data import trees
     from mainspring.workspace.data.pinning import SOURCE_TYPE
     from mainspring.workspace.opening import open_workspace
-    from mainspring.workspace.tracking.joining import current_run
+    from mainspring.workspace.tracking.joining import tracked
 
     ws = open_workspace(load(), create=False)
     try:
@@ -61,7 +61,7 @@ def _placed(reference: str) -> Path:
         place = trees.tree(ws, version)
     finally:
         ws.close()
-    run = current_run()
+    run = tracked()
     if run is not None:
         read = Dataset(
             name=version.name,

@@ -299,6 +299,8 @@ class Controllers:
                     "run": controller.run,
                     "args": {k: view.gathered.resolved(v) for k, v in controller.args.items()},
                     "pipeline": record.pipeline,
+                    "experiment": record.experiment,
+                    "name": record.name,
                     "code": controller.code,
                     "within_s": within,
                 },

@@ -75,6 +75,8 @@ class About(NamedTuple):
     pipeline: str | None
     sample: int | None
     environment: str | None  #: digest of the one it was asked to run in; None: ours
+    experiment: str
+    name: str
 
 
 class Steps:
@@ -154,6 +156,8 @@ class Steps:
                     "args": callbacks.filled(args, tokens) if tokens else args,
                     "seed": plan.seed,
                     "pipeline": about.pipeline,
+                    "experiment": about.experiment,
+                    "name": about.name,
                     "code": plan.code if settled else "",
                     "declared": plan.declared,
                     "kept": str(files),
@@ -249,6 +253,8 @@ class Steps:
                 record.pipeline,
                 smoking.rows_of(record),
                 record.tags.get(running.ENVIRONMENT),
+                record.experiment,
+                record.name,
             )
         return self._about[run]
 

@@ -1,10 +1,10 @@
-"""Write to a run that another process began, such as a notebook's kernel to the notebook's run."""
+"""Write to a run that another process began: a kernel to its notebook's run, a step to its own."""
 
 from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -12,6 +12,9 @@ from mainspring.ground.errors import BadInputError
 from mainspring.workspace.tracking.active import ActiveRun, innermost
 from mainspring.workspace.tracking.planning import Plan
 from mainspring.workspace.tracking.writing import target_of
+
+if TYPE_CHECKING:
+    from mainspring.pipelines.context import StepContext
 
 #: In the environment of a process that writes to a run of the one that started it.
 VARIABLE = "MAINSPRING_JOIN"
@@ -61,11 +64,27 @@ def introduction(run: ActiveRun) -> str:
 def current_run() -> ActiveRun | None:
     """Return the run that this code runs inside of, or None.
 
-    That is the innermost ``with ms.run(...)``; in a notebook that ``mainspring notebook run``
-    executes, and outside of any other, the notebook's own.
+    That is the innermost ``with ms.run(...)``; in a step of a pipeline, and outside of any
+    other, the pipeline's run; in a notebook that ``mainspring notebook run`` executes, and
+    outside of any other, the notebook's own.
+
+    What a step logs to its run is kept once, however often the step is tried: a file or tag of
+    the last try stands over that of the one before, and a param stays what it was first set to.
+    A step that is reused did not run and logs no files.
     """
+    found = tracked()
+    step = _step()
+    if found is None and step is not None:
+        from mainspring.workspace.tracking.of_step import handle_of
+
+        return handle_of(step)
+    return found
+
+
+def tracked() -> ActiveRun | None:
+    """Return the run that this code runs inside of, as tracking began it: no pipeline's."""
     found = innermost()
-    if found is not None or VARIABLE not in os.environ or _in_step():
+    if found is not None or VARIABLE not in os.environ or _step() is not None:
         return found
     told = os.environ[VARIABLE]
     if told not in _JOINED:
@@ -76,7 +95,8 @@ def current_run() -> ActiveRun | None:
     return _JOINED[told]
 
 
-def _in_step() -> bool:
-    """Return whether a pipeline's step is running here, which logs into its own run."""
+def _step() -> StepContext | None:
+    """Return the pipeline's step that is running here, which logs into its own run."""
     steps: Any = sys.modules.get("mainspring.pipelines.context")
-    return steps is not None and steps.current() is not None
+    found: StepContext | None = None if steps is None else steps.current()
+    return found

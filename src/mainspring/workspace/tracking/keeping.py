@@ -172,7 +172,7 @@ class Keeping(ABC):
             params = {"kind": fitted.signature.kind, "target": fitted.signature.target}
         paths = package.read_manifest(package_, cast("Objects", held)).files
         files = {path: (digest, len(held.get(digest))) for path, digest in paths.items()}
-        number = f"m-{secrets.token_hex(16)}"
+        number = self._model_id(name, package_)
         with self.target.objects() as objects:
             for data in held.all.values():
                 objects.put(data)
@@ -189,6 +189,10 @@ class Keeping(ABC):
             }
             self.log_extra("model", about)
         return KeptModel(id=number, name=name, run=self.id, package=package_)
+
+    def _model_id(self, name: str, package: str) -> str:  # noqa: ARG002  a step's is made of them
+        """Return the id of a model that is about to be kept."""
+        return f"m-{secrets.token_hex(16)}"
 
 
 class _Held:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mainspring.workspace.tracking.active import ActiveRun
-from mainspring.workspace.tracking.joining import current_run
+from mainspring.workspace.tracking.joining import current_run, tracked
 from mainspring.workspace.tracking.planning import plan_of
 
 __all__ = ["current_run", "log", "run"]
@@ -60,7 +60,7 @@ def log(
     """
     from mainspring.pipelines import context
 
-    inside = current_run()
+    inside = tracked()
     if inside is not None:
         inside.log(values, step=step, **metrics)
     else:
