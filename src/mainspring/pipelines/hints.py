@@ -87,7 +87,7 @@ def check_result(function: Callable[..., Any], value: Any, step: str) -> Any:
             return tuple(value)
         raise StepFailedError(
             f"Step {step} returned a list of {len(value):,}, and its function says that it"
-            f" returns a tuple{'' if parts is None else f' of {parts}'}.",
+            f" returns a tuple of {parts}.",
             hint="Return as many as it says, as a tuple: return tuple(...).",
         )
     raise StepFailedError(
