@@ -117,7 +117,8 @@ def report(
     or a run failed, 2 if it could not be asked.
 
     With --url the champion and the gate are asked from that server; the runs are of this machine
-    all the same, and nothing is registered there.
+    all the same, and nothing is registered there. The gate judges the columns beside that
+    champion; how losses differ from its is told, not judged.
     """
     from mainspring.workspace.changes.report import Wanted, reported
 

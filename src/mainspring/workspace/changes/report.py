@@ -24,7 +24,7 @@ from mainspring.scaling.models import package as packages
 from mainspring.scaling.models.served import opened
 from mainspring.scaling.serving import packaged
 from mainspring.workspace import calling, engines, gates, registering
-from mainspring.workspace.changes import commenting, sides, telling
+from mainspring.workspace.changes import beside, commenting, sides, telling
 from mainspring.workspace.changes.sides import Side, Tell
 from mainspring.workspace.views.comment import comment
 
@@ -126,7 +126,10 @@ def _compared(told: _Told, ws: Workspace, newest: str, before: Side, champion: C
         else:
             told.versions["champion"] = found[0]
             others[f"champion ({found[0]})"] = found[1]
+            if gate is not None and found[1].away:
+                gate = beside.judged(ws, gate, package, found[0], found[1].served.signature)
         told.measured(f"head ({newest})", package, others, why, ws)
+        told.lines += ["", beside.LIMITS] if found is not None and found[1].away else []
     model, _, number = newest.rpartition("/")
     against = before.version or "champion"
     told.lines += ["", _deeper(comment(ws, model, int(number), against))]
@@ -275,7 +278,7 @@ def _champions(
             unpack(tar, Path(place))
         held = packaged.Folder(Path(place))
         served = opened(held.packed.package, held.files, held.read)
-        yield name, telling.Other(served=served)
+        yield name, telling.Other(served=served, away=True)
 
 
 def _deeper(markdown: str) -> str:

@@ -60,7 +60,8 @@ class Other(msgspec.Struct, frozen=True, kw_only=True):
     """A version to compare with."""
 
     served: Any
-    held: Held | None = None  #: None: it is of a server, and its rows stay there
+    held: Held | None = None  #: None: it kept none, or its rows stay at the server
+    away: bool = False  #: it is of a server
 
 
 def held(digest: str, objects: Objects) -> Held | None:

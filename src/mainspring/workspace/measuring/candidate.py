@@ -45,7 +45,7 @@ def measure(payload: dict[str, Any]) -> dict[str, Any]:
     }
     champion = load.load(payload["champion"], objects) if payload.get("champion") else None
     if champion is not None:
-        found["contract"] = _breaches(champion.signature, served.signature)
+        found["contract"] = breaches(champion.signature, served.signature)
     fresh = None
     rows = _frame(objects, payload["fresh"]) if payload.get("fresh") else None
     if rows is not None and rows.height:
@@ -160,7 +160,7 @@ def _latencies_ms(
     return best
 
 
-def _breaches(old: Any, new: Any) -> list[str]:
+def breaches(old: Any, new: Any) -> list[str]:
     """Return how a candidate breaks what callers of the champion rely on."""
     found = []
     if new.kind != old.kind or new.classes != old.classes:
