@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -103,3 +104,56 @@ def test_many_are_told_in_few_words() -> None:
     told = unsaid.words(["a", "b", "c", "d", "e"])
     assert told.startswith("; it read a, b, c and 2 more, which are no parts of its key")
     assert unsaid.words([]) == ""
+
+
+def test_a_name_of_any_bytes_is_told_as_text_that_can_be_kept(project: Path) -> None:
+    odd = os.fsencode(project) + b"/data/\xff.csv"
+    with open(odd, "wb"):  # noqa: PTH123  a path of bytes
+        pass
+    found = read_by(project, lambda: os.close(os.open(odd, os.O_RDONLY)))
+    assert found == ["data/\ufffd.csv"]
+    assert found[0].encode()
+
+
+def test_a_thread_that_goes_on_to_open_files_breaks_nothing(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [project / "data" / f"{number}.txt" for number in range(3)]
+    for file in files:
+        file.write_text("a")
+    with unsaid.listened({"root": str(project)}, project / "work") as reads:
+        files[0].read_text()
+        files[1].read_text()
+        exists = os.path.exists
+
+        def meanwhile(path: str) -> bool:
+            reads.take(str(files[2]), 0)
+            return exists(path)
+
+        monkeypatch.setattr(os.path, "exists", meanwhile)
+        assert reads.found() == ["data/0.txt", "data/1.txt"]
+
+
+def test_a_reader_can_be_sent_to_another_process(project: Path) -> None:
+    sent: list[bytes] = []
+    read_by(project, lambda: sent.extend(map(pickle.dumps, (pl.read_csv, pd.read_csv))))
+    readers = [pickle.loads(one) for one in sent]
+    assert readers == [pl.read_csv, pd.read_csv]
+    assert [len(reader("data/rows.csv")) for reader in readers] == [2, 2]
+
+
+@pytest.mark.parametrize(
+    "text", ["[" + '{"a": [1]},' * 40_000 + "]", '[{"a": "\0"}]'], ids=["long", "zero byte"]
+)
+def test_text_that_is_no_path_is_the_readers_own_matter(
+    project: Path, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(unsaid.glob, "iglob", lambda one: asked.append(one) or iter(()))
+
+    def step() -> None:
+        with pytest.raises((OSError, ValueError)):
+            pd.read_json(text)
+
+    assert read_by(project, step) == []
+    assert all(len(one) < 100 for one in asked)

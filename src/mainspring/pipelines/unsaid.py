@@ -13,6 +13,7 @@ from __future__ import annotations
 import functools
 import glob
 import os
+import pkgutil
 import sys
 import tempfile
 import threading
@@ -26,6 +27,7 @@ from mainspring.pipelines.declared import FILE
 
 MOST = 50  #: paths that are kept of one step
 _MOST_SEEN = 5_000  # paths that are looked at: who opens more reads a set of data
+_LETTERS = 4096  # of a path, at most: what is longer is data
 _TOLD = 3
 #: The code is a part of the key, or of the environment.
 _CODE = (".py", ".pyc", ".pyi", ".so", ".pyd", ".pth")
@@ -63,7 +65,7 @@ class Reads:
             return
         with suppress(TypeError, ValueError, OSError):  # whoever opens it is told
             name = os.fsdecode(path)  # type: ignore[arg-type]
-            if name.endswith(_CODE):
+            if name.endswith(_CODE) or len(name) > _LETTERS:
                 return
             how = flags if isinstance(flags, int) else 0
             written = how & os.O_ACCMODE == os.O_WRONLY or how & (os.O_TRUNC | os.O_EXCL)
@@ -72,10 +74,11 @@ class Reads:
     def found(self) -> list[str]:
         """Return the files, those of the project by their path in it."""
         found = []
-        for path, read in self._seen.items():
+        for path, read in list(self._seen.items()):  # a thread of the step may go on
             if read and self._counts(path) and os.path.exists(path):
                 inside = _below(path, self._root)
-                found.append(os.path.relpath(path, self._root) if inside else path)
+                name = os.path.relpath(path, self._root) if inside else path
+                found.append(os.fsencode(name).decode("utf-8", "replace"))  # any bytes are a name
                 if len(found) >= MOST:
                     break
         return sorted(found)
@@ -144,7 +147,7 @@ def _replace() -> None:
         }
         for name, reader in readers.items():
             _replaced.append((module, name, reader))
-            setattr(module, name, _telling(reader))
+            setattr(module, name, _Telling(module.__name__, name, reader))
 
 
 def _restore() -> None:
@@ -153,18 +156,33 @@ def _restore() -> None:
     _replaced.clear()
 
 
-def _telling(reader: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(reader)
-    def read(*args: Any, **kwargs: Any) -> Any:
+class _Telling:
+    """A reader that tells what it is given; another process is sent its name."""
+
+    def __init__(self, module: str, name: str, reader: Callable[..., Any]) -> None:
+        functools.update_wrapper(self, reader)
+        self._name = f"{module}:{name}"
+        self._reader = reader
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         given = args[0] if args else next(iter(kwargs.values()), None)
         for one in given if isinstance(given, list | tuple) else [given]:
-            if isinstance(one, str | Path) and "://" not in str(one):
-                inner = glob.iglob(str(one)) if glob.has_magic(str(one)) else [one]
-                for path in islice(inner, MOST):
-                    _tell(path, None)
-        return reader(*args, **kwargs)
+            if isinstance(one, str | Path):
+                _tell_all(str(one))
+        return self._reader(*args, **kwargs)
 
-    return read
+    def __reduce__(self) -> tuple[Any, ...]:
+        return pkgutil.resolve_name, (self._name,)
+
+
+def _tell_all(pattern: str) -> None:
+    """Tell of the files that a path or a pattern names."""
+    if len(pattern) > _LETTERS or "://" in pattern:
+        return
+    with suppress(ValueError, OSError):  # such as a zero byte: the reader says what is wrong
+        inner = glob.iglob(pattern) if glob.has_magic(pattern) else [pattern]
+        for path in islice(inner, MOST):
+            _tell(path, None)
 
 
 def words(reads: Sequence[str]) -> str:
