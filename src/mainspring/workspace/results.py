@@ -121,6 +121,10 @@ def _named(tx: Tx, given: str | Run, step: str | None) -> tuple[Run, str]:
 
 def _found(tx: Tx, given: str) -> Run:
     """Return the newest run of a pipeline whose id begins so; ``last`` is the newest of all."""
+    if not isinstance(given, str):
+        raise BadInputError(
+            f"A run is given as its id, as 'last' or as a Run, found {given!r:.80}.", field="run"
+        )
     if given != "last" and len(given) < _SHORTEST:
         raise NotFoundError(
             f"A run is named by at least {_SHORTEST} characters of its id, found {given!r}.",
