@@ -270,7 +270,8 @@ def remove(folder: Path) -> bool:
 
 def _members(folder: Path) -> list[int]:
     with suppress(OSError):
-        return [int(word) for word in (folder / "cgroup.procs").read_text("ascii").split()]
+        found = (folder / "cgroup.procs").read_text("ascii").split()
+        return [int(word) for word in found if word != "0"]  # 0: of processes that we cannot see
     return []
 
 
