@@ -92,6 +92,13 @@ CASES: dict[str, tuple[Callable[[Path], object], tuple[str, str], bool]] = {
               ("files", "Containerfile is another"), False),
     "more": (lambda p: (p / "model" / "more.py").write_text("1"),
              ("files", "model/more.py is nowhere in what was signed"), False),
+    "link": (lambda p: (p / "model" / "more").symlink_to("/srv"),
+             ("files", "model/more is nowhere in what was signed"), False),
+    "linked": (lambda p: ((p / "README.md").rename(p.with_name("elsewhere.md")),
+                          (p / "README.md").symlink_to(p.with_name("elsewhere.md"))),
+               ("files", "README.md is another"), False),
+    "deep": (rewritten(attesting.FILE, lambda t: "[" * 200_000),
+             ("signature", "It is no DSSE"), False),
     "less": (lambda p: (p / "README.md").unlink(), ("files", "README.md is missing"), False),
     "unsigned": (lambda p: (p / attesting.FILE).unlink(), ("signature", "there is no"), False),
     "empty": (rewritten(attesting.FILE, lambda t: "{}"), ("signature", "It is no DSSE"), False),
@@ -195,3 +202,10 @@ def test_an_image_holds_what_its_layers_add_and_take_away(tmp_path: Path) -> Non
     held, packages = verifying._contents([first, second], ["/opt/mainspring/model/", "./"])
     assert held == {"/opt/mainspring/model/a": sha256(b"other")}
     assert packages == {"some-name": "1.2"}
+    third = tmp_path / "third"
+    with tarfile.open(third, "w") as tar:
+        entry = tarfile.TarInfo("opt/mainspring")
+        entry.type, entry.linkname = tarfile.SYMTYPE, "/srv"
+        tar.addfile(entry)
+    held, _ = verifying._contents([first, third], ["/opt/mainspring/model/"])
+    assert held == {"/opt/mainspring": "a link: /srv"}, "what is served then lies elsewhere"

@@ -9,7 +9,6 @@ Source: DSSE 1.0.2, https://github.com/secure-systems-lab/dsse/blob/master/proto
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
 import os
@@ -84,7 +83,7 @@ def opened(envelope: bytes, kind: str, public: str) -> bytes:
         found = str(told["payloadType"])
         signatures = [base64.b64decode(one["sig"], validate=True) for one in told["signatures"]]
         named = [str(one.get("keyid", "")) for one in told["signatures"]]
-    except (ValueError, KeyError, TypeError, AttributeError, binascii.Error) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BadInputError("It is no DSSE envelope.", field="signature") from error
     if found != kind:
         raise BadInputError(f"It is of type {found[:80]!r}, not {kind!r}.", field="signature")

@@ -128,12 +128,22 @@ def _check(made: Mapping[str, bytes], digests: Mapping[str, str], requirements: 
 
 
 def digests_of(folder: Path) -> dict[str, str]:
-    """Return the digests of a build folder's files, its statement aside."""
+    """Return the digests of a build folder's files, its statement aside.
+
+    What is neither a file nor a folder, such as a link, stands in it by what it is: what it leads
+    to could be changed later, and is looked at by nobody.
+    """
     return {
-        file.relative_to(folder).as_posix(): sha256_file(file)
+        file.relative_to(folder).as_posix(): _digest(file)
         for file in sorted(folder.rglob("*"))
-        if file.is_file() and file != folder / FILE
+        if file != folder / FILE and (file.is_symlink() or not file.is_dir())
     }
+
+
+def _digest(file: Path) -> str:
+    if file.is_symlink():
+        return f"a link: {file.readlink()}"
+    return sha256_file(file) if file.is_file() else "no file"
 
 
 def text_of(envelope: Mapping[str, Any]) -> bytes:

@@ -210,7 +210,11 @@ def _contents(layers: list[Path], targets: list[str]) -> tuple[dict[str, str], d
                     names = {one for one in names if not _below(one, gone)}
                 elif _INSTALLED.fullmatch(path):
                     names.add(path)
-                elif any(_below(path, one) for one in places) and not entry.isdir():
+                elif entry.isdir():
+                    held.pop(path, None)
+                elif any(_below(path, one) or _within(one, path) for one in places):
+                    # In the place of a folder it is in that of all that was in it.
+                    held = {one: told for one, told in held.items() if not _within(one, path)}
                     inside = tar.extractfile(entry) if entry.isreg() else None
                     held[path] = sha256(inside.read()) if inside else f"a link: {entry.linkname}"
     packages = dict(found[1].split("-", 1) for one in names if (found := _INSTALLED.match(one)))
@@ -229,7 +233,11 @@ def _taken_away(path: str) -> str | None:
 
 
 def _below(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(f"{folder}/")
+    return path == folder or _within(path, folder)
+
+
+def _within(path: str, folder: str) -> bool:
+    return path.startswith(f"{folder}/")
 
 
 def _same(name: str, wanted: Mapping[str, Any], found: Mapping[str, Any]) -> Check:
