@@ -157,6 +157,9 @@ def test_values_of_every_kind_are_handed_on_and_pickles_stay_at_home(tmp_path: P
         log = ws.objects.get(str(steps["odd"].log)).decode()
         assert log.count("Step odd returned a project.Odd, which was kept by pickle") == 1
         assert "make Odd a dataclass" in log
+        line = PROJECT[: PROJECT.index("def odd(")].count("\n")  # of its decorator
+        assert f"{tmp_path / 'project.py'}:{line}: PickledWarning: Step odd" in log
+        assert "outputs/" not in log
 
         again = run(ws, "all_of_it")[1]
         assert {one.state for one in again.values()} == {"reused"}

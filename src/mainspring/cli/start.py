@@ -105,13 +105,18 @@ def _run(arguments: list[str]) -> int:
                 result_action="return_value",
             )
     except CycloptsError as error:
-        raise _worded(error) from error
+        raise _worded(error, arguments) from error
     sys.stdout.flush()
     return found if isinstance(found, int) else 0
 
 
-def _worded(error: "CycloptsError") -> BadInputError:
+def _worded(error: "CycloptsError", arguments: Sequence[str]) -> BadInputError:
     """Return a mistake on the command line as one of our errors."""
+    from mainspring.cli import mistaken
+
+    found = mistaken.worded(error, arguments)
+    if found is not None:
+        return found
     words = " ".join(str(error).split())
     command = " ".join(error.command_chain or ())
     return BadInputError(words, hint=f"See: mainspring {f'{command} ' if command else ''}--help")

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,6 +39,7 @@ from mainspring.pipelines.context import StepContext, entered
 from mainspring.pipelines.data import asked
 from mainspring.pipelines.declare import Step
 from mainspring.pipelines.graph import Argument, Block, leaves
+from mainspring.pipelines.outputs.pickled import PickledWarning
 from mainspring.pipelines.raised import users_trace
 
 
@@ -103,7 +105,8 @@ def execute(
             return {}
         value = hints.check_result(function, value, str(payload["step"]))
         words = f"Step {payload['step']} returned what cannot be kept"
-        stored = outputs.encode(value, objects, words)
+        with _told_where(function):
+            stored = outputs.encode(value, objects, words)
     return {
         "output": stored.digest,
         "output_type": stored.type,
@@ -114,6 +117,21 @@ def execute(
         "io_s": time.perf_counter() - begun - wall,
         "reads": reads.found() if reads is not None else [],
     }
+
+
+@contextmanager
+def _told_where(function: Callable[..., Any]) -> Iterator[None]:
+    """Let what is warned of a step's result name the step's own line, and not one of ours."""
+    import inspect
+
+    with warnings.catch_warnings(record=True) as heard:
+        yield
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    for one in heard:
+        file, line = one.filename, one.lineno
+        if code is not None and issubclass(one.category, PickledWarning):
+            file, line = code.co_filename, code.co_firstlineno
+        warnings.warn_explicit(one.message, one.category, file, line)
 
 
 @contextmanager

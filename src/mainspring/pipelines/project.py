@@ -319,11 +319,17 @@ def _check_name(root: Path, module: str) -> None:
     first = module.partition(".")[0]
     beside = root.joinpath(*module.split("."))
     if not beside.with_suffix(".py").is_file() and not (beside / "__init__.py").is_file():
+        hint = (
+            "Run this in the project's folder, name the module (module:function), or write"
+            " a project: mainspring init FILE --target COLUMN."
+        )
+        if (root / "dvc.yaml").is_file():
+            hint = (
+                "A dvc.yaml is there: mainspring data import-dvc . brings its data, and"
+                " docs/howto/come-from-other-pipelines.md shows its stages as steps."
+            )
         raise ProjectError(
-            f"There is no {module.replace('.', '/')}.py in {root}.",
-            field="pipeline",
-            hint="Run this in the project's folder, name the module (module:function), or write"
-            " a project: mainspring init FILE --target COLUMN.",
+            f"There is no {module.replace('.', '/')}.py in {root}.", field="pipeline", hint=hint
         )
     if first in sys.builtin_module_names:
         raise ProjectError(f"{first} is a module of Python itself; rename the file.")
