@@ -56,8 +56,8 @@ def _opened(folder: Path) -> Iterator[Workspace]:
         ws.close()
 
 
-def _served(ws: Workspace) -> AbstractContextManager[str]:
-    return serving_in_a_thread.served(build_app(ws))
+def _served(ws: Workspace, port: int = 0) -> AbstractContextManager[str]:
+    return serving_in_a_thread.served(build_app(ws), port)
 
 
 Write = Callable[[Callable[[Tx], object]], object]
