@@ -109,6 +109,7 @@ def as_pipeline(body: Any) -> Pipeline[..., Any]:
         lambda ref: not ref,
         lambda ref: len(ref),
         lambda ref: ref[-1],
+        lambda ref: ref["\ud800"],
         lambda ref: ref[1:],
         lambda ref: ref(),
         lambda ref: ref.height,

@@ -54,7 +54,7 @@ class Ref:
 
     def __getitem__(self, at: str | int) -> Ref:
         tracer = TRACER.get()
-        named = isinstance(at, str) and at != ""
+        named = isinstance(at, str) and at != "" and not any("\ud800" <= c <= "\udfff" for c in at)
         placed = isinstance(at, int) and not isinstance(at, bool) and at >= 0
         if tracer is None or not (named or placed):
             raise ProjectError(

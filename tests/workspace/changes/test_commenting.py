@@ -155,12 +155,21 @@ def test_where_no_comment_can_be_it_is_said_and_fails_nothing(
 def test_what_is_no_report_is_refused_and_an_ill_service_told(service: Service) -> None:
     with pytest.raises(BadInputError, match="no report"):
         commenting.comment("# mine\n", github(service))
+    for token in ("hid\nden", "hidd\u00e9n"):
+        with pytest.raises(BadInputError, match="GH_TOKEN is no token") as refused:
+            commenting.comment(REPORT, github(service, GH_TOKEN=token))
+        assert token not in str(refused.value)
     service.refuses["/comments"] = 502
     with pytest.raises(UnavailableError, match="502"):
         commenting.comment(REPORT, github(service))
     service.refuses["/comments"] = 422
     with pytest.raises(BadInputError, match="422"):
         commenting.comment(REPORT, github(service))
+
+
+def test_a_token_out_of_a_file_goes_without_the_lines_end(service: Service) -> None:
+    assert commenting.comment(REPORT, github(service, GH_TOKEN="hidden\n")).done == "made"
+    assert service.tokens == {"Bearer hidden"}
 
 
 def test_a_long_report_is_cut_between_lines_and_found_again(service: Service) -> None:

@@ -36,15 +36,16 @@ def gather(ws: Workspace, asked: Asked) -> dict[str, Any]:
     if not subject:
         return shown
     found = touched.touched(ws, subject, since_s=seconds(since, "since"), most=_IDS)
-    days: dict[str, int] = defaultdict(int)
+    of_day: dict[str, list[tuple[touched.Answered, int]]] = defaultdict(list)
     for one in found.answered:
         for each in one.days:
-            days[each.day] += each.predictions
+            of_day[each.day].append((one, each.predictions))
+    days = [(day, sum(n for _, n in several), several) for day, several in sorted(of_day.items())]
     return {
         **shown,
         "found": found,
-        "days": sorted(days.items()),
-        "highest": max(days.values(), default=0),
+        "days": days,
+        "highest": max((count for _, count, _ in days), default=0),
         "link": link,
         "page": page_of,
         "most_in_file": touched.MOST_IN_FILE,

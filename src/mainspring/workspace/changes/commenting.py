@@ -68,7 +68,7 @@ def _github(environ: Mapping[str, str]) -> Place | str:
     number = found[1] if found else _of_event(environ.get("GITHUB_EVENT_PATH"))
     if number is None:
         return f"{environ.get('GITHUB_EVENT_NAME', 'this event')} is about no pull request"
-    token = environ.get("GH_TOKEN") or environ.get("GITHUB_TOKEN")
+    token = _token(environ, "GH_TOKEN") or _token(environ, "GITHUB_TOKEN")
     if not token:
         return "the job has no GH_TOKEN"
     repository = quote(environ.get("GITHUB_REPOSITORY", ""), safe="/")
@@ -94,7 +94,7 @@ def _gitlab(environ: Mapping[str, str]) -> Place | str:
     number = environ.get("CI_MERGE_REQUEST_IID")
     if not number:
         return f"{environ.get('CI_PIPELINE_SOURCE', 'this pipeline')} is about no merge request"
-    token = environ.get("GITLAB_TOKEN")
+    token = _token(environ, "GITLAB_TOKEN")
     if not token:
         return "the job has no GITLAB_TOKEN (its own token may not write comments)"
     project = environ.get("CI_MERGE_REQUEST_PROJECT_ID") or environ.get("CI_PROJECT_ID", "")
@@ -107,6 +107,16 @@ def _gitlab(environ: Mapping[str, str]) -> Place | str:
     )
 
 
+def _token(environ: Mapping[str, str], name: str) -> str:
+    """Return a token without the line's end that a file leaves; no error may show it."""
+    token = environ.get(name, "").strip()
+    if not (token.isascii() and token.isprintable()):
+        raise BadInputError(
+            f"{name} is no token: it has signs that no header can hold.", field=name
+        )
+    return token
+
+
 def comment(text: str, environ: Mapping[str, str]) -> Commented:
     """Write a report as a comment on the change that a job is about, or over the one before.
 
@@ -114,7 +124,7 @@ def comment(text: str, environ: Mapping[str, str]) -> Commented:
     writes none and says why.
 
     Raises:
-        BadInputError: if the text is no report, or the service refuses it.
+        BadInputError: if the text is no report, the token none, or the service refuses it.
         UnavailableError: if the service does not answer.
     """
     found = MARK.search(text)
