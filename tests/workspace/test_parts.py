@@ -29,7 +29,7 @@ from mainspring.ground.objects import Alarm, Rollout, RunStatus, StepState, Stra
 from mainspring.ground.permissions import Permission, service
 from mainspring.ground.ports import Outcome, Tx
 from mainspring.monitoring import alarms, labels, windows
-from mainspring.readiness import registry
+from mainspring.readiness import registry, verdicts
 from mainspring.scaling.models.load import load
 from mainspring.scaling.serving import rollouts
 from mainspring.scaling.serving.recorder import CaptureWriter
@@ -67,6 +67,25 @@ def train(rows: pl.DataFrame) -> ms.FittedModel:
 @ms.pipeline
 def fit(rows: int = 200):
     return train(load(rows))
+
+@ms.step
+def register(model: ms.FittedModel) -> ms.FittedModel:
+    return model
+
+@ms.step
+def judge(model: ms.FittedModel) -> int:
+    return 1
+
+@ms.step
+def run_end(model: ms.FittedModel) -> int:
+    return 2
+
+@ms.pipeline
+def named(rows: int = 200):
+    model = register(train(load(rows)))
+    judge(model)
+    run_end(model)
+    return model
 
 @ms.pipeline
 def nothing(rows: int = 200):
@@ -159,6 +178,16 @@ def test_a_run_is_carried_out_registered_and_judged(
     _, steps = ws.read(Permission.READ, lambda tx: running.state(tx, again))
     assert [s.state for s in steps] == [StepState.REUSED, StepState.REUSED]
     assert executor.calls.count("step") == 2
+
+
+def test_steps_may_be_called_as_what_follows_on_a_run_is(ws: Workspace, project: Path) -> None:
+    run = running.start_run(ws, "named", register="tide")
+    settle(ws)
+    record, steps = ws.read(Permission.READ, lambda tx: running.state(tx, run))
+    assert record.status is RunStatus.FINISHED
+    assert [s.step for s in steps] == ["load", "train", "register", "judge", "run_end_2"]
+    assert record.tags["mainspring.version"] == "tide/1"
+    assert ws.read(Permission.READ, lambda tx: verdicts.latest(tx, "tide", 1)) is not None
 
 
 def test_what_cannot_be_run_is_refused_before_it_begins(ws: Workspace, project: Path) -> None:

@@ -22,6 +22,8 @@ Rename = Callable[[str], str]
 Change = Callable[[Mapping[str, Argument]], dict[str, Argument]]
 
 #: Kinds of controllers that wait for somebody, something or a time.
+#: What ends a run, in the place of a step's name in its task's id: no step is called so.
+RUN_END = "run_end"
 WAITS = ("approval", "event", "callback", "wait")
 STEP = "step"  #: the kind of a node that is a function; every other kind is a controller
 

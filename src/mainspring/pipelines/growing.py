@@ -16,7 +16,7 @@ from mainspring.ground.ports import Tx
 from mainspring.pipelines import environments, texts
 from mainspring.pipelines.controls import Broken, Lot
 from mainspring.pipelines.declare import Options
-from mainspring.pipelines.graph import STEP, WAITS, Argument, Block, Node, leaves
+from mainspring.pipelines.graph import RUN_END, STEP, WAITS, Argument, Block, Node, leaves
 from mainspring.pipelines.reading import FINAL, here, row_of
 from mainspring.pipelines.tables import steps
 from mainspring.pipelines.texts import CodeText
@@ -176,7 +176,16 @@ def task_id(run: str, step: str) -> str:
 
 def end_id(run: str) -> str:
     """Return the id of the task that notes a run's end."""
-    return f"{run}:run_end"
+    return f"{run}:{RUN_END}"
+
+
+def after_id(run: str, what: str) -> str:
+    """Return the id of what follows on a run's end: of no step, for a step's name has no colon.
+
+    >>> after_id("run_1", "register")
+    'run_1::register'
+    """
+    return f"{run}::{what}"
 
 
 def load(tx: Tx, run: str, step: str) -> Controller:

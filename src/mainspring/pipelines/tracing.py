@@ -19,7 +19,7 @@ from mainspring.pipelines.declare import (
     scope_of,
     step_of,
 )
-from mainspring.pipelines.graph import WAITS, Argument, Block, Graph, Node, target_of
+from mainspring.pipelines.graph import RUN_END, WAITS, Argument, Block, Graph, Node, target_of
 from mainspring.pipelines.literals import MAX_DEPTH, check_literal
 from mainspring.pipelines.parameters import resolve
 
@@ -93,7 +93,8 @@ class Scope:
         self.nodes: list[Node] = []
         #: the scope by whose name the nodes in here are called
         self.naming: Scope = self if named or outer is None else outer.naming
-        self.taken: dict[str, int] = {}  # name -> how often it was asked for
+        #: name -> how often it was asked for
+        self.taken: dict[str, int] = {RUN_END: 1}
         self.depth: int = 0 if outer is None else outer.depth + 1
 
 

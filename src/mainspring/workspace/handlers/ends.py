@@ -13,6 +13,7 @@ from mainspring.ground import messages as m
 from mainspring.ground.objects import Gate, LoopSpec, Run, RunStatus, StepRecord, StepState
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
+from mainspring.pipelines import growing
 from mainspring.pipelines import runs as pipelines
 from mainspring.readiness import registry
 from mainspring.workspace import gates, running
@@ -111,7 +112,7 @@ class Ends:
             parity.keep(tx, version, compared, self._ws.clock.now())
             experiments.set_tags(tx, run, {"mainspring.version": f"{model}/{version.number}"})
             judge = tasks.NewTask(
-                id=f"{run}:judge",
+                id=growing.after_id(run, "judge"),
                 kind="judge_version",
                 payload={
                     "model": model,
@@ -138,7 +139,7 @@ def handlers(ws: Workspace) -> dict[str, Handler]:
 
 def _register(record: Run) -> tasks.NewTask:
     return tasks.NewTask(
-        id=f"{record.id}:register",
+        id=growing.after_id(record.id, "register"),
         kind="register_version",
         payload={"run": record.id, "model": record.tags[running.REGISTER]},
         group=record.id,

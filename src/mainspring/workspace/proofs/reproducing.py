@@ -23,6 +23,7 @@ from mainspring.ground.locks import OURS
 from mainspring.ground.objects import Evidence, Run, RunStatus, StepRecord, Version
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
+from mainspring.pipelines import growing
 from mainspring.pipelines import reading as pipelines
 from mainspring.readiness import evidence, registry, reproductions
 from mainspring.scaling.models import package
@@ -100,7 +101,7 @@ def submit_comparison(
         kind=KIND,
         payload={**payload, "runs": ids},
         group=ids[-1],
-        needs=[f"{one}:run_end" for one in ids],
+        needs=[growing.end_id(one) for one in ids],
         always=True,
     )
     tasks.submit(tx, [compared])
