@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from mainspring.cli import render
 from mainspring.cli.options import HERE, Everywhere
-from mainspring.cli.remote import call
+from mainspring.cli.remote import asking, call
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,7 +24,8 @@ def put(name: Secret, /, *, options: Everywhere = HERE) -> None:
     The value is typed without being shown, or read from standard input, so that it stands in
     no list of processes and no history of a shell.
     """
-    done = call(options, "secrets.set", name=name, value=_asked(name))
+    with asking(options, create=True) as house:
+        done = house.call("secrets.set", name=name, value=_asked(name))
     render.said(options, done, f"{done['name']} is kept.")
 
 

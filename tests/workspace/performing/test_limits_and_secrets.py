@@ -122,6 +122,15 @@ def test_a_step_whose_secret_is_nowhere_fails_before_it_starts(home: Workspace) 
     assert (step.attempt, step.log) == (0, None)
 
 
+def test_a_secret_may_be_the_first_thing_that_a_home_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mainspring.cli.secrets._asked", lambda _: KEY)
+    home = str(tmp_path / "new")
+    assert main(["secret", "set", "SERVICE_KEY", "--home", home]) == 0
+    assert main(["secret", "list", "--home", home]) == 0
+
+
 @pytest.mark.parametrize("place", ["environment", "store"])
 def test_a_secret_reaches_the_step_and_nothing_else(
     home: Workspace,
@@ -152,4 +161,4 @@ def test_a_secret_reaches_the_step_and_nothing_else(
             assert b"hush-hush" not in file.read_bytes(), file
     if place == "store":
         assert main(["secret", "remove", "SERVICE_KEY", "--home", str(home.home)]) == 0
-        assert main(["secret", "remove", "SERVICE_KEY", "--home", str(home.home)]) == 1
+        assert main(["secret", "remove", "SERVICE_KEY", "--home", str(home.home)]) == 2
