@@ -89,6 +89,7 @@ def test_what_an_id_holds_cannot_break_the_picture() -> None:
 def test_what_cannot_be_asked_is_told_on_the_page(told: httpx.Client) -> None:
     assert told.get("/lineage").status_code == 200
     for query, status in (("subject=run:none", 404), ("subject=x", 400), ("direction=left", 400),
+                          ("subject=dataset:d@%C2%B2", 404),
                           ("subject=run:x&depth=0", 400), ("subject=run:x&depth=%C2%B2", 400),
                           ("subject=run:x&depth=0006" + "0" * 5000, 400)):  # fmt: skip
         assert told.get(f"/lineage?{query}").status_code == status

@@ -147,7 +147,7 @@ def _page_of_version(rest: str) -> str:
 def _page_of_dataset(rest: str) -> str | None:
     """A version that is kept has a number; what runs only told of has no page."""
     name, _, number = rest.rpartition("@")
-    if not name or not number.isdigit() or len(number) >= _DIGITS:
+    if not name or not number.isdecimal() or len(number) >= _DIGITS:
         return None
     return f"/data/{_segment(name)}?version={number}"
 

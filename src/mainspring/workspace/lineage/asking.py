@@ -66,7 +66,7 @@ class Known:
         if noted is None or model is None:
             return None
         number = noted.rpartition("/")[2]
-        return f"{model}/{number}" if number.isdigit() else None
+        return f"{model}/{number}" if number.isdecimal() else None
 
     def artifact(self, tx: Tx, ref: str) -> str | None:
         """Return the digest of what a run logged under a path."""
@@ -205,7 +205,7 @@ def _dataset(tx: Tx, text: str) -> str:
         if datasets.by_name(tx, text):
             return text
         raise _absent("dataset", text, "mainspring dataset list")
-    if which.isdigit() and len(which) < 10:
+    if which.isdecimal() and len(which) < 10:
         return dataset(name, data.get(tx, name, int(which)).digest).partition(":")[2]
     found = {
         digest for digest, _ in datasets.by_name(tx, name, None if which == "latest" else which)
