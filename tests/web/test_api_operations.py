@@ -208,6 +208,7 @@ APART = {
     "waits.reject",
     "runs.compare",
     "runs.rerun",
+    "runs.result",
     "runs.resume",
     "retention.remove",
     "pipelines.list",
@@ -567,6 +568,14 @@ def test_a_pipeline_of_the_project_is_listed_run_cancelled_and_resumed(house: Wo
         call(house, "runs.cancel", run=run)
     assert call(house, "runs.resume", run=run) == {"done": True}
     assert drive(house, run).status == "finished"
+    told = call(house, "runs.result", run=run)
+    assert (told["step"], told["type"], told["words"], told["value"]) == (
+        "double_2",
+        "json",
+        "12",
+        12,
+    )
+    assert call(house, "runs.result", run=run, step="double")["value"] == 6
     again = call(house, "runs.rerun", run=run, start="double")["run"]
     assert drive(house, again).status == "finished"
     with pytest.raises(e.BadInputError):

@@ -76,6 +76,8 @@ GROUPS: dict[str, list[Entry]] = {
          "mainspring compare run_01j9 run_01ja --columns metrics.auc"),
         ("show", "runs:show", "Show one run: params, metrics, steps.",
          "mainspring show run_01j9"),
+        ("result", "results:result", "Show what a run returned, or a step of it.",
+         "mainspring result run_01j9 train --to out"),
         ("again", "again:again", "Make a past run again from its record, and compare the two.",
          "mainspring again run_01j9 --tolerance 1e-6"),
         ("lineage", "lineage:lineage", "Show what a thing came from and what came of it.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from mainspring.cli.following import PLAIN, Stopped, View, followed
 from mainspring.cli.logs import printed
 from mainspring.cli.remote import Local, Remote
 from mainspring.cli.showing import failure, go_on
+from mainspring.ground.errors import NotFoundError
 from mainspring.pipelines import unsaid
 
 if TYPE_CHECKING:
@@ -44,6 +46,9 @@ def to_the_end(
     except Stopped as asked:
         detail, stopped = asked.detail, True
     detail = detail | {"judged": [_judged(house, one) for one in detail["versions"]]}
+    if detail["run"]["status"] == "finished" and detail["run"]["pipeline"] is not None:
+        with contextlib.suppress(NotFoundError):  # what it reused may be gone since
+            detail["returned"] = house.call("runs.result", run=name)
     if view.json_lines:
         displays.write({"event": "end", **detail})
     elif options.json:
@@ -108,6 +113,7 @@ def _draw(out: Console, detail: dict[str, Any], last: dict[str, list[str]], view
     _reads(out, detail["steps"])
     if run["metrics"]:
         out.print(render.plain(f"metrics: {render.figures(run['metrics'], most=12)}"))
+    _returned(out, detail.get("returned"))
     _versions(out, detail["judged"])
     _last(out, run, "" if view.quiet or sys.stdout.isatty() else _where_time_went(detail))
 
@@ -120,6 +126,11 @@ def _reads(out: Console, steps: list[dict[str, Any]]) -> None:
             told.setdefault(one["step"].partition("[")[0], one["reads"])
     for step, reads in list(told.items())[:_NAMED]:
         out.print(render.plain(f"warning: {step}{unsaid.words(reads)[1:]}"), soft_wrap=True)
+
+
+def _returned(out: Console, found: dict[str, Any] | None) -> None:
+    if found is not None and found["step"] is not None:
+        out.print(render.plain(f"returned: {found['words']}"), soft_wrap=True)
 
 
 def _versions(out: Console, judged: list[dict[str, Any]]) -> None:

@@ -31,6 +31,7 @@ from mainspring.web.api.pipelines import StartedRun
 from mainspring.workspace.keeping.deleting import Deleted, Restored
 from mainspring.workspace.logs.lines import LogLine
 from mainspring.workspace.opening import Workspace
+from mainspring.workspace.views.returned import Returned
 from mainspring.workspace.views.shapes import (
     Curves,
     FoundPage,
@@ -122,6 +123,13 @@ class PrintedAsked(Request, frozen=True, kw_only=True):
 
 class WhyRun(Request, frozen=True, kw_only=True):
     """Which run, and which of its steps; all of them if none is named."""
+
+    run: RunId
+    step: StepName | None = None
+
+
+class ResultAsked(Request, frozen=True, kw_only=True):
+    """Of which run, and which of its steps; what the pipeline returned if none is named."""
 
     run: RunId
     step: StepName | None = None
@@ -282,6 +290,14 @@ def about_run(ws: Workspace, request: OfRun) -> RunAbout:
     from mainspring.workspace.views.about import run_about
 
     return run_about(ws, request.run)
+
+
+@operation("runs.result", "GET", "/api/v1/runs/{run}/result", Permission.READ)
+def result_of_run(ws: Workspace, request: ResultAsked) -> Returned:
+    """Say what a step of a run returned; without a step, what its pipeline did."""
+    from mainspring.workspace.views.returned import returned
+
+    return returned(ws, request.run, request.step)
 
 
 @operation("runs.why", "GET", "/api/v1/runs/{run}/why", Permission.READ)
