@@ -44,7 +44,7 @@ def test_a_monitor_is_made_fed_and_judged(say, files):
     assert once_more.json[0]["id"] == shown[0]["id"]
     assert say("monitor", "judge", "m", "--home", "h").code == 0
     assert say("monitor", "remove", "m", "--home", "h").code == 0
-    assert say("monitor", "feed", "m", "calm.parquet", "--home", "h").code == 1
+    assert say("monitor", "feed", "m", "calm.parquet", "--home", "h").code == 2
 
 
 def test_two_files_are_judged_by_an_exit_code(say, files):

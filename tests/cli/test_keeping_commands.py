@@ -94,7 +94,7 @@ def test_an_experiment_is_renamed_and_its_runs_follow(filled: Callable[..., Any]
     assert len(filled("runs", "experiment = 'My delays!'", "--json").json["runs"]) == 3
     assert filled("runs", "--experiment", "flights", "--json").json["runs"] == []
     refused = filled("experiments", "rename", "flights", "x")
-    assert refused.code == 1
+    assert refused.code == 2
     assert "no experiment 'flights'" in refused.err
     assert filled("experiments", "rename", "My delays!", " ").code == 2
 
