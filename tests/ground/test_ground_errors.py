@@ -7,7 +7,7 @@ import re
 import pytest
 
 from mainspring.ground import errors
-from mainspring.ground.errors import BadInputError, MainspringError, OverloadedError
+from mainspring.ground.errors import BadInputError, MainspringError, NotFoundError, OverloadedError
 
 ALL = [c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, MainspringError)]
 
@@ -25,7 +25,7 @@ def test_the_picture_of_the_tree_shows_every_error_under_its_parent(kind) -> Non
         parent = next(
             x for x in reversed(above) if (m := re.search(r"\w+Error", x)) and m.start() < depth
         )
-        assert kind.__base__.__name__ in parent
+        assert kind.__bases__[0].__name__ in parent
 
 
 def test_codes_differ_and_names_end_in_error() -> None:
@@ -33,9 +33,9 @@ def test_codes_differ_and_names_end_in_error() -> None:
     assert all(kind.__name__.endswith("Error") and kind.__doc__ for kind in ALL)
 
 
-def test_bad_input_is_exit_2_and_the_rest_exit_1() -> None:
+def test_what_was_written_wrong_is_exit_2_and_the_rest_exit_1() -> None:
     for kind in ALL:
-        assert kind.exit_code == (2 if issubclass(kind, BadInputError) else 1)
+        assert kind.exit_code == (2 if issubclass(kind, BadInputError | NotFoundError) else 1)
 
 
 def test_an_error_says_what_and_what_to_do() -> None:
