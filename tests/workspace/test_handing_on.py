@@ -224,7 +224,7 @@ def test_what_steps_returned_is_read_from_python(
     with pytest.raises(NotFoundError, match="No run 'run_00000000'"):
         ms.result("run_00000000", home=home)
     with pytest.raises(BadInputError, match="as its id, as 'last' or as a Run, found 7"):
-        ms.result(7)  # type: ignore[arg-type]  what somebody could write
+        ms.result(7, home=home)  # type: ignore[arg-type]  what somebody could write
     with pytest.raises(NotFoundError, match="at least 8 characters"):
         ms.result("run", home=home)
     with opened(tmp_path, "home") as ws:
