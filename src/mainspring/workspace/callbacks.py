@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 from sqlalchemy import insert, select
@@ -32,6 +32,8 @@ from mainspring.workspace.waiting import checked_news
 if TYPE_CHECKING:
     from mainspring.engine.tasks import Lease
     from mainspring.workspace.opening import Workspace
+
+T = TypeVar("T")
 
 WHO = service("callback")  #: who answers: nobody is asked who holds a token
 _BYTES = 32
@@ -102,7 +104,7 @@ def answer(
         tx.audit("run.answer", f"run:{found.run}", {"step": found.name})
         return found.run, Wait(step=found.name, until=None)
 
-    return ws.acting_as(WHO).write(Permission.WORK, work)
+    return _write(ws, token, work)
 
 
 def alive(ws: Workspace, token: str) -> Wait:
@@ -124,7 +126,14 @@ def alive(ws: Workspace, token: str) -> Wait:
             raise _refusal(tx, found, asked, now)
         return Wait(step=found.name, until=due)
 
-    return ws.acting_as(WHO).write(Permission.WORK, work)
+    return _write(ws, token, work)
+
+
+def _write(ws: Workspace, token: str, work: Callable[[Tx], T]) -> T:
+    """Do what a token gives the right to; who guesses one, without a login, holds up no writer."""
+    ours = ws.acting_as(WHO)
+    ours.read(Permission.READ, lambda tx: _found(tx, token))
+    return ours.write(Permission.WORK, work)
 
 
 def _found(tx: Tx, token: str) -> tuple[Controller, int]:

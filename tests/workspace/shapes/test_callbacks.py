@@ -50,6 +50,22 @@ def test_whoever_has_the_token_answers_once_and_the_run_goes_on(shapes: Shapes) 
     assert shapes.done().count("sent to 9") == 1
 
 
+def test_who_guesses_a_token_holds_up_nobody_who_writes(
+    shapes: Shapes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shapes.start("by_token")
+
+    def begun(*_: Any, **__: Any) -> None:
+        raise AssertionError("a guess began to write")
+
+    monkeypatch.setattr(type(shapes.ws.store), "write", begun)
+    with pytest.raises(NotFoundError, match="No callback waits for this token"):
+        callbacks.answer(shapes.ws, "cb_guessed", 1)
+    with pytest.raises(NotFoundError, match="No callback waits for this token"):
+        callbacks.alive(shapes.ws, "cb_guessed")
+    monkeypatch.undo()
+
+
 def test_the_token_stands_nowhere_but_with_those_it_was_sent_to(
     shapes: Shapes, executor: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -189,7 +189,7 @@ def test_a_callback_is_answered_without_a_login_by_command_line_and_http(
     assert say("answer", tokens[1], "--alive")[0] == 0
     assert say("answer", tokens[1], "--alive", "--fail", "no")[0] == 2
     assert say("answer", tokens[1], "--value", "{")[0] == 2
-    assert say("answer", "wrong", "--value", "1")[0] == 1
+    assert say("answer", "wrong", "--value", "1")[0] == 2
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{tokens[1]}\n"))
     code, told = say("answer", "-", "--fail", "nobody came", "--error-type", "NotLabelled")
     assert (code, told) == (0, {"run": second, "step": "outside"})
