@@ -122,9 +122,9 @@ def test_many_runs_are_compared_by_filter_and_group(say: Callable[..., Any], hom
     [
         (("compare",), 2),
         (("compare", "run_000"), 2),
-        (("compare", "run_9", "run_8"), 1),
-        (("compare", "abc", "abd"), 1),
-        (("compare", "--filter", "metrics.auc > 9 and metrics.auc < 10"), 1),
+        (("compare", "run_9", "run_8"), 2),
+        (("compare", "abc", "abd"), 2),
+        (("compare", "--filter", "metrics.auc > 9 and metrics.auc < 10"), 2),
         (("compare", "--filter", "x"), 2),
         (("compare", "run_0", "run_1", "--filter", "id = 'x'"), 2),
     ],
