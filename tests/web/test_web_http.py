@@ -67,6 +67,10 @@ def test_every_path_but_the_open_ones_asks_who_is_there(url: str, as_token: Clie
     with httpx.Client(base_url=url, trust_env=False) as stranger:
         for one in every().values():
             path = one.path.replace("{", "").replace("}", "")
+            if one.by == "callback":  # whoever holds a token that a run gave away needs no other
+                answer = stranger.request(one.method, path, json={"token": "cb_guessed"})
+                assert answer.status_code == 404, path
+                continue
             assert stranger.request(one.method, path).status_code == 401, path
         for path in ("/metrics", "/v2", "/v2/models/flights", "/none", "/api/v1/openapi.json"):
             answer = stranger.get(path)
