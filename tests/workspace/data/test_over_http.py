@@ -98,7 +98,7 @@ def test_the_commands_say_there_what_they_say_here(
     (folder / "new").unlink()
     assert "0 there already" in said(0, "get", "flights@1", "out")
     assert bytes_of(tmp_path / "out") == bytes_of(folder)
-    assert "nope" in said(1, "get", "nope@1")
+    assert "nope" in said(2, "get", "nope@1")
     assert "flights@2" in said(0, "log", "flights")
 
 
