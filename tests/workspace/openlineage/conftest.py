@@ -15,7 +15,7 @@ from mainspring.workspace.vault import verbs as vault
 sys.path.insert(0, str(Path(__file__).parent))
 
 from homes import InProcess
-from receivers import PROJECT, Receiver
+from openlineage_receivers import PROJECT, Receiver
 
 from serving_in_a_thread import listening
 

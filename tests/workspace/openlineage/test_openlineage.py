@@ -8,7 +8,7 @@ import uuid
 import pytest
 from official import read
 from openlineage.client import facet_v2
-from receivers import Receiver, an_event, start, told_of, work
+from openlineage_receivers import Receiver, an_event, start, told_of, work
 
 from mainspring.experiments import datasets
 from mainspring.experiments.datasets import Dataset, Use

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from receivers import Receiver, an_event, start, told_of, work
+from openlineage_receivers import Receiver, an_event, start, told_of, work
 
 from mainspring.cli import doctor
 from mainspring.engine import tasks
