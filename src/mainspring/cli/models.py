@@ -184,7 +184,7 @@ def reference(text: str) -> tuple[str, int]:
         BadInputError: if it is something else.
     """
     model, slash, number = text.rpartition("/")
-    if not slash or not number.isascii() or not number.isdigit():
+    if not slash or not number.isascii() or not number.isdecimal():
         raise BadInputError(
             f"A version is written MODEL/NUMBER, found {text!r}.",
             field="version",

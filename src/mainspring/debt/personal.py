@@ -201,7 +201,7 @@ def codice_fiscale(text: str) -> bool:
     """
     odd = (1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25,
            24, 23)  # fmt: skip
-    places = [int(c) if c.isdigit() else ord(c) - ord("A") for c in text[:15]]
+    places = [int(c) if c.isdecimal() else ord(c) - ord("A") for c in text[:15]]
     total = sum(odd[value] if n % 2 == 0 else value for n, value in enumerate(places))
     return text[15] == chr(ord("A") + total % 26)
 

@@ -136,7 +136,7 @@ def read_budget(text: str) -> Budget:
     weight, kinds = None, {}
     for part in filter(None, (one.strip() for one in text.split(","))):
         kind, mark, number = part.rpartition("=")
-        if not number.strip().isdigit():
+        if not number.strip().isdecimal():
             raise BadInputError(
                 f"A budget is a whole number, or KIND=NUMBER; found {part[:80]!r}.",
                 field="budget",

@@ -114,7 +114,7 @@ def members(tx: Tx, parent: str) -> list[Member]:
     died: dict[int, int] = {}
     for run in runs.several(tx, ids):
         number = run.tags.get(NUMBER, "")
-        if not number.isdigit():
+        if not number.isdecimal():
             continue
         if int(number) in newest and newest[int(number)].status is RunStatus.CRASHED:
             died[int(number)] = died.get(int(number), 0) + 1

@@ -169,7 +169,7 @@ def listed(folder: Path) -> dict[str, list[Part]]:
         with os.scandir(folder) as entries:
             for entry in entries:
                 name, _, begin = entry.name.rpartition("-")
-                if name.startswith("jrn_") and begin.isdigit():
+                if name.startswith("jrn_") and begin.isdecimal():
                     try:
                         size = entry.stat().st_size
                     except FileNotFoundError:  # folded by somebody else just now

@@ -136,7 +136,7 @@ class Words:
             why, hint = f"expected a word, found {sign}", "Write and, or, not."
         else:
             why, hint = f"cannot read {text[at : at + 20]!r}", None
-            if sign.isdigit() or sign in "+-.":
+            if sign.isdecimal() or sign in "+-.":
                 hint = "A number looks like 3, -0.5 or 1e-3; texts stand in quotes."
         return BadInputError(
             f"The {self.field}, at character {at + 1}: {why}.", field=self.field, hint=hint

@@ -33,7 +33,7 @@ def is_dead(of: str) -> bool:
     """Return whether the process of a mark is surely gone; what ends in a colon is its name."""
     process, _, place = of.rpartition(":")[2].partition("@")
     number, _, begun = process.partition(".")
-    if not place or place != _place() or not number.isdigit():
+    if not place or place != _place() or not number.isdecimal():
         return False
     try:
         os.kill(int(number), 0)

@@ -94,6 +94,7 @@ def test_a_refit_learns_from_all_and_keeps_the_honest_measure() -> None:
         ([True, False] * 30, "binary", ["false", "true"]),
         (["a", "b", "c"] * 20, "multiclass", ["a", "b", "c"]),
         ([1, 2, 3] * 20, "multiclass", ["1", "2", "3"]),
+        (["1", "²", "³"] * 20, "multiclass", ["1", "²", "³"]),  # digits, and no numbers
         ([float(n) / 7 for n in range(60)], "regression", []),
         (list(range(60)), "regression", []),
     ],

@@ -151,6 +151,7 @@ def test_other_types_paths_and_strangers_are_refused_by_their_code(stage) -> Non
     assert one.client.get("/nowhere").status_code == 404
     assert one.client.get("/v2/models/other").status_code == 404
     assert one.client.get("/v2/models/flights/versions/9").status_code == 404
+    assert one.client.get("/v2/models/flights/versions/²").status_code == 404
 
     def nobody(scope):
         raise UnauthenticatedError("Who are you?")

@@ -168,7 +168,7 @@ def _settle(call: Call) -> None:
         sys.modules["numpy.random"].seed()
     if _pools is not None:
         wanted = next((v for k in _THREAD_KEYS if (v := os.environ.get(k))), "")
-        count = int(wanted) if wanted.isdigit() else os.cpu_count()
+        count = int(wanted) if wanted.isdecimal() else os.cpu_count()
         for library in _pools.lib_controllers:  # limit() would ask each of them what it was
             library.set_num_threads(count)
 

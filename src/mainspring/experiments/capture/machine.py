@@ -166,7 +166,7 @@ def gpu_load() -> dict[str, float]:
 
 def _gpu(line: str) -> Gpu | None:
     parts = [one.strip() for one in line.split(",")]
-    if len(parts) != _GPU_FIELDS.count(",") + 1 or not parts[0].isdigit():
+    if len(parts) != _GPU_FIELDS.count(",") + 1 or not parts[0].isdecimal():
         return None
     return Gpu(
         index=int(parts[0]),

@@ -42,6 +42,6 @@ def _words(classes: list[str]) -> list[Any]:
     """Return classes as the values they were, where their text says so."""
     if classes and set(classes) <= {"true", "false"}:
         return [name == "true" for name in classes]
-    if all(name.removeprefix("-").isdigit() and str(int(name)) == name for name in classes):
+    if all(name.removeprefix("-").isdecimal() and str(int(name)) == name for name in classes):
         return [int(name) for name in classes]
     return list(classes)

@@ -348,7 +348,7 @@ def _output(signature: Signature) -> str:
         return "double"
     if set(classes) <= {"true", "false"}:
         return "boolean"
-    whole = all(one.removeprefix("-").isdigit() and str(int(one)) == one for one in classes)
+    whole = all(one.removeprefix("-").isdecimal() and str(int(one)) == one for one in classes)
     return "long" if whole else "string"
 
 

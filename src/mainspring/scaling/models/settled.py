@@ -35,7 +35,7 @@ def settled(data: bytes) -> bytes:
 
 def _order(name: str) -> tuple[int, str]:
     stem = name.partition(".")[0]
-    return (int(stem), name) if stem.isdigit() else (1 << 62, name)
+    return (int(stem), name) if stem.isdecimal() else (1 << 62, name)
 
 
 def _numbered(node: Any, numbers: dict[int, int], names: dict[str, str]) -> Any:
@@ -49,7 +49,7 @@ def _numbered(node: Any, numbers: dict[int, int], names: dict[str, str]) -> Any:
     if isinstance(place, int):
         found["__id__"] = numbers.setdefault(place, len(numbers) + 1)
     file = found.get("file")
-    if isinstance(file, str) and file.partition(".")[0].isdigit():
+    if isinstance(file, str) and file.partition(".")[0].isdecimal():
         stem, dot, kind = file.partition(".")
         number = numbers.setdefault(int(stem), len(numbers) + 1)
         found["file"] = names.setdefault(file, f"{number}{dot}{kind}")

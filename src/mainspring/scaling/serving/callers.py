@@ -160,7 +160,7 @@ def _added(before: Calls | None, more: Calls) -> Calls:
 
 def _files(folder: Path) -> list[Path]:
     there = (folder / FOLDER).glob("*.jsonl") if (folder / FOLDER).is_dir() else ()
-    return sorted(path for path in there if path.name.partition("-")[0].isdigit())
+    return sorted(path for path in there if path.name.partition("-")[0].isdecimal())
 
 
 def _day(path: Path) -> int:

@@ -370,7 +370,7 @@ def _sealed_span(path: Path) -> tuple[Span, float]:
     span = segments.span_in(path.name) or EMPTY
     opened = path.name.partition("-")[0]
     # Received after the file was opened: so much is certain without a look into it.
-    if opened.isdigit() and span.high <= int(opened) / 1000 + AHEAD_S:
+    if opened.isdecimal() and span.high <= int(opened) / 1000 + AHEAD_S:
         return span, span.high
     with _lock:
         known = _marks.get(path.name)

@@ -246,7 +246,7 @@ def _age_s() -> float | None:
 
 def _port(environ: Mapping[str, str]) -> int:
     text = environ.get("SAGEMAKER_BIND_TO_PORT") or environ.get("MAINSPRING_PORT") or str(PORT)
-    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 65_536:
+    if not text.isascii() or not text.isdecimal() or not 0 < int(text) < 65_536:
         raise BadInputError(f"The port is {text[:40]!r}, wanted 1 to 65535.", field="port")
     return int(text)
 

@@ -247,7 +247,7 @@ def prune(folder: Path) -> int:
 def files(folder: Path) -> list[Path]:
     """Return the files of all processes and days of an endpoint, by name."""
     found = (folder / FOLDER).glob("*.jsonl") if (folder / FOLDER).is_dir() else ()
-    return sorted(path for path in found if path.name.partition("-")[0].isdigit())
+    return sorted(path for path in found if path.name.partition("-")[0].isdecimal())
 
 
 def day_of(path: Path) -> int:

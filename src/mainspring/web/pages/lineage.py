@@ -77,7 +77,9 @@ def gather(ws: Workspace, asked: Asked) -> dict[str, Any]:
 def _depth(text: str) -> int:
     if not text:
         return _DEPTH
-    if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= MOST_DEPTH):
+    if not (
+        text.isascii() and text.isdecimal() and len(text) <= 4 and 1 <= int(text) <= MOST_DEPTH
+    ):
         raise BadInputError(
             f"depth is from 1 to {MOST_DEPTH}, found {text[:20]!r}.", field="depth"
         )

@@ -118,7 +118,7 @@ def _round(ws: Workspace, number: int, chance: random.Random, before: list[str])
     told = Counter[str]()
     for line in [first, *said["writer"].splitlines()]:
         what, _, count = line.strip().partition(" ")
-        if what in ("rows", "labels") and count.isdigit():
+        if what in ("rows", "labels") and count.isdecimal():
             told[what] += int(count)
     return Round(
         number=number,

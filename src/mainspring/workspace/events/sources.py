@@ -88,7 +88,7 @@ def pipeline_of(trigger: Trigger) -> str | None:
 def _depth(run: Run | None) -> int:
     """Return how many triggers led to what a run did, one more than to the run itself."""
     text = "" if run is None else run.tags.get(DEPTH, "")
-    return int(text) + 1 if text.isdigit() and len(text) < 9 else 0
+    return int(text) + 1 if text.isdecimal() and len(text) < 9 else 0
 
 
 def _by_id(tx: Tx, ids: list[str]) -> dict[str, Run]:

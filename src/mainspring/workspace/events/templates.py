@@ -52,7 +52,7 @@ def _read(event: Mapping[str, Any], path: str, name: str) -> Any:
     for part in path.strip(".").split("."):
         if isinstance(at, Mapping) and part in at:
             at = at[part]
-        elif isinstance(at, list) and part.isdigit() and len(part) < 7 and int(part) < len(at):
+        elif isinstance(at, list) and part.isdecimal() and len(part) < 7 and int(part) < len(at):
             at = at[int(part)]
         else:
             raise BadInputError(

@@ -381,7 +381,7 @@ def _shown_key(secret: str, body: bytes, headers: Mapping[str, str], now: float)
         if not hmac.compare_digest(f"sha256={made}".encode(), signature.strip().encode()):
             return None
         if at is not None and not (
-            at.isdigit() and len(at) < 12 and abs(now - int(at)) < REPLAY_S
+            at.isdecimal() and len(at) < 12 and abs(now - int(at)) < REPLAY_S
         ):
             return None
         # Of what is signed alone: a header that is not could be changed to send it again.

@@ -87,7 +87,7 @@ def bind(tx: Tx, endpoint: str, name: str, number: int) -> None:
 
 def _number(tx: Tx, model: str, name: str, taken: set[int], at: float) -> int:
     ours = name.removeprefix(f"{model}/")
-    if ours.isdigit() and len(ours) < 10:
+    if ours.isdecimal() and len(ours) < 10:
         try:
             return registry.get(tx, model, int(ours)).number
         except NotFoundError:

@@ -233,7 +233,7 @@ def deprecated(ws: Workspace) -> list[Deprecation]:
 def _may_go(tx: Tx, subject: str) -> None:
     model, mark, number = subject.partition("/")
     if mark and ":" not in subject:
-        if not number.isdigit() or len(number) > 9:
+        if not number.isdecimal() or len(number) > 9:
             raise BadInputError(f"{subject[:200]!r} names no version.", field="subject")
         registry.get(tx, model, int(number))
         return

@@ -60,7 +60,7 @@ def comment(
 
 
 def _other(tx: Tx, model: str, against: str) -> Version | None:
-    if against.isascii() and against.isdigit():
+    if against.isascii() and against.isdecimal():
         return registry.get(tx, model, int(against))
     if "/" in against or "@" in against:
         found = parse(against)

@@ -138,7 +138,7 @@ def _lists(found: Any) -> list[Any]:
 def _shares_of_two(plain: list[Any], classes: list[str]) -> bool:
     """Return whether answers are probabilities rather than classes that are numbers."""
     numbers = all(isinstance(one, (bool, int, float)) for one in plain)
-    named = all(one.lstrip("-").isdigit() for one in classes)
+    named = all(one.lstrip("-").isdecimal() for one in classes)
     return numbers and (not named or set(classes) == {"0", "1"})
 
 

@@ -81,7 +81,7 @@ def variant_named(name: str, now: Generation, asked: str) -> Variant:
     if asked == "champion":
         return champion(name, now)
     found = now.challenger if asked == "challenger" else None
-    if asked.isascii() and asked.isdigit() and len(asked) < 10:
+    if asked.isascii() and asked.isdecimal() and len(asked) < 10:
         found = now.variant(int(asked))
     if found is None:
         raise NotFoundError(

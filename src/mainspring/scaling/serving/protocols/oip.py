@@ -112,7 +112,7 @@ def named(app: EndpointApp, rest: str, now: Generation) -> Variant | None:
         raise no_model(rest)
     if not found:
         return now.champion
-    variant = now.variant(int(number)) if number.isdigit() and len(number) < 10 else None
+    variant = now.variant(int(number)) if number.isdecimal() and len(number) < 10 else None
     if variant is None:
         raise NotFoundError(f"Version {number[:20]!r} of {name} is not served here.")
     return variant

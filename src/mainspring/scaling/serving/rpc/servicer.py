@@ -345,7 +345,7 @@ def _address(peer: str) -> tuple[str, int] | None:
     """
     kind, _, rest = peer.partition(":")
     host, _, port = rest.rpartition(":")
-    if kind not in ("ipv4", "ipv6") or not port.isdigit():
+    if kind not in ("ipv4", "ipv6") or not port.isdecimal():
         return None
     return host.strip("[]").replace("%5B", "").replace("%5D", ""), int(port)
 
