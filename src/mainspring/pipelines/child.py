@@ -165,11 +165,11 @@ def _shelf_of(
     return Shelf(objects, there, folder, write, whose)
 
 
-def wire(payload: Mapping[str, Any], objects: Objects) -> Block:
+def wire(payload: Mapping[str, Any], objects: Objects) -> tuple[Block, list[list[Any]]]:
     """Call a dynamic function on the values it was given, with its steps listening.
 
-    ``payload`` is as for ``execute``. Returns the block that it wired. Raises what ``execute``
-    does.
+    ``payload`` is as for ``execute``. Returns the block that it wired, and the metrics that it
+    logged on the way, as ``execute`` does. Raises what ``execute`` does.
     """
     function = _find(payload)
     with _folder() as folder:
@@ -181,9 +181,10 @@ def wire(payload: Mapping[str, Any], objects: Objects) -> Block:
         wires = f"Step {payload['step']}"
         within = bounding.bounded(payload.get("within_s"), wires)
         with entered(context), within, _users_failure(payload):
-            return tracing.trace_call(
+            block = tracing.trace_call(
                 lambda: called(function, values), str(payload["step"]), values, payload["args"]
             )
+            return block, context.points
 
 
 def _kept(

@@ -81,17 +81,18 @@ def takes(payload: dict[str, Any]) -> dict[str, Any]:
 
 
 def wire(payload: dict[str, Any]) -> dict[str, Any]:
-    """Return what a dynamic function wires on its values, and the digests of that code."""
+    """Return what a dynamic function wires on its values and logs, and that code's digests."""
     import msgspec
 
     from mainspring.pipelines import child
     from mainspring.workspace import codecs
 
     codecs.register()
-    block = child.wire(payload, _objects(payload))
+    block, points = child.wire(payload, _objects(payload))
     every = [node for one in (block, *_inner(block)) for node in one.nodes]
     code, texts = _code_of(Path(payload["root"]), every)
-    return {"block": msgspec.to_builtins(block), "code": code, "texts": texts}
+    wired = {"block": msgspec.to_builtins(block), "metrics": points}
+    return {**wired, "code": code, "texts": texts}
 
 
 def _inner(block: Block) -> Iterator[Block]:

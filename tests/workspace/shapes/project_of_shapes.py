@@ -153,6 +153,8 @@ def careful_map():
 @ms.dynamic
 def plan(values: list[int], extra: int) -> int:
     did("plan")
+    ms.log(values=len(values))
+    ms.current_run().log(extra=extra)
     if len(values) > 2:
         return add([square(value) for value in values])
     return plus(double(values[0]), extra)

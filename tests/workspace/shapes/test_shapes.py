@@ -226,6 +226,9 @@ def test_a_dynamic_function_wires_by_the_values_it_is_given(shapes: Shapes) -> N
     run = shapes.start("planned", count=3)
     assert shapes.result(run) == 0 + 1 + 4
     assert {"plan.square", "plan.square_2", "plan.square_3", "plan.add"} <= set(shapes.states(run))
+    assert shapes.look(run)[0].metrics == {"values": 3.0, "extra": 7.0}, (
+        "what it logged on the way"
+    )
     run = shapes.start("planned", count=2)
     assert shapes.result(run) == 7
     assert set(shapes.states(run)) == {"numbers", "plan", "plan.double", "plan.plus"}
