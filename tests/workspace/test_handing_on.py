@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -135,6 +136,7 @@ def opened(place: Path, name: str) -> Iterator[Workspace]:
 @pytest.fixture
 def unloaded() -> Iterator[None]:
     """Forget the project that a result's class was imported from: others are called so too."""
+    sys.modules.pop("project", None)
     yield
     sys.modules.pop("project", None)
 
@@ -201,6 +203,25 @@ def test_a_part_of_a_result_is_handed_on_alone_and_read_afterwards(tmp_path: Pat
         status, steps = run(ws, "nothing_there")
         assert status is RunStatus.FAILED
         assert "there is no part 2" in steps["halves.2"].error
+
+
+@pytest.mark.usefixtures("unloaded")
+def test_a_class_is_that_of_the_runs_project_where_another_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "project.py").write_text(PROJECT)
+    with opened(tmp_path, "home") as ws:
+        run(ws, "all_of_it")
+        home = ws.home
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "project.py").write_text("class Split:\n    pass\n")
+    monkeypatch.syspath_prepend(other)
+    loaded = importlib.import_module("project")
+    made = ms.result("last", "make", home=home)
+    assert made["split"].seed == 7
+    assert type(made["split"]) is not loaded.Split
+    assert sys.modules["project"] is loaded, "it is set aside for the moment only"
 
 
 @pytest.mark.usefixtures("unloaded")

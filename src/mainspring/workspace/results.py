@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from mainspring.experiments import runs
@@ -17,7 +18,7 @@ from mainspring.ground.errors import BadInputError, NotFoundError, ProjectError
 from mainspring.ground.objects import Run
 from mainspring.ground.permissions import Permission
 from mainspring.ground.ports import Tx
-from mainspring.pipelines import context, outputs, reading
+from mainspring.pipelines import context, outputs, project, reading
 from mainspring.pipelines.outputs import pickled
 from mainspring.workspace.running import RESULT, ROOT
 
@@ -77,14 +78,46 @@ def result(
 
 @contextlib.contextmanager
 def _importable(root: str) -> Iterator[None]:
-    """Let classes of the project be imported from the folder of the run, for a while."""
-    before = sys.path[:]
-    if root and root not in sys.path:
-        sys.path.append(root)
+    """Let classes of the project be imported from the folder of the run, for a while.
+
+    Modules of another project that are called so too, as ``project`` mostly is, are set aside
+    meanwhile: a class of theirs is not the one that was returned.
+    """
+    before, others = sys.path[:], _others(root)
+    for name in others:
+        del sys.modules[name]
+    if root:
+        sys.path.insert(0, root)
     try:
         yield
     finally:
         sys.path[:] = before
+        if others:
+            tops = {name.partition(".")[0] for name in others}
+            for name in [one for one in sys.modules if one.partition(".")[0] in tops]:
+                del sys.modules[name]
+            sys.modules.update(others)
+
+
+def _others(root: str) -> dict[str, ModuleType]:
+    """Return what is loaded from elsewhere under a name that the project in ``root`` has too."""
+    if not root or not Path(root).is_dir():
+        return {}
+    folder = Path(root).resolve()
+    tops = {file.stem for file in folder.glob("*.py")}
+    tops |= {file.parent.name for file in folder.glob("*/__init__.py")}
+    foreign = {
+        top
+        for top in tops & sys.modules.keys()
+        if (file := getattr(sys.modules[top], "__file__", None))
+        and project.is_users(file)
+        and Path(file).resolve() not in (folder / f"{top}.py", folder / top / "__init__.py")
+    }
+    return {
+        name: module
+        for name, module in list(sys.modules.items())
+        if name.partition(".")[0] in foreign
+    }
 
 
 def _outside_of_steps() -> None:
