@@ -19,7 +19,6 @@ from mainspring.engine import leases, tasks
 from mainspring.engine.again import some as do_again
 from mainspring.engine.doing import Done, Handler, Parks
 from mainspring.engine.tasks import NewTask
-from mainspring.experiments import metrics
 from mainspring.experiments import runs as experiments
 from mainspring.ground.errors import BadInputError, MainspringError, StepFailedError
 from mainspring.ground.killpoints import here
@@ -281,7 +280,7 @@ class Controllers:
             if done.apply is not None:
                 done.apply(tx)
             pinning.note(tx, controller.run, graph, at)
-            metrics.log_gathered(tx, controller.run, found["metrics"])
+            experiments.log_gathered(tx, controller.run, found["metrics"])
 
         return msgspec.structs.replace(done, apply=apply)
 
