@@ -15,11 +15,15 @@ import time
 import zlib
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from mainspring.ground.identity import sha256
 from mainspring.pipelines.data.walk import Row
+
+if TYPE_CHECKING:
+    from mainspring.pipelines.data.versions import DataVersion
 
 _MAGIC = b"mainspring-stats-2\n"
 #: Of older releases: the version at a place is still told, its files are read again.
@@ -47,6 +51,22 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     kind: str = ""
     content: str = ""  #: of what the files hold, as a version's digest; empty unless all are known
     folders: dict[str, Packed] = {}  #: by what the paths of its files begin with
+
+
+def of_version(
+    place: Path, version: DataVersion, content: str, folders: dict[str, Packed]
+) -> State:
+    """Return the state of a place at which a version lies."""
+    return State(
+        place=str(place),
+        name=version.name,
+        number=version.number,
+        digest=version.digest,
+        manifest=version.manifest or "",
+        kind=version.kind,
+        content=content,
+        folders=folders,
+    )
 
 
 def pack(rows: list[Row]) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
@@ -10,6 +10,7 @@ from msgspec import Meta
 from mainspring.ground.permissions import Permission
 from mainspring.web.api.fields import Request
 from mainspring.web.api.operations import operation
+from mainspring.web.api.waits import Broke, Came
 from mainspring.workspace.opening import Workspace
 
 Token = Annotated[
@@ -27,15 +28,8 @@ class AnswerCallback(Request, frozen=True, kw_only=True):
     """What came of work outside of a run."""
 
     token: Token
-    value: Annotated[Any, Meta(description="What came: the step's result.", examples=[42])] = None
-    error: Annotated[
-        str,
-        Meta(
-            max_length=2000,
-            description="What went wrong instead: the step fails with it.",
-            examples=[""],
-        ),
-    ] = ""
+    value: Came = None
+    error: Broke = ""
     error_type: Annotated[
         str,
         Meta(

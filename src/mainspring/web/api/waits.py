@@ -23,6 +23,16 @@ GrownStep = Annotated[
     ),
 ]
 
+Came = Annotated[Any, Meta(description="What came: the step's result.", examples=[42])]
+Broke = Annotated[
+    str,
+    Meta(
+        max_length=2000,
+        description="What went wrong instead: the step fails with it.",
+        examples=[""],
+    ),
+]
+
 
 class ListWaiting(Request, frozen=True, kw_only=True):
     """Which steps that wait to list."""
@@ -77,15 +87,8 @@ class SignalRun(Request, frozen=True, kw_only=True):
             examples=["rows-came"],
         ),
     ]
-    value: Annotated[Any, Meta(description="What came: the step's result.", examples=[42])] = None
-    error: Annotated[
-        str,
-        Meta(
-            max_length=2000,
-            description="What went wrong instead: the step fails with it.",
-            examples=[""],
-        ),
-    ] = ""
+    value: Came = None
+    error: Broke = ""
     error_type: Annotated[
         str,
         Meta(

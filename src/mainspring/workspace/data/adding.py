@@ -21,7 +21,6 @@ from mainspring.pipelines.data import manifest, stats, versions
 from mainspring.pipelines.data.keeping import Keeping
 from mainspring.pipelines.data.manifest import Entry, Kind, Opened, Written
 from mainspring.pipelines.data.seen import Seen, beside
-from mainspring.pipelines.data.stats import State
 from mainspring.pipelines.data.storing import entries
 from mainspring.pipelines.data.versions import DataVersion
 from mainspring.pipelines.data.walk import Found, refuse
@@ -173,16 +172,7 @@ def remember(
     """
     seen.learn(digests, version.digest)
     content, folders = seen.to_remember(version.kind, seen_ns)
-    state = State(
-        place=str(path),
-        name=version.name,
-        number=version.number,
-        digest=version.digest,
-        manifest=version.manifest or "",
-        kind=version.kind,
-        content=content,
-        folders=folders,
-    )
+    state = stats.of_version(path, version, content, folders)
     stats.save(stats_folder(home), state)
 
 

@@ -193,15 +193,7 @@ class Getting:
 
     def _remember(self, state: State, same: set[str]) -> None:
         # Of what was just written nothing is remembered: it may have been changed since.
-        kept = State(
-            place=str(self._place),
-            name=self._version.name,
-            number=self._version.number,
-            digest=self._version.digest,
-            manifest=self._version.manifest or "",
-            kind=self._version.kind,
-            folders=only(state, same),
-        )
+        kept = stats.of_version(self._place, self._version, "", only(state, same))
         if kept != state:
             stats.save(stats_folder(self._store.home), kept)
 

@@ -81,16 +81,7 @@ def _remember(
     content: str,
     folders: dict[str, stats.Packed],
 ) -> None:
-    state = State(
-        place=str(folder),
-        name=version.name,
-        number=version.number,
-        digest=version.digest,
-        manifest=version.manifest or "",
-        kind=version.kind,
-        content=content,
-        folders=folders,
-    )
+    state = stats.of_version(folder, version, content, folders)
     stats.save(stats_folder(ws.home), state)
 
 
